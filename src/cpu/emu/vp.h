@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The software engine's VP, shared by the files of this folder and by nobody else.
+ *
+ * How code runs: block.c decodes guest code with Zydis into blocks of struct emu_insn (decode.c + lift_*.c choose a handler
+ * and fill the operands); run.c enters a block; each handler does its work and continues with the next one.
+ *
+ * Handler protocol: fn(vp, i) ends with EMU_NEXT(vp, i) when the instruction retired and the next one of the block follows, or returns
+ * emu_leave(vp, i) when the instruction did not retire (fault recorded in vp->fault, or exit recorded in vp->exit): no architectural
+ * state may have changed by then. Instructions that change RIP or the mode of execution end a block (lifter sets EMU_I_END) and return
+ * emu_goto(vp, i, rip) / emu_end(vp, i), which count the instruction as retired.
+ * RIP of instruction i is vp->r[EMU_REG_BASE] + i->offset; vp->rip is only valid outside of blocks.
+ */
+#ifndef EMU_VP_H
+#define EMU_VP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gmem/gmem.h"
+#include "hv/engine.h"
+#include "lib/bits.h"
+#include "lib/check.h"
+#include "x86/arch.h"
+
+struct emu_vp;
+struct emu_insn;
+struct emu_block;
+
+typedef const struct emu_insn *emu_fn(struct emu_vp *vp, const struct emu_insn *i);
+
+/* Indexes into vp->r beyond the 16 general registers. */
+#define EMU_REG_NONE 16 /* always 0 */
+#define EMU_REG_BASE 17 /* RIP of the running block's first instruction: RIP-relative operands use it as base */
+#define EMU_REG_SLOTS 18
+
+/* struct emu_insn flags */
+#define EMU_I_SLOWADDR 0x01u /* effective address needs emu_address_slow: FS/GS, legacy segmentation, 16/32-bit wrap */
+#define EMU_I_LOCK 0x02u
+#define EMU_I_END 0x04u /* last instruction of its block */
+#define EMU_I_REP 0x08u /* F3 */
+#define EMU_I_REPNE 0x10u /* F2 */
+
+/*
+ * One decoded instruction. 8-bit register operands are byte offsets into vp->r (AH = 1, BL = 24 ..): use emu_r8().
+ * Lifters other than the integer one may use rd, rs, aux, imm as they like.
+ */
+struct emu_insn {
+	emu_fn *fn;
+	uint64_t imm;
+	int32_t disp; /* with EMU_REG_BASE as base, already counted from the block's first instruction */
+	uint16_t offset; /* of the instruction from the block's first */
+	uint8_t flags;
+	uint8_t bytes; /* length, 1..15 */
+	uint8_t rd;
+	uint8_t rs;
+	uint8_t base; /* index into vp->r */
+	uint8_t index;
+	uint8_t scale; /* shift 0..3 */
+	uint8_t seg; /* enum x86_seg of the memory operand */
+	uint8_t asize; /* address size in bytes: 2, 4, 8 */
+	uint8_t osize; /* operand size in bytes: 1, 2, 4, 8 */
+	uint64_t aux; /* free for the handler: chain pointers, second immediate */
+};
+_Static_assert(sizeof(struct emu_insn) == 40, "emu_insn grew");
+
+union emu_xmm {
+	uint8_t u8[16];
+	uint16_t u16[8];
+	uint32_t u32[4];
+	uint64_t u64[2];
+	float f32[4];
+	double f64[2];
+} __attribute__((aligned(16)));
+
+/* x87, MMX, SSE: owned by fpu files. st[] are physical registers R0..R7; ST(k) = st[(top + k) & 7]; MMn = low 8 bytes of st[n]. */
+struct emu_fpu {
+	uint8_t st[8][16]; /* 80-bit extended in the first 10 bytes, rest 0 */
+	uint16_t fcw;
+	uint16_t fsw; /* with TOP in bits 13:11 */
+	uint8_t ftw; /* abridged: bit n set = register n not empty */
+	uint16_t fop;
+	uint16_t fcs, fds; /* selectors */
+	uint64_t fip, fdp;
+	uint32_t mxcsr;
+	union emu_xmm xmm[16];
+};
+
+enum emu_event {
+	EMU_EVENT_NONE,
+	EMU_EVENT_FAULT, /* vp->fault is to be delivered */
+	EMU_EVENT_EXIT, /* vp->exit is to be returned from run() */
+};
+
+struct emu_fault {
+	uint8_t vector;
+	bool has_error;
+	bool software; /* INT n, INT3, INTO: return address is the next instruction, DPL check */
+	bool external; /* hardware interrupt or NMI */
+	uint32_t error;
+	uint64_t parameter; /* CR2 for #PF, DR6 bits for #DB */
+};
+
+/* Software TLB: direct mapped, one table per access mode. A tag is the page's linear address; EMU_TLB_NONE never matches. */
+#define EMU_TLB_BITS 10
+#define EMU_TLB_ENTRIES (1u << EMU_TLB_BITS)
+#define EMU_TLB_NONE 1u
+enum emu_tlb_mode {
+	EMU_TLB_USER, /* CPL 3 */
+	EMU_TLB_KERNEL, /* CPL 0-2, SMAP in force */
+	EMU_TLB_KERNEL_AC, /* CPL 0-2, user pages accessible (no SMAP, or AC set) */
+	EMU_TLB_MODES,
+};
+struct emu_tlb_entry {
+	_Atomic uint64_t tag_r;
+	_Atomic uint64_t tag_w; /* only when stores need no question: dirty bit set, no code in the page */
+	uint64_t tag_x;
+	uintptr_t addend; /* host pointer = linear address + addend */
+	uint64_t gpn;
+	bool global;
+};
+
+/* MSRs that the engine owns and that are just stored; the rest lives in named fields. msr.c has the table. */
+struct emu_msrs {
+	uint64_t star, lstar, cstar, sfmask;
+	uint64_t kernel_gs_base;
+	uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+	uint64_t tsc_aux;
+	uint64_t pat;
+	uint64_t mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
+	uint64_t misc_enable, spec_ctrl, debugctl, feature_control, bios_sign_id;
+	uint64_t mcg_status, mcg_ctl, mc[4 * 4];
+	uint64_t xss;
+};
+
+struct emu_vm;
+
+struct emu_vp {
+	/* hot */
+	uint64_t r[EMU_REG_SLOTS];
+	uint64_t lf_result, lf_carry; /* lazy arithmetic flags, see flags.h */
+	struct emu_tlb_entry *tlb; /* table of the current access mode */
+	_Atomic uint32_t attention; /* set by kick and by requests; looked at between blocks */
+	int64_t budget; /* instructions until the next look at the clock */
+	uint64_t retired; /* instructions retired in finished blocks */
+	struct emu_block *block; /* running block */
+	uint64_t rip;
+	uint32_t flags; /* RFLAGS without the arithmetic flags, bit 1 set */
+	uint8_t cpl;
+	uint8_t mode; /* enum emu_mode: code size and addressing of CS */
+	bool shadow; /* interrupt shadow (STI, MOV SS, POP SS) covers the next instruction */
+	bool shadow_ss; /* it came from MOV/POP SS: debug traps wait too */
+
+	struct x86_segment seg[X86_SEG_COUNT];
+	struct x86_table gdtr, idtr;
+	uint64_t cr0, cr2, cr3, cr4, efer, xcr0;
+	uint64_t dr[8]; /* 0-3, 6, 7 */
+	struct emu_msrs msr;
+	struct emu_fpu fpu;
+
+	/* pending event of the instruction that did not retire */
+	enum emu_event event;
+	struct emu_fault fault;
+	struct hv_exit exit;
+	bool halted;
+	bool nmi_blocked;
+	bool injected; /* inject_* queued vp->inject for delivery */
+	struct emu_fault inject;
+
+	/*
+	 * Replay: accesses of the current instruction that the parent already answered. The instruction runs again from its start and
+	 * finds them in order; cleared when it retires.
+	 */
+	struct emu_replay {
+		uint64_t key; /* kind and address */
+		uint64_t data;
+	} replay[16];
+	uint8_t replay_count, replay_next;
+
+	uint64_t tsc_offset;
+	struct hv_run how;
+	uint32_t index;
+	struct emu_vm *vm;
+	struct emu_tlb_entry *tlbs; /* EMU_TLB_MODES tables */
+	struct emu_cache *cache; /* decoded blocks, block.c */
+	struct emu_requests *requests; /* flushes and code invalidations from other threads, remote.c */
+};
+
+enum emu_mode {
+	EMU_MODE_REAL, /* real or virtual-8086, 16-bit */
+	EMU_MODE_16, /* protected 16-bit code segment */
+	EMU_MODE_32,
+	EMU_MODE_64,
+};
+
+/* ---- Memory, mem.h (inline fast paths) and mem.c. All return false when the access faulted or left: then emu_leave(). ----
+ *
+ * bool emu_address(vp, i, bytes, access, &la)       linear address of the memory operand; checks segment limits in legacy modes
+ * bool emu_load8/16/32/64(vp, la, &value)            data reads; any alignment, may cross pages
+ * bool emu_store8/16/32/64(vp, la, value)
+ * bool emu_load_bytes(vp, la, buf, bytes), emu_store_bytes(vp, la, buf, bytes)    up to 4 KiB; store checks everything before it writes
+ * bool emu_rmw_pointer(vp, la, bytes, &host)         host pointer for atomic RMW on naturally aligned memory within a page (LOCK)
+ * bool emu_probe(vp, la, bytes, access)              would the access succeed? faults like the access
+ * ..._sys variants (emu_load32_sys ...)              supervisor access regardless of CPL (descriptor tables, TSS)
+ *
+ * #SS or #GP for a non-canonical address follows vp's current segment: emu_address remembers it; stack helpers use SS.
+ */
+
+/* ---- Flags, flags.h ---- */
+/* Full RFLAGS now. */
+uint64_t emu_flags_get(const struct emu_vp *vp);
+/* Sets arithmetic and all other flags from @value (bit 1 forced, reserved cleared); no privilege rules. Refreshes the access mode (AC). */
+void emu_flags_set(struct emu_vp *vp, uint64_t value);
+
+/* ---- Events ---- */
+/* Record an exception; always returns false so that a helper can `return emu_raise(...)`. */
+bool emu_raise(struct emu_vp *vp, uint8_t vector);
+bool emu_raise_error(struct emu_vp *vp, uint8_t vector, uint32_t error);
+bool emu_raise_page_fault(struct emu_vp *vp, uint64_t la, uint32_t error);
+/* Record an exit (vp->exit filled in by the caller); returns false. */
+bool emu_exit(struct emu_vp *vp, enum hv_exit_kind kind);
+/* Ends the handler of an instruction that did not retire: saves RIP, uncounts the rest of the block, returns NULL. */
+const struct emu_insn *emu_leave(struct emu_vp *vp, const struct emu_insn *i);
+/* The instruction retired; go on at @rip (already masked to the code size) through the block cache. */
+const struct emu_insn *emu_goto(struct emu_vp *vp, const struct emu_insn *i, uint64_t rip);
+/* The instruction retired and changed something the decoder or the run loop has to see; vp->rip = next instruction. */
+const struct emu_insn *emu_end(struct emu_vp *vp, const struct emu_insn *i);
+/* RIP of @i and of the instruction after it, masked to the code size. */
+uint64_t emu_insn_rip(const struct emu_vp *vp, const struct emu_insn *i);
+uint64_t emu_insn_next_rip(const struct emu_vp *vp, const struct emu_insn *i);
+
+/* ---- Mode, sys files ---- */
+/* Recomputes cpl-dependent caches: vp->mode, vp->tlb. Call after any change of CS, CR0, CR4, EFER, EFLAGS.VM/AC. */
+void emu_mode_update(struct emu_vp *vp);
+/* Delivers @fault through the IDT; handles double and triple faults (then vp->exit). vp->rip is the return address. */
+void emu_deliver(struct emu_vp *vp, const struct emu_fault *fault);
+/*
+ * Page walk of @la in the current paging mode. @access HV_ACCESS_*, @tlb_mode gives the rights to apply. On success: GPA, whether the
+ * translation is global, and whether a later store to it needs a walk (D bit clear or not writable). Sets A (and D for writes).
+ * False: fault or exit recorded. CR0.PG clear: identity.
+ */
+struct emu_walk {
+	uint64_t gpa;
+	bool global;
+	bool writable; /* page rights allow a write in this mode and the D bit is set */
+	bool executable;
+	bool readable;
+};
+bool emu_walk(struct emu_vp *vp, uint64_t la, unsigned access, enum emu_tlb_mode tlb_mode, struct emu_walk *ret);
+void emu_tlb_flush(struct emu_vp *vp, bool non_global_only); /* this VP, on its own thread */
+void emu_tlb_flush_page(struct emu_vp *vp, uint64_t la);
+
+/*
+ * ---- Lifters: one per group. Given the decoded instruction, fill in @i (fn, operands; address fields are already filled in by decode.c
+ * for the explicit memory operand) and return true; false: not mine. The integer lifter is asked first, then system, x87, SIMD.
+ * Unclaimed instructions raise #UD. See decode.h for struct emu_decoded.
+ */
+
+#endif

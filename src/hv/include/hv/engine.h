@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A CPU engine: knows how to run guest instructions of one VP and nothing about partitions, hypercalls or SINTs.
+ * The hypervisor core owns: CPUID answers, local APIC (xAPIC page, x2APIC MSRs, CR8/TPR), TSC deadline, all MSRs in 0x40000000..,
+ * the APIC base MSR, the TSC's offset. The engine owns: the architectural registers and the MSRs that only store or steer
+ * the processor (EFER, STAR.., FS/GS base, SYSENTER.., PAT, MTRRs, MISC_ENABLE, SPEC_CTRL, ARCH_CAPABILITIES ..).
+ *
+ * Threads: an engine VP runs on one thread at a time. Functions marked [any] may be called from any thread at any time;
+ * all others only by the thread that owns the VP while it is not inside run().
+ */
+#ifndef HV_ENGINE_H
+#define HV_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gmem/gmem.h"
+
+struct hv_engine_vm; /* the engine's part of a partition */
+struct hv_engine_vp;
+
+struct hv_u128 {
+	uint64_t lo;
+	uint64_t hi;
+};
+
+enum hv_exit_kind {
+	HV_EXIT_INTERRUPTED, /* kicked, deadline reached, or nothing: look around and run again */
+	HV_EXIT_PORT,
+	HV_EXIT_MEMORY, /* access to a GPA that is unmapped or lacks the right */
+	HV_EXIT_MSR, /* RDMSR/WRMSR of a register the engine does not own */
+	HV_EXIT_CR8, /* MOV to/from CR8 */
+	HV_EXIT_CPUID,
+	HV_EXIT_HYPERCALL, /* VMCALL or VMMCALL, at any CPL and mode; RIP still at the instruction */
+	HV_EXIT_HALT, /* HLT retired: RIP is after it */
+	HV_EXIT_INTERRUPT_WINDOW, /* asked for with want_*_window and now open */
+	HV_EXIT_EXCEPTION, /* an exception whose intercept bit is set; not delivered yet */
+	HV_EXIT_TRIPLE_FAULT,
+	HV_EXIT_IRET_NMI, /* NMI blocking ended (only when an NMI is wanted) */
+	HV_EXIT_FAILED, /* the engine cannot go on; .failed.what says why, for the log */
+};
+
+#define HV_ACCESS_READ 0
+#define HV_ACCESS_WRITE 1
+#define HV_ACCESS_EXECUTE 2
+
+struct hv_exit {
+	enum hv_exit_kind kind;
+	uint8_t insn_bytes; /* length of the instruction at RIP for PORT, MSR, CPUID, HYPERCALL, CR8; else 0 */
+	union {
+		/* One element of IN, OUT, INS, OUTS (the engine itself does string addressing and repetition). */
+		struct {
+			uint16_t port;
+			uint8_t bytes; /* 1, 2, 4 */
+			bool write;
+			bool string;
+			bool rep;
+			uint32_t data; /* of a write, zero-extended */
+		} port;
+		struct {
+			uint64_t gpa;
+			uint64_t gva; /* linear address */
+			uint8_t bytes; /* 1..8; never crosses a page */
+			uint8_t access; /* HV_ACCESS_* */
+			bool mapped; /* a page is there but lacks the right */
+			bool gva_valid; /* false for page-table walks */
+			uint64_t data; /* of a write */
+		} memory;
+		struct {
+			uint32_t index;
+			bool write;
+			uint64_t data;
+		} msr;
+		struct {
+			bool write;
+			uint64_t data;
+		} cr8;
+		struct {
+			uint32_t leaf;
+			uint32_t subleaf;
+		} cpuid;
+		struct {
+			uint8_t vector;
+			bool has_error;
+			uint32_t error;
+			uint64_t parameter; /* CR2 for #PF, DR6 bits for #DB */
+		} exception;
+		struct {
+			const char *what; /* static text */
+		} failed;
+	};
+};
+
+struct hv_run {
+	uint64_t deadline_tsc; /* engine time (tsc()); return HV_EXIT_INTERRUPTED soon after; UINT64_MAX: none */
+	bool want_interrupt_window; /* exit when RFLAGS.IF is set and no shadow is active, before the next instruction */
+	bool want_nmi_window; /* exit when an NMI could be taken */
+};
+
+struct hv_engine_config {
+	struct gmem *gmem; /* lives as long as the VM */
+	uint32_t vp_max; /* upper bound of VP indexes */
+	/* Real-time clock of the engine: guest TSC ticks since some origin, monotonic, [any]. */
+	uint64_t (*clock)(void *ctx);
+	void *clock_ctx;
+	uint64_t clock_hz;
+	bool count_instructions; /* tsc() counts instructions of VP 0 instead: deterministic tests */
+	const char *trace; /* engine trace selection or NULL */
+	void (*trace_line)(void *ctx, const char *line);
+	void *trace_ctx;
+};
+
+/*
+ * Register names are the HV register names (abi/hv.h HvX64Register*, HvRegister*): GPRs 0x00020000.., RIP, RFLAGS, XMM, FP MMX,
+ * control and debug registers, segments (128-bit HV_X64_SEGMENT_REGISTER), tables, and the MSR-backed ones (EFER, KernelGsBase, ...).
+ */
+struct hv_engine_ops {
+	const char *name;
+
+	/* -ENOMEM, -ENOTSUP. */
+	int (*vm_create)(const struct hv_engine_config *config, struct hv_engine_vm **ret_vm);
+	void (*vm_destroy)(struct hv_engine_vm *vm);
+
+	/* Registers as after RESET (CS:RIP F000:FFF0). @apic_id is only for the engine's own use in logs. */
+	int (*vp_create)(struct hv_engine_vm *vm, uint32_t index, struct hv_engine_vp **ret_vp);
+	void (*vp_destroy)(struct hv_engine_vp *vp);
+	/* @init false: RESET; true: INIT (keeps FPU, MTRRs, CR0.CD/NW as the SDM says). */
+	void (*vp_reset)(struct hv_engine_vp *vp, bool init);
+
+	void (*run)(struct hv_engine_vp *vp, const struct hv_run *how, struct hv_exit *ret_exit);
+	/* Makes a run() in progress, or else the next one, return soon. [any] */
+	void (*kick)(struct hv_engine_vp *vp);
+
+	/*
+	 * After an exit with a pending instruction (PORT, MEMORY, MSR, CR8, CPUID): finishes it. @values[0] is the data read (ignored
+	 * for writes); for CPUID values are EAX EBX ECX EDX; RIP moves on (or the string instruction's next element).
+	 * For HYPERCALL: RIP moves past the instruction, values are ignored. An execute MEMORY exit cannot be completed.
+	 */
+	void (*complete)(struct hv_engine_vp *vp, const uint64_t values[4]);
+	/* The pending instruction is dropped; nothing retired; RIP stays. (An intercept's handler then changed registers itself.) */
+	void (*abandon)(struct hv_engine_vp *vp);
+	/* Queues an exception that is delivered before the next instruction; drops a pending instruction. #PF: @parameter is CR2. */
+	void (*inject_exception)(struct hv_engine_vp *vp, uint8_t vector, bool has_error, uint32_t error,
+				 uint64_t parameter);
+	/* True when a maskable interrupt (IF, shadow) / an NMI (not blocked) could be delivered right now. */
+	bool (*can_interrupt)(struct hv_engine_vp *vp);
+	bool (*can_nmi)(struct hv_engine_vp *vp);
+	/* Precondition: can_interrupt / can_nmi. Delivered before the next instruction; ends a HLT. */
+	void (*inject_interrupt)(struct hv_engine_vp *vp, uint8_t vector);
+	void (*inject_nmi)(struct hv_engine_vp *vp);
+
+	/* False: unknown name, or (set) a value the processor refuses. */
+	bool (*reg_get)(struct hv_engine_vp *vp, uint32_t name, struct hv_u128 *ret_value);
+	bool (*reg_set)(struct hv_engine_vp *vp, uint32_t name, const struct hv_u128 *value);
+	/* MSRs that the engine owns, as RDMSR / WRMSR by the guest would; false: not owned or #GP. For loaders, save and restore. */
+	bool (*msr_get)(struct hv_engine_vp *vp, uint32_t index, uint64_t *ret_value);
+	bool (*msr_set)(struct hv_engine_vp *vp, uint32_t index, uint64_t value);
+	/* What the engine's processor offers; hypervisor leaves and APIC facts are the core's. [any] */
+	void (*cpuid)(struct hv_engine_vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
+	/* Everything not reachable by reg_get/msr_get: FPU/XSAVE image, shadows, pending event. Tagged records (lib/state.h). */
+	size_t (*save)(struct hv_engine_vp *vp, void *buf, size_t bytes); /* returns bytes needed */
+	bool (*restore)(struct hv_engine_vp *vp, const void *buf, size_t bytes);
+
+	/* Guest TSC before the VP's offset. [any] */
+	uint64_t (*tsc)(struct hv_engine_vm *vm);
+	uint64_t (*tsc_hz)(struct hv_engine_vm *vm);
+	/* guest TSC = tsc() + offset, for RDTSC, RDTSCP and MSR 0x10 reads inside the engine. [owner thread] */
+	void (*set_tsc_offset)(struct hv_engine_vp *vp, uint64_t offset);
+
+	/*
+	 * Cached translations. Requests are asynchronous; when flush_done() answers true the VP runs nothing under an old
+	 * translation any more (a VP outside run() is done at once). [any]
+	 */
+	void (*flush_all)(struct hv_engine_vp *vp, bool non_global_only);
+	void (*flush_page)(struct hv_engine_vp *vp, uint64_t gva);
+	bool (*flush_done)(struct hv_engine_vp *vp);
+	/* The GPA map of [@gpn, @gpn + @count) changed (gmem): every VP drops host pointers; flush_done() as above. [any] */
+	void (*gpa_changed)(struct hv_engine_vm *vm, uint64_t gpn, uint64_t count);
+	/* Guest memory with GMEM_CODE was written by somebody else than a VP (gmem_watch). [any] */
+	void (*code_written)(struct hv_engine_vm *vm, uint64_t gpa, size_t bytes);
+
+	/* Page walk of @gva with the VP's current paging mode; access HV_ACCESS_*, user: CPL3 rights. False: *ret_error is the #PF code. */
+	bool (*translate)(struct hv_engine_vp *vp, uint64_t gva, unsigned access, bool user,
+			  uint64_t *ret_gpa, uint32_t *ret_error);
+	/* Bit n: exception vector n exits as HV_EXIT_EXCEPTION. */
+	void (*intercept_exceptions)(struct hv_engine_vm *vm, uint32_t mask);
+
+	/* Retired instructions so far. [any, approximate while running] */
+	uint64_t (*instructions)(struct hv_engine_vp *vp);
+	/* The trapping instruction for the hypercall page and its length ("vmcall": 0F 01 C1). */
+	unsigned (*hypercall_insn)(struct hv_engine_vm *vm, uint8_t bytes[8]);
+};
+
+#endif
