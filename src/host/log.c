@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/log.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A program has one log; set once by log_init. */
+static const char *log_program = "virid";
+static const char *log_vm;
+
+void log_init(const char *program, const char *vm)
+{
+	log_program = program;
+	log_vm = vm;
+}
+
+void log_line(const char *fmt, ...)
+{
+	char line[1024];
+	int used = log_vm != NULL ? snprintf(line, sizeof(line), "%s: %s: ", log_program, log_vm)
+				  : snprintf(line, sizeof(line), "%s: ", log_program);
+	size_t at = used < 0 ? 0 : (size_t)used < sizeof(line) ? (size_t)used : sizeof(line) - 1;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line + at, sizeof(line) - 1 - at, fmt, ap);
+	va_end(ap);
+	size_t length = strlen(line);
+
+	line[length++] = '\n';
+	ssize_t n = write(STDERR_FILENO, line, length); /* one write: lines of threads do not mix */
+
+	(void)n;
+}

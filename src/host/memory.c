@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/memory.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define PAGE_BYTES 4096u
+#define HUGE_BYTES ((size_t)2 << 20)
+
+int host_ram_map(size_t bytes, void **ret)
+{
+	size_t span = bytes + HUGE_BYTES;
+	uint8_t *map = mmap(NULL, span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (map == MAP_FAILED) {
+		return -errno;
+	}
+	uint8_t *ram = (uint8_t *)(((uintptr_t)map + HUGE_BYTES - 1) & ~(uintptr_t)(HUGE_BYTES - 1));
+	size_t before = (size_t)(ram - map);
+	size_t after = span - before - bytes;
+
+	if (before != 0) {
+		munmap(map, before);
+	}
+	if (after != 0) {
+		munmap(ram + bytes, after);
+	}
+	madvise(ram, bytes, MADV_HUGEPAGE); /* an optimisation: refusal is fine */
+	madvise(ram, bytes, MADV_DONTDUMP);
+	*ret = ram;
+	return 0;
+}
+
+void host_ram_unmap(void *ram, size_t bytes)
+{
+	munmap(ram, bytes);
+}
+
+void host_ram_discard(void *ram, size_t bytes)
+{
+	madvise(ram, bytes, MADV_DONTNEED);
+}
+
+size_t host_ram_resident(const void *ram, size_t bytes)
+{
+	enum { CHUNK = 4096 };
+	unsigned char map[CHUNK];
+	size_t pages = bytes / PAGE_BYTES, resident = 0;
+
+	for (size_t at = 0; at < pages; at += CHUNK) {
+		size_t n = pages - at < CHUNK ? pages - at : CHUNK;
+
+		if (mincore((char *)(uintptr_t)ram + at * PAGE_BYTES, n * PAGE_BYTES, map) < 0) {
+			break;
+		}
+		for (size_t i = 0; i < n; i++) {
+			resident += map[i] & 1;
+		}
+	}
+	return resident * PAGE_BYTES;
+}
+
+size_t host_peak_resident(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return (size_t)usage.ru_maxrss * 1024;
+}
+
+uint64_t host_physical_bytes(void)
+{
+	return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void *host_pages_alloc(size_t pages)
+{
+	void *memory = aligned_alloc(PAGE_BYTES, pages * PAGE_BYTES);
+
+	if (memory != NULL) {
+		memset(memory, 0, pages * PAGE_BYTES);
+	}
+	return memory;
+}
+
+void host_pages_free(void *memory, size_t pages)
+{
+	(void)pages;
+	free(memory);
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/sandbox.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <seccomp.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/bits.h"
+
+#define NOBODY 65534
+
+static int drop_bounding_set(void)
+{
+	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EPERM) {
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+static int drop_capability_sets(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL) {
+		return -errno;
+	}
+	return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
+}
+
+static int become_nobody(void)
+{
+	if (geteuid() != 0) {
+		return 0;
+	}
+	if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+	    setresuid(NOBODY, NOBODY, NOBODY) < 0) {
+		return -errno;
+	}
+	return 0;
+}
+
+int sandbox_drop_privileges(const char **ret_what)
+{
+	int r;
+
+	*ret_what = "capability bounding set";
+	if ((r = drop_bounding_set()) < 0) {
+		return r;
+	}
+	*ret_what = "user and group nobody";
+	if ((r = become_nobody()) < 0) {
+		return r;
+	}
+	*ret_what = "capability sets";
+	if ((r = drop_capability_sets()) < 0) {
+		return r;
+	}
+	*ret_what = "no_new_privs";
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) {
+		return -errno;
+	}
+	return 0;
+}
+
+/* What a worker does while its guest runs. */
+static const int allowed[] = {
+	SCMP_SYS(read),		 SCMP_SYS(write),	  SCMP_SYS(readv),	   SCMP_SYS(writev),
+	SCMP_SYS(pread64),	 SCMP_SYS(pwrite64),	  SCMP_SYS(close),	   SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat),	 SCMP_SYS(lseek),	  SCMP_SYS(poll),	   SCMP_SYS(ppoll),
+	SCMP_SYS(epoll_wait),	 SCMP_SYS(epoll_pwait),	  SCMP_SYS(epoll_pwait2),  SCMP_SYS(epoll_ctl),
+	SCMP_SYS(futex),	 SCMP_SYS(sched_yield),	  SCMP_SYS(nanosleep),	   SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday),  SCMP_SYS(time),	   SCMP_SYS(munmap),
+	SCMP_SYS(madvise),	 SCMP_SYS(mremap),	  SCMP_SYS(brk),	   SCMP_SYS(mincore),
+	SCMP_SYS(getrusage),	 SCMP_SYS(exit),	  SCMP_SYS(exit_group),	   SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction), SCMP_SYS(sigaltstack),   SCMP_SYS(restart_syscall),
+	SCMP_SYS(gettid),	 SCMP_SYS(getpid),	  SCMP_SYS(tgkill),	   SCMP_SYS(set_robust_list),
+	SCMP_SYS(rseq),		 SCMP_SYS(membarrier),	  SCMP_SYS(getrandom),	   SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(sysinfo),	 SCMP_SYS(fcntl),
+};
+
+int sandbox_enter(void)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int r = -ENOMEM;
+
+	if (filter == NULL) {
+		return r;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(allowed); i++) {
+		if ((r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0)) < 0) {
+			goto out;
+		}
+	}
+	/* Memory, but never executable: no generated code can run here. */
+	if ((r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+				  SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0))) < 0 ||
+	    (r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+				  SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0))) < 0 ||
+	    (r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1)) < 0) {
+		goto out;
+	}
+	r = seccomp_load(filter);
+out:
+	seccomp_release(filter);
+	return r;
+}
