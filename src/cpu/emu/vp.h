@@ -109,17 +109,18 @@ struct emu_fault {
 #define EMU_TLB_NONE 1u
 enum emu_tlb_mode {
 	EMU_TLB_USER, /* CPL 3 */
-	EMU_TLB_KERNEL, /* CPL 0-2, SMAP in force */
-	EMU_TLB_KERNEL_AC, /* CPL 0-2, user pages accessible (no SMAP, or AC set) */
+	EMU_TLB_KERNEL, /* CPL 0-2: user pages are refused if CR4.SMAP is set */
+	EMU_TLB_KERNEL_AC, /* CPL 0-2 with CR4.SMAP and EFLAGS.AC: user pages accessible */
 	EMU_TLB_MODES,
 };
 struct emu_tlb_entry {
-	_Atomic uint64_t tag_r;
-	_Atomic uint64_t tag_w; /* only when stores need no question: dirty bit set, no code in the page */
+	uint64_t tag_r;
+	uint64_t tag_w; /* only when stores need no question: dirty bit set, no code in the page */
 	uint64_t tag_x;
 	uintptr_t addend; /* host pointer = linear address + addend */
 	uint64_t gpn;
 	bool global;
+	bool listed; /* in the list of slots that a flush has to look at */
 };
 
 /* MSRs that the engine owns and that are just stored; the rest lives in named fields. msr.c has the table. */
@@ -141,11 +142,20 @@ struct emu_vp {
 	/* hot */
 	uint64_t r[EMU_REG_SLOTS];
 	uint64_t lf_result, lf_carry; /* lazy arithmetic flags, see flags.h */
-	struct emu_tlb_entry *tlb; /* table of the current access mode */
-	_Atomic uint32_t attention; /* set by kick and by requests; looked at between blocks */
-	int64_t budget; /* instructions until the next look at the clock */
-	uint64_t retired; /* instructions retired in finished blocks */
-	struct emu_block *block; /* running block */
+	struct emu_tlb_entry *tlb; /* table of the current access mode; never matches while vp->careful is set */
+	_Atomic uint32_t attention; /* EMU_ATTENTION_*: set by kick and by requests; looked at between blocks */
+	int64_t budget; /* instructions until the next look at the clock; a block takes its count off when it is entered */
+	int64_t refill; /* what budget was set to */
+	_Atomic uint64_t retired; /* instructions retired up to the last refill; emu_retired() is exact */
+	const struct emu_block *block; /* running block */
+	struct emu_cache *cache; /* decoded blocks, block.c */
+	uint64_t slow; /* result of a slow path: value loaded, address */
+	struct emu_tlb_entry *tlbs; /* EMU_TLB_MODES tables, and one that never matches */
+	uint8_t tlb_mode; /* enum emu_tlb_mode in force */
+	bool careful; /* alignment checks or data breakpoints are on: every access takes the slow path */
+	bool stepping; /* one instruction (or one element of a string instruction) at a time */
+	bool noncanonical; /* the recorded #GP(0) is #SS(0) if the operand's segment is SS: emu_leave decides */
+	uint8_t debug_hits; /* data breakpoints touched by the current instruction (DR6 bits 0..3) */
 	uint64_t rip;
 	uint32_t flags; /* RFLAGS without the arithmetic flags, bit 1 set */
 	uint8_t cpl;
@@ -164,28 +174,43 @@ struct emu_vp {
 	enum emu_event event;
 	struct emu_fault fault;
 	struct hv_exit exit;
-	bool halted;
+	bool pending; /* the last exit waits for complete() or abandon() */
 	bool nmi_blocked;
 	bool injected; /* inject_* queued vp->inject for delivery */
 	struct emu_fault inject;
 
 	/*
 	 * Replay: accesses of the current instruction that the parent already answered. The instruction runs again from its start and
-	 * finds them in order; cleared when it retires.
+	 * finds them in order (emu_answer); cleared when it retires.
 	 */
 	struct emu_replay {
 		uint64_t key; /* kind and address */
 		uint64_t data;
-	} replay[16];
+	} replay[24];
 	uint8_t replay_count, replay_next;
 
 	uint64_t tsc_offset;
 	struct hv_run how;
 	uint32_t index;
 	struct emu_vm *vm;
-	struct emu_tlb_entry *tlbs; /* EMU_TLB_MODES tables */
-	struct emu_cache *cache; /* decoded blocks, block.c */
+	_Atomic bool in_guest; /* between entry and exit of run(): requests must be waited for */
 	struct emu_requests *requests; /* flushes and code invalidations from other threads, remote.c */
+	uint16_t tlb_list[EMU_TLB_MODES * EMU_TLB_ENTRIES]; /* slots filled since they were last flushed */
+	uint32_t tlb_listed;
+};
+
+#define EMU_ATTENTION_KICK 1u
+#define EMU_ATTENTION_REQUEST 2u
+#define EMU_ATTENTION_STOP 4u /* come back to the run loop: something that it decides on changed (owner thread) */
+
+struct emu_vm {
+	struct hv_engine_config config;
+	struct gmem *gmem;
+	_Atomic(struct emu_vp *) *vps; /* config.vp_max of them; NULL: not created */
+	_Atomic uint32_t vp_top; /* one more than the highest index ever created */
+	_Atomic uint32_t exceptions; /* intercepted vectors */
+	_Atomic uint32_t split_lock; /* held around locked accesses that host atomics cannot do */
+	struct emu_code *code; /* which lines of guest memory hold decoded code, code.c */
 };
 
 enum emu_mode {
@@ -195,18 +220,7 @@ enum emu_mode {
 	EMU_MODE_64,
 };
 
-/* ---- Memory, mem.h (inline fast paths) and mem.c. All return false when the access faulted or left: then emu_leave(). ----
- *
- * bool emu_address(vp, i, bytes, access, &la)       linear address of the memory operand; checks segment limits in legacy modes
- * bool emu_load8/16/32/64(vp, la, &value)            data reads; any alignment, may cross pages
- * bool emu_store8/16/32/64(vp, la, value)
- * bool emu_load_bytes(vp, la, buf, bytes), emu_store_bytes(vp, la, buf, bytes)    up to 4 KiB; store checks everything before it writes
- * bool emu_rmw_pointer(vp, la, bytes, &host)         host pointer for atomic RMW on naturally aligned memory within a page (LOCK)
- * bool emu_probe(vp, la, bytes, access)              would the access succeed? faults like the access
- * ..._sys variants (emu_load32_sys ...)              supervisor access regardless of CPL (descriptor tables, TSS)
- *
- * #SS or #GP for a non-canonical address follows vp's current segment: emu_address remembers it; stack helpers use SS.
- */
+/* ---- Memory: mem.h ---- */
 
 /* ---- Flags, flags.h ---- */
 /* Full RFLAGS now. */
@@ -219,9 +233,20 @@ void emu_flags_set(struct emu_vp *vp, uint64_t value);
 bool emu_raise(struct emu_vp *vp, uint8_t vector);
 bool emu_raise_error(struct emu_vp *vp, uint8_t vector, uint32_t error);
 bool emu_raise_page_fault(struct emu_vp *vp, uint64_t la, uint32_t error);
-/* Record an exit (vp->exit filled in by the caller); returns false. */
+/*
+ * Record an exit (vp->exit's payload filled in by the caller); returns false. Followed by emu_leave() the instruction did not retire and is
+ * run again after complete(); followed by emu_end() it did (HLT). Likewise emu_raise() followed by emu_end() is a trap: RIP is the next one.
+ */
 bool emu_exit(struct emu_vp *vp, enum hv_exit_kind kind);
-/* Ends the handler of an instruction that did not retire: saves RIP, uncounts the rest of the block, returns NULL. */
+/*
+ * The @count values that complete() was given for the current instruction's next exit of this kind and @address (MSR index, port, leaf..).
+ * False: not answered yet; the caller fills vp->exit, emu_exit(), emu_leave(). CPUID has 4 values, all others 1.
+ */
+bool emu_answer(struct emu_vp *vp, enum hv_exit_kind kind, uint64_t address, unsigned count, uint64_t *ret_values);
+/*
+ * Ends the handler of an instruction that did not retire: saves RIP, uncounts the rest of the block, returns NULL. Also for a string
+ * instruction that pauses between elements: no event recorded, registers updated, RIP stays.
+ */
 const struct emu_insn *emu_leave(struct emu_vp *vp, const struct emu_insn *i);
 /* The instruction retired; go on at @rip (already masked to the code size) through the block cache. */
 const struct emu_insn *emu_goto(struct emu_vp *vp, const struct emu_insn *i, uint64_t rip);
@@ -231,10 +256,35 @@ const struct emu_insn *emu_end(struct emu_vp *vp, const struct emu_insn *i);
 uint64_t emu_insn_rip(const struct emu_vp *vp, const struct emu_insn *i);
 uint64_t emu_insn_next_rip(const struct emu_vp *vp, const struct emu_insn *i);
 
+/* How a handler goes on with the next instruction: a tail call where the compiler makes one, else back to the driving loop. */
+#if defined(EMU_THREADED)
+#define EMU_NEXT(vp, i) return (i)[1].fn((vp), (i) + 1)
+#define EMU_CONTINUE(vp, i) return (i)->fn((vp), (i))
+#else
+#define EMU_NEXT(vp, i) return (i) + 1
+#define EMU_CONTINUE(vp, i) return (i)
+#endif
+
+/* Instructions retired so far, including the running block. Owner thread. */
+static inline uint64_t emu_retired(const struct emu_vp *vp)
+{
+	return atomic_load_explicit(&vp->retired, memory_order_relaxed) + (uint64_t)(vp->refill - vp->budget);
+}
+/* What RDTSC reads: engine time plus the VP's offset. */
+uint64_t emu_tsc(struct emu_vp *vp);
+/* Resets @vp's TLB and block cache wholesale (VP reset, restore). */
+void emu_drop_all(struct emu_vp *vp);
+
 /* ---- Mode, sys files ---- */
-/* Recomputes cpl-dependent caches: vp->mode, vp->tlb. Call after any change of CS, CR0, CR4, EFER, EFLAGS.VM/AC. */
+/*
+ * Recomputes what depends on CPL and mode: vp->mode, then emu_tlb_select() (mem.h). Call after any change of CS, SS, CR0, CR4, EFER, DR7,
+ * EFLAGS.VM/AC, and end the block (emu_end). Does not flush.
+ */
 void emu_mode_update(struct emu_vp *vp);
-/* Delivers @fault through the IDT; handles double and triple faults (then vp->exit). vp->rip is the return address. */
+/*
+ * Delivers @fault through the IDT; handles double and triple faults (then emu_exit(HV_EXIT_TRIPLE_FAULT)). vp->rip is the return address.
+ * The run loop has already looked at the exception intercepts. Leaves vp->event as EMU_EVENT_NONE or EMU_EVENT_EXIT.
+ */
 void emu_deliver(struct emu_vp *vp, const struct emu_fault *fault);
 /*
  * Page walk of @la in the current paging mode. @access HV_ACCESS_*, @tlb_mode gives the rights to apply. On success: GPA, whether the
