@@ -105,6 +105,9 @@ struct hv_engine_config {
 	uint64_t (*clock)(void *ctx);
 	void *clock_ctx;
 	uint64_t clock_hz;
+	/* Gives the processor away while one VP waits for another (@round counts from 0); NULL: the engine spins. [any] */
+	void (*relax)(void *ctx, unsigned round);
+	void *relax_ctx;
 	bool count_instructions; /* tsc() counts instructions of VP 0 instead: deterministic tests */
 	const char *trace; /* engine trace selection or NULL */
 	void (*trace_line)(void *ctx, const char *line);

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What engine.c and run.c need of the system part: registers by name, MSRs, CPUID, reset, saved state. Contracts: hv/engine.h. */
+#ifndef EMU_SYS_H
+#define EMU_SYS_H
+
+#include "vp.h"
+
+/* RESET or INIT: every architectural register. The caller drops TLB and blocks. */
+void emu_reset(struct emu_vp *vp, bool init);
+bool emu_reg_get(struct emu_vp *vp, uint32_t name, struct hv_u128 *ret_value);
+bool emu_reg_set(struct emu_vp *vp, uint32_t name, const struct hv_u128 *value);
+bool emu_msr_get(struct emu_vp *vp, uint32_t index, uint64_t *ret_value);
+bool emu_msr_set(struct emu_vp *vp, uint32_t index, uint64_t value);
+void emu_cpuid(struct emu_vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
+bool emu_translate(struct emu_vp *vp, uint64_t gva, unsigned access, bool user, uint64_t *ret_gpa, uint32_t *ret_error);
+size_t emu_save(struct emu_vp *vp, void *buf, size_t bytes);
+bool emu_restore(struct emu_vp *vp, const void *buf, size_t bytes);
+
+#endif
