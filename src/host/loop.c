@@ -210,8 +210,7 @@ int loop_run(struct loop *l)
 {
 	struct epoll_event events[EVENTS_AT_ONCE];
 
-	atomic_store(&l->quit, false);
-	while (!atomic_load(&l->quit)) {
+	while (!atomic_exchange(&l->quit, false)) {
 		int n;
 
 		if (!wait_events(l, events, &n)) {

@@ -33,7 +33,7 @@ void loop_timer_set(struct loop *l, struct loop_timer *t, uint64_t deadline_ns);
 void loop_set_wake(struct loop *l, void (*fn)(void *ctx), void *ctx);
 void loop_wake(struct loop *l);
 
-/* Runs until loop_quit (any thread). Blocks. */
+/* Runs until loop_quit (any thread, also before loop_run), then may be run again. Blocks. */
 int loop_run(struct loop *l);
 void loop_quit(struct loop *l);
 

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+# A front door only: the build is Meson's, the work is done by the scripts in tools/.
+BUILD ?= build
+
+.PHONY: all setup demo check bench fuzz soak matrix lint install clean
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) --quiet
+
+# Installs what is missing (Debian) and configures the build folder.
+setup:
+	@tools/setup-debian
+
+$(BUILD)/build.ninja: | setup
+	@meson setup $(BUILD) >$(BUILD).log 2>&1 && rm -f $(BUILD).log || { cat $(BUILD).log >&2; rm -f $(BUILD).log; exit 1; }
+
+demo: setup all ## the main job: Debian's own kernel boots as a Hyper-V guest
+	@tools/demo $(BUILD)
+
+check: setup all ## all tests; the last line counts them
+	@tools/run-checks $(BUILD)
+
+matrix: setup all ## every Debian kernel with 1, 2 and 4 processors, the installer, memtest86+
+	@tests/integration/matrix $(BUILD)
+
+bench: ## Virid, QEMU TCG and Bochs side by side
+	@tools/setup-debian bench
+	@$(MAKE) --no-print-directory all
+	@bench/run $(BUILD)
+
+soak: setup all ## ten minutes of forks, pipes, signals, files and memory in a guest with 4 processors
+	@tests/integration/soak $(BUILD)
+
+fuzz: ## every fuzz target for FUZZ_SECONDS (default 60)
+	@tools/setup-debian fuzz
+	@tools/fuzz
+
+lint: ## clang-format, clang-tidy, cppcheck
+	@tools/setup-debian lint
+	@tools/lint $(BUILD)
+
+install: all
+	@meson install -C $(BUILD) --no-rebuild
+
+clean:
+	@rm -rf $(BUILD)

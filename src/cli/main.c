@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdarg.h>
+#include <string.h>
+
+#include "cli.h"
+
+static const struct cli_command commands[] = {
+	{ "run", "run one virtual machine in the foreground", run_command },
+};
+
+void complain(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("virid: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+static void print_help(FILE *to)
+{
+	fputs("usage: virid COMMAND [OPTIONS]\n"
+	      "\n"
+	      "Virid runs virtual machines whose guests see Microsoft Hyper-V, on any x86-64 Linux host.\n"
+	      "\n"
+	      "Commands:\n",
+	      to);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
+	}
+	fputs("\n"
+	      "  virid COMMAND --help   says what a command takes\n"
+	      "  virid --version        prints the version\n"
+	      "\n"
+	      "The manual is virid(1).\n",
+	      to);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_help(stderr);
+		return CLI_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+		print_help(stdout);
+		return CLI_OK;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		puts("virid " VIRID_VERSION);
+		return CLI_OK;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(argv[1], commands[i].name) == 0) {
+			return commands[i].run(argc - 1, argv + 1);
+		}
+	}
+	complain("'%s' is not a command; virid --help lists them", argv[1]);
+	return CLI_USAGE;
+}

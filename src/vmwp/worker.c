@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "host/log.h"
+#include "host/memory.h"
+#include "host/sandbox.h"
+#include "lib/bits.h"
+
+void worker_end_round(struct worker *w, enum worker_end why)
+{
+	int none = END_NONE;
+
+	if (atomic_compare_exchange_strong(&w->end, &none, (int)why)) {
+		vp_threads_kick(w);
+		loop_quit(w->loop);
+	}
+}
+
+static void on_timeout(void *ctx)
+{
+	worker_end_round(ctx, END_TIMEOUT);
+}
+
+/* Guest timers live in guest time, which runs at the host's rate while the VM runs. */
+static void arm_board_timer(struct worker *w)
+{
+	uint64_t due = atomic_load(&w->machine.board_deadline_ns);
+
+	if (due == UINT64_MAX) {
+		loop_timer_set(w->loop, &w->board_timer, 0);
+		return;
+	}
+	uint64_t now = machine_guest_ns(w);
+
+	loop_timer_set(w->loop, &w->board_timer, host_now_ns() + (due > now ? due - now : 0));
+}
+
+static void on_board_timer(void *ctx)
+{
+	struct worker *w = ctx;
+
+	pthread_mutex_lock(&w->machine.board_lock);
+	board_poll(w->machine.board);
+	pthread_mutex_unlock(&w->machine.board_lock);
+	arm_board_timer(w);
+}
+
+static void on_wake(void *ctx)
+{
+	arm_board_timer(ctx);
+}
+
+static void on_signal(void *ctx)
+{
+	worker_end_round(ctx, END_LEFT);
+}
+
+/* Runs one boot to its end. */
+static enum worker_end run_round(struct worker *w)
+{
+	enum worker_end end = machine_create(w);
+
+	if (end != END_NONE) {
+		return end;
+	}
+	vp_threads_start(w);
+	arm_board_timer(w);
+	int r = loop_run(w->loop);
+
+	if (r < 0) {
+		log_line("event loop failed: %s", strerror(-r));
+		worker_end_round(w, END_HOST_FAILURE);
+	}
+	vp_threads_wait(w);
+	loop_timer_set(w->loop, &w->board_timer, 0);
+	stats_collect(w);
+	machine_destroy(w);
+	return (enum worker_end)atomic_load(&w->end);
+}
+
+static enum worker_end run_rounds(struct worker *w)
+{
+	for (;;) {
+		enum worker_end end = run_round(w);
+
+		if (end != END_RESET || w->config.no_reboot) {
+			return end;
+		}
+		host_ram_discard(w->ram, w->map.ram_bytes);
+		atomic_store(&w->end, END_NONE);
+	}
+}
+
+static int open_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	/* Before any thread starts, so that all of them leave the signals to the loop. */
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* Everything that needs the world outside; after this the process is locked in. */
+static enum worker_end prepare(struct worker *w, int signal_fd)
+{
+	const char *what = "event loop";
+	int r = loop_create(&w->loop);
+
+	if (r == 0) {
+		r = loop_add(w->loop, signal_fd, on_signal, w);
+	}
+	if (r == 0) {
+		what = "memory";
+		r = host_ram_map(w->map.ram_bytes, &w->ram);
+	}
+	if (r == 0) {
+		what = "console";
+		r = console_create(w, &w->console);
+	}
+	if (r == 0) {
+		r = sandbox_drop_privileges(&what);
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* changing the user cleared it */
+	}
+	if (r == 0) {
+		what = "threads";
+		r = vp_threads_create(w);
+	}
+	if (r == 0) {
+		r = console_start(w->console);
+	}
+	if (r == 0) {
+		what = "system call filter";
+		r = sandbox_enter();
+	}
+	if (r != 0) {
+		log_line("%s: %s", what, strerror(-r));
+		return END_HOST_FAILURE;
+	}
+	return END_NONE;
+}
+
+enum worker_end worker_run(const struct worker_config *config)
+{
+	struct worker w = { .config = *config, .end = END_NONE };
+	int signal_fd = open_signals();
+	enum worker_end end = END_HOST_FAILURE;
+
+	pthread_mutex_init(&w.lock, NULL);
+	pthread_cond_init(&w.changed, NULL);
+	pthread_mutex_init(&w.machine.board_lock, NULL);
+	w.board_timer = (struct loop_timer){ .fn = on_board_timer, .ctx = &w };
+	w.timeout_timer = (struct loop_timer){ .fn = on_timeout, .ctx = &w };
+	if (signal_fd < 0) {
+		log_line("signals: %s", strerror(-signal_fd));
+		return end;
+	}
+	if (!memory_map_init(&w.map, config->memory_bytes)) {
+		log_line("--memory: %llu bytes is not a size a VM can have", (unsigned long long)config->memory_bytes);
+		return END_USAGE;
+	}
+	end = prepare(&w, signal_fd);
+	if (end == END_NONE) {
+		loop_set_wake(w.loop, on_wake, &w);
+		if (config->timeout_ns != 0) {
+			loop_timer_set(w.loop, &w.timeout_timer, host_now_ns() + config->timeout_ns);
+		}
+		end = run_rounds(&w);
+	}
+	vp_threads_join(&w);
+	console_destroy(w.console);
+	if (config->stats) {
+		stats_print(&w);
+	}
+	loop_destroy(w.loop);
+	if (w.ram != NULL) {
+		host_ram_unmap(w.ram, w.map.ram_bytes);
+	}
+	close(signal_fd);
+	return end;
+}

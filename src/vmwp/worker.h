@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One worker, one virtual machine. Files: main.c options, worker.c life of the VM, machine.c partition and board of one boot,
+ * vp_thread.c processors, intercept.c what the hypervisor passes up, console.c COM1, hv_host.c the ground under the core.
+ *
+ * Threads: the loop thread (main) runs timers and decides how the VM ends; one thread per VP; two for the console.
+ * Locks: machine.board_lock around every call into the board; worker.lock around start and stop. Order: lock, board_lock.
+ */
+#ifndef VMWP_WORKER_H
+#define VMWP_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "chipset/board.h"
+#include "firmware/memory_map.h"
+#include "host/loop.h"
+#include "vid/vid.h"
+
+struct console;
+struct worker;
+
+/* How a VM ended; also the worker's exit status (docs: virid(1)). */
+enum worker_end {
+	END_POWER_OFF = 0,
+	END_HOST_FAILURE = 1,
+	END_USAGE = 2,
+	END_RESET = 3,
+	END_CRASH = 4,
+	END_TIMEOUT = 124,
+	END_LEFT = 130, /* Ctrl-] or a signal */
+	END_NONE = -1,
+};
+
+struct worker_config {
+	const char *name;
+	uint64_t memory_bytes;
+	uint32_t processors;
+	int kernel_fd;
+	int initrd_fd; /* -1: none */
+	const char *kernel_path; /* for messages */
+	const char *initrd_path;
+	const char *cmdline;
+	int console_in_fd; /* -1: none */
+	int console_out_fd; /* -1: none */
+	bool console_escape; /* Ctrl-] leaves */
+	uint64_t timeout_ns; /* 0: none */
+	bool no_reboot;
+	bool stats;
+	bool count_instructions;
+	const char *trace; /* NULL: nothing */
+	uint64_t started_ns; /* when the person pressed Enter */
+};
+
+struct vp_thread {
+	struct worker *worker;
+	uint32_t index;
+	pthread_t thread;
+	bool created;
+	struct vid_vp *vp; /* this boot's */
+	_Atomic uint32_t wake; /* futex: 1 when there is something to look at */
+};
+
+/* What one boot of the VM consists of; made anew after a reset. */
+struct machine {
+	struct vid_partition *partition;
+	struct board *board;
+	pthread_mutex_t board_lock;
+	_Atomic uint64_t board_deadline_ns; /* guest time */
+	_Atomic uint64_t first_run_ns; /* host time of the first dispatch; 0: not yet */
+};
+
+struct worker {
+	struct worker_config config;
+	struct memory_map map;
+	void *ram;
+	struct machine machine;
+	struct console *console;
+	struct loop *loop;
+	struct loop_timer board_timer;
+	struct loop_timer timeout_timer;
+	struct vp_thread *vps;
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	uint32_t round; /* counts boots; VP threads run one dispatch loop per round */
+	uint32_t running; /* VP threads inside the round */
+	bool quitting; /* no further round */
+	_Atomic int end; /* enum worker_end: why this round ends; END_NONE while it runs */
+
+	uint64_t resident_ram; /* of the guest, at the end of the last round */
+	struct vid_stats stats; /* summed over rounds */
+	uint64_t first_user_ns; /* host time from start to the first userspace instruction of the first boot; 0: none */
+};
+
+/* worker.c */
+/* Runs the VM to its end. Reports what goes wrong on the log. */
+enum worker_end worker_run(const struct worker_config *config);
+/* Ends the current round with @why, unless it is ending already. Any thread; does not wait. */
+void worker_end_round(struct worker *w, enum worker_end why);
+
+/* machine.c */
+/* Partition, board, tables and kernel in @w->ram. Logs what failed. END_NONE: ready to run. */
+enum worker_end machine_create(struct worker *w);
+void machine_destroy(struct worker *w);
+uint64_t machine_guest_ns(struct worker *w);
+
+/* vp_thread.c */
+int vp_threads_create(struct worker *w);
+/* Lets every VP run (a new round), and waits until all have left it. */
+void vp_threads_start(struct worker *w);
+void vp_threads_wait(struct worker *w);
+void vp_threads_join(struct worker *w);
+void vp_threads_kick(struct worker *w);
+
+/* intercept.c */
+void intercept_handle(struct vp_thread *t, const struct hv_message *message);
+
+/* console.c */
+int console_create(struct worker *w, struct console **ret);
+int console_start(struct console *c);
+/* Guest output; never blocks. Under board_lock. */
+void console_write(struct console *c, const uint8_t *data, size_t bytes);
+/* There is room in the guest's receiver again. Under board_lock. */
+void console_ready(struct console *c);
+/* Writes what is still buffered (bounded wait) and stops the threads. */
+void console_destroy(struct console *c);
+
+/* stats.c */
+void stats_collect(struct worker *w);
+void stats_print(const struct worker *w);
+
+#endif
