@@ -30,7 +30,10 @@
 #define GMEM_OVERLAY 0x20u /* an overlay page covers what the parent mapped */
 #define GMEM_WCACHED 0x40u /* some VP may hold a cached translation that writes without asking */
 
-/* Where page-table pages come from; pages are 4 KiB, aligned, zeroed. NULL from alloc: out of memory. */
+/*
+ * Where page-table pages come from; pages are 4 KiB, aligned, zeroed. NULL from alloc: out of memory. @free may be NULL when the
+ * owner takes all pages back by other means. Tables are never freed before gmem_fini: readers hold no lock.
+ */
 struct gmem_pages {
 	void *(*alloc)(void *ctx);
 	void (*free)(void *ctx, void *page);
@@ -45,10 +48,10 @@ struct gmem_watch {
 
 struct gmem_overlay {
 	uint64_t gpn;
-	void *page;
-	uint32_t rights;
+	uint64_t entry; /* while another overlay lies above this one: this one's entry */
+	uint64_t under; /* in the oldest overlay of its page: the entry that the parent mapped */
 	bool active;
-	struct gmem_overlay *next; /* stack of overlays, newest first */
+	struct gmem_overlay *next; /* all overlays of the space, newest first */
 };
 
 struct gmem {
@@ -57,7 +60,6 @@ struct gmem {
 	unsigned pa_bits;
 	void *root;
 	struct gmem_overlay *overlays;
-	struct gmem_under *under; /* what lies beneath overlays */
 };
 
 /* @pa_bits 32..52: GPAs at or above 1 << @pa_bits cannot be mapped. -ENOMEM when pages run out. */
