@@ -57,7 +57,7 @@ struct board_config {
 	void (*serial_out)(void *ctx, unsigned port, const uint8_t *data, size_t bytes);
 	/* After board_serial_in took less than it was given: there is room again. May be NULL. */
 	void (*serial_ready)(void *ctx, unsigned port);
-	/* The guest wrote a POST code to port 80. May be NULL. */
+	/* The guest wrote a new POST code to port 80. May be NULL. */
 	void (*post_code)(void *ctx, uint8_t code);
 };
 
