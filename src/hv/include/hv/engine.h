@@ -191,6 +191,8 @@ struct hv_engine_ops {
 
 	/* Retired instructions so far. [any, approximate while running] */
 	uint64_t (*instructions)(struct hv_engine_vp *vp);
+	/* tsc() when a VP of this VM first ran with CPL 3; 0: not yet. [any] */
+	uint64_t (*first_user)(struct hv_engine_vm *vm);
 	/* The trapping instruction for the hypercall page and its length ("vmcall": 0F 01 C1). */
 	unsigned (*hypercall_insn)(struct hv_engine_vm *vm, uint8_t bytes[8]);
 };

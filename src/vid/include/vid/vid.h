@@ -106,6 +106,7 @@ void vid_set_events(struct vid_partition *p, const struct vid_events *events);
 
 struct vid_stats {
 	uint64_t instructions;
+	uint64_t first_user_tsc; /* engine time of the first instruction at CPL 3; 0: none yet */
 	uint64_t exits[16]; /* by enum hv_exit_kind */
 	uint64_t hypercalls[512]; /* by code below 0x200; others in the last */
 };
