@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The one list of what the architecture leaves undefined, or where vendors differ. A row applies to a mnemonic under a condition;
+ * everything no row mentions must be equal bit for bit.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/bits.h"
+#include "oracle.h"
+#include "x86/arch.h"
+
+#define CF X86_CF
+#define PF X86_PF
+#define AF X86_AF
+#define ZF X86_ZF
+#define SF X86_SF
+#define OF X86_OF
+
+#define FSW_C0 0x0100
+#define FSW_C1 0x0200
+#define FSW_C2 0x0400
+#define FSW_C3 0x4000
+
+enum when {
+	ALWAYS,
+	COUNT_ONE, /* shift count after masking */
+	COUNT_MANY,
+	COUNT_SIZE, /* count at least the operand size */
+	COUNT_BEYOND, /* count above the operand size */
+	SOURCE_ZERO_32, /* BSF, BSR of zero with a 32-bit destination */
+	FAULTED, /* the instruction ended with a page fault */
+};
+
+enum what {
+	FLAGS = 0,
+	DEST = 1, /* the first operand's register, or memory */
+	DEST_HIGH = 2, /* bits 63:32 of the first operand's register */
+	F32_NEAR = 4, /* packed singles of the destination are approximations */
+	MEMORY = 8, /* what was stored */
+	CR2 = 16, /* which byte faulted */
+	STATE = 32, /* everything but the kind of ending */
+};
+
+static const struct row {
+	ZydisMnemonic mnemonic;
+	enum when when;
+	uint32_t flags; /* of RFLAGS */
+	unsigned what;
+	const char *why;
+} rows[] = {
+#define LOGIC "SDM: AF is undefined after a logical operation"
+	{ ZYDIS_MNEMONIC_AND, ALWAYS, AF, FLAGS, LOGIC },
+	{ ZYDIS_MNEMONIC_OR, ALWAYS, AF, FLAGS, LOGIC },
+	{ ZYDIS_MNEMONIC_XOR, ALWAYS, AF, FLAGS, LOGIC },
+	{ ZYDIS_MNEMONIC_TEST, ALWAYS, AF, FLAGS, LOGIC },
+#define SHIFT_AF "SDM: AF is undefined after a shift by a count other than 0"
+#define SHIFT_OF "SDM: OF is defined for 1-bit shifts only"
+#define SHIFT_CF "SDM: CF is undefined when the count reaches the operand size"
+	{ ZYDIS_MNEMONIC_SHL, COUNT_ONE, AF, FLAGS, SHIFT_AF },
+	{ ZYDIS_MNEMONIC_SHL, COUNT_MANY, AF | OF, FLAGS, SHIFT_OF },
+	{ ZYDIS_MNEMONIC_SHL, COUNT_SIZE, CF, FLAGS, SHIFT_CF },
+	{ ZYDIS_MNEMONIC_SHR, COUNT_ONE, AF, FLAGS, SHIFT_AF },
+	{ ZYDIS_MNEMONIC_SHR, COUNT_MANY, AF | OF, FLAGS, SHIFT_OF },
+	{ ZYDIS_MNEMONIC_SHR, COUNT_SIZE, CF, FLAGS, SHIFT_CF },
+	{ ZYDIS_MNEMONIC_SAR, COUNT_ONE, AF, FLAGS, SHIFT_AF },
+	{ ZYDIS_MNEMONIC_SAR, COUNT_MANY, AF | OF, FLAGS, SHIFT_OF },
+	{ ZYDIS_MNEMONIC_SAR, COUNT_SIZE, CF, FLAGS, SHIFT_CF },
+	{ ZYDIS_MNEMONIC_ROL, COUNT_MANY, OF, FLAGS, SHIFT_OF },
+	{ ZYDIS_MNEMONIC_ROR, COUNT_MANY, OF, FLAGS, SHIFT_OF },
+	{ ZYDIS_MNEMONIC_RCL, COUNT_MANY, OF, FLAGS, SHIFT_OF },
+	{ ZYDIS_MNEMONIC_RCR, COUNT_MANY, OF, FLAGS, SHIFT_OF },
+	{ ZYDIS_MNEMONIC_SHLD, COUNT_ONE, AF, FLAGS, SHIFT_AF },
+	{ ZYDIS_MNEMONIC_SHLD, COUNT_MANY, AF | OF, FLAGS, SHIFT_OF },
+	{ ZYDIS_MNEMONIC_SHLD, COUNT_BEYOND, X86_ARITH, DEST, "SDM: result and flags undefined, count above 16" },
+	{ ZYDIS_MNEMONIC_SHRD, COUNT_ONE, AF, FLAGS, SHIFT_AF },
+	{ ZYDIS_MNEMONIC_SHRD, COUNT_MANY, AF | OF, FLAGS, SHIFT_OF },
+	{ ZYDIS_MNEMONIC_SHRD, COUNT_BEYOND, X86_ARITH, DEST, "SDM: result and flags undefined, count above 16" },
+#define MULTIPLY "SDM: SF, ZF, AF and PF are undefined"
+	{ ZYDIS_MNEMONIC_MUL, ALWAYS, SF | ZF | AF | PF, FLAGS, MULTIPLY },
+	{ ZYDIS_MNEMONIC_IMUL, ALWAYS, SF | ZF | AF | PF, FLAGS, MULTIPLY },
+	{ ZYDIS_MNEMONIC_DIV, ALWAYS, X86_ARITH, FLAGS, "SDM: all arithmetic flags are undefined" },
+	{ ZYDIS_MNEMONIC_IDIV, ALWAYS, X86_ARITH, FLAGS, "SDM: all arithmetic flags are undefined" },
+#define SCAN "SDM: CF, OF, SF, AF and PF are undefined"
+#define SCAN_HIGH "zero source: low half kept; vendors differ whether the upper half is cleared"
+	{ ZYDIS_MNEMONIC_BSF, ALWAYS, CF | OF | SF | AF | PF, FLAGS, SCAN },
+	{ ZYDIS_MNEMONIC_BSR, ALWAYS, CF | OF | SF | AF | PF, FLAGS, SCAN },
+	{ ZYDIS_MNEMONIC_BSF, SOURCE_ZERO_32, 0, DEST_HIGH, SCAN_HIGH },
+	{ ZYDIS_MNEMONIC_BSR, SOURCE_ZERO_32, 0, DEST_HIGH, SCAN_HIGH },
+	{ ZYDIS_MNEMONIC_LZCNT, ALWAYS, OF | SF | AF | PF, FLAGS, "SDM: OF, SF, AF and PF are undefined" },
+	{ ZYDIS_MNEMONIC_TZCNT, ALWAYS, OF | SF | AF | PF, FLAGS, "SDM: OF, SF, AF and PF are undefined" },
+#define BIT_TEST "SDM: OF, SF, AF and PF are undefined"
+	{ ZYDIS_MNEMONIC_BT, ALWAYS, OF | SF | AF | PF, FLAGS, BIT_TEST },
+	{ ZYDIS_MNEMONIC_BTS, ALWAYS, OF | SF | AF | PF, FLAGS, BIT_TEST },
+	{ ZYDIS_MNEMONIC_BTR, ALWAYS, OF | SF | AF | PF, FLAGS, BIT_TEST },
+	{ ZYDIS_MNEMONIC_BTC, ALWAYS, OF | SF | AF | PF, FLAGS, BIT_TEST },
+#define DECIMAL "SDM: the other flags are undefined after decimal adjustment"
+	{ ZYDIS_MNEMONIC_AAA, ALWAYS, OF | SF | ZF | PF, FLAGS, DECIMAL },
+	{ ZYDIS_MNEMONIC_AAS, ALWAYS, OF | SF | ZF | PF, FLAGS, DECIMAL },
+	{ ZYDIS_MNEMONIC_AAD, ALWAYS, OF | AF | CF, FLAGS, DECIMAL },
+	{ ZYDIS_MNEMONIC_AAM, ALWAYS, OF | AF | CF, FLAGS, DECIMAL },
+	{ ZYDIS_MNEMONIC_DAA, ALWAYS, OF, FLAGS, DECIMAL },
+	{ ZYDIS_MNEMONIC_DAS, ALWAYS, OF, FLAGS, DECIMAL },
+	{ ZYDIS_MNEMONIC_RCPPS, ALWAYS, 0, F32_NEAR, "approximation: relative error below 1.5 * 2^-12, vendors differ" },
+	{ ZYDIS_MNEMONIC_RCPSS, ALWAYS, 0, F32_NEAR, "approximation: relative error below 1.5 * 2^-12, vendors differ" },
+	{ ZYDIS_MNEMONIC_RSQRTPS, ALWAYS, 0, F32_NEAR, "approximation: relative error below 1.5 * 2^-12, vendors differ" },
+	{ ZYDIS_MNEMONIC_RSQRTSS, ALWAYS, 0, F32_NEAR, "approximation: relative error below 1.5 * 2^-12, vendors differ" },
+#define MASKMOV "whether bytes that are masked off can fault is up to the processor"
+	{ ZYDIS_MNEMONIC_MASKMOVQ, FAULTED, 0, STATE, MASKMOV },
+	{ ZYDIS_MNEMONIC_MASKMOVDQU, FAULTED, 0, STATE, MASKMOV },
+#define MULTI_STORE "several accesses: which faults first, and what was stored before, is up to the processor"
+	{ ZYDIS_MNEMONIC_FXSAVE, FAULTED, 0, MEMORY | CR2, MULTI_STORE },
+	{ ZYDIS_MNEMONIC_FXSAVE64, FAULTED, 0, MEMORY | CR2, MULTI_STORE },
+	{ ZYDIS_MNEMONIC_FXRSTOR, FAULTED, 0, STATE, MULTI_STORE },
+	{ ZYDIS_MNEMONIC_FXRSTOR64, FAULTED, 0, STATE, MULTI_STORE },
+	{ ZYDIS_MNEMONIC_FNSAVE, FAULTED, 0, MEMORY | CR2, MULTI_STORE },
+	{ ZYDIS_MNEMONIC_FNSTENV, FAULTED, 0, MEMORY | CR2, MULTI_STORE },
+	{ ZYDIS_MNEMONIC_FRSTOR, FAULTED, 0, STATE, MULTI_STORE },
+	{ ZYDIS_MNEMONIC_FLDENV, FAULTED, 0, CR2, MULTI_STORE },
+	{ ZYDIS_MNEMONIC_ENTER, FAULTED, 0, MEMORY | CR2, MULTI_STORE },
+	{ ZYDIS_MNEMONIC_PUSHA, FAULTED, 0, MEMORY | CR2, MULTI_STORE },
+	{ ZYDIS_MNEMONIC_PUSHAD, FAULTED, 0, MEMORY | CR2, MULTI_STORE },
+	{ ZYDIS_MNEMONIC_POPA, FAULTED, 0, STATE, MULTI_STORE },
+	{ ZYDIS_MNEMONIC_POPAD, FAULTED, 0, STATE, MULTI_STORE },
+};
+
+/* x87: condition codes that an instruction leaves undefined. C1 is defined for all (rounding, stack over- or underflow). */
+static const struct x87_row {
+	ZydisMnemonic mnemonic;
+	uint16_t fsw;
+	bool near;
+	const char *why;
+} x87_rows[] = {
+#define CC (FSW_C0 | FSW_C2 | FSW_C3)
+#define CC_WHY "SDM: C0, C2 and C3 are undefined"
+	{ ZYDIS_MNEMONIC_FSIN, FSW_C0 | FSW_C1 | FSW_C3, true, "transcendental: the last places differ between vendors" },
+	{ ZYDIS_MNEMONIC_FCOS, FSW_C0 | FSW_C1 | FSW_C3, true, "transcendental: the last places differ between vendors" },
+	{ ZYDIS_MNEMONIC_FSINCOS, FSW_C0 | FSW_C1 | FSW_C3, true, "transcendental: the last places differ between vendors" },
+	{ ZYDIS_MNEMONIC_FPTAN, FSW_C0 | FSW_C1 | FSW_C3, true, "transcendental: the last places differ between vendors" },
+	{ ZYDIS_MNEMONIC_FPATAN, CC | FSW_C1, true, "transcendental: the last places differ between vendors" },
+	{ ZYDIS_MNEMONIC_F2XM1, CC | FSW_C1, true, "transcendental: the last places differ between vendors" },
+	{ ZYDIS_MNEMONIC_FYL2X, CC | FSW_C1, true, "transcendental: the last places differ between vendors" },
+	{ ZYDIS_MNEMONIC_FYL2XP1, CC | FSW_C1, true, "transcendental: the last places differ between vendors" },
+	/* These define their condition codes, every other x87 instruction is under CC_WHY. */
+	{ ZYDIS_MNEMONIC_FPREM, 0, false, "" },
+	{ ZYDIS_MNEMONIC_FPREM1, 0, false, "" },
+	{ ZYDIS_MNEMONIC_FXAM, 0, false, "" },
+	{ ZYDIS_MNEMONIC_FTST, 0, false, "" },
+	{ ZYDIS_MNEMONIC_FCOM, 0, false, "" },
+	{ ZYDIS_MNEMONIC_FCOMP, 0, false, "" },
+	{ ZYDIS_MNEMONIC_FCOMPP, 0, false, "" },
+	{ ZYDIS_MNEMONIC_FUCOM, 0, false, "" },
+	{ ZYDIS_MNEMONIC_FUCOMP, 0, false, "" },
+	{ ZYDIS_MNEMONIC_FUCOMPP, 0, false, "" },
+	{ ZYDIS_MNEMONIC_FICOM, 0, false, "" },
+	{ ZYDIS_MNEMONIC_FICOMP, 0, false, "" },
+	{ ZYDIS_MNEMONIC_FLDENV, 0, false, "" },
+	{ ZYDIS_MNEMONIC_FRSTOR, 0, false, "" },
+	{ ZYDIS_MNEMONIC_FXRSTOR, 0, false, "" },
+	{ ZYDIS_MNEMONIC_FXRSTOR64, 0, false, "" },
+	{ ZYDIS_MNEMONIC_FNINIT, 0, false, "" },
+	{ ZYDIS_MNEMONIC_FNSAVE, 0, false, "" },
+	{ ZYDIS_MNEMONIC_FXSAVE, 0, false, "" },
+	{ ZYDIS_MNEMONIC_FXSAVE64, 0, false, "" },
+};
+
+/* Bytes of a stored image that the architecture or the vendor leaves open. */
+static const struct image_row {
+	ZydisMnemonic mnemonic;
+	uint16_t operand_bytes; /* 0: any */
+	uint16_t first;
+	uint16_t bytes;
+	const char *why;
+} image_rows[] = {
+#define POINTERS "last instruction and operand pointers: recorded at different moments by the vendors"
+	{ ZYDIS_MNEMONIC_FXSAVE, 0, FX_FOP, 18, POINTERS },
+	{ ZYDIS_MNEMONIC_FXSAVE64, 0, FX_FOP, 18, POINTERS },
+	{ ZYDIS_MNEMONIC_FXSAVE, 0, FX_MXCSR_MASK, 4, "the host's own mask" },
+	{ ZYDIS_MNEMONIC_FXSAVE64, 0, FX_MXCSR_MASK, 4, "the host's own mask" },
+	{ ZYDIS_MNEMONIC_FXSAVE, 0, FX_END, 96, "reserved: written by some processors" },
+	{ ZYDIS_MNEMONIC_FXSAVE64, 0, FX_END, 96, "reserved: written by some processors" },
+	{ ZYDIS_MNEMONIC_FNSTENV, 28, 12, 16, POINTERS },
+	{ ZYDIS_MNEMONIC_FNSTENV, 14, 6, 8, POINTERS },
+	{ ZYDIS_MNEMONIC_FNSAVE, 108, 12, 16, POINTERS },
+	{ ZYDIS_MNEMONIC_FNSAVE, 94, 6, 8, POINTERS },
+};
+
+static uint64_t operand_value(const struct oracle_case *c, const ZydisDecodedInstruction *insn,
+			      const ZydisDecodedOperand *op)
+{
+	if (op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+		return op->imm.value.u;
+	}
+	if (op->type == ZYDIS_OPERAND_TYPE_REGISTER && op->reg.value == ZYDIS_REGISTER_CL) {
+		return c->in.gpr[X86_RCX];
+	}
+	(void)insn;
+	return 1;
+}
+
+static unsigned shift_count(const struct oracle_case *c, const ZydisDecodedInstruction *insn,
+			    const ZydisDecodedOperand *ops)
+{
+	bool is_double = insn->mnemonic == ZYDIS_MNEMONIC_SHLD || insn->mnemonic == ZYDIS_MNEMONIC_SHRD;
+	uint64_t value = operand_value(c, insn, &ops[is_double ? 2 : 1]);
+
+	return (unsigned)(value & (ops[0].size == 64 ? 63 : 31));
+}
+
+static bool applies(enum when when, const struct oracle_case *c, const ZydisDecodedInstruction *insn,
+		    const ZydisDecodedOperand *ops)
+{
+	switch (when) {
+	case COUNT_ONE:
+		return shift_count(c, insn, ops) == 1;
+	case COUNT_MANY:
+		return shift_count(c, insn, ops) > 1;
+	case COUNT_SIZE:
+		return shift_count(c, insn, ops) >= ops[0].size;
+	case COUNT_BEYOND:
+		return shift_count(c, insn, ops) > ops[0].size;
+	case SOURCE_ZERO_32:
+		return insn->operand_width == 32;
+	case ALWAYS:
+	case FAULTED: /* the comparison looks whether it did */
+		return true;
+	}
+	return true;
+}
+
+static void open_dest(const ZydisDecodedOperand *dest, uint64_t bits, struct oracle_open *ret)
+{
+	if (dest->type == ZYDIS_OPERAND_TYPE_REGISTER) {
+		ZyanI8 id = ZydisRegisterGetId(dest->reg.value);
+
+		if (id >= 0 && id < 16) {
+			ret->gpr[id] |= bits;
+		}
+	} else {
+		ret->memory = true;
+	}
+}
+
+static void open_x87(const ZydisDecodedInstruction *insn, struct oracle_open *ret)
+{
+	for (size_t i = 0; i < ARRAY_LEN(x87_rows); i++) {
+		if (x87_rows[i].mnemonic == insn->mnemonic) {
+			ret->fsw = x87_rows[i].fsw;
+			ret->x87_ulps = x87_rows[i].near ? 8 : 0;
+			return;
+		}
+	}
+	if (insn->meta.isa_set == ZYDIS_ISA_SET_X87 || insn->meta.isa_set == ZYDIS_ISA_SET_SSE3X87) {
+		ret->fsw = CC;
+	}
+}
+
+void oracle_open_get(const struct oracle_case *c, const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops,
+		     struct oracle_open *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct row *row = &rows[i];
+
+		if (row->mnemonic != insn->mnemonic || !applies(row->when, c, insn, ops)) {
+			continue;
+		}
+		ret->why = row->why;
+		if (row->when == FAULTED) {
+			ret->fault_memory |= (row->what & MEMORY) != 0;
+			ret->fault_cr2 |= (row->what & CR2) != 0;
+			ret->fault_state |= (row->what & STATE) != 0;
+			continue;
+		}
+		ret->rflags |= row->flags;
+		if ((row->what & DEST) != 0) {
+			open_dest(&ops[0], UINT64_MAX, ret);
+		}
+		if ((row->what & DEST_HIGH) != 0) {
+			open_dest(&ops[0], UINT64_MAX << 32, ret);
+		}
+		ret->f32_near |= (row->what & F32_NEAR) != 0;
+	}
+	open_x87(insn, ret);
+}
+
+static void close_range(uint8_t *to, const uint8_t *from, uint64_t first, uint32_t bytes)
+{
+	for (unsigned w = 0; w < ORACLE_WINDOWS; w++) {
+		const struct oracle_window *win = &oracle_windows[w];
+
+		for (uint32_t i = 0; i < bytes; i++) {
+			uint64_t at = first + i - win->address;
+
+			if (at < win->bytes) {
+				to[win->offset + at] = from[win->offset + at];
+			}
+		}
+	}
+}
+
+void oracle_open_images(const struct oracle_case *c, const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops,
+			const uint8_t *from, uint8_t *to)
+{
+	for (size_t i = 0; i < ARRAY_LEN(image_rows); i++) {
+		const struct image_row *row = &image_rows[i];
+
+		if (row->mnemonic == insn->mnemonic && ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+		    (row->operand_bytes == 0 || row->operand_bytes == ops[0].size / 8)) {
+			close_range(to, from, oracle_effective(c, insn, &ops[0]) + row->first, row->bytes);
+		}
+	}
+}
+
+void oracle_open_print(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(image_rows); i++) {
+		printf("%-12s image bytes %u..%u  %s\n", ZydisMnemonicGetString(image_rows[i].mnemonic), image_rows[i].first,
+		       image_rows[i].first + image_rows[i].bytes - 1, image_rows[i].why);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		printf("%-12s flags %03x what %03x  %s\n", ZydisMnemonicGetString(rows[i].mnemonic), rows[i].flags,
+		       rows[i].what, rows[i].why);
+	}
+	printf("%-12s status word %04x  %s\n", "(x87)", CC, CC_WHY);
+	for (size_t i = 0; i < ARRAY_LEN(x87_rows); i++) {
+		if (x87_rows[i].fsw != 0) {
+			printf("%-12s status word %04x  %s\n", ZydisMnemonicGetString(x87_rows[i].mnemonic),
+			       x87_rows[i].fsw, x87_rows[i].why);
+		}
+	}
+}
