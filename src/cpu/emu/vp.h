@@ -42,6 +42,7 @@ typedef const struct emu_insn *emu_fn(struct emu_vp *vp, const struct emu_insn *
 #define EMU_I_END 0x04u /* last instruction of its block */
 #define EMU_I_REP 0x08u /* F3 */
 #define EMU_I_REPNE 0x10u /* F2 */
+#define EMU_I_EXIT 0x20u /* conditional jump: disp is the number of instructions behind it in the block */
 
 /*
  * One decoded instruction. 8-bit register operands are byte offsets into vp->r (AH = 1, BL = 24 ..): use emu_r8().
@@ -86,6 +87,9 @@ struct emu_fpu {
 	uint64_t fip, fdp;
 	uint32_t mxcsr;
 	union emu_xmm xmm[16];
+	/* no state: what a slow load of 16 bytes found; where the host's MXCSR passes through */
+	union emu_xmm operand;
+	uint32_t host_mxcsr;
 };
 
 enum emu_event {
@@ -121,6 +125,7 @@ struct emu_tlb_entry {
 	uint64_t gpn;
 	bool global;
 	bool listed; /* in the list of slots that a flush has to look at */
+	uint8_t page_bits; /* of the guest's page: 12, 21, 22, 30 */
 };
 
 /* MSRs that the engine owns and that are just stored; the rest lives in named fields. msr.c has the table. */
@@ -175,6 +180,7 @@ struct emu_vp {
 	struct emu_fault fault;
 	struct hv_exit exit;
 	bool pending; /* the last exit waits for complete() or abandon() */
+	bool paused; /* a string instruction stopped between elements */
 	bool nmi_blocked;
 	bool injected; /* inject_* queued vp->inject for delivery */
 	struct emu_fault inject;
@@ -197,7 +203,11 @@ struct emu_vp {
 	struct emu_requests *requests; /* flushes and code invalidations from other threads, remote.c */
 	uint16_t tlb_list[EMU_TLB_MODES * EMU_TLB_ENTRIES]; /* slots filled since they were last flushed */
 	uint32_t tlb_listed;
+	uint64_t tlb_large; /* large pages seen since the last full flush: bit (address / 2 MiB) mod 63, bit 63: a 1 GiB page */
+	uint64_t atomic_gpa; /* code page that the locked access in progress writes to, or EMU_NO_GPA */
 };
+
+#define EMU_NO_GPA (~UINT64_C(0))
 
 #define EMU_ATTENTION_KICK 1u
 #define EMU_ATTENTION_REQUEST 2u
@@ -256,8 +266,12 @@ const struct emu_insn *emu_end(struct emu_vp *vp, const struct emu_insn *i);
 uint64_t emu_insn_rip(const struct emu_vp *vp, const struct emu_insn *i);
 uint64_t emu_insn_next_rip(const struct emu_vp *vp, const struct emu_insn *i);
 
-/* How a handler goes on with the next instruction: a tail call where the compiler makes one, else back to the driving loop. */
-#if defined(EMU_THREADED)
+/*
+ * How a handler goes on with the next instruction: it returns it to the driving loop, or, in files that define EMU_HOT before the first
+ * include, jumps there with a tail call. In those files no handler may have a local whose address escapes: the call would be a real one and
+ * the host's stack would grow (emu_tail_test looks at the object code).
+ */
+#if defined(EMU_THREADED) && defined(EMU_HOT)
 #define EMU_NEXT(vp, i) return (i)[1].fn((vp), (i) + 1)
 #define EMU_CONTINUE(vp, i) return (i)->fn((vp), (i))
 #else
@@ -295,6 +309,7 @@ struct emu_walk {
 	uint64_t gpa;
 	bool global;
 	bool writable; /* page rights allow a write in this mode and the D bit is set */
+	uint8_t page_bits; /* size of the page that maps @la: 12, 21, 22 or 30 (INVLPG drops all of it) */
 	bool executable;
 	bool readable;
 };
