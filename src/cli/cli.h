@@ -12,21 +12,24 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 struct cli_command {
 	const char *name;
 	const char *summary; /* one line for `virid --help` */
-	int (*run)(int argc, char **argv); /* argv[0] is the command's name; returns the exit status */
+	int (*run)(int argc,
+		   char **argv); /* argv[0] is the command's name; returns the exit status */
 };
 
 /* run.c */
 int run_command(int argc, char **argv);
 
 /* parse.c: false when @text is not wholly such a value. */
-/* Bytes: digits with an optional K, M, G or T (binary, also KiB .. or KB ..); a bare number is MiB when @bare_mib. */
+/* Bytes: digits with an optional K, M, G or T (binary, also KiB .. or KB ..); a bare number is MiB
+ * when @bare_mib. */
 bool parse_size(const char *text, bool bare_mib, uint64_t *ret_bytes);
 bool parse_count(const char *text, uint64_t *ret);
 /* Seconds with an optional fraction or unit ms, s, m, h. */
 bool parse_duration_ns(const char *text, uint64_t *ret_ns);
 
 /* terminal.c */
-/* Puts the terminal on standard input into raw mode; terminal_restore undoes it. False: no terminal. */
+/* Puts the terminal on standard input into raw mode; terminal_restore undoes it. False: no
+ * terminal. */
 bool terminal_raw(void);
 void terminal_restore(void);
 

@@ -5,7 +5,7 @@
 #include "cli.h"
 
 static const struct cli_command commands[] = {
-	{ "run", "run one virtual machine in the foreground", run_command },
+	{"run", "run one virtual machine in the foreground", run_command},
 };
 
 void complain(const char *fmt, ...)
@@ -23,7 +23,8 @@ static void print_help(FILE *to)
 {
 	fputs("usage: virid COMMAND [OPTIONS]\n"
 	      "\n"
-	      "Virid runs virtual machines whose guests see Microsoft Hyper-V, on any x86-64 Linux host.\n"
+	      "Virid runs virtual machines whose guests see Microsoft Hyper-V, on any x86-64 Linux "
+	      "host.\n"
 	      "\n"
 	      "Commands:\n",
 	      to);
@@ -44,7 +45,8 @@ int main(int argc, char **argv)
 		print_help(stderr);
 		return CLI_USAGE;
 	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0) {
 		print_help(stdout);
 		return CLI_OK;
 	}

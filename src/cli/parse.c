@@ -43,8 +43,9 @@ bool parse_size(const char *text, bool bare_mib, uint64_t *ret_bytes)
 	if (*end != '\0') {
 		const char *unit = strchr(units, toupper((unsigned char)*end));
 
-		if (unit == NULL || (strcasecmp(end + 1, "") != 0 && strcasecmp(end + 1, "b") != 0 &&
-				     strcasecmp(end + 1, "ib") != 0)) {
+		if (unit == NULL ||
+		    (strcasecmp(end + 1, "") != 0 && strcasecmp(end + 1, "b") != 0 &&
+		     strcasecmp(end + 1, "ib") != 0)) {
 			return false;
 		}
 		shift = 10 * (unsigned)(unit - units + 1);
@@ -61,7 +62,7 @@ bool parse_duration_ns(const char *text, uint64_t *ret_ns)
 	static const struct {
 		const char *name;
 		double ns;
-	} units[] = { { "", 1e9 }, { "ms", 1e6 }, { "s", 1e9 }, { "m", 60e9 }, { "h", 3600e9 } };
+	} units[] = {{"", 1e9}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
 	char *end;
 
 	if (!isdigit((unsigned char)text[0])) {

@@ -10,11 +10,21 @@ static void test_sizes(struct test *t)
 		bool ok;
 		uint64_t bytes;
 	} rows[] = {
-		{ "512M", true, UINT64_C(512) << 20 }, { "2G", true, UINT64_C(2) << 30 }, { "2GiB", true, UINT64_C(2) << 30 },
-		{ "1t", true, UINT64_C(1) << 40 },     { "64", true, UINT64_C(64) << 20 }, { "8KB", true, 8192 },
-		{ "0", true, 0 },		       { "", false, 0 },		   { "M", false, 0 },
-		{ "-1", false, 0 },		       { "1X", false, 0 },		   { "1MM", false, 0 },
-		{ "99999999999999999999", false, 0 },  { "99999999999T", false, 0 },	   { "1 M", false, 0 },
+		{"512M", true, UINT64_C(512) << 20},
+		{"2G", true, UINT64_C(2) << 30},
+		{"2GiB", true, UINT64_C(2) << 30},
+		{"1t", true, UINT64_C(1) << 40},
+		{"64", true, UINT64_C(64) << 20},
+		{"8KB", true, 8192},
+		{"0", true, 0},
+		{"", false, 0},
+		{"M", false, 0},
+		{"-1", false, 0},
+		{"1X", false, 0},
+		{"1MM", false, 0},
+		{"99999999999999999999", false, 0},
+		{"99999999999T", false, 0},
+		{"1 M", false, 0},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -37,9 +47,17 @@ static void test_durations(struct test *t)
 		bool ok;
 		uint64_t ns;
 	} rows[] = {
-		{ "30", true, 30000000000u }, { "0.5", true, 500000000 }, { "250ms", true, 250000000 }, { "2m", true, 120000000000u },
-		{ "1h", true, 3600000000000u }, { "-1", false, 0 },	 { "x", false, 0 },		 { "1d", false, 0 },
-		{ "1e30", false, 0 },		{ "nan", false, 0 },	 { "", false, 0 },
+		{"30", true, 30000000000u},
+		{"0.5", true, 500000000},
+		{"250ms", true, 250000000},
+		{"2m", true, 120000000000u},
+		{"1h", true, 3600000000000u},
+		{"-1", false, 0},
+		{"x", false, 0},
+		{"1d", false, 0},
+		{"1e30", false, 0},
+		{"nan", false, 0},
+		{"", false, 0},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -66,7 +84,8 @@ static void test_counts(struct test *t)
 
 int main(void)
 {
-	static const struct test_case cases[] = { TEST(test_sizes), TEST(test_durations), TEST(test_counts) };
+	static const struct test_case cases[] = {TEST(test_sizes), TEST(test_durations),
+						 TEST(test_counts)};
 
 	return test_main(cases, ARRAY_LEN(cases));
 }

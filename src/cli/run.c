@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* `virid run`: checks what was asked for, opens it, starts a worker with the descriptors, and waits. */
+/* `virid run`: checks what was asked for, opens it, starts a worker with the descriptors, and
+ * waits. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -57,16 +58,20 @@ static const char help_text[] =
 	"  --memory SIZE        guest memory, such as 512M or 2G (default 512M)\n"
 	"  --processors N       virtual processors, 1 to 2048 (default 1)\n"
 	"  --engine ENGINE      auto or emu, the software engine (default auto)\n"
-	"  --console WHERE      COM1: stdio, file:PATH or none (default stdio; on a terminal Ctrl-] leaves)\n"
+	"  --console WHERE      COM1: stdio, file:PATH or none (default stdio; on a terminal "
+	"Ctrl-] leaves)\n"
 	"  --name NAME          name in messages (default the kernel's file name)\n"
 	"  --timeout SECONDS    stop the machine after this time (units ms, s, m, h)\n"
 	"  --no-reboot          a guest's reset ends the run\n"
-	"  --clock CLOCK        real, or instructions: guest time counts instructions, the same in every run\n"
+	"  --clock CLOCK        real, or instructions: guest time counts instructions, the same in "
+	"every run\n"
 	"                       (one processor; default real)\n"
 	"  --trace WHAT         list of port, mmio, msr, cpuid, exception on standard error\n"
-	"  --stats              print times, instructions, exits, hypercalls and memory at the end\n"
+	"  --stats              print times, instructions, exits, hypercalls and memory at the "
+	"end\n"
 	"\n"
-	"Exit status: 0 the guest powered off, 1 host failure, 2 usage, 3 the guest reset and --no-reboot was given,\n"
+	"Exit status: 0 the guest powered off, 1 host failure, 2 usage, 3 the guest reset and "
+	"--no-reboot was given,\n"
 	"4 the guest crashed, 124 timeout, 130 left with Ctrl-] or by a signal.\n";
 
 enum run_option {
@@ -87,21 +92,21 @@ enum run_option {
 };
 
 static const struct option options[] = {
-	{ "kernel", required_argument, NULL, OPT_KERNEL },
-	{ "initrd", required_argument, NULL, OPT_INITRD },
-	{ "cmdline", required_argument, NULL, OPT_CMDLINE },
-	{ "memory", required_argument, NULL, OPT_MEMORY },
-	{ "processors", required_argument, NULL, OPT_PROCESSORS },
-	{ "engine", required_argument, NULL, OPT_ENGINE },
-	{ "console", required_argument, NULL, OPT_CONSOLE },
-	{ "name", required_argument, NULL, OPT_NAME },
-	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
-	{ "no-reboot", no_argument, NULL, OPT_NO_REBOOT },
-	{ "clock", required_argument, NULL, OPT_CLOCK },
-	{ "trace", required_argument, NULL, OPT_TRACE },
-	{ "stats", no_argument, NULL, OPT_STATS },
-	{ "help", no_argument, NULL, OPT_HELP },
-	{ 0 },
+	{"kernel", required_argument, NULL, OPT_KERNEL},
+	{"initrd", required_argument, NULL, OPT_INITRD},
+	{"cmdline", required_argument, NULL, OPT_CMDLINE},
+	{"memory", required_argument, NULL, OPT_MEMORY},
+	{"processors", required_argument, NULL, OPT_PROCESSORS},
+	{"engine", required_argument, NULL, OPT_ENGINE},
+	{"console", required_argument, NULL, OPT_CONSOLE},
+	{"name", required_argument, NULL, OPT_NAME},
+	{"timeout", required_argument, NULL, OPT_TIMEOUT},
+	{"no-reboot", no_argument, NULL, OPT_NO_REBOOT},
+	{"clock", required_argument, NULL, OPT_CLOCK},
+	{"trace", required_argument, NULL, OPT_TRACE},
+	{"stats", no_argument, NULL, OPT_STATS},
+	{"help", no_argument, NULL, OPT_HELP},
+	{0},
 };
 
 static bool set_memory(struct run_options *o, const char *arg)
@@ -109,7 +114,9 @@ static bool set_memory(struct run_options *o, const char *arg)
 	uint64_t host = host_physical_bytes();
 
 	if (!parse_size(arg, true, &o->memory_bytes)) {
-		complain("--memory: '%s' is not a size; expected a number with K, M, G or T, such as 512M", arg);
+		complain("--memory: '%s' is not a size; expected a number with K, M, G or T, such "
+			 "as 512M",
+			 arg);
 		return false;
 	}
 	if (o->memory_bytes < MEMORY_MIN || o->memory_bytes % MIB != 0) {
@@ -127,7 +134,8 @@ static bool set_memory(struct run_options *o, const char *arg)
 
 static bool set_processors(struct run_options *o, const char *arg)
 {
-	if (!parse_count(arg, &o->processors) || o->processors < 1 || o->processors > PROCESSORS_MAX) {
+	if (!parse_count(arg, &o->processors) || o->processors < 1 ||
+	    o->processors > PROCESSORS_MAX) {
 		complain("--processors: '%s'; expected a number from 1 to %d", arg, PROCESSORS_MAX);
 		return false;
 	}
@@ -135,7 +143,8 @@ static bool set_processors(struct run_options *o, const char *arg)
 }
 
 /* True when @arg is one of the words of @choices (NULL-terminated). */
-static bool one_of(const char *option, const char *arg, const char *const *choices, const char *expected)
+static bool one_of(const char *option, const char *arg, const char *const *choices,
+		   const char *expected)
 {
 	for (; *choices != NULL; choices++) {
 		if (strcmp(arg, *choices) == 0) {
@@ -148,16 +157,19 @@ static bool one_of(const char *option, const char *arg, const char *const *choic
 
 static bool check_trace(const char *list)
 {
-	static const char *const kinds[] = { "port", "mmio", "msr", "cpuid", "exception", NULL };
+	static const char *const kinds[] = {"port", "mmio", "msr", "cpuid", "exception", NULL};
 	char copy[128];
 
 	if (strlen(list) >= sizeof(copy)) {
-		complain("--trace: the list is too long; expected some of port, mmio, msr, cpuid, exception");
+		complain("--trace: the list is too long; expected some of port, mmio, msr, cpuid, "
+			 "exception");
 		return false;
 	}
 	strcpy(copy, list);
-	for (char *save = NULL, *word = strtok_r(copy, ",", &save); word != NULL; word = strtok_r(NULL, ",", &save)) {
-		if (!one_of("--trace", word, kinds, "a list of port, mmio, msr, cpuid, exception")) {
+	for (char *save = NULL, *word = strtok_r(copy, ",", &save); word != NULL;
+	     word = strtok_r(NULL, ",", &save)) {
+		if (!one_of("--trace", word, kinds,
+			    "a list of port, mmio, msr, cpuid, exception")) {
 			return false;
 		}
 	}
@@ -166,8 +178,8 @@ static bool check_trace(const char *list)
 
 static bool set_option(struct run_options *o, enum run_option opt, const char *arg)
 {
-	static const char *const engines[] = { "auto", "emu", NULL };
-	static const char *const clocks[] = { "real", "instructions", NULL };
+	static const char *const engines[] = {"auto", "emu", NULL};
+	static const char *const clocks[] = {"real", "instructions", NULL};
 
 	switch (opt) {
 	case OPT_KERNEL:
@@ -187,7 +199,8 @@ static bool set_option(struct run_options *o, enum run_option opt, const char *a
 		return one_of("--engine", arg, engines, "auto or emu");
 	case OPT_CONSOLE:
 		o->console = arg;
-		if (strncmp(arg, "file:", 5) != 0 && strcmp(arg, "stdio") != 0 && strcmp(arg, "none") != 0) {
+		if (strncmp(arg, "file:", 5) != 0 && strcmp(arg, "stdio") != 0 &&
+		    strcmp(arg, "none") != 0) {
 			complain("--console: '%s'; expected stdio, file:PATH or none", arg);
 			return false;
 		}
@@ -227,11 +240,13 @@ static bool parse_options(int argc, char **argv, struct run_options *o)
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, "+:", options, NULL)) != -1) {
 		if (opt == ':') {
-			complain("%s needs a value; virid run --help explains it", argv[optind - 1]);
+			complain("%s needs a value; virid run --help explains it",
+				 argv[optind - 1]);
 			return false;
 		}
 		if (opt == '?') {
-			complain("'%s' is not an option of virid run; --help lists them", argv[optind - 1]);
+			complain("'%s' is not an option of virid run; --help lists them",
+				 argv[optind - 1]);
 			return false;
 		}
 		if (!set_option(o, (enum run_option)opt, optarg)) {
@@ -250,7 +265,8 @@ static bool parse_options(int argc, char **argv, struct run_options *o)
 		return false;
 	}
 	if (o->count_instructions && o->processors != 1) {
-		complain("--clock instructions: %llu processors; expected --processors 1, whose instructions are the clock",
+		complain("--clock instructions: %llu processors; expected --processors 1, whose "
+			 "instructions are the clock",
 			 (unsigned long long)o->processors);
 		return false;
 	}
@@ -269,7 +285,9 @@ static int open_input(const char *option, const char *path)
 	}
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
 		complain("%s %s: %s; expected a regular file with an image", option, path,
-			 S_ISDIR(st.st_mode) ? "a directory" : !S_ISREG(st.st_mode) ? "not a regular file" : "empty");
+			 S_ISDIR(st.st_mode)	? "a directory"
+			 : !S_ISREG(st.st_mode) ? "not a regular file"
+						: "empty");
 		close(fd);
 		return -1;
 	}
@@ -290,7 +308,8 @@ static bool open_console(const struct run_options *o, struct run_files *f)
 
 	f->console_out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY, 0666);
 	if (f->console_out < 0) {
-		complain("--console %s: %s; expected a file that can be written", o->console, strerror(errno));
+		complain("--console %s: %s; expected a file that can be written", o->console,
+			 strerror(errno));
 		return false;
 	}
 	return true;
@@ -298,7 +317,7 @@ static bool open_console(const struct run_options *o, struct run_files *f)
 
 static bool open_files(const struct run_options *o, struct run_files *f)
 {
-	*f = (struct run_files){ -1, -1, -1, -1, false };
+	*f = (struct run_files){-1, -1, -1, -1, false};
 	f->kernel = open_input("--kernel", o->kernel);
 	if (f->kernel < 0) {
 		return false;
@@ -333,7 +352,8 @@ struct worker_args {
 	size_t count;
 };
 
-__attribute__((format(printf, 2, 3))) static void add_arg(struct worker_args *a, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void add_arg(struct worker_args *a, const char *fmt,
+							  ...)
 {
 	va_list ap;
 
@@ -345,7 +365,8 @@ __attribute__((format(printf, 2, 3))) static void add_arg(struct worker_args *a,
 	a->argv[++a->count] = NULL;
 }
 
-static void build_args(const struct run_options *o, const struct run_files *f, struct worker_args *a)
+static void build_args(const struct run_options *o, const struct run_files *f,
+		       struct worker_args *a)
 {
 	const char *slash = strrchr(o->kernel, '/');
 	struct timespec now;
@@ -408,7 +429,7 @@ static int wait_for(pid_t pid, const sigset_t *watched)
 
 static int start_worker(const struct run_options *o, struct run_files *f)
 {
-	struct worker_args args = { 0 };
+	struct worker_args args = {0};
 	char path[4096];
 	sigset_t watched, before;
 

@@ -25,7 +25,7 @@ struct loop {
 	void (*wake_fn)(void *ctx);
 	void *wake_ctx;
 	struct source *sources;
-	struct source *dead; /* removed while events were being handled */
+	struct source *dead;	   /* removed while events were being handled */
 	struct loop_timer *timers; /* unsorted: a loop has a handful */
 };
 
@@ -47,7 +47,7 @@ int loop_create(struct loop **ret)
 	}
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = NULL };
+	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL};
 
 	if (l->epoll_fd < 0 || l->wake_fd < 0 ||
 	    epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, l->wake_fd, &ev) < 0) {
@@ -92,8 +92,8 @@ int loop_add(struct loop *l, int fd, void (*fn)(void *ctx), void *ctx)
 	if (s == NULL) {
 		return -ENOMEM;
 	}
-	*s = (struct source){ .fd = fd, .fn = fn, .ctx = ctx, .next = l->sources };
-	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = s };
+	*s = (struct source){.fd = fd, .fn = fn, .ctx = ctx, .next = l->sources};
+	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = s};
 
 	if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0) {
 		int r = -errno;
@@ -188,7 +188,7 @@ static void run_timers(struct loop *l)
 static bool wait_events(struct loop *l, struct epoll_event *events, int *ret_count)
 {
 	struct loop_timer *t = earliest(l);
-	struct timespec ts = { 0 };
+	struct timespec ts = {0};
 
 	if (t != NULL) {
 		uint64_t now = host_now_ns();

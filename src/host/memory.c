@@ -14,12 +14,14 @@
 int host_ram_map(size_t bytes, void **ret)
 {
 	size_t span = bytes + HUGE_BYTES;
-	uint8_t *map = mmap(NULL, span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *map = mmap(NULL, span, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (map == MAP_FAILED) {
 		return -errno;
 	}
-	uint8_t *ram = (uint8_t *)(((uintptr_t)map + HUGE_BYTES - 1) & ~(uintptr_t)(HUGE_BYTES - 1));
+	uint8_t *ram =
+		(uint8_t *)(((uintptr_t)map + HUGE_BYTES - 1) & ~(uintptr_t)(HUGE_BYTES - 1));
 	size_t before = (size_t)(ram - map);
 	size_t after = span - before - bytes;
 

@@ -27,8 +27,8 @@ static int drop_bounding_set(void)
 
 static int drop_capability_sets(void)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
 
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL) {
 		return -errno;
@@ -73,18 +73,52 @@ int sandbox_drop_privileges(const char **ret_what)
 
 /* What a worker does while its guest runs. */
 static const int allowed[] = {
-	SCMP_SYS(read),		 SCMP_SYS(write),	  SCMP_SYS(readv),	   SCMP_SYS(writev),
-	SCMP_SYS(pread64),	 SCMP_SYS(pwrite64),	  SCMP_SYS(close),	   SCMP_SYS(fstat),
-	SCMP_SYS(newfstatat),	 SCMP_SYS(lseek),	  SCMP_SYS(poll),	   SCMP_SYS(ppoll),
-	SCMP_SYS(epoll_wait),	 SCMP_SYS(epoll_pwait),	  SCMP_SYS(epoll_pwait2),  SCMP_SYS(epoll_ctl),
-	SCMP_SYS(futex),	 SCMP_SYS(sched_yield),	  SCMP_SYS(nanosleep),	   SCMP_SYS(clock_nanosleep),
-	SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday),  SCMP_SYS(time),	   SCMP_SYS(munmap),
-	SCMP_SYS(madvise),	 SCMP_SYS(mremap),	  SCMP_SYS(brk),	   SCMP_SYS(mincore),
-	SCMP_SYS(getrusage),	 SCMP_SYS(exit),	  SCMP_SYS(exit_group),	   SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction), SCMP_SYS(sigaltstack),   SCMP_SYS(restart_syscall),
-	SCMP_SYS(gettid),	 SCMP_SYS(getpid),	  SCMP_SYS(tgkill),	   SCMP_SYS(set_robust_list),
-	SCMP_SYS(rseq),		 SCMP_SYS(membarrier),	  SCMP_SYS(getrandom),	   SCMP_SYS(sched_getaffinity),
-	SCMP_SYS(sysinfo),	 SCMP_SYS(fcntl),
+	SCMP_SYS(read),
+	SCMP_SYS(write),
+	SCMP_SYS(readv),
+	SCMP_SYS(writev),
+	SCMP_SYS(pread64),
+	SCMP_SYS(pwrite64),
+	SCMP_SYS(close),
+	SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(lseek),
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
+	SCMP_SYS(epoll_wait),
+	SCMP_SYS(epoll_pwait),
+	SCMP_SYS(epoll_pwait2),
+	SCMP_SYS(epoll_ctl),
+	SCMP_SYS(futex),
+	SCMP_SYS(sched_yield),
+	SCMP_SYS(nanosleep),
+	SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(gettimeofday),
+	SCMP_SYS(time),
+	SCMP_SYS(munmap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(mremap),
+	SCMP_SYS(brk),
+	SCMP_SYS(mincore),
+	SCMP_SYS(getrusage),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(sigaltstack),
+	SCMP_SYS(restart_syscall),
+	SCMP_SYS(gettid),
+	SCMP_SYS(getpid),
+	SCMP_SYS(tgkill),
+	SCMP_SYS(set_robust_list),
+	SCMP_SYS(rseq),
+	SCMP_SYS(membarrier),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(sysinfo),
+	SCMP_SYS(fcntl),
 };
 
 int sandbox_enter(void)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "lib/state.h"
 #include "lib/bits.h"
 #include "lib/check.h"
-#include "lib/state.h"
 
 #define RECORD_HEADER_BYTES 12
 
 void state_writer_init(struct state_writer *w, void *buf, size_t capacity)
 {
-	*w = (struct state_writer){ .buf = buf, .capacity = capacity };
+	*w = (struct state_writer){.buf = buf, .capacity = capacity};
 }
 
 void state_put_bytes(struct state_writer *w, const void *data, size_t bytes)
@@ -65,7 +65,7 @@ bool state_writer_ok(const struct state_writer *w)
 
 void state_reader_init(struct state_reader *r, const void *buf, size_t bytes)
 {
-	*r = (struct state_reader){ .buf = buf, .left = bytes };
+	*r = (struct state_reader){.buf = buf, .left = bytes};
 }
 
 void state_get_bytes(struct state_reader *r, void *data, size_t bytes)

@@ -61,7 +61,8 @@ static void test_size_pass(struct test *t)
 	EXPECT_EQ(t, writing.used, counting.used);
 }
 
-/* Every cut and every flipped length is noticed or read as less; nothing outside the buffer is touched (ASan watches). */
+/* Every cut and every flipped length is noticed or read as less; nothing outside the buffer is
+ * touched (ASan watches). */
 static void test_torn(struct test *t)
 {
 	uint8_t buf[128];
@@ -89,7 +90,8 @@ static void test_torn(struct test *t)
 
 int main(void)
 {
-	static const struct test_case cases[] = { TEST(test_round_trip), TEST(test_size_pass), TEST(test_torn) };
+	static const struct test_case cases[] = {TEST(test_round_trip), TEST(test_size_pass),
+						 TEST(test_torn)};
 
 	return test_main(cases, ARRAY_LEN(cases));
 }

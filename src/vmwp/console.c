@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * COM1 and the world. Output goes through a buffer to a thread of its own, so that no VP waits for a slow terminal or pipe; input is
- * read by another thread, which waits while the guest's receiver is full.
+ * COM1 and the world. Output goes through a buffer to a thread of its own, so that no VP waits for
+ * a slow terminal or pipe; input is read by another thread, which waits while the guest's receiver
+ * is full.
  */
 #include <errno.h>
 #include <poll.h>
@@ -27,7 +28,7 @@ struct console {
 	size_t out_start;
 	size_t out_used;
 	uint64_t lost; /* bytes dropped because nobody read them in time */
-	bool failed; /* the other side is gone */
+	bool failed;   /* the other side is gone */
 	bool closing;
 	bool room; /* the guest's receiver may take bytes */
 	pthread_t out_thread;
@@ -42,7 +43,7 @@ static bool write_all(int fd, const uint8_t *data, size_t bytes)
 		ssize_t n = write(fd, data, bytes);
 
 		if (n < 0 && errno == EAGAIN) {
-			struct pollfd p = { .fd = fd, .events = POLLOUT };
+			struct pollfd p = {.fd = fd, .events = POLLOUT};
 
 			poll(&p, 1, -1);
 			continue;
@@ -85,7 +86,8 @@ static void *out_main(void *arg)
 		pthread_cond_broadcast(&c->changed);
 		if (!ok) {
 			c->failed = true;
-			log_line("console: writing failed: %s; the guest goes on without it", strerror(error));
+			log_line("console: writing failed: %s; the guest goes on without it",
+				 strerror(error));
 		}
 	}
 	pthread_mutex_unlock(&c->lock);
@@ -160,7 +162,7 @@ static void *in_main(void *arg)
 		ssize_t n = read(config->console_in_fd, data, sizeof(data));
 
 		if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
-			struct pollfd p = { .fd = config->console_in_fd, .events = POLLIN };
+			struct pollfd p = {.fd = config->console_in_fd, .events = POLLIN};
 
 			poll(&p, 1, -1);
 			continue;
@@ -215,7 +217,8 @@ int console_start(struct console *c)
 		r = -pthread_create(&c->in_thread, &attr, in_main, c);
 		c->in_started = r == 0;
 		if (c->in_started) {
-			pthread_detach(c->in_thread); /* it may sit in read() until the process ends */
+			pthread_detach(
+				c->in_thread); /* it may sit in read() until the process ends */
 		}
 	}
 	pthread_attr_destroy(&attr);
@@ -253,7 +256,8 @@ static void drain(struct console *c)
 		}
 	}
 	if (c->lost != 0) {
-		log_line("console: %llu bytes were lost because nobody read them in time", (unsigned long long)c->lost);
+		log_line("console: %llu bytes were lost because nobody read them in time",
+			 (unsigned long long)c->lost);
 	}
 }
 
@@ -263,7 +267,8 @@ void console_destroy(struct console *c)
 		return;
 	}
 	drain(c);
-	/* Threads that still sit in read() or write() may hold on to the memory: it goes with the process. */
+	/* Threads that still sit in read() or write() may hold on to the memory: it goes with the
+	 * process. */
 	if (!c->in_started) {
 		free(c->out);
 		free(c);

@@ -27,8 +27,8 @@ void hv_host_lock(struct hv_lock *lock)
 	for (unsigned i = 0; i < SPINS_BEFORE_SLEEP; i++) {
 		uint32_t expected = LOCK_FREE;
 
-		if (__atomic_compare_exchange_n(&lock->word, &expected, LOCK_HELD, false, __ATOMIC_ACQUIRE,
-						__ATOMIC_RELAXED)) {
+		if (__atomic_compare_exchange_n(&lock->word, &expected, LOCK_HELD, false,
+						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
 			return;
 		}
 		__builtin_ia32_pause();
@@ -54,7 +54,8 @@ void hv_host_relax(unsigned round)
 	}
 }
 
-/* The root partition's "physical memory" is this process: a system page is a page of its address space. */
+/* The root partition's "physical memory" is this process: a system page is a page of its address
+ * space. */
 void *hv_host_page(uint64_t spn)
 {
 	return (void *)(uintptr_t)(spn << 12);
@@ -74,11 +75,13 @@ void hv_host_wake(void *cookie)
 
 void hv_host_root_message(void *cookie)
 {
-	(void)cookie; /* intercepts come back from dispatch; no port of the root is open in a worker without VMBus */
+	(void)cookie; /* intercepts come back from dispatch; no port of the root is open in a worker
+			 without VMBus */
 }
 
 void check_failed(const char *expr, const char *file, int line)
 {
-	fprintf(stderr, "virid-vmwp: %s:%d: check failed: %s (a bug in Virid: please report it)\n", file, line, expr);
+	fprintf(stderr, "virid-vmwp: %s:%d: check failed: %s (a bug in Virid: please report it)\n",
+		file, line, expr);
 	abort();
 }

@@ -19,7 +19,8 @@ static bool traced(const struct worker *w, const char *what)
 	size_t length = strlen(what);
 
 	while (list != NULL) {
-		if (strncmp(list, what, length) == 0 && (list[length] == ',' || list[length] == '\0')) {
+		if (strncmp(list, what, length) == 0 &&
+		    (list[length] == ',' || list[length] == '\0')) {
 			return true;
 		}
 		list = strchr(list, ',');
@@ -30,7 +31,7 @@ static bool traced(const struct worker *w, const char *what)
 
 static void finish(struct vp_thread *t, uint64_t value)
 {
-	const uint64_t values[4] = { value };
+	const uint64_t values[4] = {value};
 
 	vid_finish(t->vp, values);
 }
@@ -50,8 +51,8 @@ static void port_access(struct vp_thread *t, const struct hv_x64_io_port_interce
 	}
 	pthread_mutex_unlock(&w->machine.board_lock);
 	if (unlikely(w->config.trace != NULL) && traced(w, "port")) {
-		log_line("trace: vp %u port %s 0x%x %u bytes 0x%x rip 0x%" PRIx64, t->index, write ? "write" : "read",
-			 m->port_number, bytes, data, m->header.rip);
+		log_line("trace: vp %u port %s 0x%x %u bytes 0x%x rip 0x%" PRIx64, t->index,
+			 write ? "write" : "read", m->port_number, bytes, data, m->header.rip);
 	}
 	finish(t, data);
 }
@@ -64,8 +65,9 @@ static void memory_access(struct vp_thread *t, const struct hv_x64_memory_interc
 	bool there;
 
 	if (access == ACCESS_EXECUTE) {
-		log_line("vp %u executes at GPA 0x%" PRIx64 ", where there is no memory (RIP 0x%" PRIx64 ")", t->index,
-			 m->gpa, m->header.rip);
+		log_line("vp %u executes at GPA 0x%" PRIx64
+			 ", where there is no memory (RIP 0x%" PRIx64 ")",
+			 t->index, m->gpa, m->header.rip);
 		worker_end_round(w, END_CRASH);
 		return;
 	}
@@ -77,9 +79,10 @@ static void memory_access(struct vp_thread *t, const struct hv_x64_memory_interc
 	}
 	pthread_mutex_unlock(&w->machine.board_lock);
 	if (unlikely(w->config.trace != NULL) && traced(w, "mmio")) {
-		log_line("trace: vp %u %s GPA 0x%" PRIx64 " %u bytes 0x%" PRIx64 "%s rip 0x%" PRIx64, t->index,
-			 access == ACCESS_WRITE ? "write" : "read", m->gpa, m->access_bytes, data,
-			 there ? "" : " (nobody there)", m->header.rip);
+		log_line("trace: vp %u %s GPA 0x%" PRIx64 " %u bytes 0x%" PRIx64
+			 "%s rip 0x%" PRIx64,
+			 t->index, access == ACCESS_WRITE ? "write" : "read", m->gpa,
+			 m->access_bytes, data, there ? "" : " (nobody there)", m->header.rip);
 	}
 	finish(t, data);
 }
@@ -88,30 +91,31 @@ static void msr_access(struct vp_thread *t, const struct hv_x64_msr_intercept_me
 {
 	if (traced(t->worker, "msr")) {
 		log_line("trace: vp %u unknown MSR %s 0x%x rip 0x%" PRIx64, t->index,
-			 m->header.intercept_access_type == ACCESS_WRITE ? "write" : "read", m->msr_number,
-			 m->header.rip);
+			 m->header.intercept_access_type == ACCESS_WRITE ? "write" : "read",
+			 m->msr_number, m->header.rip);
 	}
 	vid_finish_fault(t->vp, X86_EXC_GP, true, 0);
 }
 
 static void cpuid_access(struct vp_thread *t, const struct hv_x64_cpuid_intercept_message *m)
 {
-	const uint64_t values[4] = { m->default_result_rax, m->default_result_rbx, m->default_result_rcx,
-				     m->default_result_rdx };
+	const uint64_t values[4] = {m->default_result_rax, m->default_result_rbx,
+				    m->default_result_rcx, m->default_result_rdx};
 
 	vid_finish(t->vp, values);
 }
 
-static void report_triple_fault(struct vp_thread *t, const struct hv_x64_intercept_message_header *h)
+static void report_triple_fault(struct vp_thread *t,
+				const struct hv_x64_intercept_message_header *h)
 {
-	struct hv_u128 cr0 = { 0 }, cr2 = { 0 }, cr3 = { 0 }, rsp = { 0 };
+	struct hv_u128 cr0 = {0}, cr2 = {0}, cr3 = {0}, rsp = {0};
 
 	vid_reg_get(t->vp, HvX64RegisterCr0, &cr0);
 	vid_reg_get(t->vp, HvX64RegisterCr2, &cr2);
 	vid_reg_get(t->vp, HvX64RegisterCr3, &cr3);
 	vid_reg_get(t->vp, HvX64RegisterRsp, &rsp);
-	log_line("the guest crashed: triple fault on vp %u at CS:RIP %x:0x%" PRIx64 ", RSP 0x%" PRIx64 ", CR0 0x%" PRIx64
-		 ", CR2 0x%" PRIx64 ", CR3 0x%" PRIx64,
+	log_line("the guest crashed: triple fault on vp %u at CS:RIP %x:0x%" PRIx64
+		 ", RSP 0x%" PRIx64 ", CR0 0x%" PRIx64 ", CR2 0x%" PRIx64 ", CR3 0x%" PRIx64,
 		 t->index, h->cs.selector, h->rip, rsp.lo, cr0.lo, cr2.lo, cr3.lo);
 	worker_end_round(t->worker, END_CRASH);
 }
@@ -120,7 +124,7 @@ void intercept_handle(struct vp_thread *t, const struct hv_message *message)
 {
 	const void *payload = message->payload;
 
-	switch ((uint32_t)message->message_type) {
+	switch ((uint32_t)message->type) {
 	case (uint32_t)HvMessageTypeX64IoPortIntercept:
 		port_access(t, payload);
 		break;
@@ -138,8 +142,9 @@ void intercept_handle(struct vp_thread *t, const struct hv_message *message)
 		report_triple_fault(t, payload);
 		break;
 	default:
-		log_line("vp %u: the hypervisor stopped it with message 0x%x, which the worker does not know", t->index,
-			 (uint32_t)message->message_type);
+		log_line("vp %u: the hypervisor stopped it with message 0x%x, which the worker "
+			 "does not know",
+			 t->index, (uint32_t)message->type);
 		worker_end_round(t->worker, END_HOST_FAILURE);
 		break;
 	}

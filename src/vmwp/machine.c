@@ -18,7 +18,9 @@
 #include "lib/bits.h"
 #include "worker.h"
 
-#define GUEST_CLOCK_HZ UINT64_C(1000000000) /* the guest's TSC counts nanoseconds: exact, and the same on every host */
+#define GUEST_CLOCK_HZ                                                                             \
+	UINT64_C(1000000000) /* the guest's TSC counts nanoseconds: exact, and the same on every   \
+				host */
 #define NS_PER_REFERENCE 100
 #define PA_BITS_MIN 36
 
@@ -50,8 +52,8 @@ static void board_rearm(void *ctx, uint64_t deadline_ns)
 	}
 }
 
-static void board_interrupt(void *ctx, uint32_t type, uint8_t vector, uint32_t destination, bool logical,
-			    bool level)
+static void board_interrupt(void *ctx, uint32_t type, uint8_t vector, uint32_t destination,
+			    bool logical, bool level)
 {
 	struct worker *w = ctx;
 
@@ -138,8 +140,9 @@ static void on_crash(void *ctx, const uint64_t p[5], const char *text)
 	struct worker *w = ctx;
 
 	if (atomic_load(&w->end) == END_NONE) {
-		log_line("the guest crashed: parameters 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx", (unsigned long long)p[0],
-			 (unsigned long long)p[1], (unsigned long long)p[2], (unsigned long long)p[3],
+		log_line("the guest crashed: parameters 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx",
+			 (unsigned long long)p[0], (unsigned long long)p[1],
+			 (unsigned long long)p[2], (unsigned long long)p[3],
 			 (unsigned long long)p[4]);
 		if (text != NULL && text[0] != '\0') {
 			log_line("the guest's last words:\n%s", text);
@@ -191,20 +194,21 @@ static int create_partition(struct worker *w)
 {
 	const struct vid_config config = {
 		.engine = &emu_engine_ops,
-		.engine_config = {
-			.vp_max = w->config.processors,
-			.clock = engine_clock,
-			.clock_hz = GUEST_CLOCK_HZ,
-			.count_instructions = w->config.count_instructions,
-			.trace = w->config.trace,
-			.trace_line = engine_trace,
-		},
-		.pool = { .pages_alloc = pool_alloc, .pages_free = pool_free },
+		.engine_config =
+			{
+				.vp_max = w->config.processors,
+				.clock = engine_clock,
+				.clock_hz = GUEST_CLOCK_HZ,
+				.count_instructions = w->config.count_instructions,
+				.trace = w->config.trace,
+				.trace_line = engine_trace,
+			},
+		.pool = {.pages_alloc = pool_alloc, .pages_free = pool_free},
 		.processors = w->config.processors,
 		.pa_bits = pa_bits_for(w->map.end_gpa),
 		.start_frozen = true,
 	};
-	const struct vid_events events = { .crash = on_crash, .reset = on_reset, .ctx = w };
+	const struct vid_events events = {.crash = on_crash, .reset = on_reset, .ctx = w};
 	struct machine *m = &w->machine;
 	int r = vid_partition_create(&config, &m->partition);
 
@@ -216,8 +220,8 @@ static int create_partition(struct worker *w)
 	vid_set_events(m->partition, &events);
 	r = vid_map(m->partition, 0, w->ram, w->map.low_bytes, GMEM_RIGHTS);
 	if (r == 0 && w->map.high_bytes != 0) {
-		r = vid_map(m->partition, MEMORY_HIGH_BASE, (uint8_t *)w->ram + w->map.low_bytes, w->map.high_bytes,
-			    GMEM_RIGHTS);
+		r = vid_map(m->partition, MEMORY_HIGH_BASE, (uint8_t *)w->ram + w->map.low_bytes,
+			    w->map.high_bytes, GMEM_RIGHTS);
 	}
 	for (uint32_t i = 0; i < w->config.processors && r == 0; i++) {
 		r = vid_vp_create(m->partition, i, &w->vps[i], &w->vps[i].vp);
@@ -235,7 +239,7 @@ static int view_file(int fd, struct file_view *ret)
 {
 	struct stat st;
 
-	*ret = (struct file_view){ 0 };
+	*ret = (struct file_view){0};
 	if (fd < 0) {
 		return 0;
 	}
@@ -250,7 +254,7 @@ static int view_file(int fd, struct file_view *ret)
 	if (data == MAP_FAILED) {
 		return -errno;
 	}
-	*ret = (struct file_view){ data, (size_t)st.st_size };
+	*ret = (struct file_view){data, (size_t)st.st_size};
 	return 0;
 }
 
@@ -263,14 +267,15 @@ static void unview_file(struct file_view *view)
 
 static int set_segment(struct vid_vp *vp, uint32_t name, const struct x86_segment *s)
 {
-	const struct hv_u128 value = { s->base, s->limit | (uint64_t)s->selector << 32 | (uint64_t)s->attributes << 48 };
+	const struct hv_u128 value = {s->base, s->limit | (uint64_t)s->selector << 32 |
+						       (uint64_t)s->attributes << 48};
 
 	return vid_reg_set(vp, name, &value);
 }
 
 static int set_table(struct vid_vp *vp, uint32_t name, const struct x86_table *t)
 {
-	const struct hv_u128 value = { (uint64_t)t->limit << 48, t->base };
+	const struct hv_u128 value = {(uint64_t)t->limit << 48, t->base};
 
 	return vid_reg_set(vp, name, &value);
 }
@@ -282,8 +287,9 @@ static int set_start(struct vid_vp *vp, const struct loader_start *start)
 		uint32_t name;
 		uint64_t value;
 	} words[] = {
-		{ HvX64RegisterCr4, start->cr4 }, { HvX64RegisterCr3, start->cr3 },   { HvX64RegisterEfer, start->efer },
-		{ HvX64RegisterCr0, start->cr0 }, { HvX64RegisterRip, start->rip }, { HvX64RegisterRflags, start->rflags },
+		{HvX64RegisterCr4, start->cr4},	  {HvX64RegisterCr3, start->cr3},
+		{HvX64RegisterEfer, start->efer}, {HvX64RegisterCr0, start->cr0},
+		{HvX64RegisterRip, start->rip},	  {HvX64RegisterRflags, start->rflags},
 	};
 	static const uint32_t segments[X86_SEG_COUNT] = {
 		HvX64RegisterEs, HvX64RegisterCs, HvX64RegisterSs,   HvX64RegisterDs,
@@ -323,15 +329,16 @@ static void report_load(const struct worker *w, const struct loader_error *error
 		log_line("--cmdline: %s", error->text);
 		break;
 	case LOADER_PART_MEMORY:
-		log_line("--memory %lluM: %s", (unsigned long long)(w->map.ram_bytes >> 20), error->text);
+		log_line("--memory %lluM: %s", (unsigned long long)(w->map.ram_bytes >> 20),
+			 error->text);
 		break;
 	}
 }
 
 static enum worker_end load_kernel(struct worker *w, uint64_t rsdp_gpa, struct loader_start *ret)
 {
-	struct file_view kernel, initrd = { 0 };
-	struct loader_error error = { 0 };
+	struct file_view kernel, initrd = {0};
+	struct loader_error error = {0};
 	int r = view_file(w->config.kernel_fd, &kernel);
 
 	if (r < 0) {
@@ -353,7 +360,8 @@ static enum worker_end load_kernel(struct worker *w, uint64_t rsdp_gpa, struct l
 		.map = &w->map,
 		.rsdp_gpa = rsdp_gpa,
 	};
-	enum loader_status status = loader_load(&in, vid_partition_gmem(w->machine.partition), ret, &error);
+	enum loader_status status =
+		loader_load(&in, vid_partition_gmem(w->machine.partition), ret, &error);
 
 	unview_file(&kernel);
 	unview_file(&initrd);
@@ -366,8 +374,10 @@ static enum worker_end load_kernel(struct worker *w, uint64_t rsdp_gpa, struct l
 
 static int build_tables(struct worker *w, uint64_t *ret_rsdp_gpa)
 {
-	const struct acpi_config acpi = { .map = &w->map, .processors = w->config.processors, .vmbus = true };
-	const struct smbios_config smbios = { .processors = w->config.processors, .ram_bytes = w->map.ram_bytes };
+	const struct acpi_config acpi = {
+		.map = &w->map, .processors = w->config.processors, .vmbus = true};
+	const struct smbios_config smbios = {.processors = w->config.processors,
+					     .ram_bytes = w->map.ram_bytes};
 	struct gmem *gm = vid_partition_gmem(w->machine.partition);
 	int r = smbios_build(&smbios, gm);
 
@@ -387,7 +397,7 @@ static enum worker_end failed(struct worker *w, const char *what, int r)
 
 enum worker_end machine_create(struct worker *w)
 {
-	struct loader_start start = { 0 };
+	struct loader_start start = {0};
 	uint64_t rsdp_gpa;
 	int r = create_partition(w);
 

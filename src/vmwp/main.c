@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * virid-vmwp: the worker process of one running VM. Started by `virid run` (or a management service) with open descriptors; it opens
- * no file itself. Not for people: its options may change without notice.
+ * virid-vmwp: the worker process of one running VM. Started by `virid run` (or a management
+ * service) with open descriptors; it opens no file itself. Not for people: its options may change
+ * without notice.
  */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "host/log.h"
@@ -36,24 +37,24 @@ enum worker_option {
 };
 
 static const struct option options[] = {
-	{ "name", required_argument, NULL, OPT_NAME },
-	{ "memory-bytes", required_argument, NULL, OPT_MEMORY },
-	{ "processors", required_argument, NULL, OPT_PROCESSORS },
-	{ "kernel-fd", required_argument, NULL, OPT_KERNEL },
-	{ "kernel-path", required_argument, NULL, OPT_KERNEL_PATH },
-	{ "initrd-fd", required_argument, NULL, OPT_INITRD },
-	{ "initrd-path", required_argument, NULL, OPT_INITRD_PATH },
-	{ "cmdline", required_argument, NULL, OPT_CMDLINE },
-	{ "console-in-fd", required_argument, NULL, OPT_CONSOLE_IN },
-	{ "console-out-fd", required_argument, NULL, OPT_CONSOLE_OUT },
-	{ "escape", no_argument, NULL, OPT_ESCAPE },
-	{ "timeout-ns", required_argument, NULL, OPT_TIMEOUT },
-	{ "no-reboot", no_argument, NULL, OPT_NO_REBOOT },
-	{ "stats", no_argument, NULL, OPT_STATS },
-	{ "count-instructions", no_argument, NULL, OPT_COUNT },
-	{ "trace", required_argument, NULL, OPT_TRACE },
-	{ "started-ns", required_argument, NULL, OPT_STARTED },
-	{ 0 },
+	{"name", required_argument, NULL, OPT_NAME},
+	{"memory-bytes", required_argument, NULL, OPT_MEMORY},
+	{"processors", required_argument, NULL, OPT_PROCESSORS},
+	{"kernel-fd", required_argument, NULL, OPT_KERNEL},
+	{"kernel-path", required_argument, NULL, OPT_KERNEL_PATH},
+	{"initrd-fd", required_argument, NULL, OPT_INITRD},
+	{"initrd-path", required_argument, NULL, OPT_INITRD_PATH},
+	{"cmdline", required_argument, NULL, OPT_CMDLINE},
+	{"console-in-fd", required_argument, NULL, OPT_CONSOLE_IN},
+	{"console-out-fd", required_argument, NULL, OPT_CONSOLE_OUT},
+	{"escape", no_argument, NULL, OPT_ESCAPE},
+	{"timeout-ns", required_argument, NULL, OPT_TIMEOUT},
+	{"no-reboot", no_argument, NULL, OPT_NO_REBOOT},
+	{"stats", no_argument, NULL, OPT_STATS},
+	{"count-instructions", no_argument, NULL, OPT_COUNT},
+	{"trace", required_argument, NULL, OPT_TRACE},
+	{"started-ns", required_argument, NULL, OPT_STARTED},
+	{0},
 };
 
 static bool set_option(struct worker_config *c, int opt, char *arg)
@@ -136,7 +137,8 @@ int main(int argc, char **argv)
 			return END_USAGE;
 		}
 	}
-	if (optind != argc || config.kernel_fd < 0 || config.processors == 0 || config.memory_bytes == 0) {
+	if (optind != argc || config.kernel_fd < 0 || config.processors == 0 ||
+	    config.memory_bytes == 0) {
 		fprintf(stderr, "virid-vmwp: started by `virid run`, not by hand\n");
 		return END_USAGE;
 	}

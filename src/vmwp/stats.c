@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* --stats: what a run took, one `stats: name value` line each, so that people and scripts can read it. */
+/* --stats: what a run took, one `stats: name value` line each, so that people and scripts can read
+ * it. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -8,8 +9,9 @@
 #include "worker.h"
 
 static const char *const exit_names[] = {
-	"interrupted", "port", "memory", "msr", "cr8", "cpuid", "hypercall", "halt",
-	"interrupt-window", "exception", "triple-fault", "iret-nmi", "failed",
+	"interrupted", "port", "memory",	   "msr",	"cr8",		"cpuid",
+	"hypercall",   "halt", "interrupt-window", "exception", "triple-fault", "iret-nmi",
+	"failed",
 };
 
 void stats_collect(struct worker *w)
@@ -32,7 +34,8 @@ void stats_collect(struct worker *w)
 
 static void print_ms(const char *name, uint64_t ns)
 {
-	fprintf(stderr, "stats: %s %" PRIu64 ".%03" PRIu64 " ms\n", name, ns / 1000000, ns / 1000 % 1000);
+	fprintf(stderr, "stats: %s %" PRIu64 ".%03" PRIu64 " ms\n", name, ns / 1000000,
+		ns / 1000 % 1000);
 }
 
 void stats_print(const struct worker *w)
@@ -54,10 +57,13 @@ void stats_print(const struct worker *w)
 	for (size_t i = 0; i < ARRAY_LEN(w->stats.hypercalls); i++) {
 		if (w->stats.hypercalls[i] != 0) {
 			fprintf(stderr, "stats: hypercalls.0x%04zx%s %" PRIu64 "\n", i,
-				i == ARRAY_LEN(w->stats.hypercalls) - 1 ? "-and-above" : "", w->stats.hypercalls[i]);
+				i == ARRAY_LEN(w->stats.hypercalls) - 1 ? "-and-above" : "",
+				w->stats.hypercalls[i]);
 		}
 	}
-	fprintf(stderr, "stats: peak-memory %" PRIu64 " KiB, guest RAM in use %" PRIu64 " KiB, beyond guest RAM %" PRIu64
-			" KiB\n",
-		peak / 1024, w->resident_ram / 1024, (peak > w->resident_ram ? peak - w->resident_ram : 0) / 1024);
+	fprintf(stderr,
+		"stats: peak-memory %" PRIu64 " KiB, guest RAM in use %" PRIu64
+		" KiB, beyond guest RAM %" PRIu64 " KiB\n",
+		peak / 1024, w->resident_ram / 1024,
+		(peak > w->resident_ram ? peak - w->resident_ram : 0) / 1024);
 }

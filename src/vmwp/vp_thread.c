@@ -20,19 +20,22 @@
 void vp_thread_wake(struct vp_thread *t)
 {
 	if (atomic_exchange(&t->wake, 1) == 0) {
-		syscall(SYS_futex, &t->wake, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT_MAX, NULL, NULL, 0);
+		syscall(SYS_futex, &t->wake, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT_MAX, NULL, NULL,
+			0);
 	}
 }
 
 /* Sleeps until woken or @ns passed (UINT64_MAX: no limit). */
 static void sleep_until_woken(struct vp_thread *t, uint64_t ns)
 {
-	struct timespec ts = { .tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u) };
+	struct timespec ts = {.tv_sec = (time_t)(ns / 1000000000u),
+			      .tv_nsec = (long)(ns % 1000000000u)};
 
 	if (ns == 0) {
 		return;
 	}
-	syscall(SYS_futex, &t->wake, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 0, ns == UINT64_MAX ? NULL : &ts, NULL, 0);
+	syscall(SYS_futex, &t->wake, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 0,
+		ns == UINT64_MAX ? NULL : &ts, NULL, 0);
 }
 
 /* Runs the VP until its round ends. */
@@ -44,7 +47,8 @@ static void run_round(struct vp_thread *t)
 
 	atomic_compare_exchange_strong(&w->machine.first_run_ns, &none, host_now_ns());
 	while (atomic_load_explicit(&w->end, memory_order_relaxed) == END_NONE) {
-		/* Cleared before looking: what is woken after this is seen by the dispatch or ends the sleep. */
+		/* Cleared before looking: what is woken after this is seen by the dispatch or ends
+		 * the sleep. */
 		atomic_store(&t->wake, 0);
 		switch (vid_vp_dispatch(t->vp, &message, &wake_ns)) {
 		case VID_INTERCEPT:
@@ -102,7 +106,7 @@ int vp_threads_create(struct worker *w)
 	for (uint32_t i = 0; i < w->config.processors && r == 0; i++) {
 		struct vp_thread *t = &w->vps[i];
 
-		*t = (struct vp_thread){ .worker = w, .index = i };
+		*t = (struct vp_thread){.worker = w, .index = i};
 		r = -pthread_create(&t->thread, &attr, vp_thread_main, t);
 		t->created = r == 0;
 	}

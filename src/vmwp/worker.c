@@ -156,28 +156,30 @@ static enum worker_end prepare(struct worker *w, int signal_fd)
 
 enum worker_end worker_run(const struct worker_config *config)
 {
-	struct worker w = { .config = *config, .end = END_NONE };
+	struct worker w = {.config = *config, .end = END_NONE};
 	int signal_fd = open_signals();
 	enum worker_end end = END_HOST_FAILURE;
 
 	pthread_mutex_init(&w.lock, NULL);
 	pthread_cond_init(&w.changed, NULL);
 	pthread_mutex_init(&w.machine.board_lock, NULL);
-	w.board_timer = (struct loop_timer){ .fn = on_board_timer, .ctx = &w };
-	w.timeout_timer = (struct loop_timer){ .fn = on_timeout, .ctx = &w };
+	w.board_timer = (struct loop_timer){.fn = on_board_timer, .ctx = &w};
+	w.timeout_timer = (struct loop_timer){.fn = on_timeout, .ctx = &w};
 	if (signal_fd < 0) {
 		log_line("signals: %s", strerror(-signal_fd));
 		return end;
 	}
 	if (!memory_map_init(&w.map, config->memory_bytes)) {
-		log_line("--memory: %llu bytes is not a size a VM can have", (unsigned long long)config->memory_bytes);
+		log_line("--memory: %llu bytes is not a size a VM can have",
+			 (unsigned long long)config->memory_bytes);
 		return END_USAGE;
 	}
 	end = prepare(&w, signal_fd);
 	if (end == END_NONE) {
 		loop_set_wake(w.loop, on_wake, &w);
 		if (config->timeout_ns != 0) {
-			loop_timer_set(w.loop, &w.timeout_timer, host_now_ns() + config->timeout_ns);
+			loop_timer_set(w.loop, &w.timeout_timer,
+				       host_now_ns() + config->timeout_ns);
 		}
 		end = run_rounds(&w);
 	}

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One worker, one virtual machine. Files: main.c options, worker.c life of the VM, machine.c partition and board of one boot,
- * vp_thread.c processors, intercept.c what the hypervisor passes up, console.c COM1, hv_host.c the ground under the core.
+ * One worker, one virtual machine. Files: main.c options, worker.c life of the VM, machine.c
+ * partition and board of one boot, vp_thread.c processors, intercept.c what the hypervisor passes
+ * up, console.c COM1, hv_host.c the ground under the core.
  *
- * Threads: the loop thread (main) runs timers and decides how the VM ends; one thread per VP; two for the console.
- * Locks: machine.board_lock around every call into the board; worker.lock around start and stop. Order: lock, board_lock.
+ * Threads: the loop thread (main) runs timers and decides how the VM ends; one thread per VP; two
+ * for the console. Locks: machine.board_lock around every call into the board; worker.lock around
+ * start and stop. Order: lock, board_lock.
  */
 #ifndef VMWP_WORKER_H
 #define VMWP_WORKER_H
@@ -40,18 +42,18 @@ struct worker_config {
 	uint64_t memory_bytes;
 	uint32_t processors;
 	int kernel_fd;
-	int initrd_fd; /* -1: none */
+	int initrd_fd;		 /* -1: none */
 	const char *kernel_path; /* for messages */
 	const char *initrd_path;
 	const char *cmdline;
-	int console_in_fd; /* -1: none */
-	int console_out_fd; /* -1: none */
+	int console_in_fd;   /* -1: none */
+	int console_out_fd;  /* -1: none */
 	bool console_escape; /* Ctrl-] leaves */
 	uint64_t timeout_ns; /* 0: none */
 	bool no_reboot;
 	bool stats;
 	bool count_instructions;
-	const char *trace; /* NULL: nothing */
+	const char *trace;   /* NULL: nothing */
 	uint64_t started_ns; /* when the person pressed Enter */
 };
 
@@ -60,7 +62,7 @@ struct vp_thread {
 	uint32_t index;
 	pthread_t thread;
 	bool created;
-	struct vid_vp *vp; /* this boot's */
+	struct vid_vp *vp;     /* this boot's */
 	_Atomic uint32_t wake; /* futex: 1 when there is something to look at */
 };
 
@@ -70,7 +72,7 @@ struct machine {
 	struct board *board;
 	pthread_mutex_t board_lock;
 	_Atomic uint64_t board_deadline_ns; /* guest time */
-	_Atomic uint64_t first_run_ns; /* host time of the first dispatch; 0: not yet */
+	_Atomic uint64_t first_run_ns;	    /* host time of the first dispatch; 0: not yet */
 };
 
 struct worker {
@@ -86,14 +88,15 @@ struct worker {
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	uint32_t round; /* counts boots; VP threads run one dispatch loop per round */
+	uint32_t round;	  /* counts boots; VP threads run one dispatch loop per round */
 	uint32_t running; /* VP threads inside the round */
-	bool quitting; /* no further round */
-	_Atomic int end; /* enum worker_end: why this round ends; END_NONE while it runs */
+	bool quitting;	  /* no further round */
+	_Atomic int end;  /* enum worker_end: why this round ends; END_NONE while it runs */
 
-	uint64_t resident_ram; /* of the guest, at the end of the last round */
+	uint64_t resident_ram;	/* of the guest, at the end of the last round */
 	struct vid_stats stats; /* summed over rounds */
-	uint64_t first_user_ns; /* host time from start to the first userspace instruction of the first boot; 0: none */
+	uint64_t first_user_ns; /* host time from start to the first userspace instruction of the
+				   first boot; 0: none */
 };
 
 /* worker.c */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One thread's event loop: file descriptors, one-shot timers, and wake-ups from other threads.
- * All functions but loop_wake and loop_quit belong to the thread that runs the loop. Callbacks may add and remove anything.
+ * All functions but loop_wake and loop_quit belong to the thread that runs the loop. Callbacks may
+ * add and remove anything.
  */
 #ifndef HOST_LOOP_H
 #define HOST_LOOP_H
@@ -22,11 +23,13 @@ struct loop_timer {
 int loop_create(struct loop **ret);
 void loop_destroy(struct loop *l);
 
-/* Calls @fn when @fd is readable or hung up, until removed. -errno: not pollable (EPERM: a regular file), or no memory. */
+/* Calls @fn when @fd is readable or hung up, until removed. -errno: not pollable (EPERM: a regular
+ * file), or no memory. */
 int loop_add(struct loop *l, int fd, void (*fn)(void *ctx), void *ctx);
 void loop_remove(struct loop *l, int fd);
 
-/* (Re-)arms @t, the caller's memory, zeroed at first, at an absolute time; UINT64_MAX or 0 disarms it. */
+/* (Re-)arms @t, the caller's memory, zeroed at first, at an absolute time; UINT64_MAX or 0 disarms
+ * it. */
 void loop_timer_set(struct loop *l, struct loop_timer *t, uint64_t deadline_ns);
 
 /* Makes the loop call its wake function soon. Any thread; wake-ups merge. */

@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* @bytes (4 KiB multiple) of zeroed private memory, 2 MiB aligned, huge pages wanted. Faulted in when touched. -ENOMEM. */
+/* @bytes (4 KiB multiple) of zeroed private memory, 2 MiB aligned, huge pages wanted. Faulted in
+ * when touched. -ENOMEM. */
 int host_ram_map(size_t bytes, void **ret);
 void host_ram_unmap(void *ram, size_t bytes);
 /* Contents are zero again and the memory is given back. */

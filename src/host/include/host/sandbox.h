@@ -4,14 +4,16 @@
 #define HOST_SANDBOX_H
 
 /*
- * Makes this process unprivileged for good: if it is root, user and group become nobody's (65534) without further groups; every capability set is
- * emptied, no new privileges, not dumpable. Call before threads start. -errno; *ret_what names the step that failed.
+ * Makes this process unprivileged for good: if it is root, user and group become nobody's (65534)
+ * without further groups; every capability set is emptied, no new privileges, not dumpable. Call
+ * before threads start. -errno; *ret_what names the step that failed.
  */
 int sandbox_drop_privileges(const char **ret_what);
 
 /*
- * Puts all threads of the process under a system call filter that allows what a running worker needs (memory, time, waiting, reading and
- * writing descriptors that are already open) and kills the process for anything else. No open, no socket, no exec, no new process.
+ * Puts all threads of the process under a system call filter that allows what a running worker
+ * needs (memory, time, waiting, reading and writing descriptors that are already open) and kills
+ * the process for anything else. No open, no socket, no exec, no new process.
  */
 int sandbox_enter(void);
 

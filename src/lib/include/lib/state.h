@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Saved state: a flat run of tagged, versioned records, never a dump of a struct.
- * A record is {u32 tag, u16 version, u16 zero, u32 payload bytes, payload}, little endian; records nest
- * by putting a run of records into a payload. Readers skip unknown tags and may read an older version.
- * No allocation: the writer counts on past the end of its buffer, so a first pass with capacity 0 gives the size.
+ * A record is {u32 tag, u16 version, u16 zero, u32 payload bytes, payload}, little endian; records
+ * nest by putting a run of records into a payload. Readers skip unknown tags and may read an older
+ * version. No allocation: the writer counts on past the end of its buffer, so a first pass with
+ * capacity 0 gives the size.
  */
 #ifndef LIB_STATE_H
 #define LIB_STATE_H
@@ -12,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STATE_TAG(a, b, c, d) \
+#define STATE_TAG(a, b, c, d)                                                                      \
 	((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
 #define STATE_DEPTH_MAX 8
 
@@ -42,7 +43,8 @@ void state_put_bytes(struct state_writer *w, const void *data, size_t bytes);
 bool state_writer_ok(const struct state_writer *w);
 
 void state_reader_init(struct state_reader *r, const void *buf, size_t bytes);
-/* Next record of the run: fills tag, version and a reader of the payload; false at the end or when torn (then r->bad). */
+/* Next record of the run: fills tag, version and a reader of the payload; false at the end or when
+ * torn (then r->bad). */
 bool state_next(struct state_reader *r, uint32_t *ret_tag, uint16_t *ret_version,
 		struct state_reader *ret_payload);
 uint8_t state_get_u8(struct state_reader *r);
