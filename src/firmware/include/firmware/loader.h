@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Loads a kernel image straight into guest memory and says how VP 0 starts. Understands
- *  - Linux bzImage: the payload is decompressed here (gzip, xz, lzma, zstd, lz4, bzip2) and entered at the vmlinux's own 64- or 32-bit
- *    entry; an image whose payload is not a Linux one (memtest86+) goes by the 64- or 32-bit boot protocol;
+ *  - Linux bzImage: the payload is decompressed here (gzip, xz, lzma, zstd, lz4) and entered at the vmlinux's own 64- or 32-bit
+ *    entry; an image without a payload (memtest86+) or with one of another kind goes by the 64- or 32-bit boot protocol;
  *  - ELF: PVH (XEN_ELFNOTE_PHYS32_ENTRY), else multiboot 1 if it carries that header, else Linux' vmlinux entry;
  *  - multiboot 1 images with address fields.
  * Every byte of the files is hostile: offsets and sizes are checked, decompression is bounded by RAM.
