@@ -159,15 +159,15 @@ static void pm_event(void *ctx, enum pm_event what, unsigned slp_typ)
 
 static struct chip_link plug(struct board *b, unsigned slot, const struct chip_ops *ops, void *chip)
 {
-	b->slots[slot] = (struct slot){ ops, chip, CHIP_NEVER };
-	return (struct chip_link){ &b->services, slot };
+	b->slots[slot] = (struct slot){ops, chip, CHIP_NEVER};
+	return (struct chip_link){&b->services, slot};
 }
 
 static void plug_serial(struct board *b, unsigned port, unsigned slot, uint16_t io, unsigned irq)
 {
 	struct serial *s = &b->com[port];
 
-	b->serial_end[port] = (struct serial_end){ b, port };
+	b->serial_end[port] = (struct serial_end){b, port};
 	s->link = plug(b, slot, &serial_chip, s);
 	s->irq = irq;
 	s->ctx = &b->serial_end[port];
@@ -214,8 +214,8 @@ static void plug_power(struct board *b)
 	b->pm.ctx = b;
 	b->pm.event = pm_event;
 	b->pm.reset_value = BOARD_RESET_VALUE;
-	bus_add_ports(&b->bus, BOARD_PM_PORT, PM_PORTS, BUS_WIDTH_1 | BUS_WIDTH_2 | BUS_WIDTH_4, &pm_ports,
-		      &b->pm);
+	bus_add_ports(&b->bus, BOARD_PM_PORT, PM_PORTS, BUS_WIDTH_1 | BUS_WIDTH_2 | BUS_WIDTH_4,
+		      &pm_ports, &b->pm);
 
 	b->reset.link = plug(b, SLOT_RESET, &reset_chip, &b->reset);
 	b->reset.ctx = b;
@@ -234,7 +234,8 @@ static void plug_rest(struct board *b)
 {
 	b->pci.link = plug(b, SLOT_PCI, &pci_chip, &b->pci);
 	bus_add_ports(&b->bus, 0xcf8, 4, BUS_WIDTH_4, &pci_address_ports, &b->pci);
-	bus_add_ports(&b->bus, 0xcfc, 4, BUS_WIDTH_1 | BUS_WIDTH_2 | BUS_WIDTH_4, &pci_data_ports, &b->pci);
+	bus_add_ports(&b->bus, 0xcfc, 4, BUS_WIDTH_1 | BUS_WIDTH_2 | BUS_WIDTH_4, &pci_data_ports,
+		      &b->pci);
 
 	b->post.link = plug(b, SLOT_POST, &post_chip, &b->post);
 	b->post.ctx = b->config.ctx;
@@ -251,7 +252,7 @@ int board_create(const struct board_config *config, struct board **ret_board)
 		return -ENOMEM;
 	}
 	b->config = *config;
-	b->services = (struct chip_services){ b, service_now, service_arm, service_set_irq };
+	b->services = (struct chip_services){b, service_now, service_arm, service_set_irq};
 	b->armed_ns = CHIP_NEVER;
 	for (unsigned i = 0; i < SLOT_COUNT; i++) {
 		b->slots[i].deadline_ns = CHIP_NEVER;
@@ -397,8 +398,8 @@ int board_restore(struct board *b, const void *buf, size_t bytes)
 	/* Restoring drives lines: what the chips held before must not answer. */
 	board_reset(b);
 	state_reader_init(&r, buf, bytes);
-	if (state_next(&r, &tag, &version, &records) && tag == STATE_BOARD && version <= STATE_VERSION &&
-	    restore_chips(b, &records)) {
+	if (state_next(&r, &tag, &version, &records) && tag == STATE_BOARD &&
+	    version <= STATE_VERSION && restore_chips(b, &records)) {
 		b->config.extint(b->config.ctx, b->pic.raised);
 		return 0;
 	}

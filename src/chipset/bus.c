@@ -9,14 +9,14 @@ void bus_add_ports(struct bus *bus, uint16_t first, uint16_t count, unsigned wid
 		   const struct bus_port_ops *ops, void *chip)
 {
 	CHECK(bus->port_count < BUS_PORT_RANGES);
-	bus->ports[bus->port_count++] = (struct bus_port_range){ first, count, widths, ops, chip };
+	bus->ports[bus->port_count++] = (struct bus_port_range){first, count, widths, ops, chip};
 }
 
 void bus_add_mmio(struct bus *bus, uint64_t first, uint64_t bytes, const struct bus_mmio_ops *ops,
 		  void *chip)
 {
 	CHECK(bus->mmio_count < BUS_MMIO_RANGES);
-	bus->mmio[bus->mmio_count++] = (struct bus_mmio_range){ first, bytes, ops, chip };
+	bus->mmio[bus->mmio_count++] = (struct bus_mmio_range){first, bytes, ops, chip};
 }
 
 static const struct bus_port_range *find_port(const struct bus *bus, uint16_t port, unsigned bytes)
@@ -24,7 +24,8 @@ static const struct bus_port_range *find_port(const struct bus *bus, uint16_t po
 	for (unsigned i = 0; i < bus->port_count; i++) {
 		const struct bus_port_range *r = &bus->ports[i];
 
-		if (port >= r->first && port + bytes <= r->first + r->count && (r->widths & bytes)) {
+		if (port >= r->first && port + bytes <= r->first + r->count &&
+		    (r->widths & bytes)) {
 			return r;
 		}
 	}
@@ -49,8 +50,9 @@ uint32_t bus_port_read(const struct bus *bus, uint16_t port, unsigned bytes)
 	}
 	unsigned half = bytes / 2;
 	uint32_t low = bus_port_read(bus, port, half);
-	uint32_t high = port + half > UINT16_MAX ? all_ones(half) :
-						   bus_port_read(bus, (uint16_t)(port + half), half);
+	uint32_t high = port + half > UINT16_MAX
+				? all_ones(half)
+				: bus_port_read(bus, (uint16_t)(port + half), half);
 
 	return low | high << (8 * half);
 }

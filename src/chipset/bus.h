@@ -19,7 +19,8 @@ struct bus_port_ops {
 struct bus_port_range {
 	uint16_t first;
 	uint16_t count;
-	unsigned widths; /* or of BUS_WIDTH_*; byte access must be among them for anything smaller to work */
+	unsigned
+		widths; /* or of BUS_WIDTH_*; byte access must be among them for anything smaller to work */
 	const struct bus_port_ops *ops;
 	void *chip;
 };

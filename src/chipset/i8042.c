@@ -178,4 +178,4 @@ const struct chip_ops i8042_chip = {
 	.restore = i8042_restore,
 };
 
-const struct bus_port_ops i8042_ports = { i8042_read, i8042_write };
+const struct bus_port_ops i8042_ports = {i8042_read, i8042_write};

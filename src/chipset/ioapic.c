@@ -186,14 +186,16 @@ static void ioapic_save(const void *chip, struct state_writer *w)
 static bool ioapic_restore(void *chip, struct state_reader *r)
 {
 	struct ioapic *a = chip;
-	const uint64_t known = (uint64_t)RTE_WRITABLE_HIGH << 32 | RTE_WRITABLE_LOW | RTE_REMOTE_IRR;
+	const uint64_t known =
+		(uint64_t)RTE_WRITABLE_HIGH << 32 | RTE_WRITABLE_LOW | RTE_REMOTE_IRR;
 
 	a->id = state_get_u8(r) & 0xf;
 	a->select = state_get_u8(r);
 	a->lines = state_get_u32(r);
 	for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
 		a->entry[pin] = state_get_u64(r);
-		if (a->entry[pin] & ~known || (!is_level(a->entry[pin]) && (a->entry[pin] & RTE_REMOTE_IRR))) {
+		if (a->entry[pin] & ~known ||
+		    (!is_level(a->entry[pin]) && (a->entry[pin] & RTE_REMOTE_IRR))) {
 			return false;
 		}
 	}
@@ -208,4 +210,4 @@ const struct chip_ops ioapic_chip = {
 	.restore = ioapic_restore,
 };
 
-const struct bus_mmio_ops ioapic_mmio = { mmio_read, mmio_write };
+const struct bus_mmio_ops ioapic_mmio = {mmio_read, mmio_write};

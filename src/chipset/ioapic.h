@@ -13,8 +13,8 @@ struct ioapic {
 	struct chip_link link;
 	void *ctx;
 	/* As board_config's interrupt. */
-	void (*interrupt)(void *ctx, uint32_t type, uint8_t vector, uint32_t destination, bool logical,
-			  bool level);
+	void (*interrupt)(void *ctx, uint32_t type, uint8_t vector, uint32_t destination,
+			  bool logical, bool level);
 	uint8_t default_id;
 
 	uint8_t id;

@@ -57,5 +57,5 @@ const struct chip_ops pci_chip = {
 	.restore = pci_restore,
 };
 
-const struct bus_port_ops pci_address_ports = { address_read, address_write };
-const struct bus_port_ops pci_data_ports = { data_read, data_write };
+const struct bus_port_ops pci_address_ports = {address_read, address_write};
+const struct bus_port_ops pci_data_ports = {data_read, data_write};

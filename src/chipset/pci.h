@@ -13,6 +13,6 @@ struct pci_config {
 
 extern const struct chip_ops pci_chip;
 extern const struct bus_port_ops pci_address_ports; /* CF8, doubleword accesses only */
-extern const struct bus_port_ops pci_data_ports; /* CFC-CFF */
+extern const struct bus_port_ops pci_data_ports;    /* CFC-CFF */
 
 #endif

@@ -52,7 +52,7 @@ static int request(const struct pic *p, unsigned which)
 		in_service &= (uint8_t)~c->imr;
 	}
 	if (c->special_nested && which == MASTER) {
-		in_service &= (uint8_t)~(1u << CASCADE);
+		in_service &= (uint8_t) ~(1u << CASCADE);
 	}
 	return wanted < best(c, in_service) ? (int)ir_at(c, wanted) : -1;
 }
@@ -150,7 +150,7 @@ static void end_of_interrupt(struct pic_8259 *c, unsigned command, unsigned ir)
 		if (distance < 8) {
 			unsigned done = ir_at(c, distance);
 
-			c->isr &= (uint8_t)~(1u << done);
+			c->isr &= (uint8_t) ~(1u << done);
 			if (command == 5) {
 				c->lowest = (uint8_t)done;
 			}
@@ -158,7 +158,7 @@ static void end_of_interrupt(struct pic_8259 *c, unsigned command, unsigned ir)
 		break;
 	case 3: /* specific */
 	case 7: /* and rotate */
-		c->isr &= (uint8_t)~(1u << ir);
+		c->isr &= (uint8_t) ~(1u << ir);
 		if (command == 7) {
 			c->lowest = (uint8_t)ir;
 		}
@@ -325,10 +325,10 @@ static void pic_save(const void *chip, struct state_writer *w)
 		state_put_u8(w, c->base);
 		state_put_u8(w, c->lowest);
 		state_put_u8(w, c->init_step);
-		state_put_u16(w, (uint16_t)(c->init_icw4 | c->init_single << 1 | c->level_mode << 2 |
-					    c->read_isr << 3 | c->poll << 4 | c->special_mask << 5 |
-					    c->special_nested << 6 | c->auto_eoi << 7 |
-					    c->rotate_auto_eoi << 8));
+		state_put_u16(w, (uint16_t)(c->init_icw4 | c->init_single << 1 |
+					    c->level_mode << 2 | c->read_isr << 3 | c->poll << 4 |
+					    c->special_mask << 5 | c->special_nested << 6 |
+					    c->auto_eoi << 7 | c->rotate_auto_eoi << 8));
 	}
 }
 
@@ -374,5 +374,5 @@ const struct chip_ops pic_chip = {
 	.restore = pic_restore,
 };
 
-const struct bus_port_ops pic_ports = { pic_read, pic_write };
-const struct bus_port_ops pic_elcr_ports = { elcr_read, elcr_write };
+const struct bus_port_ops pic_ports = {pic_read, pic_write};
+const struct bus_port_ops pic_elcr_ports = {elcr_read, elcr_write};

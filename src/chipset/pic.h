@@ -12,8 +12,8 @@ struct pic_8259 {
 	uint8_t imr;
 	uint8_t lines;
 	uint8_t elcr;
-	uint8_t base; /* vector of IR0 */
-	uint8_t lowest; /* IR with the lowest priority; 7 unless rotated */
+	uint8_t base;	   /* vector of IR0 */
+	uint8_t lowest;	   /* IR with the lowest priority; 7 unless rotated */
 	uint8_t init_step; /* ICW2..4 expected next; 0: ready */
 	bool init_icw4;
 	bool init_single;
@@ -37,7 +37,7 @@ struct pic {
 };
 
 extern const struct chip_ops pic_chip;
-extern const struct bus_port_ops pic_ports; /* 20-21, A0-A1 */
+extern const struct bus_port_ops pic_ports;	 /* 20-21, A0-A1 */
 extern const struct bus_port_ops pic_elcr_ports; /* 4D0-4D1 */
 
 /* @irq 0..15; 2 is the cascade and ignored. */

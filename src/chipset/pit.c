@@ -429,9 +429,10 @@ static void pit_save(const void *chip, struct state_writer *w)
 
 		state_put_u8(w, c->mode);
 		state_put_u8(w, c->access);
-		state_put_u16(w, (uint16_t)(c->bcd | c->gate << 1 | c->loaded << 2 | c->triggered << 3 |
-					    c->running << 4 | c->write_high << 5 | c->read_high << 6 |
-					    c->status_latched << 7));
+		state_put_u16(w,
+			      (uint16_t)(c->bcd | c->gate << 1 | c->loaded << 2 |
+					 c->triggered << 3 | c->running << 4 | c->write_high << 5 |
+					 c->read_high << 6 | c->status_latched << 7));
 		state_put_u32(w, c->count);
 		state_put_u32(w, c->next_count);
 		state_put_u64(w, c->ticks);
@@ -508,5 +509,5 @@ const struct chip_ops pit_chip = {
 	.timer = pit_timer,
 };
 
-const struct bus_port_ops pit_ports = { pit_read, pit_write };
-const struct bus_port_ops pit_port61 = { port61_read, port61_write };
+const struct bus_port_ops pit_ports = {pit_read, pit_write};
+const struct bus_port_ops pit_port61 = {port61_read, port61_write};

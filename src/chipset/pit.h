@@ -14,16 +14,16 @@
 #define PIT_IRQ 0
 
 struct pit_channel {
-	uint8_t mode; /* 0..5 */
+	uint8_t mode;	/* 0..5 */
 	uint8_t access; /* 1 low byte, 2 high byte, 3 both */
 	bool bcd;
 	bool gate;
-	bool loaded; /* a count was written since the control word */
-	bool triggered; /* modes 1 and 5: a gate edge came */
-	uint32_t count; /* 1..65536, or 1..10000 in BCD */
+	bool loaded;	     /* a count was written since the control word */
+	bool triggered;	     /* modes 1 and 5: a gate edge came */
+	uint32_t count;	     /* 1..65536, or 1..10000 in BCD */
 	uint32_t next_count; /* modes 2 and 3: takes over at the end of the period; 0: none */
-	bool running; /* ticks go on from start_ns */
-	uint64_t ticks; /* passed before start_ns */
+	bool running;	     /* ticks go on from start_ns */
+	uint64_t ticks;	     /* passed before start_ns */
 	uint64_t start_ns;
 	bool write_high; /* next byte is the high one */
 	uint8_t write_low;
@@ -38,7 +38,7 @@ struct pit {
 	struct chip_link link;
 
 	struct pit_channel channel[PIT_CHANNELS];
-	uint8_t speaker; /* bits 0 and 1 of port 61 */
+	uint8_t speaker;     /* bits 0 and 1 of port 61 */
 	uint64_t event_tick; /* channel 0: tick of the next rise of OUT; CHIP_NEVER: none */
 	bool out0;
 };

@@ -31,7 +31,8 @@ static uint64_t timer_ticks(const struct pm *p)
 
 static void update_irq(struct pm *p)
 {
-	bool level = (p->status & p->enable & ENABLE_KNOWN) != 0 || (p->gpe_status & p->gpe_enable) != 0;
+	bool level =
+		(p->status & p->enable & ENABLE_KNOWN) != 0 || (p->gpe_status & p->gpe_enable) != 0;
 
 	if (level != p->irq_level) {
 		p->irq_level = level;
@@ -123,7 +124,7 @@ static void write_byte(struct pm *p, unsigned offset, uint8_t v)
 
 	switch (offset & ~1u) {
 	case OFFSET_STATUS:
-		p->status &= (uint16_t)~((unsigned)v << shift);
+		p->status &= (uint16_t) ~((unsigned)v << shift);
 		break;
 	case OFFSET_ENABLE:
 		put_byte(&p->enable, offset, v);
@@ -138,7 +139,7 @@ static void write_byte(struct pm *p, unsigned offset, uint8_t v)
 		p->control &= CONTROL_STORED;
 		break;
 	case OFFSET_GPE_STATUS:
-		p->gpe_status &= (uint16_t)~((unsigned)v << shift);
+		p->gpe_status &= (uint16_t) ~((unsigned)v << shift);
 		break;
 	case OFFSET_GPE_ENABLE:
 		put_byte(&p->gpe_enable, offset, v);
@@ -216,7 +217,8 @@ static bool pm_restore(void *chip, struct state_reader *r)
 	p->gpe_enable = state_get_u16(r);
 	p->processor_control = state_get_u32(r);
 	p->carry = timer_ticks(p) >> 31;
-	p->irq_level = (p->status & p->enable & ENABLE_KNOWN) != 0 || (p->gpe_status & p->gpe_enable) != 0;
+	p->irq_level =
+		(p->status & p->enable & ENABLE_KNOWN) != 0 || (p->gpe_status & p->gpe_enable) != 0;
 	rearm(p);
 	return !r->bad;
 }
@@ -230,4 +232,4 @@ const struct chip_ops pm_chip = {
 	.timer = pm_timer,
 };
 
-const struct bus_port_ops pm_ports = { pm_read, pm_write };
+const struct bus_port_ops pm_ports = {pm_read, pm_write};

@@ -52,4 +52,4 @@ const struct chip_ops post_chip = {
 	.restore = post_restore,
 };
 
-const struct bus_port_ops post_ports = { post_read, post_write };
+const struct bus_port_ops post_ports = {post_read, post_write};

@@ -75,5 +75,5 @@ const struct chip_ops reset_chip = {
 	.restore = reset_restore,
 };
 
-const struct bus_port_ops reset_cf9_ports = { cf9_read, cf9_write };
-const struct bus_port_ops reset_port92_ports = { port92_read, port92_write };
+const struct bus_port_ops reset_cf9_ports = {cf9_read, cf9_write};
+const struct bus_port_ops reset_port92_ports = {port92_read, port92_write};

@@ -153,7 +153,8 @@ static void show_time(struct rtc *t, uint64_t seconds)
 static void set_time(struct rtc *t)
 {
 	unsigned century = decode(t, t->ram[REG_CENTURY]);
-	unsigned year = decode(t, t->ram[REG_YEAR]) % 100 + (century >= 19 && century <= 99 ? century : 20) * 100;
+	unsigned year = decode(t, t->ram[REG_YEAR]) % 100 +
+			(century >= 19 && century <= 99 ? century : 20) * 100;
 	unsigned month = decode(t, t->ram[REG_MONTH]);
 	unsigned day = decode(t, t->ram[REG_DAY]);
 
@@ -161,7 +162,8 @@ static void set_time(struct rtc *t)
 	day = day < 1 ? 1 : day > 31 ? 31 : day;
 	int64_t seconds = days_from_civil(year, month, day) * (int64_t)SECONDS_PER_DAY +
 			  (int64_t)decode_hour(t, t->ram[REG_HOURS]) * 3600 +
-			  (int64_t)decode(t, t->ram[REG_MINUTES]) * 60 + decode(t, t->ram[REG_SECONDS]);
+			  (int64_t)decode(t, t->ram[REG_MINUTES]) * 60 +
+			  decode(t, t->ram[REG_SECONDS]);
 	int64_t fraction = (int64_t)(time_ns(t) % CHIP_NS_PER_S);
 	/* ns since 1970 fit in 63 bits until 2262 */
 	const int64_t limit = (int64_t)(INT64_MAX / CHIP_NS_PER_S) - 1;
@@ -419,9 +421,10 @@ void rtc_init_cmos(struct rtc *t)
 	const uint64_t mib = UINT64_C(1) << 20;
 	const uint64_t gib4 = UINT64_C(4) << 30;
 	uint64_t above_1m = t->ram_bytes > mib ? min_u64((t->ram_bytes - mib) / 1024, 0xfc00) : 0;
-	uint64_t above_16m = t->ram_bytes > 16 * mib ?
-				     min_u64((t->ram_bytes - 16 * mib) / 65536, 0xffff) : 0;
-	uint64_t above_4g = t->ram_bytes > gib4 ? min_u64((t->ram_bytes - gib4) / 65536, 0xffffff) : 0;
+	uint64_t above_16m =
+		t->ram_bytes > 16 * mib ? min_u64((t->ram_bytes - 16 * mib) / 65536, 0xffff) : 0;
+	uint64_t above_4g =
+		t->ram_bytes > gib4 ? min_u64((t->ram_bytes - gib4) / 65536, 0xffffff) : 0;
 	uint16_t sum = 0;
 
 	t->ram[REG_A] = A_DIVIDER_RUN | 6;
@@ -489,5 +492,5 @@ const struct chip_ops rtc_chip = {
 	.timer = rtc_timer,
 };
 
-const struct bus_port_ops rtc_ports = { rtc_read, rtc_write };
-const struct bus_port_ops rtc_bank_ports = { bank_read, bank_write };
+const struct bus_port_ops rtc_ports = {rtc_read, rtc_write};
+const struct bus_port_ops rtc_bank_ports = {bank_read, bank_write};

@@ -21,16 +21,17 @@ struct rtc {
 
 	uint8_t index;
 	uint8_t bank_index;
-	uint8_t ram[RTC_BYTES]; /* includes registers A to D and, while the clock is set, the time */
+	uint8_t ram
+		[RTC_BYTES]; /* includes registers A to D and, while the clock is set, the time */
 	uint8_t bank[RTC_BYTES];
-	int64_t offset_ns; /* guest's time minus wall clock */
-	uint64_t second; /* guest's Unix time of the last update seen */
+	int64_t offset_ns;  /* guest's time minus wall clock */
+	uint64_t second;    /* guest's Unix time of the last update seen */
 	uint64_t period_ns; /* guest time of the last periodic event seen */
 	bool irq_level;
 };
 
 extern const struct chip_ops rtc_chip;
-extern const struct bus_port_ops rtc_ports; /* 70-71 */
+extern const struct bus_port_ops rtc_ports;	 /* 70-71 */
 extern const struct bus_port_ops rtc_bank_ports; /* 72-73 */
 
 /* Fills the CMOS memory as firmware would. Once, after creation: CMOS survives resets. */

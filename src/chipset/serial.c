@@ -59,7 +59,7 @@ static unsigned rx_capacity(const struct serial *s)
 
 static unsigned rx_trigger(const struct serial *s)
 {
-	static const uint8_t levels[4] = { 1, 4, 8, 14 };
+	static const uint8_t levels[4] = {1, 4, 8, 14};
 
 	return s->fcr & FCR_ENABLE ? levels[s->fcr >> 6] : 1;
 }
@@ -179,8 +179,9 @@ static void update_modem(struct serial *s)
 	uint8_t changed = lines ^ s->msr;
 	uint8_t deltas = s->msr & MSR_DELTAS;
 
-	deltas |= (uint8_t)((changed & MSR_CTS ? MSR_DCTS : 0) | (changed & MSR_DSR ? MSR_DDSR : 0) |
-			    (changed & MSR_DCD ? MSR_DDCD : 0));
+	deltas |=
+		(uint8_t)((changed & MSR_CTS ? MSR_DCTS : 0) | (changed & MSR_DSR ? MSR_DDSR : 0) |
+			  (changed & MSR_DCD ? MSR_DDCD : 0));
 	if ((changed & MSR_RI) && !(lines & MSR_RI)) {
 		deltas |= MSR_TERI;
 	}
@@ -422,4 +423,4 @@ const struct chip_ops serial_chip = {
 	.timer = serial_timer,
 };
 
-const struct bus_port_ops serial_ports = { serial_read, serial_write };
+const struct bus_port_ops serial_ports = {serial_read, serial_write};

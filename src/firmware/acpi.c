@@ -23,7 +23,8 @@
 
 #define FADT_FLAG_WBINVD BIT32(0)
 #define FADT_FLAG_PROC_C1 BIT32(2)
-#define FADT_FLAG_SLP_BUTTON BIT32(5) /* none of the fixed kind; the power button is one (bit 4 clear) */
+#define FADT_FLAG_SLP_BUTTON                                                                       \
+	BIT32(5) /* none of the fixed kind; the power button is one (bit 4 clear) */
 #define FADT_FLAG_FIX_RTC BIT32(6)
 #define FADT_FLAG_RTC_S4 BIT32(7)
 #define FADT_FLAG_TMR_VAL_EXT BIT32(8)
@@ -123,7 +124,7 @@ static uint32_t here(const struct builder *b)
 
 static void table_begin(struct builder *b, const char *signature, uint8_t revision)
 {
-	uint8_t header[TABLE_HEADER_BYTES] = { 0 };
+	uint8_t header[TABLE_HEADER_BYTES] = {0};
 
 	b->used = align_up(b->used, 64);
 	b->table = b->used;
@@ -159,7 +160,7 @@ static void list(struct builder *b, uint32_t gpa)
 
 static uint32_t put_facs(struct builder *b)
 {
-	uint8_t facs[FACS_BYTES] = { 0 };
+	uint8_t facs[FACS_BYTES] = {0};
 
 	b->used = align_up(b->used, 64);
 	uint32_t gpa = here(b);
@@ -209,7 +210,7 @@ static void fadt_registers(uint8_t *f)
 /* SMI_CMD is 0: the machine is always in ACPI mode. The keyboard controller is not announced. */
 static void put_fadt(struct builder *b, uint32_t facs, uint32_t dsdt)
 {
-	uint8_t f[FADT_BYTES] = { 0 };
+	uint8_t f[FADT_BYTES] = {0};
 
 	store_le32(f + 36, facs);
 	store_le32(f + 40, dsdt);
@@ -218,9 +219,9 @@ static void put_fadt(struct builder *b, uint32_t facs, uint32_t dsdt)
 	store_le16(f + 98, LATENCY_NO_C3);
 	f[108] = CMOS_CENTURY;
 	store_le16(f + 109, BOOT_ARCH_LEGACY_DEVICES | BOOT_ARCH_NO_VGA);
-	store_le32(f + 112, FADT_FLAG_WBINVD | FADT_FLAG_PROC_C1 | FADT_FLAG_SLP_BUTTON | FADT_FLAG_FIX_RTC |
-				    FADT_FLAG_RTC_S4 | FADT_FLAG_TMR_VAL_EXT | FADT_FLAG_RESET_REG |
-				    FADT_FLAG_PLATFORM_CLOCK);
+	store_le32(f + 112, FADT_FLAG_WBINVD | FADT_FLAG_PROC_C1 | FADT_FLAG_SLP_BUTTON |
+				    FADT_FLAG_FIX_RTC | FADT_FLAG_RTC_S4 | FADT_FLAG_TMR_VAL_EXT |
+				    FADT_FLAG_RESET_REG | FADT_FLAG_PLATFORM_CLOCK);
 	store_le64(f + 140, dsdt);
 	fadt_registers(f);
 	table_begin(b, "FACP", 6);
@@ -336,7 +337,7 @@ static void put_root(struct builder *b, const char *signature, bool wide, uint32
 
 static bool write_rsdp(struct gmem *gm, uint32_t rsdt, uint32_t xsdt)
 {
-	uint8_t r[RSDP_BYTES] = { 0 };
+	uint8_t r[RSDP_BYTES] = {0};
 
 	memcpy(r, "RSD PTR ", 8);
 	memcpy(r + 9, OEM_ID, 6);
@@ -351,7 +352,7 @@ static bool write_rsdp(struct gmem *gm, uint32_t rsdt, uint32_t xsdt)
 
 int acpi_build(const struct acpi_config *config, struct gmem *gm, uint64_t *ret_rsdp_gpa)
 {
-	struct builder b = { .base_gpa = config->map->acpi_gpa };
+	struct builder b = {.base_gpa = config->map->acpi_gpa};
 	uint32_t rsdt, xsdt;
 	int rc = 0;
 

@@ -31,7 +31,7 @@ static uint8_t *at(uint64_t gpa)
 
 static void build(struct test *t, uint64_t ram_bytes, uint32_t processors, bool vmbus)
 {
-	const struct acpi_config config = { &machine.map, processors, vmbus };
+	const struct acpi_config config = {&machine.map, processors, vmbus};
 	uint64_t rsdp = 0;
 
 	if (machine.ram != NULL) {
@@ -67,7 +67,7 @@ static uint8_t *find(const char *signature)
 
 static void test_pointers_and_checksums(struct test *t)
 {
-	static const char *const signatures[] = { "FACP", "APIC", "WAET", "SSDT", "DSDT" };
+	static const char *const signatures[] = {"FACP", "APIC", "WAET", "SSDT", "DSDT"};
 
 	build(t, 64 * MIB, 4, true);
 	uint8_t *rsdp = at(MEMORY_RSDP_GPA);
@@ -113,10 +113,10 @@ static void test_fadt(struct test *t)
 	EXPECT_EQ(t, load_le32(f + 80), 0x40c);
 	EXPECT_EQ(t, load_le64(f + 120), 0x433);
 	EXPECT_EQ(t, f[128], 1);
-	EXPECT(t, !(load_le16(f + 109) & 2)); /* no 8042 */
-	EXPECT(t, load_le32(f + 112) & BIT32(10)); /* reset register */
-	EXPECT(t, load_le32(f + 112) & BIT32(8)); /* 32-bit timer */
-	EXPECT(t, !(load_le32(f + 112) & BIT32(4))); /* fixed power button */
+	EXPECT(t, !(load_le16(f + 109) & 2));	      /* no 8042 */
+	EXPECT(t, load_le32(f + 112) & BIT32(10));    /* reset register */
+	EXPECT(t, load_le32(f + 112) & BIT32(8));     /* 32-bit timer */
+	EXPECT(t, !(load_le32(f + 112) & BIT32(4)));  /* fixed power button */
 	EXPECT(t, !(load_le32(f + 112) & BIT32(20))); /* not hardware-reduced */
 	EXPECT_EQ(t, load_le64(f + 152), 0x400);
 	EXPECT_EQ(t, f[149], 32);
@@ -138,10 +138,10 @@ static void test_madt_by_processors(struct test *t)
 		uint32_t processors;
 		unsigned lapics;
 		unsigned x2apics;
-	} cases[] = { { 1, 1, 0 }, { 64, 64, 0 }, { 255, 255, 0 }, { 256, 255, 1 }, { 2048, 255, 1793 } };
+	} cases[] = {{1, 1, 0}, {64, 64, 0}, {255, 255, 0}, {256, 255, 1}, {2048, 255, 1793}};
 
 	for (size_t c = 0; c < ARRAY_LEN(cases); c++) {
-		unsigned counts[16] = { 0 };
+		unsigned counts[16] = {0};
 
 		build(t, 64 * MIB, cases[c].processors, true);
 		const uint8_t *m = find("APIC");
@@ -158,7 +158,7 @@ static void test_madt_by_processors(struct test *t)
 
 static void test_bad_values(struct test *t)
 {
-	struct acpi_config config = { &machine.map, 0, true };
+	struct acpi_config config = {&machine.map, 0, true};
 	struct memory_map elsewhere;
 	uint64_t rsdp;
 
@@ -220,18 +220,22 @@ static void test_acpica_tools_agree(struct test *t)
 	}
 	build(t, 5120 * MIB, 2, true);
 	EXPECT(t, write_table(dir, "DSDT", "dsdt.dat") && write_table(dir, "SSDT", "ssdt.dat") &&
-			  write_table(dir, "FACP", "facp.dat") && write_table(dir, "APIC", "apic.dat") &&
+			  write_table(dir, "FACP", "facp.dat") &&
+			  write_table(dir, "APIC", "apic.dat") &&
 			  write_table(dir, "WAET", "waet.dat"));
 	snprintf(command, sizeof(command),
-		 "cd %s && iasl -e ssdt.dat -d dsdt.dat 2>&1 && iasl -d ssdt.dat facp.dat apic.dat waet.dat 2>&1 && "
-		 "iasl -vw 3150 -vw 6033 -ve -p again dsdt.dsl 2>&1 && iasl -ve facp.dsl apic.dsl waet.dsl 2>&1",
+		 "cd %s && iasl -e ssdt.dat -d dsdt.dat 2>&1 && iasl -d ssdt.dat facp.dat apic.dat "
+		 "waet.dat 2>&1 && "
+		 "iasl -vw 3150 -vw 6033 -ve -p again dsdt.dsl 2>&1 && iasl -ve facp.dsl apic.dsl "
+		 "waet.dsl 2>&1",
 		 dir);
 	int rc = shell(command, output, sizeof(output));
 
 	EXPECT_EQ(t, rc, 0);
 	EXPECT(t, rc == 0 || !puts(output));
 	snprintf(command, sizeof(command),
-		 "cd %s && acpiexec -b 'evaluate \\_SB.VMOD._CRS; evaluate \\_SB.VMOD.VMBS._STA; resources \\_SB.VMOD.VMBS;"
+		 "cd %s && acpiexec -b 'evaluate \\_SB.VMOD._CRS; evaluate \\_SB.VMOD.VMBS._STA; "
+		 "evaluate \\_SB.VMOD.VMBS._CRS;"
 		 "evaluate \\_S5; quit' dsdt.dat ssdt.dat 2>&1",
 		 dir);
 	rc = shell(command, output, sizeof(output));
@@ -248,7 +252,7 @@ static void test_acpica_tools_agree(struct test *t)
 
 static void test_smbios(struct test *t)
 {
-	const struct smbios_config config = { "serial-1", { 1, 2, 3 }, 2, 64 * MIB };
+	const struct smbios_config config = {"serial-1", {1, 2, 3}, 2, 64 * MIB};
 	static char longer[5000];
 	struct smbios_config too_long = config;
 	unsigned seen = 0, type = 0;
@@ -288,8 +292,12 @@ static void test_smbios(struct test *t)
 int main(void)
 {
 	static const struct test_case cases[] = {
-		TEST(test_pointers_and_checksums), TEST(test_fadt),   TEST(test_madt_by_processors),
-		TEST(test_bad_values),		   TEST(test_smbios), TEST(test_acpica_tools_agree),
+		TEST(test_pointers_and_checksums),
+		TEST(test_fadt),
+		TEST(test_madt_by_processors),
+		TEST(test_bad_values),
+		TEST(test_smbios),
+		TEST(test_acpica_tools_agree),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));

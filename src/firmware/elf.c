@@ -23,10 +23,11 @@
 #define PHDR_BYTES_64 56
 #define XEN_ELFNOTE_PHYS32_ENTRY 18
 
-static enum loader_status corrupt(struct target *t, const char *field, uint64_t found, const char *expected)
+static enum loader_status corrupt(struct target *t, const char *field, uint64_t found,
+				  const char *expected)
 {
-	return target_fail(t, LOADER_CORRUPT, LOADER_PART_KERNEL, "ELF %s 0x%" PRIx64 " found, %s expected",
-			   field, found, expected);
+	return target_fail(t, LOADER_CORRUPT, LOADER_PART_KERNEL,
+			   "ELF %s 0x%" PRIx64 " found, %s expected", field, found, expected);
 }
 
 bool elf_is(const void *data, size_t bytes)
@@ -57,20 +58,23 @@ static enum loader_status check_identity(struct target *t, const uint8_t *head, 
 	if (head_bytes < HEADER_BYTES_32 ||
 	    (head[EI_CLASS] == CLASS_64 && head_bytes < HEADER_BYTES_64)) {
 		return target_fail(t, LOADER_TRUNCATED, LOADER_PART_KERNEL,
-				   "the ELF file ends within its header, after %zu bytes", head_bytes);
+				   "the ELF file ends within its header, after %zu bytes",
+				   head_bytes);
 	}
 	uint16_t machine = load_le16(head + 18);
 	uint16_t type = load_le16(head + 16);
 
-	if ((head[EI_CLASS] != CLASS_32 && head[EI_CLASS] != CLASS_64) || head[EI_DATA] != DATA_LSB ||
-	    (machine != MACHINE_386 && machine != MACHINE_X86_64)) {
+	if ((head[EI_CLASS] != CLASS_32 && head[EI_CLASS] != CLASS_64) ||
+	    head[EI_DATA] != DATA_LSB || (machine != MACHINE_386 && machine != MACHINE_X86_64)) {
 		return target_fail(t, LOADER_FOREIGN, LOADER_PART_KERNEL,
-				   "an ELF file of class %u, byte order %u, machine %u found; an x86 one expected",
+				   "an ELF file of class %u, byte order %u, machine %u found; an "
+				   "x86 one expected",
 				   head[EI_CLASS], head[EI_DATA], machine);
 	}
 	if (type != TYPE_EXEC && type != TYPE_DYN) {
 		return target_fail(t, LOADER_FOREIGN, LOADER_PART_KERNEL,
-				   "an ELF file of type %u found, an executable (2) expected", type);
+				   "an ELF file of type %u found, an executable (2) expected",
+				   type);
 	}
 	return LOADER_OK;
 }
@@ -83,8 +87,8 @@ static enum loader_status add_segment(struct target *t, struct elf_image *image,
 	}
 	if (!range_within(s->offset, s->file_bytes, file_bytes)) {
 		return target_fail(t, LOADER_TRUNCATED, LOADER_PART_KERNEL,
-				   "the file ends at %" PRIu64 ", a segment of %" PRIu64 " bytes at %" PRIu64
-				   " expected",
+				   "the file ends at %" PRIu64 ", a segment of %" PRIu64
+				   " bytes at %" PRIu64 " expected",
 				   file_bytes, s->file_bytes, s->offset);
 	}
 	if (type == PT_NOTE) {
@@ -103,8 +107,8 @@ static enum loader_status add_segment(struct target *t, struct elf_image *image,
 	return LOADER_OK;
 }
 
-enum loader_status elf_parse(struct target *t, const uint8_t *head, size_t head_bytes, uint64_t file_bytes,
-			     struct elf_image *ret)
+enum loader_status elf_parse(struct target *t, const uint8_t *head, size_t head_bytes,
+			     uint64_t file_bytes, struct elf_image *ret)
 {
 	enum loader_status status = check_identity(t, head, head_bytes);
 
@@ -124,7 +128,8 @@ enum loader_status elf_parse(struct target *t, const uint8_t *head, size_t head_
 	}
 	if (!range_within(phoff, (uint64_t)phnum * phentsize, head_bytes)) {
 		return target_fail(t, LOADER_TRUNCATED, LOADER_PART_KERNEL,
-				   "%u ELF program headers at 0x%" PRIx64 " do not fit into the first %zu bytes",
+				   "%u ELF program headers at 0x%" PRIx64
+				   " do not fit into the first %zu bytes",
 				   phnum, phoff, head_bytes);
 	}
 	for (unsigned i = 0; i < phnum && status == LOADER_OK; i++) {

@@ -30,8 +30,8 @@ bool elf_is(const void *data, size_t bytes);
  * Reads the headers. @head: the first @head_bytes of the file; @file_bytes: its length (UINT64_MAX: not known), against which
  * segments are checked. Only x86 executables pass.
  */
-enum loader_status elf_parse(struct target *t, const uint8_t *head, size_t head_bytes, uint64_t file_bytes,
-			     struct elf_image *ret);
+enum loader_status elf_parse(struct target *t, const uint8_t *head, size_t head_bytes,
+			     uint64_t file_bytes, struct elf_image *ret);
 /* Claims memory for every segment. */
 enum loader_status elf_claim(struct target *t, const struct elf_image *image);
 /* Copies the segments of a whole file. */

@@ -15,7 +15,8 @@ enum loader_status elf_stream_init(struct elf_stream *s, struct target *t)
 	s->target = t;
 	s->buffer = malloc(ELF_HEAD_BYTES);
 	if (s->buffer == NULL) {
-		s->status = target_fail(t, LOADER_HOST, LOADER_PART_KERNEL, "no memory for the headers");
+		s->status = target_fail(t, LOADER_HOST, LOADER_PART_KERNEL,
+					"no memory for the headers");
 	}
 	return s->status;
 }
@@ -91,8 +92,9 @@ static bool parse_head(struct elf_stream *s)
 		const struct elf_segment *g = &s->image.segment[i];
 
 		if (g->offset < bytes) {
-			s->status = target_write_sparse(s->target, g->paddr, s->buffer + g->offset,
-							(size_t)min_u64(g->file_bytes, bytes - g->offset));
+			s->status = target_write_sparse(
+				s->target, g->paddr, s->buffer + g->offset,
+				(size_t)min_u64(g->file_bytes, bytes - g->offset));
 		}
 	}
 	s->parsed = true;
@@ -154,7 +156,8 @@ bool elf_stream_put(struct elf_stream *s, const uint8_t *data, size_t bytes)
 
 		if (g != NULL) {
 			n = (size_t)min_u64(n, until - s->total);
-			s->status = target_write_sparse(s->target, g->paddr + (s->total - g->offset), data, n);
+			s->status = target_write_sparse(s->target,
+							g->paddr + (s->total - g->offset), data, n);
 			s->total += n;
 		} else {
 			size_t room;
@@ -262,8 +265,8 @@ enum loader_status elf_stream_end(struct elf_stream *s)
 
 		if (g->file_bytes != 0 && s->total < g->offset + g->file_bytes) {
 			s->status = target_fail(s->target, LOADER_TRUNCATED, LOADER_PART_KERNEL,
-						"the decompressed kernel ends at %" PRIu64 ", %" PRIu64
-						" bytes expected",
+						"the decompressed kernel ends at %" PRIu64
+						", %" PRIu64 " bytes expected",
 						s->total, g->offset + g->file_bytes);
 		}
 	}

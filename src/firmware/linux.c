@@ -71,7 +71,7 @@ struct header {
 	size_t code_offset; /* of the protected-mode part in the file */
 	size_t code_bytes;
 	size_t payload_offset; /* in the file */
-	size_t payload_bytes; /* 0: none */
+	size_t payload_bytes;  /* 0: none */
 	uint32_t code32_start;
 	size_t header_end;
 };
@@ -94,7 +94,8 @@ static enum loader_status read_payload(struct target *t, const uint8_t *file, st
 	}
 	if (!range_within(offset, bytes, h->code_bytes)) {
 		return target_fail(t, LOADER_TRUNCATED, LOADER_PART_KERNEL,
-				   "the bzImage holds %zu bytes after its setup, a payload of %u bytes at %u expected",
+				   "the bzImage holds %zu bytes after its setup, a payload of %u "
+				   "bytes at %u expected",
 				   h->code_bytes, bytes, offset);
 	}
 	h->payload_offset = h->code_offset + offset;
@@ -102,39 +103,45 @@ static enum loader_status read_payload(struct target *t, const uint8_t *file, st
 	return LOADER_OK;
 }
 
-static enum loader_status read_header(struct target *t, const struct loader_input *in, struct header *h)
+static enum loader_status read_header(struct target *t, const struct loader_input *in,
+				      struct header *h)
 {
 	const uint8_t *file = in->kernel;
 	unsigned sectors = file[HDR_START] != 0 ? file[HDR_START] : DEFAULT_SETUP_SECTORS;
 
 	if (in->kernel_bytes < HDR_LIMIT) {
 		return target_fail(t, LOADER_TRUNCATED, LOADER_PART_KERNEL,
-				   "the bzImage ends within its header, after %zu bytes", in->kernel_bytes);
+				   "the bzImage ends within its header, after %zu bytes",
+				   in->kernel_bytes);
 	}
 	memset(h, 0, sizeof(*h));
 	h->version = load_le16(file + HDR_VERSION);
 	h->code_offset = (sectors + 1) * SECTOR_BYTES;
 	if (h->version < VERSION_MIN || !(file[HDR_LOADFLAGS] & LOADED_HIGH)) {
 		return target_fail(t, LOADER_FOREIGN, LOADER_PART_KERNEL,
-				   "boot protocol %u.%02u, load flags 0x%02x found; a bzImage of 2.02 or later expected",
+				   "boot protocol %u.%02u, load flags 0x%02x found; a bzImage of "
+				   "2.02 or later expected",
 				   h->version >> 8, h->version & 0xff, file[HDR_LOADFLAGS]);
 	}
 	if (h->code_offset >= in->kernel_bytes) {
-		return target_fail(t, LOADER_TRUNCATED, LOADER_PART_KERNEL,
-				   "the bzImage ends at %zu, the kernel after %zu bytes of setup expected",
-				   in->kernel_bytes, h->code_offset);
+		return target_fail(
+			t, LOADER_TRUNCATED, LOADER_PART_KERNEL,
+			"the bzImage ends at %zu, the kernel after %zu bytes of setup expected",
+			in->kernel_bytes, h->code_offset);
 	}
 	h->code_bytes = in->kernel_bytes - h->code_offset;
 	h->header_end = min_u64(HDR_MAGIC + file[HDR_JUMP_LENGTH], HDR_LIMIT);
-	h->initrd_max = h->version >= VERSION_INITRD_MAX ? load_le32(file + HDR_INITRD_MAX) : OLD_INITRD_MAX;
-	h->cmdline_bytes = h->version >= VERSION_CMDLINE_SIZE ? load_le32(file + HDR_CMDLINE_SIZE) :
-								OLD_CMDLINE_BYTES;
+	h->initrd_max = h->version >= VERSION_INITRD_MAX ? load_le32(file + HDR_INITRD_MAX)
+							 : OLD_INITRD_MAX;
+	h->cmdline_bytes = h->version >= VERSION_CMDLINE_SIZE ? load_le32(file + HDR_CMDLINE_SIZE)
+							      : OLD_CMDLINE_BYTES;
 	h->code32_start = load_le32(file + HDR_CODE32_START);
 	h->preferred = h->code32_start;
 	h->init_bytes = (uint32_t)min_u64(h->code_bytes, UINT32_MAX);
 	if (h->version >= VERSION_INIT_SIZE) {
 		h->relocatable = file[HDR_RELOCATABLE] != 0;
-		h->preferred = h->relocatable ? load_le64(file + HDR_PREF_ADDRESS) : h->code32_start;
+		h->preferred =
+			h->relocatable ? load_le64(file + HDR_PREF_ADDRESS) : h->code32_start;
 		h->init_bytes = (uint32_t)max_u64(h->init_bytes, load_le32(file + HDR_INIT_SIZE));
 	}
 	if (h->version >= VERSION_XLOADFLAGS) {
@@ -162,16 +169,16 @@ static void put_e820(uint8_t *params, const struct memory_map *map)
  * Command line, initrd and boot_params. @file holds the image's own setup header, NULL for a vmlinux. screen_info
  * stays zero: there is no display, the kernel uses its dummy console and what console= names.
  */
-static enum loader_status put_params(struct target *t, const struct loader_input *in, const uint8_t *file,
-				     const struct header *h)
+static enum loader_status put_params(struct target *t, const struct loader_input *in,
+				     const uint8_t *file, const struct header *h)
 {
-	uint8_t params[GMEM_PAGE_BYTES] = { 0 };
+	uint8_t params[GMEM_PAGE_BYTES] = {0};
 	uint64_t initrd;
 	enum loader_status status = target_cmdline(t, in->cmdline, h->cmdline_bytes);
 
 	if (status == LOADER_OK) {
-		status = target_initrd(t, in, (uint64_t)h->initrd_max + 1, h->xloadflags & XLF_ABOVE_4G,
-				       &initrd);
+		status = target_initrd(t, in, (uint64_t)h->initrd_max + 1,
+				       h->xloadflags & XLF_ABOVE_4G, &initrd);
 	}
 	if (status != LOADER_OK) {
 		return status;
@@ -197,7 +204,8 @@ static enum loader_status put_params(struct target *t, const struct loader_input
 	return target_write(t, BOOT_PARAMS_GPA, params, sizeof(params));
 }
 
-static enum loader_status enter(struct target *t, bool is_64, uint64_t entry, struct loader_start *ret)
+static enum loader_status enter(struct target *t, bool is_64, uint64_t entry,
+				struct loader_start *ret)
 {
 	enum loader_status status = is_64 ? start_long(t, ret) : start_flat32(t, ret);
 
@@ -208,8 +216,9 @@ static enum loader_status enter(struct target *t, bool is_64, uint64_t entry, st
 }
 
 /* Decompresses the payload here: the guest starts at the vmlinux's entry, at the address it was linked for. */
-static enum loader_status load_payload(struct target *t, const struct loader_input *in, const struct header *h,
-				       const struct payload_format *format, struct loader_start *ret)
+static enum loader_status load_payload(struct target *t, const struct loader_input *in,
+				       const struct header *h, const struct payload_format *format,
+				       struct loader_start *ret)
 {
 	const uint8_t *file = in->kernel;
 	/* The file is larger than what it loads: symbols and relocations stay behind. */
@@ -218,7 +227,8 @@ static enum loader_status load_payload(struct target *t, const struct loader_inp
 	enum loader_status status = elf_stream_init(&stream, t);
 
 	if (status == LOADER_OK) {
-		status = payload_expand(format, file + h->payload_offset, h->payload_bytes, limit, &stream);
+		status = payload_expand(format, file + h->payload_offset, h->payload_bytes, limit,
+					&stream);
 	}
 	if (status == LOADER_OK) {
 		status = put_params(t, in, file, h);
@@ -231,8 +241,8 @@ static enum loader_status load_payload(struct target *t, const struct loader_inp
 }
 
 /* Puts the protected-mode part where it wants to be and lets it do the rest. */
-static enum loader_status load_code(struct target *t, const struct loader_input *in, const struct header *h,
-				    struct loader_start *ret)
+static enum loader_status load_code(struct target *t, const struct loader_input *in,
+				    const struct header *h, struct loader_start *ret)
 {
 	const uint8_t *file = in->kernel;
 	bool is_64 = h->xloadflags & XLF_KERNEL_64;
@@ -250,7 +260,8 @@ static enum loader_status load_code(struct target *t, const struct loader_input 
 	return enter(t, is_64, h->preferred + (is_64 ? ENTRY_64_OFFSET : 0), ret);
 }
 
-enum loader_status linux_load_bzimage(struct target *t, const struct loader_input *in, struct loader_start *ret)
+enum loader_status linux_load_bzimage(struct target *t, const struct loader_input *in,
+				      struct loader_start *ret)
 {
 	const uint8_t *file = in->kernel;
 	struct header h;
@@ -260,13 +271,14 @@ enum loader_status linux_load_bzimage(struct target *t, const struct loader_inpu
 		return status;
 	}
 	const struct payload_format *format =
-		h.payload_bytes != 0 ? payload_detect(file + h.payload_offset, h.payload_bytes) : NULL;
+		h.payload_bytes != 0 ? payload_detect(file + h.payload_offset, h.payload_bytes)
+				     : NULL;
 
 	return format != NULL ? load_payload(t, in, &h, format, ret) : load_code(t, in, &h, ret);
 }
 
-enum loader_status linux_load_elf(struct target *t, const struct loader_input *in, const struct elf_image *image,
-				  struct loader_start *ret)
+enum loader_status linux_load_elf(struct target *t, const struct loader_input *in,
+				  const struct elf_image *image, struct loader_start *ret)
 {
 	const struct header h = {
 		.version = VMLINUX_VERSION,

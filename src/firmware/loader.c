@@ -17,15 +17,18 @@ struct known_magic {
 };
 
 static const struct known_magic foreign[] = {
-	{ 2, "\x1f\x8b", "gzip data" },
-	{ 6, "\xfd" "7zXZ\0", "xz data" },
-	{ 4, "\x28\xb5\x2f\xfd", "zstd data" },
-	{ 2, "MZ", "a PE image" },
-	{ 2, "#!", "a script" },
-	{ 6, "070701", "a cpio archive" },
-	{ 8, "!<arch>\n", "an archive (a .deb?)" },
-	{ 8, "conectix", "a virtual disk" },
-	{ 8, "vhdxfile", "a virtual disk" },
+	{2, "\x1f\x8b", "gzip data"},
+	{6,
+	 "\xfd"
+	 "7zXZ\0",
+	 "xz data"},
+	{4, "\x28\xb5\x2f\xfd", "zstd data"},
+	{2, "MZ", "a PE image"},
+	{2, "#!", "a script"},
+	{6, "070701", "a cpio archive"},
+	{8, "!<arch>\n", "an archive (a .deb?)"},
+	{8, "conectix", "a virtual disk"},
+	{8, "vhdxfile", "a virtual disk"},
 };
 
 static enum loader_status refuse(struct target *t, const struct loader_input *in)
@@ -43,14 +46,17 @@ static enum loader_status refuse(struct target *t, const struct loader_input *in
 		found = "an empty file";
 	}
 	return target_fail(t, LOADER_FOREIGN, LOADER_PART_KERNEL,
-			   "%s found; a Linux bzImage, an x86 ELF or a multiboot kernel expected", found);
+			   "%s found; a Linux bzImage, an x86 ELF or a multiboot kernel expected",
+			   found);
 }
 
-static enum loader_status load_elf(struct target *t, const struct loader_input *in, struct loader_start *ret)
+static enum loader_status load_elf(struct target *t, const struct loader_input *in,
+				   struct loader_start *ret)
 {
 	struct elf_image image;
 	uint32_t entry;
-	enum loader_status status = elf_parse(t, in->kernel, in->kernel_bytes, in->kernel_bytes, &image);
+	enum loader_status status =
+		elf_parse(t, in->kernel, in->kernel_bytes, in->kernel_bytes, &image);
 
 	if (status != LOADER_OK) {
 		return status;
@@ -64,7 +70,8 @@ static enum loader_status load_elf(struct target *t, const struct loader_input *
 	return linux_load_elf(t, in, &image, ret);
 }
 
-static enum loader_status load(struct target *t, const struct loader_input *in, struct loader_start *ret)
+static enum loader_status load(struct target *t, const struct loader_input *in,
+			       struct loader_start *ret)
 {
 	if (linux_is_bzimage(in)) {
 		return linux_load_bzimage(t, in, ret);
@@ -89,10 +96,10 @@ static enum loader_status put_bios_data(struct target *t)
 	return status == LOADER_OK ? target_write(t, BDA_BASE_KIB, word, sizeof(word)) : status;
 }
 
-enum loader_status loader_load(const struct loader_input *in, struct gmem *gm, struct loader_start *ret,
-			       struct loader_error *err)
+enum loader_status loader_load(const struct loader_input *in, struct gmem *gm,
+			       struct loader_start *ret, struct loader_error *err)
 {
-	struct target t = { .gm = gm, .map = in->map, .err = err };
+	struct target t = {.gm = gm, .map = in->map, .err = err};
 	struct loader_start start;
 	enum loader_status status;
 

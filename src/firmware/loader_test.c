@@ -27,9 +27,9 @@ struct image {
 
 static struct machine machine;
 
-static enum loader_status load_into(struct machine *m, const struct image *kernel, const void *initrd,
-				    size_t initrd_bytes, const char *cmdline, struct loader_start *start,
-				    struct loader_error *err)
+static enum loader_status load_into(struct machine *m, const struct image *kernel,
+				    const void *initrd, size_t initrd_bytes, const char *cmdline,
+				    struct loader_start *start, struct loader_error *err)
 {
 	const struct loader_input in = {
 		.kernel = kernel->data,
@@ -46,17 +46,18 @@ static enum loader_status load_into(struct machine *m, const struct image *kerne
 	return loader_load(&in, &m->gm, start, err);
 }
 
-static enum loader_status load(const struct image *kernel, struct loader_start *start, struct loader_error *err)
+static enum loader_status load(const struct image *kernel, struct loader_start *start,
+			       struct loader_error *err)
 {
 	return load_into(&machine, kernel, NULL, 0, "console=ttyS0", start, err);
 }
 
 /* A failure must say so in one line and leave the result alone. */
-static void expect_refused(struct test *t, enum loader_status status, const struct loader_start *start,
-			   const struct loader_error *err)
+static void expect_refused(struct test *t, enum loader_status status,
+			   const struct loader_start *start, const struct loader_error *err)
 {
-	static const uint8_t untouched[16] = { 0xa5, 0xa5, 0xa5, 0xa5, 0xa5, 0xa5, 0xa5, 0xa5,
-					       0xa5, 0xa5, 0xa5, 0xa5, 0xa5, 0xa5, 0xa5, 0xa5 };
+	static const uint8_t untouched[16] = {0xa5, 0xa5, 0xa5, 0xa5, 0xa5, 0xa5, 0xa5, 0xa5,
+					      0xa5, 0xa5, 0xa5, 0xa5, 0xa5, 0xa5, 0xa5, 0xa5};
 
 	EXPECT(t, status != LOADER_OK);
 	EXPECT_EQ(t, err->status, status);
@@ -81,7 +82,7 @@ static void put_phdr64(uint8_t *p, uint32_t type, uint64_t offset, uint64_t vadd
  */
 static struct image make_elf64(bool pvh)
 {
-	struct image i = { calloc(1, ELF_BYTES), ELF_BYTES };
+	struct image i = {calloc(1, ELF_BYTES), ELF_BYTES};
 	uint8_t *d = i.data;
 
 	for (size_t at = 0x1000; at < ELF_BYTES; at++) {
@@ -96,8 +97,10 @@ static struct image make_elf64(bool pvh)
 	store_le16(d + 54, 56);
 	store_le16(d + 56, pvh ? 4 : 3);
 	put_phdr64(d + 64, 1, 0x1000, 0xffffffff81000000, KERNEL_GPA, 0x8000, 0x8000);
-	put_phdr64(d + 64 + 56, 1, 0xa000, 0xffffffff81009000, KERNEL_GPA + 0x9000, 0x10000, 0x10000);
-	put_phdr64(d + 64 + 112, 1, 0x20000, 0xffffffff8101a000, KERNEL_GPA + 0x1a000, 0x6000, 0x9000);
+	put_phdr64(d + 64 + 56, 1, 0xa000, 0xffffffff81009000, KERNEL_GPA + 0x9000, 0x10000,
+		   0x10000);
+	put_phdr64(d + 64 + 112, 1, 0x20000, 0xffffffff8101a000, KERNEL_GPA + 0x1a000, 0x6000,
+		   0x9000);
 	if (pvh) {
 		uint8_t *note = d + 0x2000;
 
@@ -117,7 +120,7 @@ static struct image make_elf64(bool pvh)
 
 static struct image make_elf32(void)
 {
-	struct image i = { calloc(1, 0x2000), 0x2000 };
+	struct image i = {calloc(1, 0x2000), 0x2000};
 	uint8_t *d = i.data;
 
 	memset(d + 0x1000, 0x90, 0x1000);
@@ -165,7 +168,10 @@ enum codec { CODEC_GZIP, CODEC_XZ, CODEC_LZMA, CODEC_ZSTD, CODEC_LZ4, CODEC_COUN
 
 static size_t pack_gzip(const struct image *in, uint8_t *out, size_t room)
 {
-	z_stream z = { .next_in = in->data, .avail_in = (uInt)in->bytes, .next_out = out, .avail_out = (uInt)room };
+	z_stream z = {.next_in = in->data,
+		      .avail_in = (uInt)in->bytes,
+		      .next_out = out,
+		      .avail_out = (uInt)room};
 
 	deflateInit2(&z, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
 	deflate(&z, Z_FINISH);
@@ -179,7 +185,8 @@ static size_t pack_lzma(const struct image *in, uint8_t *out, size_t room, bool 
 	lzma_options_lzma options;
 
 	lzma_lzma_preset(&options, 6);
-	lzma_ret made = alone ? lzma_alone_encoder(&z, &options) : lzma_easy_encoder(&z, 6, LZMA_CHECK_CRC32);
+	lzma_ret made = alone ? lzma_alone_encoder(&z, &options)
+			      : lzma_easy_encoder(&z, 6, LZMA_CHECK_CRC32);
 
 	z.next_in = in->data;
 	z.avail_in = in->bytes;
@@ -199,7 +206,8 @@ static size_t pack_lz4(const struct image *in, uint8_t *out, size_t room)
 	store_le32(out, 0x184c2102);
 	for (size_t at = 0; at < in->bytes; at += 8 << 20) {
 		int n = LZ4_compress_default((char *)in->data + at, (char *)out + used + 4,
-					     (int)min_u64(in->bytes - at, 8 << 20), (int)(room - used - 4));
+					     (int)min_u64(in->bytes - at, 8 << 20),
+					     (int)(room - used - 4));
 
 		store_le32(out + used, (uint32_t)n);
 		used += 4 + (size_t)n;
@@ -238,7 +246,7 @@ static size_t pack(enum codec codec, const struct image *in, uint8_t *out, size_
 static struct image make_bzimage(const uint8_t *payload, size_t payload_bytes, uint16_t xloadflags)
 {
 	size_t code = 64 + payload_bytes;
-	struct image i = { calloc(1, SETUP_BYTES + code), SETUP_BYTES + code };
+	struct image i = {calloc(1, SETUP_BYTES + code), SETUP_BYTES + code};
 	uint8_t *d = i.data;
 
 	d[0x1f1] = 1;
@@ -279,7 +287,7 @@ static struct image make_packed(enum codec codec)
 
 static struct image make_multiboot(void)
 {
-	struct image i = { calloc(1, 0x3000), 0x3000 };
+	struct image i = {calloc(1, 0x3000), 0x3000};
 	uint8_t *d = i.data;
 	uint32_t flags = 0x00010003;
 
@@ -368,7 +376,7 @@ static void test_bzimage_payload_in_every_format(struct test *t)
 static void test_lz4_blocks(struct test *t)
 {
 	const size_t bytes = 40 << 20;
-	struct image elf = { calloc(1, bytes), bytes };
+	struct image elf = {calloc(1, bytes), bytes};
 	struct image small = make_elf64(false);
 	struct loader_start s;
 	struct loader_error err;
@@ -381,7 +389,8 @@ static void test_lz4_blocks(struct test *t)
 	memset(elf.data + 0x1c00000, 0, 0x100000);
 	put_phdr64(elf.data + 64, 1, 0x200000, 0, KERNEL_GPA, 0x1800000, 0x1800000);
 	put_phdr64(elf.data + 64 + 56, 1, 0x1a00000, 0, KERNEL_GPA + 0x1800000, 0x10000, 0x10000);
-	put_phdr64(elf.data + 64 + 112, 1, 0x1b00000, 0, KERNEL_GPA + 0x1810000, 0xc00000, 0xd00000);
+	put_phdr64(elf.data + 64 + 112, 1, 0x1b00000, 0, KERNEL_GPA + 0x1810000, 0xc00000,
+		   0xd00000);
 	fresh(128 * MIB);
 	/* incompressible blocks grow a little */
 	free(packed);
@@ -413,10 +422,10 @@ static void test_bzimage_without_payload(struct test *t)
 		enum loader_kind kind;
 		uint64_t rip;
 	} cases[] = {
-		{ 0x1, false, LOADER_LINUX64, 0x100200 },
-		{ 0x0, false, LOADER_LINUX32, 0x100000 },
-		{ 0x1, true, LOADER_LINUX64, KERNEL_GPA + 0x200 },
-		{ 0x0, true, LOADER_LINUX32, KERNEL_GPA },
+		{0x1, false, LOADER_LINUX64, 0x100200},
+		{0x0, false, LOADER_LINUX32, 0x100000},
+		{0x1, true, LOADER_LINUX64, KERNEL_GPA + 0x200},
+		{0x0, true, LOADER_LINUX32, KERNEL_GPA},
 	};
 
 	for (size_t c = 0; c < ARRAY_LEN(cases); c++) {
@@ -431,7 +440,8 @@ static void test_bzimage_without_payload(struct test *t)
 		EXPECT_EQ(t, s.kind, cases[c].kind);
 		EXPECT_EQ(t, s.rip, cases[c].rip);
 		EXPECT_EQ(t, s.gpr[X86_RSI], 0x90000);
-		EXPECT(t, gmem_read(&machine.gm, cases[c].rip & ~UINT64_C(0xfff), got, sizeof(got)));
+		EXPECT(t,
+		       gmem_read(&machine.gm, cases[c].rip & ~UINT64_C(0xfff), got, sizeof(got)));
 		EXPECT_MEM(t, got, i.data + SETUP_BYTES, sizeof(got));
 		if (cases[c].kind == LOADER_LINUX32) {
 			EXPECT_EQ(t, s.cr0, X86_CR0_PE | X86_CR0_ET);
@@ -466,7 +476,7 @@ static void test_elf_vmlinux_and_pvh(struct test *t)
 {
 	struct image elf = make_elf64(false);
 	struct image pvh = make_elf64(true);
-	const uint8_t initrd[5000] = { 1, 2, 3 };
+	const uint8_t initrd[5000] = {1, 2, 3};
 	uint8_t info[56], module[32], memory[24];
 	struct loader_start s;
 	struct loader_error err;
@@ -502,7 +512,7 @@ static void test_elf_vmlinux_and_pvh(struct test *t)
 static void test_multiboot(struct test *t)
 {
 	struct image i = make_multiboot();
-	const uint8_t module[4097] = { 9, 8, 7 };
+	const uint8_t module[4097] = {9, 8, 7};
 	uint8_t info[120], list[16], got[0x3000];
 	struct loader_start s;
 	struct loader_error err;
@@ -549,7 +559,7 @@ static void test_multiboot_elf(struct test *t)
 static void truncate_all(struct test *t, const struct image *whole, size_t step)
 {
 	for (size_t bytes = 0; bytes < whole->bytes; bytes += bytes < 0x300 ? 1 : step) {
-		struct image cut = { malloc(bytes != 0 ? bytes : 1), bytes };
+		struct image cut = {malloc(bytes != 0 ? bytes : 1), bytes};
 		struct loader_start s;
 		struct loader_error err;
 
@@ -580,8 +590,19 @@ static void test_truncated_files_are_refused(struct test *t)
 /* Each field of the headers with each extreme value: loads or refuses, never anything else. */
 static void test_lying_fields_are_survived(struct test *t)
 {
-	static const uint64_t lies[] = { 0, 1, 0x7f, 0xff, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff,
-					 0xffffffffffffffff, 0xfffffffffffff000, 0x1000, 0x100000000, 0xf8000000 };
+	static const uint64_t lies[] = {0,
+					1,
+					0x7f,
+					0xff,
+					0x7fffffff,
+					0x80000000,
+					0xffffffff,
+					0x7fffffffffffffff,
+					0xffffffffffffffff,
+					0xfffffffffffff000,
+					0x1000,
+					0x100000000,
+					0xf8000000};
 	struct image images[3];
 
 	images[0] = make_packed(CODEC_LZ4);
@@ -615,8 +636,10 @@ static void test_messages(struct test *t)
 {
 	struct loader_start s;
 	struct loader_error err;
-	struct image empty = { (uint8_t *)(uintptr_t) "", 0 };
-	struct image text = { (uint8_t *)(uintptr_t) "#!/bin/sh\necho this is no kernel, and it is long enough to look at\n", 66 };
+	struct image empty = {(uint8_t *)(uintptr_t) "", 0};
+	struct image text = {(uint8_t *)(uintptr_t) "#!/bin/sh\necho this is no kernel, and it is "
+						    "long enough to look at\n",
+			     66};
 	struct image big = make_elf64(false);
 	uint8_t *initrd = calloc(1, 20 * MIB);
 	char longline[4000];
@@ -627,12 +650,14 @@ static void test_messages(struct test *t)
 	EXPECT_EQ(t, load(&text, &s, &err), LOADER_FOREIGN);
 	EXPECT(t, strstr(err.text, "a script found") != NULL);
 
-	EXPECT_EQ(t, load_into(&machine, &big, initrd, 20 * MIB, "", &s, &err), LOADER_INITRD_TOO_LARGE);
+	EXPECT_EQ(t, load_into(&machine, &big, initrd, 20 * MIB, "", &s, &err),
+		  LOADER_INITRD_TOO_LARGE);
 	EXPECT_EQ(t, err.part, LOADER_PART_INITRD);
 	EXPECT(t, strstr(err.text, "20 MiB found") != NULL);
 	memset(longline, 'x', sizeof(longline) - 1);
 	longline[sizeof(longline) - 1] = 0;
-	EXPECT_EQ(t, load_into(&machine, &big, NULL, 0, longline, &s, &err), LOADER_CMDLINE_TOO_LONG);
+	EXPECT_EQ(t, load_into(&machine, &big, NULL, 0, longline, &s, &err),
+		  LOADER_CMDLINE_TOO_LONG);
 	EXPECT_EQ(t, err.part, LOADER_PART_CMDLINE);
 	EXPECT(t, strstr(err.text, "at most 2047") != NULL);
 
@@ -683,7 +708,7 @@ static void test_initrd_goes_above_4g_only_if_allowed(struct test *t)
 
 static void test_memory_map(struct test *t)
 {
-	static const uint64_t sizes[] = { 4 * MIB, 512 * MIB, 3968 * MIB, 3969 * MIB, 65536 * MIB };
+	static const uint64_t sizes[] = {4 * MIB, 512 * MIB, 3968 * MIB, 3969 * MIB, 65536 * MIB};
 	struct memory_map map;
 
 	EXPECT(t, !memory_map_init(&map, 4 * MIB - 4096));
@@ -704,7 +729,8 @@ static void test_memory_map(struct test *t)
 			ram += e[k].type == E820_RAM ? e[k].bytes : 0;
 		}
 		EXPECT_EQ(t, ram, sizes[i] - 0x100000 + MEMORY_EBDA_GPA - MEMORY_ACPI_BYTES);
-		EXPECT(t, map.mmio_high_gpa >= end && map.end_gpa == map.mmio_high_gpa + map.mmio_high_bytes);
+		EXPECT(t, map.mmio_high_gpa >= end &&
+				  map.end_gpa == map.mmio_high_gpa + map.mmio_high_bytes);
 	}
 }
 
@@ -739,8 +765,8 @@ static void load_real(struct test *t, const char *path, unsigned *loaded)
 	enum loader_status status = load(&i, &s, &err);
 
 	clock_gettime(CLOCK_MONOTONIC, &b);
-	printf("# %s: kind %d entry 0x%" PRIx64 ", %ld ms %s\n", path, status == LOADER_OK ? (int)s.kind : -1,
-	       status == LOADER_OK ? s.rip : 0,
+	printf("# %s: kind %d entry 0x%" PRIx64 ", %ld ms %s\n", path,
+	       status == LOADER_OK ? (int)s.kind : -1, status == LOADER_OK ? s.rip : 0,
 	       (b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000, err.text);
 	EXPECT_EQ(t, status, LOADER_OK);
 	free(i.data);
@@ -756,7 +782,7 @@ static void test_installed_kernels_load(struct test *t)
 		"/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/linux",
 	};
 	const char *more = getenv("VIRID_TEST_KERNELS");
-	glob_t found = { 0 };
+	glob_t found = {0};
 	unsigned loaded = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(patterns); i++) {

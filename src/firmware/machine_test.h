@@ -34,7 +34,8 @@ static inline void machine_page_free(void *ctx, void *page)
 static inline bool machine_map(struct machine *m, uint64_t gpa, uint8_t *ram, uint64_t bytes)
 {
 	for (uint64_t at = 0; at < bytes; at += GMEM_PAGE_BYTES) {
-		if (gmem_map(&m->gm, (gpa + at) >> GMEM_PAGE_SHIFT, ram + at, GMEM_R | GMEM_W | GMEM_X) != 0) {
+		if (gmem_map(&m->gm, (gpa + at) >> GMEM_PAGE_SHIFT, ram + at,
+			     GMEM_R | GMEM_W | GMEM_X) != 0) {
 			return false;
 		}
 	}
@@ -44,12 +45,13 @@ static inline bool machine_map(struct machine *m, uint64_t gpa, uint8_t *ram, ui
 /* False: out of memory, or a size that memory_map_init refuses. */
 static inline bool machine_init(struct machine *m, uint64_t ram_bytes)
 {
-	const struct gmem_pages pages = { machine_page_alloc, machine_page_free, NULL };
+	const struct gmem_pages pages = {machine_page_alloc, machine_page_free, NULL};
 
 	if (!memory_map_init(&m->map, ram_bytes) || gmem_init(&m->gm, 46, &pages) != 0) {
 		return false;
 	}
-	m->ram = mmap(NULL, ram_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	m->ram = mmap(NULL, ram_bytes, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (m->ram == MAP_FAILED) {
 		return false;
 	}

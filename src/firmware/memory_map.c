@@ -28,13 +28,14 @@ size_t memory_map_e820(const struct memory_map *map, struct e820_entry ret[MEMOR
 	const uint64_t mib = 1 << 20;
 	size_t n = 0;
 
-	ret[n++] = (struct e820_entry){ 0, MEMORY_EBDA_GPA, E820_RAM };
-	ret[n++] = (struct e820_entry){ MEMORY_EBDA_GPA, MEMORY_HOLE_GPA - MEMORY_EBDA_GPA, E820_RESERVED };
-	ret[n++] = (struct e820_entry){ MEMORY_RSDP_GPA, mib - MEMORY_RSDP_GPA, E820_RESERVED };
-	ret[n++] = (struct e820_entry){ mib, map->acpi_gpa - mib, E820_RAM };
-	ret[n++] = (struct e820_entry){ map->acpi_gpa, MEMORY_ACPI_BYTES, E820_ACPI };
+	ret[n++] = (struct e820_entry){0, MEMORY_EBDA_GPA, E820_RAM};
+	ret[n++] = (struct e820_entry){MEMORY_EBDA_GPA, MEMORY_HOLE_GPA - MEMORY_EBDA_GPA,
+				       E820_RESERVED};
+	ret[n++] = (struct e820_entry){MEMORY_RSDP_GPA, mib - MEMORY_RSDP_GPA, E820_RESERVED};
+	ret[n++] = (struct e820_entry){mib, map->acpi_gpa - mib, E820_RAM};
+	ret[n++] = (struct e820_entry){map->acpi_gpa, MEMORY_ACPI_BYTES, E820_ACPI};
 	if (map->high_bytes != 0) {
-		ret[n++] = (struct e820_entry){ MEMORY_HIGH_BASE, map->high_bytes, E820_RAM };
+		ret[n++] = (struct e820_entry){MEMORY_HIGH_BASE, map->high_bytes, E820_RAM};
 	}
 	return n;
 }

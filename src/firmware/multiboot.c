@@ -44,7 +44,7 @@ static bool find_header(const struct loader_input *in, struct header *ret)
 
 		if (load_le32(file + at) == HEADER_MAGIC &&
 		    (uint32_t)(HEADER_MAGIC + flags + load_le32(file + at + 8)) == 0) {
-			*ret = (struct header){ at, flags };
+			*ret = (struct header){at, flags};
 			return true;
 		}
 	}
@@ -58,11 +58,12 @@ bool multiboot_is(const struct loader_input *in)
 	return find_header(in, &h);
 }
 
-static enum loader_status bad_addresses(struct target *t, const char *what, uint32_t found, uint32_t against)
+static enum loader_status bad_addresses(struct target *t, const char *what, uint32_t found,
+					uint32_t against)
 {
 	return target_fail(t, LOADER_CORRUPT, LOADER_PART_KERNEL,
-			   "multiboot address fields contradict each other: %s 0x%x and 0x%x", what, found,
-			   against);
+			   "multiboot address fields contradict each other: %s 0x%x and 0x%x", what,
+			   found, against);
 }
 
 /* The header's address fields say what part of the file goes where ("a.out kludge"). */
@@ -95,28 +96,32 @@ static enum loader_status load_by_addresses(struct target *t, const struct loade
 		}
 		if (load_end - load_addr > bytes) {
 			return target_fail(t, LOADER_TRUNCATED, LOADER_PART_KERNEL,
-					   "the file holds %" PRIu64 " bytes to load, %u expected", bytes,
-					   load_end - load_addr);
+					   "the file holds %" PRIu64 " bytes to load, %u expected",
+					   bytes, load_end - load_addr);
 		}
 		bytes = load_end - load_addr;
 	}
 	if (bss_end != 0 && bss_end < load_addr + bytes) {
-		return bad_addresses(t, "end of bss and of load", bss_end, (uint32_t)(load_addr + bytes));
+		return bad_addresses(t, "end of bss and of load", bss_end,
+				     (uint32_t)(load_addr + bytes));
 	}
-	enum loader_status status = target_claim(t, load_addr,
-						 bss_end != 0 ? bss_end - load_addr : bytes);
+	enum loader_status status =
+		target_claim(t, load_addr, bss_end != 0 ? bss_end - load_addr : bytes);
 
-	return status == LOADER_OK ? target_write_sparse(t, load_addr, file + start, (size_t)bytes) : status;
+	return status == LOADER_OK ? target_write_sparse(t, load_addr, file + start, (size_t)bytes)
+				   : status;
 }
 
-static enum loader_status load_elf(struct target *t, const struct loader_input *in, uint64_t *ret_entry)
+static enum loader_status load_elf(struct target *t, const struct loader_input *in,
+				   uint64_t *ret_entry)
 {
 	struct elf_image image;
 	enum loader_status status;
 
 	if (!elf_is(in->kernel, in->kernel_bytes)) {
-		return target_fail(t, LOADER_FOREIGN, LOADER_PART_KERNEL,
-				   "a multiboot header without addresses found; the file is no ELF either");
+		return target_fail(
+			t, LOADER_FOREIGN, LOADER_PART_KERNEL,
+			"a multiboot header without addresses found; the file is no ELF either");
 	}
 	status = elf_parse(t, in->kernel, in->kernel_bytes, in->kernel_bytes, &image);
 	if (status == LOADER_OK) {
@@ -135,8 +140,8 @@ static enum loader_status put_lists(struct target *t, uint32_t module, size_t mo
 				    size_t *ret_mmap_bytes)
 {
 	static const char name[] = "Virid";
-	uint8_t modules[MODULE_BYTES] = { 0 };
-	uint8_t mmap[MEMORY_E820_MAX * MMAP_BYTES] = { 0 };
+	uint8_t modules[MODULE_BYTES] = {0};
+	uint8_t mmap[MEMORY_E820_MAX * MMAP_BYTES] = {0};
 	struct e820_entry e820[MEMORY_E820_MAX];
 	size_t count = memory_map_e820(t->map, e820);
 
@@ -161,7 +166,7 @@ static enum loader_status put_lists(struct target *t, uint32_t module, size_t mo
 
 static enum loader_status put_info(struct target *t, uint32_t module, size_t module_bytes)
 {
-	uint8_t info[INFO_BYTES] = { 0 };
+	uint8_t info[INFO_BYTES] = {0};
 	size_t mmap_bytes;
 	enum loader_status status = put_lists(t, module, module_bytes, &mmap_bytes);
 
@@ -181,23 +186,27 @@ static enum loader_status put_info(struct target *t, uint32_t module, size_t mod
 	return target_write(t, BOOT_PARAMS_GPA, info, sizeof(info));
 }
 
-enum loader_status multiboot_load(struct target *t, const struct loader_input *in, struct loader_start *ret)
+enum loader_status multiboot_load(struct target *t, const struct loader_input *in,
+				  struct loader_start *ret)
 {
-	struct header h = { 0 };
+	struct header h = {0};
 	uint64_t entry = 0;
 	uint64_t module = 0;
 	enum loader_status status;
 
 	find_header(in, &h);
 	if (h.flags & FLAGS_REQUIRED & ~FLAGS_UNDERSTOOD) {
-		return target_fail(t, LOADER_FOREIGN, LOADER_PART_KERNEL,
-				   "multiboot flags 0x%x found, of the required ones 0x%x are known",
-				   h.flags, FLAGS_UNDERSTOOD);
+		return target_fail(
+			t, LOADER_FOREIGN, LOADER_PART_KERNEL,
+			"multiboot flags 0x%x found, of the required ones 0x%x are known", h.flags,
+			FLAGS_UNDERSTOOD);
 	}
-	status = h.flags & FLAG_ADDRESSES ? load_by_addresses(t, in, &h, &entry) : load_elf(t, in, &entry);
+	status = h.flags & FLAG_ADDRESSES ? load_by_addresses(t, in, &h, &entry)
+					  : load_elf(t, in, &entry);
 	if (status == LOADER_OK && entry > UINT32_MAX) {
 		status = target_fail(t, LOADER_CORRUPT, LOADER_PART_KERNEL,
-				     "entry point 0x%" PRIx64 " found, one below 4 GiB expected", entry);
+				     "entry point 0x%" PRIx64 " found, one below 4 GiB expected",
+				     entry);
 	}
 	if (status == LOADER_OK) {
 		status = target_cmdline(t, in->cmdline, SIZE_MAX);

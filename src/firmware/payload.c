@@ -19,16 +19,18 @@
 static enum loader_status corrupt(struct elf_stream *s, const char *format)
 {
 	if (s->status == LOADER_OK) {
-		s->status = target_fail(s->target, LOADER_CORRUPT, LOADER_PART_KERNEL,
-					"the %s payload is damaged after %" PRIu64 " bytes of output", format,
-					s->total);
+		s->status =
+			target_fail(s->target, LOADER_CORRUPT, LOADER_PART_KERNEL,
+				    "the %s payload is damaged after %" PRIu64 " bytes of output",
+				    format, s->total);
 	}
 	return s->status;
 }
 
 static enum loader_status no_memory(struct elf_stream *s)
 {
-	s->status = target_fail(s->target, LOADER_HOST, LOADER_PART_KERNEL, "no memory to decompress it");
+	s->status = target_fail(s->target, LOADER_HOST, LOADER_PART_KERNEL,
+				"no memory to decompress it");
 	return s->status;
 }
 
@@ -43,9 +45,10 @@ static void *room(struct elf_stream *s, uint64_t expected, size_t *ret_bytes)
 	return s->total <= expected ? to : NULL;
 }
 
-static enum loader_status expand_gzip(const uint8_t *in, size_t bytes, uint64_t expected, struct elf_stream *s)
+static enum loader_status expand_gzip(const uint8_t *in, size_t bytes, uint64_t expected,
+				      struct elf_stream *s)
 {
-	z_stream z = { 0 };
+	z_stream z = {0};
 	int rc = Z_DATA_ERROR;
 
 	if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK) {
@@ -71,8 +74,8 @@ static enum loader_status expand_gzip(const uint8_t *in, size_t bytes, uint64_t 
 	return rc == Z_STREAM_END && s->status == LOADER_OK ? LOADER_OK : corrupt(s, "gzip");
 }
 
-static enum loader_status run_lzma(lzma_stream *z, const uint8_t *in, size_t bytes, uint64_t expected,
-				   struct elf_stream *s, const char *name)
+static enum loader_status run_lzma(lzma_stream *z, const uint8_t *in, size_t bytes,
+				   uint64_t expected, struct elf_stream *s, const char *name)
 {
 	lzma_ret rc;
 
@@ -100,7 +103,8 @@ static enum loader_status run_lzma(lzma_stream *z, const uint8_t *in, size_t byt
 	return rc == LZMA_STREAM_END && s->status == LOADER_OK ? LOADER_OK : corrupt(s, name);
 }
 
-static enum loader_status expand_xz(const uint8_t *in, size_t bytes, uint64_t expected, struct elf_stream *s)
+static enum loader_status expand_xz(const uint8_t *in, size_t bytes, uint64_t expected,
+				    struct elf_stream *s)
 {
 	lzma_stream z = LZMA_STREAM_INIT;
 
@@ -110,7 +114,8 @@ static enum loader_status expand_xz(const uint8_t *in, size_t bytes, uint64_t ex
 	return run_lzma(&z, in, bytes, expected, s, "xz");
 }
 
-static enum loader_status expand_lzma(const uint8_t *in, size_t bytes, uint64_t expected, struct elf_stream *s)
+static enum loader_status expand_lzma(const uint8_t *in, size_t bytes, uint64_t expected,
+				      struct elf_stream *s)
 {
 	lzma_stream z = LZMA_STREAM_INIT;
 
@@ -120,10 +125,10 @@ static enum loader_status expand_lzma(const uint8_t *in, size_t bytes, uint64_t 
 	return run_lzma(&z, in, bytes, expected, s, "lzma");
 }
 
-static enum loader_status run_zstd(ZSTD_DStream *z, const uint8_t *in, size_t bytes, uint64_t expected,
-				   struct elf_stream *s)
+static enum loader_status run_zstd(ZSTD_DStream *z, const uint8_t *in, size_t bytes,
+				   uint64_t expected, struct elf_stream *s)
 {
-	ZSTD_inBuffer from = { in, bytes, 0 };
+	ZSTD_inBuffer from = {in, bytes, 0};
 	size_t left;
 
 	do {
@@ -133,7 +138,7 @@ static enum loader_status run_zstd(ZSTD_DStream *z, const uint8_t *in, size_t by
 		if (to == NULL) {
 			return corrupt(s, "zstd");
 		}
-		ZSTD_outBuffer out = { to, n, 0 };
+		ZSTD_outBuffer out = {to, n, 0};
 		size_t before = from.pos;
 
 		left = ZSTD_decompressStream(z, &out, &from);
@@ -145,11 +150,13 @@ static enum loader_status run_zstd(ZSTD_DStream *z, const uint8_t *in, size_t by
 	return s->status;
 }
 
-static enum loader_status expand_zstd(const uint8_t *in, size_t bytes, uint64_t expected, struct elf_stream *s)
+static enum loader_status expand_zstd(const uint8_t *in, size_t bytes, uint64_t expected,
+				      struct elf_stream *s)
 {
 	ZSTD_DStream *z = ZSTD_createDStream();
 
-	if (z == NULL || ZSTD_isError(ZSTD_DCtx_setParameter(z, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG_MAX))) {
+	if (z == NULL ||
+	    ZSTD_isError(ZSTD_DCtx_setParameter(z, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG_MAX))) {
 		ZSTD_freeDStream(z);
 		return no_memory(s);
 	}
@@ -174,8 +181,8 @@ static bool lz4_head(const uint8_t *block, size_t bytes, size_t output, struct e
 }
 
 /* One block of exactly @output bytes: into guest memory if it fits there in one piece, else by way of @scratch. */
-static bool lz4_block(const uint8_t *block, size_t bytes, uint64_t offset, size_t output, uint8_t **scratch,
-		      struct elf_stream *s)
+static bool lz4_block(const uint8_t *block, size_t bytes, uint64_t offset, size_t output,
+		      uint8_t **scratch, struct elf_stream *s)
 {
 	char *to = elf_stream_window(s, offset, output);
 	bool window = to != NULL;
@@ -203,7 +210,8 @@ static bool lz4_block(const uint8_t *block, size_t bytes, uint64_t offset, size_
 }
 
 /* The legacy format: blocks of 8 MiB, each with its compressed length in front, until the output is complete. */
-static enum loader_status expand_lz4(const uint8_t *in, size_t bytes, uint64_t expected, struct elf_stream *s)
+static enum loader_status expand_lz4(const uint8_t *in, size_t bytes, uint64_t expected,
+				     struct elf_stream *s)
 {
 	size_t at = 4;
 	uint8_t *scratch = NULL;
@@ -219,7 +227,8 @@ static enum loader_status expand_lz4(const uint8_t *in, size_t bytes, uint64_t e
 		at += 4;
 		good = good && block_bytes <= INT32_MAX && range_within(at, block_bytes, bytes) &&
 		       (offset != 0 || lz4_head(in + at, block_bytes, output, s)) &&
-		       (s->total >= expected || lz4_block(in + at, block_bytes, offset, output, &scratch, s));
+		       (s->total >= expected ||
+			lz4_block(in + at, block_bytes, offset, output, &scratch, s));
 		at += block_bytes;
 		offset += output;
 	}
@@ -228,13 +237,14 @@ static enum loader_status expand_lz4(const uint8_t *in, size_t bytes, uint64_t e
 }
 
 static const struct payload_format formats[] = {
-	{ "gzip", 2, "\x1f\x8b", expand_gzip, false },
-	{ "xz", 6, "\xfd"
-		   "7zXZ\0",
-	  expand_xz, true },
-	{ "lzma", 3, "\x5d\0\0", expand_lzma, true },
-	{ "zstd", 4, "\x28\xb5\x2f\xfd", expand_zstd, true },
-	{ "lz4", 4, "\x02\x21\x4c\x18", expand_lz4, true },
+	{"gzip", 2, "\x1f\x8b", expand_gzip, false},
+	{"xz", 6,
+	 "\xfd"
+	 "7zXZ\0",
+	 expand_xz, true},
+	{"lzma", 3, "\x5d\0\0", expand_lzma, true},
+	{"zstd", 4, "\x28\xb5\x2f\xfd", expand_zstd, true},
+	{"lz4", 4, "\x02\x21\x4c\x18", expand_lz4, true},
 };
 
 const struct payload_format *payload_detect(const uint8_t *in, size_t bytes)
@@ -248,24 +258,27 @@ const struct payload_format *payload_detect(const uint8_t *in, size_t bytes)
 	return NULL;
 }
 
-enum loader_status payload_expand(const struct payload_format *format, const uint8_t *in, size_t bytes,
-				  uint64_t limit, struct elf_stream *s)
+enum loader_status payload_expand(const struct payload_format *format, const uint8_t *in,
+				  size_t bytes, uint64_t limit, struct elf_stream *s)
 {
 	uint64_t expected = load_le32(in + bytes - TRAILER_BYTES);
 	enum loader_status status;
 
 	if (expected > limit) {
 		return target_fail(s->target, LOADER_NO_MEMORY, LOADER_PART_MEMORY,
-				   "%" PRIu64 " MiB found, the decompressed kernel has %" PRIu64 " MiB",
+				   "%" PRIu64 " MiB found, the decompressed kernel has %" PRIu64
+				   " MiB",
 				   s->target->map->ram_bytes >> 20, expected >> 20);
 	}
-	status = format->expand(in, format->size_trailer ? bytes - TRAILER_BYTES : bytes, expected, s);
+	status = format->expand(in, format->size_trailer ? bytes - TRAILER_BYTES : bytes, expected,
+				s);
 	if (status != LOADER_OK) {
 		return status;
 	}
 	if (s->total != expected) {
 		return target_fail(s->target, LOADER_CORRUPT, LOADER_PART_KERNEL,
-				   "the %s payload has %" PRIu64 " bytes, its length field says %" PRIu64,
+				   "the %s payload has %" PRIu64
+				   " bytes, its length field says %" PRIu64,
 				   format->name, s->total, expected);
 	}
 	return elf_stream_end(s);

@@ -14,10 +14,11 @@
 #define MODULE_GPA BOOT_LISTS_GPA
 #define MEMORY_GPA (BOOT_LISTS_GPA + 0x100)
 
-static enum loader_status put_lists(struct target *t, uint64_t initrd, uint64_t initrd_bytes, size_t *ret_count)
+static enum loader_status put_lists(struct target *t, uint64_t initrd, uint64_t initrd_bytes,
+				    size_t *ret_count)
 {
-	uint8_t module[MODULE_BYTES] = { 0 };
-	uint8_t memory[MEMORY_E820_MAX * MEMORY_BYTES] = { 0 };
+	uint8_t module[MODULE_BYTES] = {0};
+	uint8_t memory[MEMORY_E820_MAX * MEMORY_BYTES] = {0};
 	struct e820_entry e820[MEMORY_E820_MAX];
 
 	*ret_count = memory_map_e820(t->map, e820);
@@ -33,10 +34,10 @@ static enum loader_status put_lists(struct target *t, uint64_t initrd, uint64_t 
 	return status == LOADER_OK ? target_write(t, MEMORY_GPA, memory, sizeof(memory)) : status;
 }
 
-enum loader_status pvh_load(struct target *t, const struct loader_input *in, const struct elf_image *image,
-			    uint32_t entry, struct loader_start *ret)
+enum loader_status pvh_load(struct target *t, const struct loader_input *in,
+			    const struct elf_image *image, uint32_t entry, struct loader_start *ret)
 {
-	uint8_t info[START_INFO_BYTES] = { 0 };
+	uint8_t info[START_INFO_BYTES] = {0};
 	uint64_t initrd = 0;
 	size_t memory_count = 0;
 	enum loader_status status = elf_claim(t, image);

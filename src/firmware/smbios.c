@@ -31,8 +31,8 @@ struct tables {
 };
 
 /* Appends one structure: @body is the formatted area after the header, strings are numbered from 1 and end at NULL. */
-static void add(struct tables *t, uint8_t type, uint16_t handle, const uint8_t *body, size_t body_bytes,
-		const char *const strings[STRINGS_MAX])
+static void add(struct tables *t, uint8_t type, uint16_t handle, const uint8_t *body,
+		size_t body_bytes, const char *const strings[STRINGS_MAX])
 {
 	size_t start = t->used;
 	size_t bytes = 4 + body_bytes + 1;
@@ -65,12 +65,12 @@ static void add(struct tables *t, uint8_t type, uint16_t handle, const uint8_t *
 
 static void add_bios(struct tables *t)
 {
-	static const char *const strings[STRINGS_MAX] = { BIOS_VENDOR, BIOS_VERSION, BIOS_DATE };
-	uint8_t b[20] = { 1, 2, 0, 0, 3 };
+	static const char *const strings[STRINGS_MAX] = {BIOS_VENDOR, BIOS_VERSION, BIOS_DATE};
+	uint8_t b[20] = {1, 2, 0, 0, 3};
 
-	store_le16(b + 2, 0xf000); /* segment */
+	store_le16(b + 2, 0xf000);   /* segment */
 	store_le64(b + 6, BIT64(3)); /* characteristics are not supported */
-	b[15] = 0x14; /* extension 2: virtual machine, targeted content */
+	b[15] = 0x14;		     /* extension 2: virtual machine, targeted content */
 	b[16] = 1;
 	b[18] = 0xff;
 	b[19] = 0xff;
@@ -79,8 +79,8 @@ static void add_bios(struct tables *t)
 
 static void add_system(struct tables *t, const struct smbios_config *config, const char *serial)
 {
-	const char *const strings[STRINGS_MAX] = { MANUFACTURER, PRODUCT, SYSTEM_VERSION, serial };
-	uint8_t b[23] = { 1, 2, 3, 4 };
+	const char *const strings[STRINGS_MAX] = {MANUFACTURER, PRODUCT, SYSTEM_VERSION, serial};
+	uint8_t b[23] = {1, 2, 3, 4};
 
 	memcpy(b + 4, config->uuid, 16);
 	b[20] = 6; /* power switch */
@@ -89,30 +89,30 @@ static void add_system(struct tables *t, const struct smbios_config *config, con
 
 static void add_board(struct tables *t, const char *serial)
 {
-	const char *const strings[STRINGS_MAX] = { MANUFACTURER, PRODUCT, SYSTEM_VERSION, serial };
-	uint8_t b[11] = { 1, 2, 3, 4, 0, 0x01 };
+	const char *const strings[STRINGS_MAX] = {MANUFACTURER, PRODUCT, SYSTEM_VERSION, serial};
+	uint8_t b[11] = {1, 2, 3, 4, 0, 0x01};
 
 	store_le16(b + 7, 3); /* chassis */
-	b[9] = 0x0a; /* motherboard */
+	b[9] = 0x0a;	      /* motherboard */
 	add(t, 2, 2, b, sizeof(b), strings);
 }
 
 static void add_chassis(struct tables *t, const char *serial)
 {
-	const char *const strings[STRINGS_MAX] = { MANUFACTURER, SYSTEM_VERSION, serial };
-	uint8_t b[18] = { 1, 3, 2, 3, 0, 3, 3, 3, 2 }; /* desktop, states safe */
+	const char *const strings[STRINGS_MAX] = {MANUFACTURER, SYSTEM_VERSION, serial};
+	uint8_t b[18] = {1, 3, 2, 3, 0, 3, 3, 3, 2}; /* desktop, states safe */
 
 	add(t, 3, 3, b, sizeof(b), strings);
 }
 
 static void add_processor(struct tables *t, const struct smbios_config *config)
 {
-	static const char *const strings[STRINGS_MAX] = { "None", MANUFACTURER };
-	uint8_t b[38] = { 1, 3, 2, 2 }; /* central processor, unknown family */
+	static const char *const strings[STRINGS_MAX] = {"None", MANUFACTURER};
+	uint8_t b[38] = {1, 3, 2, 2}; /* central processor, unknown family */
 	uint8_t cores = config->processors < 255 ? (uint8_t)config->processors : 0xff;
 
-	b[20] = 0x41; /* populated, enabled */
-	b[21] = 6; /* no upgrade */
+	b[20] = 0x41;		    /* populated, enabled */
+	b[21] = 6;		    /* no upgrade */
 	store_le16(b + 22, 0xffff); /* caches not described */
 	store_le16(b + 24, 0xffff);
 	store_le16(b + 26, 0xffff);
@@ -126,12 +126,12 @@ static void add_processor(struct tables *t, const struct smbios_config *config)
 
 static void add_memory(struct tables *t, uint64_t ram_bytes)
 {
-	static const char *const none[STRINGS_MAX] = { NULL };
-	static const char *const module[STRINGS_MAX] = { "M0001", "None", MANUFACTURER };
+	static const char *const none[STRINGS_MAX] = {NULL};
+	static const char *const module[STRINGS_MAX] = {"M0001", "None", MANUFACTURER};
 	uint64_t mib = ram_bytes >> 20;
-	uint8_t array[19] = { 1, 3, 3 }; /* on board, system memory, no error correction */
-	uint8_t device[36] = { 0 };
-	uint8_t mapped[27] = { 0 };
+	uint8_t array[19] = {1, 3, 3}; /* on board, system memory, no error correction */
+	uint8_t device[36] = {0};
+	uint8_t mapped[27] = {0};
 
 	store_le32(array + 3, 0x80000000);
 	store_le16(array + 7, 0xfffe);
@@ -163,8 +163,8 @@ static void add_memory(struct tables *t, uint64_t ram_bytes)
 
 static void add_end(struct tables *t)
 {
-	static const char *const none[STRINGS_MAX] = { NULL };
-	const uint8_t boot[7] = { 0 };
+	static const char *const none[STRINGS_MAX] = {NULL};
+	const uint8_t boot[7] = {0};
 
 	add(t, 32, 32, boot, sizeof(boot), none);
 	add(t, 127, 127, boot, 0, none);
@@ -172,7 +172,7 @@ static void add_end(struct tables *t)
 
 static bool write_entry(const struct tables *t, struct gmem *gm)
 {
-	uint8_t e[ENTRY_BYTES] = { 0 };
+	uint8_t e[ENTRY_BYTES] = {0};
 
 	memcpy(e, "_SM_", 4);
 	e[5] = ENTRY_BYTES;
@@ -191,8 +191,9 @@ static bool write_entry(const struct tables *t, struct gmem *gm)
 
 int smbios_build(const struct smbios_config *config, struct gmem *gm)
 {
-	struct tables t = { .used = 0 };
-	const char *serial = config->serial != NULL && config->serial[0] != 0 ? config->serial : "None";
+	struct tables t = {.used = 0};
+	const char *serial =
+		config->serial != NULL && config->serial[0] != 0 ? config->serial : "None";
 
 	add_bios(&t);
 	add_system(&t, config, serial);

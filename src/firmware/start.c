@@ -25,27 +25,27 @@
 
 static enum loader_status write_gdt(struct target *t, uint64_t code, struct loader_start *ret)
 {
-	uint8_t gdt[GDT_BYTES] = { 0 };
+	uint8_t gdt[GDT_BYTES] = {0};
 
 	store_le64(gdt + SELECTOR_CODE, code);
 	store_le64(gdt + SELECTOR_DATA, DESCRIPTOR_DATA);
-	ret->gdtr = (struct x86_table){ BOOT_GDT_GPA, GDT_BYTES - 1 };
+	ret->gdtr = (struct x86_table){BOOT_GDT_GPA, GDT_BYTES - 1};
 	return target_write(t, BOOT_GDT_GPA, gdt, sizeof(gdt));
 }
 
 static void set_segments(struct loader_start *ret, uint16_t code_attributes)
 {
-	const struct x86_segment data = { 0, UINT32_MAX, SELECTOR_DATA, ATTRIBUTES_DATA };
+	const struct x86_segment data = {0, UINT32_MAX, SELECTOR_DATA, ATTRIBUTES_DATA};
 
-	ret->segment[X86_CS] = (struct x86_segment){ 0, UINT32_MAX, SELECTOR_CODE, code_attributes };
+	ret->segment[X86_CS] = (struct x86_segment){0, UINT32_MAX, SELECTOR_CODE, code_attributes};
 	ret->segment[X86_DS] = data;
 	ret->segment[X86_ES] = data;
 	ret->segment[X86_SS] = data;
 	ret->segment[X86_FS] = data;
 	ret->segment[X86_GS] = data;
 	/* No selector, but a state that every processor accepts. */
-	ret->segment[X86_TR] = (struct x86_segment){ 0, 0x67, 0, ATTRIBUTES_TSS_BUSY };
-	ret->segment[X86_LDTR] = (struct x86_segment){ 0, 0, 0, 0 };
+	ret->segment[X86_TR] = (struct x86_segment){0, 0x67, 0, ATTRIBUTES_TSS_BUSY};
+	ret->segment[X86_LDTR] = (struct x86_segment){0, 0, 0, 0};
 }
 
 enum loader_status start_flat32(struct target *t, struct loader_start *ret)
@@ -59,7 +59,7 @@ enum loader_status start_flat32(struct target *t, struct loader_start *ret)
 
 static enum loader_status write_page_tables(struct target *t)
 {
-	uint8_t page[GMEM_PAGE_BYTES] = { 0 };
+	uint8_t page[GMEM_PAGE_BYTES] = {0};
 	uint64_t pdpt = BOOT_PAGES_GPA + GMEM_PAGE_BYTES;
 	uint64_t pd = pdpt + GMEM_PAGE_BYTES;
 
@@ -74,8 +74,8 @@ static enum loader_status write_page_tables(struct target *t)
 	}
 	for (uint64_t i = 0; i < DIRECTORIES && status == LOADER_OK; i++) {
 		for (uint64_t j = 0; j < 512; j++) {
-			store_le64(page + 8 * j,
-				   (i * 512 + j) << PAGE_2M_SHIFT | PAGE_LARGE | PAGE_PRESENT_WRITE);
+			store_le64(page + 8 * j, (i * 512 + j) << PAGE_2M_SHIFT | PAGE_LARGE |
+							 PAGE_PRESENT_WRITE);
 		}
 		status = target_write(t, pd + i * GMEM_PAGE_BYTES, page, sizeof(page));
 	}

@@ -38,7 +38,8 @@ enum loader_status target_claim(struct target *t, uint64_t gpa, uint64_t bytes)
 	}
 	if (__builtin_add_overflow(gpa, bytes, &end)) {
 		return target_fail(t, LOADER_CORRUPT, LOADER_PART_KERNEL,
-				   "a segment of 0x%" PRIx64 " bytes at 0x%" PRIx64 " wraps around", bytes, gpa);
+				   "a segment of 0x%" PRIx64 " bytes at 0x%" PRIx64 " wraps around",
+				   bytes, gpa);
 	}
 	if (end <= BOOT_AREA_GPA || (gpa >= MIB && end <= map->acpi_gpa)) {
 		t->kernel_end = max_u64(t->kernel_end, end);
@@ -55,7 +56,8 @@ enum loader_status target_claim(struct target *t, uint64_t gpa, uint64_t bytes)
 	}
 	if (end > MEMORY_LOW_LIMIT && end <= MEMORY_HIGH_BASE) {
 		return target_fail(t, LOADER_CORRUPT, LOADER_PART_KERNEL,
-				   "a segment at 0x%" PRIx64 "..0x%" PRIx64 " lies in the MMIO gap", gpa, end);
+				   "a segment at 0x%" PRIx64 "..0x%" PRIx64 " lies in the MMIO gap",
+				   gpa, end);
 	}
 	return target_fail(t, LOADER_NO_MEMORY, LOADER_PART_MEMORY,
 			   "%" PRIu64 " MiB found, the kernel needs at least %" PRIu64 " MiB",
@@ -86,8 +88,8 @@ void *target_piece(const struct target *t, uint64_t gpa, size_t *ret_bytes)
 
 static enum loader_status not_mapped(struct target *t, uint64_t gpa)
 {
-	return target_fail(t, LOADER_HOST, LOADER_PART_MEMORY, "guest memory at 0x%" PRIx64 " is not mapped",
-			   gpa);
+	return target_fail(t, LOADER_HOST, LOADER_PART_MEMORY,
+			   "guest memory at 0x%" PRIx64 " is not mapped", gpa);
 }
 
 enum loader_status target_write(struct target *t, uint64_t gpa, const void *data, size_t bytes)
@@ -100,7 +102,8 @@ static bool is_zero(const uint8_t *p, size_t bytes)
 	return bytes == 0 || (p[0] == 0 && memcmp(p, p + 1, bytes - 1) == 0);
 }
 
-enum loader_status target_write_sparse(struct target *t, uint64_t gpa, const void *data, size_t bytes)
+enum loader_status target_write_sparse(struct target *t, uint64_t gpa, const void *data,
+				       size_t bytes)
 {
 	const uint8_t *p = data;
 

@@ -36,7 +36,8 @@ enum loader_status target_claim(struct target *t, uint64_t gpa, uint64_t bytes);
 void *target_piece(const struct target *t, uint64_t gpa, size_t *ret_bytes);
 enum loader_status target_write(struct target *t, uint64_t gpa, const void *data, size_t bytes);
 /* As target_write, but leaves pages alone that would become zero: fresh RAM is. */
-enum loader_status target_write_sparse(struct target *t, uint64_t gpa, const void *data, size_t bytes);
+enum loader_status target_write_sparse(struct target *t, uint64_t gpa, const void *data,
+				       size_t bytes);
 
 /*
  * Finds room for the initrd as high as possible below @limit (and above the kernel), or above 4 GiB if @high_ok, and copies it.

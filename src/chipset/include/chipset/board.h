@@ -28,13 +28,13 @@
 #define BOARD_SLP_TYP_S4 1
 
 enum board_power {
-	BOARD_POWER_OFF, /* S5 */
+	BOARD_POWER_OFF,       /* S5 */
 	BOARD_POWER_HIBERNATE, /* S4: off, the guest saved itself */
-	BOARD_POWER_RESET, /* reset register, port CF9, port 92, keyboard controller */
+	BOARD_POWER_RESET,     /* reset register, port CF9, port 92, keyboard controller */
 };
 
 struct board_config {
-	uint64_t ram_bytes; /* shown in the CMOS */
+	uint64_t ram_bytes;  /* shown in the CMOS */
 	uint32_t processors; /* shown in the CMOS; the IOAPIC's id is this, if it fits */
 
 	void *ctx; /* first argument of every callback */
@@ -48,8 +48,8 @@ struct board_config {
 	 * IOAPIC to local APICs. @type: 0 fixed, 1 lowest priority, 2 SMI, 4 NMI, 5 INIT, 7 ExtINT; @logical: destination mode;
 	 * @level: the EOI must be reported with board_eoi.
 	 */
-	void (*interrupt)(void *ctx, uint32_t type, uint8_t vector, uint32_t destination, bool logical,
-			  bool level);
+	void (*interrupt)(void *ctx, uint32_t type, uint8_t vector, uint32_t destination,
+			  bool logical, bool level);
 	/* The master 8259's INTR output changed. */
 	void (*extint)(void *ctx, bool raised);
 	void (*power)(void *ctx, enum board_power what);

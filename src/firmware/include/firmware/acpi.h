@@ -13,8 +13,9 @@
 
 struct acpi_config {
 	const struct memory_map *map;
-	uint32_t processors; /* 1..ACPI_PROCESSORS_MAX; APIC id = index, ACPI processor uid = index + 1 */
-	bool vmbus; /* \_SB.VMOD.VMBS is present (_STA) */
+	uint32_t
+		processors; /* 1..ACPI_PROCESSORS_MAX; APIC id = index, ACPI processor uid = index + 1 */
+	bool vmbus;	    /* \_SB.VMOD.VMBS is present (_STA) */
 };
 
 /*
@@ -25,7 +26,7 @@ int acpi_build(const struct acpi_config *config, struct gmem *gm, uint64_t *ret_
 
 struct smbios_config {
 	const char *serial; /* chassis and system serial number; NULL: none */
-	uint8_t uuid[16]; /* of the VM, in SMBIOS byte order */
+	uint8_t uuid[16];   /* of the VM, in SMBIOS byte order */
 	uint32_t processors;
 	uint64_t ram_bytes;
 };

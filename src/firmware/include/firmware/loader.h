@@ -22,9 +22,9 @@ struct loader_input {
 	size_t kernel_bytes;
 	const void *initrd; /* NULL: none; multiboot: the first module */
 	size_t initrd_bytes;
-	const char *cmdline; /* NULL: empty */
+	const char *cmdline;	      /* NULL: empty */
 	const struct memory_map *map; /* RAM is mapped in the gmem accordingly and reads as zero */
-	uint64_t rsdp_gpa; /* 0: no ACPI */
+	uint64_t rsdp_gpa;	      /* 0: no ACPI */
 };
 
 enum loader_kind {
@@ -51,9 +51,9 @@ struct loader_start {
 
 enum loader_status {
 	LOADER_OK,
-	LOADER_FOREIGN, /* not an image of a kind we load */
+	LOADER_FOREIGN,	  /* not an image of a kind we load */
 	LOADER_TRUNCATED, /* the file ends before what its header promises */
-	LOADER_CORRUPT, /* a field contradicts another, or the payload does not decompress */
+	LOADER_CORRUPT,	  /* a field contradicts another, or the payload does not decompress */
 	LOADER_NO_MEMORY, /* the guest has too little memory for the kernel */
 	LOADER_INITRD_TOO_LARGE,
 	LOADER_CMDLINE_TOO_LONG,
@@ -61,7 +61,12 @@ enum loader_status {
 };
 
 /* Whose fault it is, so that a message can name the option. */
-enum loader_part { LOADER_PART_KERNEL, LOADER_PART_INITRD, LOADER_PART_CMDLINE, LOADER_PART_MEMORY };
+enum loader_part {
+	LOADER_PART_KERNEL,
+	LOADER_PART_INITRD,
+	LOADER_PART_CMDLINE,
+	LOADER_PART_MEMORY
+};
 
 struct loader_error {
 	enum loader_status status;
@@ -73,7 +78,7 @@ struct loader_error {
  * Loads @in. On LOADER_OK *ret is filled in; otherwise *ret is untouched, *err says what is wrong and guest memory holds
  * whatever was written before that was noticed. Not for several threads on one @gm.
  */
-enum loader_status loader_load(const struct loader_input *in, struct gmem *gm, struct loader_start *ret,
-			       struct loader_error *err);
+enum loader_status loader_load(const struct loader_input *in, struct gmem *gm,
+			       struct loader_start *ret, struct loader_error *err);
 
 #endif

@@ -15,7 +15,8 @@
 #define MEMORY_IOAPIC_GPA UINT64_C(0xfec00000)
 #define MEMORY_LAPIC_GPA UINT64_C(0xfee00000)
 #define MEMORY_EBDA_GPA 0x9fc00u
-#define MEMORY_HOLE_GPA 0xa0000u /* to 1 MiB: reserved; RAM all the same, so that old code may scribble there */
+#define MEMORY_HOLE_GPA                                                                            \
+	0xa0000u /* to 1 MiB: reserved; RAM all the same, so that old code may scribble there */
 #define MEMORY_RSDP_GPA 0xe0000u
 #define MEMORY_SMBIOS_GPA 0xf0000u
 #define MEMORY_ACPI_BYTES 0x40000u /* ACPI tables at the end of low RAM */
@@ -29,14 +30,15 @@
 
 struct memory_map {
 	uint64_t ram_bytes;
-	uint64_t low_bytes; /* RAM at [0, low_bytes) */
+	uint64_t low_bytes;  /* RAM at [0, low_bytes) */
 	uint64_t high_bytes; /* RAM at [4 GiB, 4 GiB + high_bytes) */
-	uint64_t acpi_gpa; /* MEMORY_ACPI_BYTES of tables */
+	uint64_t acpi_gpa;   /* MEMORY_ACPI_BYTES of tables */
 	uint64_t mmio_low_gpa;
 	uint64_t mmio_low_bytes;
 	uint64_t mmio_high_gpa;
 	uint64_t mmio_high_bytes;
-	uint64_t end_gpa; /* nothing lies at or above this: the physical address width follows from it */
+	uint64_t
+		end_gpa; /* nothing lies at or above this: the physical address width follows from it */
 };
 
 struct e820_entry {
