@@ -101,14 +101,14 @@ FOR_EACH_TO_GPR(DEFINE_TO_GPR)
 
 /*
  * MMX register or memory to XMM, and back. On the host the MMX operand goes through MM0, and the
- * FPU is left empty. CVTPI2PD from memory is the one form that leaves the guest's x87 state alone:
- * it has no MMX operand and cannot raise an x87 exception.
+ * FPU is left empty. From memory nothing is an MMX operand, and the guest's x87 state is left alone
+ * (Interop: AMD; the SDM says so for CVTPI2PD only).
  */
 #define FOR_EACH_FROM_MM(X)                                                                        \
-	X(CVTPI2PS, "cvtpi2ps", true)                                                              \
-	X(CVTPI2PD, "cvtpi2pd", false)
+	X(CVTPI2PS, "cvtpi2ps")                                                                    \
+	X(CVTPI2PD, "cvtpi2pd")
 
-#define DEFINE_FROM_MM(name, text, enters)                                                         \
+#define DEFINE_FROM_MM(name, text)                                                                 \
 	EMU_INLINE bool name##_do(struct emu_vp *vp, const struct emu_insn *i, uint64_t s)         \
 	{                                                                                          \
 		__m128i *d = simd_xmm(vp, i->rd);                                                  \
@@ -140,14 +140,11 @@ FOR_EACH_TO_GPR(DEFINE_TO_GPR)
 	{                                                                                          \
 		uint64_t s;                                                                        \
                                                                                                    \
-		if (simd_sse_blocked(vp) || (enters && simd_mmx_blocked(vp))) {                    \
-			return simd_mixed_refuse(vp, i);                                           \
+		if (simd_sse_blocked(vp)) {                                                        \
+			return simd_sse_refuse(vp, i);                                             \
 		}                                                                                  \
 		if (!simd_load(vp, i, 8, &s) || !name##_do(vp, i, s)) {                            \
 			return emu_leave(vp, i);                                                   \
-		}                                                                                  \
-		if (enters) {                                                                      \
-			simd_mmx_enter(vp);                                                        \
 		}                                                                                  \
 		EMU_NEXT(vp, i);                                                                   \
 	}
