@@ -139,6 +139,8 @@ bool emu_rmw_begin(struct emu_vp *vp, uint64_t la, unsigned bytes);
  */
 bool emu_atomic_begin(struct emu_vp *vp, uint64_t la, unsigned bytes, void **ret_host);
 void emu_atomic_done(struct emu_vp *vp, uint64_t la, unsigned bytes, void *host);
+/* The same as emu_atomic_begin with the host pointer in vp->slow, for handlers that must not have escaping locals. */
+bool emu_atomic_host(struct emu_vp *vp, uint64_t la, unsigned bytes);
 
 /* Supervisor access regardless of CPL (descriptor tables, TSS); SMAP applies as with AC clear. */
 bool emu_load8_sys(struct emu_vp *vp, uint64_t la, uint8_t *ret);

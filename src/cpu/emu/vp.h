@@ -171,6 +171,7 @@ struct emu_vp {
 	struct x86_segment seg[X86_SEG_COUNT];
 	struct x86_table gdtr, idtr;
 	uint64_t cr0, cr2, cr3, cr4, efer, xcr0;
+	uint64_t pdpte[4]; /* PAE paging: loaded with CR3 */
 	uint64_t dr[8]; /* 0-3, 6, 7 */
 	struct emu_msrs msr;
 	struct emu_fpu fpu;

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Near jumps, calls and returns. A direct jump within a page of 64-bit code keeps a link to the block it leads to (aux); all
+ * others go through the TLB and the block hash, which stays right whatever happens to the page tables.
+ *
+ * imm of a direct jump is the target counted from the block's first instruction. osize is the size of the instruction pointer.
+ */
+#define EMU_HOT
+#include "exec.h"
+
+static uint64_t truncate(uint64_t rip, unsigned osize)
+{
+	return osize == 8 ? rip : osize == 4 ? (uint32_t)rip : (uint16_t)rip;
+}
+
+/* Is @rip good for a near jump? */
+static bool target_good(struct emu_vp *vp, uint64_t rip)
+{
+	if (vp->mode == EMU_MODE_64 ? emu_canonical(rip) : rip <= vp->seg[X86_CS].limit) {
+		return true;
+	}
+	return emu_raise_error(vp, X86_EXC_GP, 0);
+}
+
+/* First time that this jump is taken: find the block and remember it. */
+static __attribute__((noinline)) EMU_OP(link_jump)
+{
+	uint64_t from = emu_insn_rip(vp, i), rip = vp->r[EMU_REG_BASE] + i->imm;
+	const struct emu_block *b = emu_block_at(vp, rip);
+
+	if (b == NULL) {
+		vp->rip = rip;
+		return NULL;
+	}
+	if (((from ^ rip) & EMU_PAGE_MASK) == 0) {
+		((struct emu_insn *)(uintptr_t)i)->aux = (uintptr_t)b;
+	}
+	return emu_enter(vp, b, rip);
+}
+
+EMU_INLINE const struct emu_insn *jump_direct(struct emu_vp *vp, const struct emu_insn *i)
+{
+	const struct emu_block *b = (const struct emu_block *)(uintptr_t)i->aux;
+
+	if (likely(b != NULL)) {
+		return emu_enter(vp, b, vp->r[EMU_REG_BASE] + i->imm);
+	}
+	return link_jump(vp, i);
+}
+
+/* Legacy modes: the target wraps to the operand size and has to lie within the segment. */
+static EMU_OP(jump_legacy)
+{
+	uint64_t rip = truncate(vp->r[EMU_REG_BASE] + i->imm, i->osize);
+
+	if (!target_good(vp, rip)) {
+		return emu_leave(vp, i);
+	}
+	return emu_goto_inline(vp, rip);
+}
+
+EMU_OP(emu_op_jmp64)
+{
+	return jump_direct(vp, i);
+}
+
+EMU_OP(emu_op_jmp_legacy)
+{
+	return jump_legacy(vp, i);
+}
+
+/* A conditional jump that is taken leaves the rest of its block uncounted; a fault of the jump itself counts it again. */
+static __attribute__((noinline)) EMU_OP(exit_legacy)
+{
+	uint64_t rip = truncate(vp->r[EMU_REG_BASE] + i->imm, i->osize);
+
+	if (!target_good(vp, rip)) {
+		return emu_leave(vp, i);
+	}
+	vp->budget += i->disp;
+	return emu_goto_inline(vp, rip);
+}
+
+#define DEFINE_JCC(cc)                                                                                                   \
+	static EMU_OP(j_##cc##_64)                                                                                     \
+	{                                                                                                              \
+		if (emu_condition(vp, cc)) {                                                                           \
+			vp->budget += i->disp;                                                                         \
+			return jump_direct(vp, i);                                                                     \
+		}                                                                                                      \
+		EMU_NEXT(vp, i);                                                                                       \
+	}                                                                                                              \
+	static EMU_OP(j_##cc##_legacy)                                                                                 \
+	{                                                                                                              \
+		if (emu_condition(vp, cc)) {                                                                           \
+			return exit_legacy(vp, i);                                                                     \
+		}                                                                                                      \
+		EMU_NEXT(vp, i);                                                                                       \
+	}
+DEFINE_JCC(0)
+DEFINE_JCC(1)
+DEFINE_JCC(2)
+DEFINE_JCC(3)
+DEFINE_JCC(4)
+DEFINE_JCC(5)
+DEFINE_JCC(6)
+DEFINE_JCC(7)
+DEFINE_JCC(8)
+DEFINE_JCC(9)
+DEFINE_JCC(10)
+DEFINE_JCC(11)
+DEFINE_JCC(12)
+DEFINE_JCC(13)
+DEFINE_JCC(14)
+DEFINE_JCC(15)
+
+#define JCC_FORMS(cc) { j_##cc##_legacy, j_##cc##_64 }
+
+emu_fn *emu_find_jcc(unsigned cc, bool long_mode)
+{
+	static emu_fn *const table[16][2] = {
+		JCC_FORMS(0),  JCC_FORMS(1),  JCC_FORMS(2),  JCC_FORMS(3), JCC_FORMS(4),  JCC_FORMS(5),
+		JCC_FORMS(6),  JCC_FORMS(7),  JCC_FORMS(8),  JCC_FORMS(9), JCC_FORMS(10), JCC_FORMS(11),
+		JCC_FORMS(12), JCC_FORMS(13), JCC_FORMS(14), JCC_FORMS(15),
+	};
+
+	return table[cc][long_mode];
+}
+
+/* ---- LOOP, JCXZ: counter size in asize ---- */
+
+static EMU_OP(counted_jump)
+{
+	if (vp->mode == EMU_MODE_64) {
+		vp->budget += i->disp;
+		return jump_direct(vp, i);
+	}
+	return exit_legacy(vp, i);
+}
+
+static uint64_t counter(const struct emu_vp *vp, const struct emu_insn *i)
+{
+	return vp->r[X86_RCX] & emu_asize_mask(i);
+}
+
+static void counter_write(struct emu_vp *vp, const struct emu_insn *i, uint64_t value)
+{
+	vp->r[X86_RCX] = i->asize == 2 ? (vp->r[X86_RCX] & ~UINT64_C(0xffff)) | (uint16_t)value :
+			 i->asize == 4 ? (uint32_t)value :
+					 value;
+}
+
+static EMU_OP(loop_if)
+{
+	counter_write(vp, i, counter(vp, i) - 1);
+	EMU_NEXT(vp, i);
+}
+
+/* A jump beyond the segment faults with the counter as it was. */
+static EMU_OP(loop_taken)
+{
+	uint64_t rip = truncate(vp->r[EMU_REG_BASE] + i->imm, i->osize);
+
+	if (vp->mode != EMU_MODE_64 && !target_good(vp, rip)) {
+		return emu_leave(vp, i);
+	}
+	counter_write(vp, i, counter(vp, i) - 1);
+	vp->budget += i->disp;
+	return vp->mode == EMU_MODE_64 ? jump_direct(vp, i) : emu_goto_inline(vp, rip);
+}
+
+EMU_OP(emu_op_loop)
+{
+	return counter(vp, i) != 1 ? loop_taken(vp, i) : loop_if(vp, i);
+}
+
+EMU_OP(emu_op_loope)
+{
+	return counter(vp, i) != 1 && emu_zf(vp) ? loop_taken(vp, i) : loop_if(vp, i);
+}
+
+EMU_OP(emu_op_loopne)
+{
+	return counter(vp, i) != 1 && !emu_zf(vp) ? loop_taken(vp, i) : loop_if(vp, i);
+}
+
+EMU_OP(emu_op_jcxz)
+{
+	if (counter(vp, i) == 0) {
+		return counted_jump(vp, i);
+	}
+	EMU_NEXT(vp, i);
+}
+
+/* ---- CALL and RET ---- */
+
+EMU_INLINE bool push64(struct emu_vp *vp, uint64_t value)
+{
+	uint64_t sp = vp->r[X86_RSP] - 8;
+	struct emu_u64 *p = emu_fast_write(vp, sp, 8);
+
+	if (likely(p != NULL)) {
+		p->v = value;
+		vp->r[X86_RSP] = sp;
+		return true;
+	}
+	return emu_push(vp, 8, value);
+}
+
+EMU_OP(emu_op_call64)
+{
+	if (!push64(vp, vp->r[EMU_REG_BASE] + i->offset + i->bytes)) {
+		return emu_leave(vp, i);
+	}
+	return jump_direct(vp, i);
+}
+
+EMU_OP(emu_op_call_legacy)
+{
+	uint64_t rip = truncate(vp->r[EMU_REG_BASE] + i->imm, i->osize);
+
+	if (!target_good(vp, rip) || !emu_push(vp, i->osize, emu_insn_next_rip(vp, i))) {
+		return emu_leave(vp, i);
+	}
+	return emu_goto_inline(vp, rip);
+}
+
+/* 64-bit RET; imm bytes of arguments go. */
+EMU_OP(emu_op_ret64)
+{
+	uint64_t sp = vp->r[X86_RSP], rip;
+	const struct emu_u64 *p = emu_fast_read(vp, sp, 8);
+
+	if (likely(p != NULL)) {
+		rip = p->v;
+	} else if (emu_stack_load(vp, 0, 8)) {
+		rip = vp->slow;
+	} else {
+		return emu_leave(vp, i);
+	}
+	if (unlikely(!emu_canonical(rip))) {
+		emu_raise_error(vp, X86_EXC_GP, 0);
+		return emu_leave(vp, i);
+	}
+	vp->r[X86_RSP] = sp + 8 + i->imm;
+	return emu_goto_inline(vp, rip);
+}
+
+EMU_OP(emu_op_ret)
+{
+	if (!emu_stack_load(vp, 0, i->osize) || !target_good(vp, vp->slow)) {
+		return emu_leave(vp, i);
+	}
+	emu_sp_set(vp, vp->r[X86_RSP] + i->osize + i->imm);
+	return emu_goto_inline(vp, vp->slow);
+}
+
+/* ---- Indirect ---- */
+
+EMU_OP(emu_op_jmp_r)
+{
+	uint64_t rip = truncate(vp->r[i->rs], i->osize);
+
+	if (!target_good(vp, rip)) {
+		return emu_leave(vp, i);
+	}
+	return emu_goto_inline(vp, rip);
+}
+
+/* Target of the memory operand into vp->slow. */
+static bool load_target(struct emu_vp *vp, const struct emu_insn *i)
+{
+	uint64_t la;
+
+	if (!emu_address(vp, i, i->osize, HV_ACCESS_READ, &la)) {
+		return false;
+	}
+	return emu_load_slow(vp, la, i->osize) && target_good(vp, vp->slow);
+}
+
+EMU_OP(emu_op_jmp_m)
+{
+	if (!load_target(vp, i)) {
+		return emu_leave(vp, i);
+	}
+	return emu_goto_inline(vp, vp->slow);
+}
+
+EMU_OP(emu_op_call_r)
+{
+	uint64_t rip = truncate(vp->r[i->rs], i->osize);
+
+	if (!target_good(vp, rip) || !emu_push(vp, i->osize, emu_insn_next_rip(vp, i))) {
+		return emu_leave(vp, i);
+	}
+	return emu_goto_inline(vp, rip);
+}
+
+EMU_OP(emu_op_call_m)
+{
+	uint64_t rip;
+
+	if (!load_target(vp, i)) {
+		return emu_leave(vp, i);
+	}
+	rip = vp->slow;
+	if (!emu_push(vp, i->osize, emu_insn_next_rip(vp, i))) {
+		return emu_leave(vp, i);
+	}
+	return emu_goto_inline(vp, rip);
+}
