@@ -52,6 +52,8 @@ enum {
 #define ALARM_SECONDS_MAX 3600
 
 #define SECONDS_PER_DAY 86400u
+/* RAM above this lies above 4 GiB. */
+#define LOW_RAM_LIMIT UINT64_C(0xf8000000)
 
 struct civil {
 	unsigned year; /* 0..9999 */
@@ -419,12 +421,10 @@ static void rtc_reset(void *chip)
 void rtc_init_cmos(struct rtc *t)
 {
 	const uint64_t mib = UINT64_C(1) << 20;
-	const uint64_t gib4 = UINT64_C(4) << 30;
-	uint64_t above_1m = t->ram_bytes > mib ? min_u64((t->ram_bytes - mib) / 1024, 0xfc00) : 0;
-	uint64_t above_16m =
-		t->ram_bytes > 16 * mib ? min_u64((t->ram_bytes - 16 * mib) / 65536, 0xffff) : 0;
-	uint64_t above_4g =
-		t->ram_bytes > gib4 ? min_u64((t->ram_bytes - gib4) / 65536, 0xffffff) : 0;
+	uint64_t low = min_u64(t->ram_bytes, LOW_RAM_LIMIT);
+	uint64_t above_1m = low > mib ? min_u64((low - mib) / 1024, 0xfc00) : 0;
+	uint64_t above_16m = low > 16 * mib ? (low - 16 * mib) / 65536 : 0;
+	uint64_t above_4g = min_u64((t->ram_bytes - low) / 65536, 0xffffff);
 	uint16_t sum = 0;
 
 	t->ram[REG_A] = A_DIVIDER_RUN | 6;
