@@ -46,16 +46,16 @@ struct emu_block {
 struct emu_cache {
 	struct emu_block *hash[EMU_BLOCK_HASH];
 	struct emu_page_link *pages[EMU_PAGE_BUCKETS];
-	struct emu_block none; /* what empty hash slots point to */
 	uint8_t *arena; /* EMU_CACHE_BYTES */
 	size_t used;
 	uint64_t decoded; /* instructions decoded so far */
 	struct emu_insn scratch[EMU_BLOCK_INSNS + 1];
+	struct emu_block none; /* what empty hash slots point to */
 };
 
 static inline unsigned emu_block_slot(uint64_t key)
 {
-	return (unsigned)(key ^ (key >> EMU_BLOCK_HASH_BITS) ^ (key >> 44)) & (EMU_BLOCK_HASH - 1);
+	return (unsigned)(key ^ (key >> EMU_BLOCK_HASH_BITS)) & (EMU_BLOCK_HASH - 1);
 }
 
 struct emu_cache *emu_cache_create(void);
@@ -103,10 +103,10 @@ EMU_INLINE const struct emu_insn *emu_enter(struct emu_vp *vp, const struct emu_
 	EMU_CONTINUE(vp, b->insns);
 }
 
-/* The block at @rip if it is at hand; NULL: the run loop has to find it. */
-EMU_INLINE const struct emu_block *emu_block_at(struct emu_vp *vp, uint64_t rip)
+/* The block at @rip if it is at hand; NULL: the run loop has to find it. @mode is vp->mode. */
+EMU_INLINE const struct emu_block *emu_block_in(struct emu_vp *vp, uint64_t rip, unsigned mode)
 {
-	uint64_t la = emu_code_address(vp, rip);
+	uint64_t la = mode == EMU_MODE_64 ? rip : (uint32_t)(vp->seg[X86_CS].base + rip);
 	const struct emu_tlb_entry *e = emu_tlb_slot(vp, la);
 	uint64_t key;
 	const struct emu_block *b;
@@ -114,26 +114,36 @@ EMU_INLINE const struct emu_block *emu_block_at(struct emu_vp *vp, uint64_t rip)
 	if (unlikely(e->tag_x != (la & EMU_PAGE_MASK))) {
 		return NULL;
 	}
-	key = e->gpn << 12 | (la & 0xfff) | (uint64_t)vp->mode << EMU_KEY_MODE_SHIFT;
+	key = e->gpn << 12 | (la & 0xfff) | (uint64_t)mode << EMU_KEY_MODE_SHIFT;
 	b = vp->cache->hash[emu_block_slot(key)];
 	if (unlikely(b->key != key)) {
 		return NULL;
 	}
-	if (vp->mode != EMU_MODE_64 && unlikely(rip + b->bytes - 1 > vp->seg[X86_CS].limit)) {
+	if (mode != EMU_MODE_64 && unlikely(rip + b->bytes - 1 > vp->seg[X86_CS].limit)) {
 		return NULL;
 	}
 	return b;
 }
 
-EMU_INLINE const struct emu_insn *emu_goto_inline(struct emu_vp *vp, uint64_t rip)
+EMU_INLINE const struct emu_block *emu_block_at(struct emu_vp *vp, uint64_t rip)
 {
-	const struct emu_block *b = emu_block_at(vp, rip);
+	return emu_block_in(vp, rip, vp->mode);
+}
+
+EMU_INLINE const struct emu_insn *emu_goto_in(struct emu_vp *vp, uint64_t rip, unsigned mode)
+{
+	const struct emu_block *b = emu_block_in(vp, rip, mode);
 
 	if (unlikely(b == NULL)) {
 		vp->rip = rip;
 		return NULL;
 	}
 	return emu_enter(vp, b, rip);
+}
+
+EMU_INLINE const struct emu_insn *emu_goto_inline(struct emu_vp *vp, uint64_t rip)
+{
+	return emu_goto_in(vp, rip, vp->mode);
 }
 
 /* ---- Which guest memory holds code (code.c) ---- */

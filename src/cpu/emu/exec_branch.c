@@ -26,7 +26,7 @@ static bool target_good(struct emu_vp *vp, uint64_t rip)
 static __attribute__((noinline)) EMU_OP(link_jump)
 {
 	uint64_t from = emu_insn_rip(vp, i), rip = vp->r[EMU_REG_BASE] + i->imm;
-	const struct emu_block *b = emu_block_at(vp, rip);
+	const struct emu_block *b = emu_block_in(vp, rip, EMU_MODE_64);
 
 	if (b == NULL) {
 		vp->rip = rip;
@@ -243,7 +243,7 @@ EMU_OP(emu_op_ret64)
 		return emu_leave(vp, i);
 	}
 	vp->r[X86_RSP] = sp + 8 + i->imm;
-	return emu_goto_inline(vp, rip);
+	return emu_goto_in(vp, rip, EMU_MODE_64);
 }
 
 EMU_OP(emu_op_ret)

@@ -70,19 +70,28 @@ EMU_INLINE struct emu_tlb_entry *emu_tlb_slot(const struct emu_vp *vp, uint64_t 
 	return &vp->tlb[(la >> 12) & (EMU_TLB_ENTRIES - 1)];
 }
 
+/* Tells the compiler that a hit is no NULL. */
+EMU_INLINE void *emu_host(uintptr_t host)
+{
+	if (host == 0) {
+		__builtin_unreachable();
+	}
+	return (void *)host;
+}
+
 /* Host pointer for a read / write of @bytes at @la within one page, or NULL: slow path needed. Never faults. */
 EMU_INLINE void *emu_fast_read(const struct emu_vp *vp, uint64_t la, unsigned bytes)
 {
 	const struct emu_tlb_entry *e = emu_tlb_slot(vp, la);
 
-	return likely(e->tag_r == ((la + bytes - 1) & EMU_PAGE_MASK)) ? (void *)(la + e->addend) : NULL;
+	return likely(e->tag_r == ((la + bytes - 1) & EMU_PAGE_MASK)) ? emu_host(la + e->addend) : NULL;
 }
 
 EMU_INLINE void *emu_fast_write(const struct emu_vp *vp, uint64_t la, unsigned bytes)
 {
 	const struct emu_tlb_entry *e = emu_tlb_slot(vp, la);
 
-	return likely(e->tag_w == ((la + bytes - 1) & EMU_PAGE_MASK)) ? (void *)(la + e->addend) : NULL;
+	return likely(e->tag_w == ((la + bytes - 1) & EMU_PAGE_MASK)) ? emu_host(la + e->addend) : NULL;
 }
 
 #define EMU_DEFINE_ACCESS(bits)                                                                                        \
