@@ -61,9 +61,14 @@ void emu_x87_host(struct x87_image *image, uint64_t stub, void *operand) __asm__
 uint64_t emu_x87_host_flags(struct x87_image *image, uint64_t stub, void *operand,
 			    uint64_t flags) __asm__("emu_x87_host_flags");
 
-uint64_t x87_stub_reg(uint8_t opcode, uint8_t modrm)
+unsigned x87_stub_index(uint8_t opcode, uint8_t modrm)
 {
-	return (uintptr_t)emu_x87_reg_stubs[(opcode & 7) << 6 | (modrm & 63)];
+	return (opcode & 7u) << 6 | (modrm & 63u);
+}
+
+uint64_t x87_stub_reg_index(unsigned index)
+{
+	return (uintptr_t)emu_x87_reg_stubs[index];
 }
 
 uint64_t x87_stub_mem(uint8_t opcode, uint8_t reg)
@@ -124,7 +129,7 @@ static void image_commit(struct emu_vp *vp, const struct emu_insn *i, const stru
 }
 
 /* FDP is the offset within the operand's segment. */
-static void data_pointer_set(struct emu_vp *vp, const struct emu_insn *i, uint64_t la)
+void x87_data_pointer_set(struct emu_vp *vp, const struct emu_insn *i, uint64_t la)
 {
 	bool based = vp->mode != EMU_MODE_64 || i->seg == X86_FS || i->seg == X86_GS;
 	uint64_t offset = la - (based ? vp->seg[i->seg].base : 0);
@@ -166,7 +171,7 @@ static __attribute__((noinline)) bool run_load(struct emu_vp *vp, const struct e
 	image_fill(&vp->fpu, &image);
 	emu_x87_host(&image, i->aux, operand);
 	image_commit(vp, i, &image);
-	data_pointer_set(vp, i, la);
+	x87_data_pointer_set(vp, i, la);
 	return true;
 }
 
@@ -190,7 +195,7 @@ static __attribute__((noinline)) bool run_store(struct emu_vp *vp, const struct 
 		return false;
 	}
 	image_commit(vp, i, &image);
-	data_pointer_set(vp, i, la);
+	x87_data_pointer_set(vp, i, la);
 	return true;
 }
 

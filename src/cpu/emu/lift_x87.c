@@ -57,6 +57,103 @@ static bool touches_flags(uint8_t opcode, uint8_t modrm)
 	return (opcode == 0xdb || opcode == 0xdf) && modrm >= 0xe8 && modrm < 0xf8;
 }
 
+/* Register forms of common operations; NULL: leave it to the general handler. @ret_pops as in
+ * x87.h; @ret_near: ModRM with ST(1). */
+static emu_fn *fast_reg(uint8_t opcode, uint8_t modrm, uint8_t *ret_pops, uint8_t *ret_near)
+{
+	uint8_t group = modrm >> 3 & 7;
+
+	*ret_pops = 0;
+	*ret_near = (uint8_t)((modrm & ~7) | 1);
+	switch (opcode) {
+	case 0xd8:
+		*ret_pops = group == 3;
+		*ret_near = group == 3 ? 0xd1 : *ret_near;
+		return group == 2 || group == 3 ? x87_fast_compare : x87_fast_arith_st0;
+	case 0xd9:
+		if (group < 2) {
+			return group == 0 ? x87_fast_load_sti : x87_fast_exchange;
+		}
+		if (modrm >= 0xe8 && modrm <= 0xee) {
+			return x87_fast_constant;
+		}
+		return modrm == 0xe0 || modrm == 0xe1 || modrm == 0xfa || modrm == 0xfc
+			       ? x87_fast_unary
+		       : modrm == 0xe4 || modrm == 0xe5 ? x87_fast_examine
+							: NULL;
+	case 0xdb:
+		return group == 5 || group == 6 ? x87_fast_compare_flags : NULL;
+	case 0xdc:
+		return group >= 4 || group < 2 ? x87_fast_arith_sti : NULL;
+	case 0xdd:
+		*ret_pops = group & 1;
+		*ret_near = 0xe1; /* FUCOM */
+		return group == 2 || group == 3	  ? x87_fast_store_sti
+		       : group == 4 || group == 5 ? x87_fast_compare
+						  : NULL;
+	case 0xde:
+		return group >= 4 || group < 2 ? x87_fast_arith_sti_pop : NULL;
+	default:
+		return NULL;
+	}
+}
+
+/* The same for those whose code sits at another opcode or with two pops. */
+static emu_fn *fast_popping(uint8_t opcode, uint8_t modrm, struct emu_insn *i)
+{
+	uint8_t group = modrm >> 3 & 7;
+
+	if (opcode == 0xda && modrm == 0xe9) { /* FUCOMPP: FUCOM ST(1) */
+		i->rd = 2;
+		i->disp = (int32_t)x87_stub_index(0xdd, 0xe1);
+		return x87_fast_compare;
+	}
+	if (opcode == 0xde && modrm == 0xd9) { /* FCOMPP: FCOM ST(1) */
+		i->rd = 2;
+		i->disp = (int32_t)x87_stub_index(0xd8, 0xd1);
+		return x87_fast_compare;
+	}
+	if (opcode == 0xdf && (group == 5 || group == 6)) { /* FUCOMIP, FCOMIP */
+		i->rd = 1;
+		i->disp = (int32_t)x87_stub_index(0xdb, (uint8_t)((modrm & ~7) | 1));
+		return x87_fast_compare_flags;
+	}
+	return NULL;
+}
+
+static void lift_reg(uint8_t opcode, uint8_t modrm, struct emu_insn *i)
+{
+	uint8_t pops, near;
+	emu_fn *fast = fast_reg(opcode, modrm, &pops, &near);
+
+	i->aux = x87_stub_reg_index(x87_stub_index(opcode, modrm));
+	i->rs = modrm & 7;
+	if (fast != NULL) {
+		i->fn = fast;
+		i->rd = pops;
+		i->disp = (int32_t)x87_stub_index(opcode, near);
+		return;
+	}
+	fast = fast_popping(opcode, modrm, i);
+	i->fn = fast != NULL ? fast : touches_flags(opcode, modrm) ? x87_op_flags : x87_op_reg;
+}
+
+static emu_fn *fast_mem(uint8_t opcode, uint8_t reg, bool store)
+{
+	if (!(opcode & 1)) {
+		return reg == 2	  ? x87_fast_compare_mem
+		       : reg == 3 ? x87_fast_compare_mem_pop
+				  : x87_fast_arith_mem;
+	}
+	if (reg == 4 || (opcode == 0xdf && reg == 6)) { /* FBLD, FBSTP */
+		return store ? x87_op_store : x87_op_load;
+	}
+	if (store) {
+		return x87_fast_store;
+	}
+	return opcode == 0xdb && reg == 5 ? x87_fast_load80 : x87_fast_load;
+}
+
 bool emu_lift_x87(const struct emu_decoded *d, struct emu_insn *i)
 {
 	uint8_t opcode = d->insn.opcode;
@@ -74,15 +171,15 @@ bool emu_lift_x87(const struct emu_decoded *d, struct emu_insn *i)
 	}
 	i->imm = (uint64_t)(opcode & 7) << 8 | modrm;
 	if (d->insn.raw.modrm.mod == 3) {
-		i->fn = touches_flags(opcode, modrm) ? x87_op_flags : x87_op_reg;
-		i->aux = x87_stub_reg(opcode, modrm);
+		lift_reg(opcode, modrm, i);
 		return true;
 	}
 	i->rs = operand_bytes[opcode & 7][reg] & ~S;
 	if (i->rs == 0) {
 		return false;
 	}
-	i->fn = operand_bytes[opcode & 7][reg] & S ? x87_op_store : x87_op_load;
+	i->fn = fast_mem(opcode, reg, operand_bytes[opcode & 7][reg] & S);
+	i->rd = reg == 1 || reg == 3 || reg == 7; /* a store pops */
 	i->aux = x87_stub_mem(opcode, reg);
 	return true;
 }

@@ -15,7 +15,10 @@
 #define X87_FSW_PE 0x0020u
 #define X87_FSW_SF 0x0040u
 #define X87_FSW_ES 0x0080u
+#define X87_FSW_C0 0x0100u
 #define X87_FSW_C1 0x0200u
+#define X87_FSW_C2 0x0400u
+#define X87_FSW_C3 0x4000u
 #define X87_FSW_TOP 0x3800u
 #define X87_FSW_TOP_SHIFT 11
 #define X87_FSW_B 0x8000u
@@ -77,15 +80,43 @@ void x87_init(struct emu_fpu *fpu); /* FNINIT */
 void x87_st_get(const struct emu_fpu *fpu, uint8_t st[8][16]);
 void x87_st_set(struct emu_fpu *fpu, const uint8_t st[8][16]);
 
-/* The host's code for register form (@opcode D8..DF, @modrm C0..FF) and memory form (@reg 0..7). */
-uint64_t x87_stub_reg(uint8_t opcode, uint8_t modrm);
+/* The host's code for register form (@opcode D8..DF, @modrm C0..FF) and memory form (@reg 0..7,
+ * operand at %rdx). */
+unsigned x87_stub_index(uint8_t opcode, uint8_t modrm);
+uint64_t x87_stub_reg_index(unsigned index);
 uint64_t x87_stub_mem(uint8_t opcode, uint8_t reg);
+
+/* FDP and its selector for an operand at linear address @la. */
+void x87_data_pointer_set(struct emu_vp *vp, const struct emu_insn *i, uint64_t la);
 
 /* Operations: @i->aux is the host's code, @i->imm the value for FOP, @i->rs the operand's bytes. */
 emu_fn x87_op_reg;   /* registers only */
 emu_fn x87_op_flags; /* uses or sets EFLAGS: FCMOVcc, FCOMI.. */
 emu_fn x87_op_load;  /* memory source */
 emu_fn x87_op_store; /* memory destination */
+
+/*
+ * The same for common operations, exec_x87_fast.c. Register forms: @i->rs is the number of ST(i),
+ * @i->disp the index of the host's code for ST(1) in its place, @i->rd how often to pop
+ * (comparisons, stores).
+ */
+emu_fn x87_fast_arith_st0; /* ST0 = ST0 op ST(i) */
+emu_fn x87_fast_arith_sti; /* ST(i) = ST(i) op ST0 */
+emu_fn x87_fast_arith_sti_pop;
+emu_fn x87_fast_compare;
+emu_fn x87_fast_compare_flags; /* FCOMI.. */
+emu_fn x87_fast_exchange;
+emu_fn x87_fast_store_sti;
+emu_fn x87_fast_load_sti;
+emu_fn x87_fast_constant; /* FLD1.. */
+emu_fn x87_fast_unary;	  /* FCHS, FABS, FSQRT, FRNDINT */
+emu_fn x87_fast_examine;  /* FTST, FXAM */
+emu_fn x87_fast_arith_mem;
+emu_fn x87_fast_compare_mem;
+emu_fn x87_fast_compare_mem_pop;
+emu_fn x87_fast_load;
+emu_fn x87_fast_load80;
+emu_fn x87_fast_store;
 
 /* Control instructions, exec_x87_control.c. @i->rs: bytes of the environment or state image. */
 emu_fn x87_fwait;
