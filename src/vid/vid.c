@@ -569,6 +569,7 @@ void vid_stats(struct vid_partition *p, struct vid_stats *ret)
 	hv_partition_stats(p->handle, &stats);
 	memset(ret, 0, sizeof(*ret));
 	ret->instructions = stats.instructions;
+	ret->first_user_tsc = hv_partition_first_user(p->handle);
 	_Static_assert(sizeof(ret->exits) == sizeof(stats.exits), "exit kinds");
 	_Static_assert(sizeof(ret->hypercalls) == sizeof(stats.hypercalls), "hypercall codes");
 	memcpy(ret->exits, stats.exits, sizeof(ret->exits));
