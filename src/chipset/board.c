@@ -403,6 +403,10 @@ int board_restore(struct board *b, const void *buf, size_t bytes)
 		b->config.extint(b->config.ctx, b->pic.raised);
 		return 0;
 	}
+	/* What the torn records said about the lines means nothing; the chips' reset finds them all low. */
+	b->pic.chip[0].lines = 0;
+	b->pic.chip[1].lines = 0;
+	b->ioapic.lines = 0;
 	board_reset(b);
 	return -EINVAL;
 }

@@ -57,14 +57,22 @@ static int request(const struct pic *p, unsigned which)
 	return wanted < best(c, in_service) ? (int)ir_at(c, wanted) : -1;
 }
 
-/* The cascade input follows the slave's output without an edge detector: the slave drops it in every INTA cycle. */
-static void update(struct pic *p)
+/*
+ * The INTR output. The cascade input follows the slave's output without an edge detector: the slave drops it in every INTA
+ * cycle.
+ */
+static bool output(struct pic *p)
 {
 	struct pic_8259 *m = &p->chip[MASTER];
 	bool cascade = request(p, SLAVE) >= 0;
 
 	m->irr = (uint8_t)((m->irr & ~(1u << CASCADE)) | (cascade ? 1u << CASCADE : 0));
-	bool raised = request(p, MASTER) >= 0;
+	return request(p, MASTER) >= 0;
+}
+
+static void update(struct pic *p)
+{
+	bool raised = output(p);
 
 	if (raised != p->raised) {
 		p->raised = raised;
@@ -362,7 +370,7 @@ static bool pic_restore(void *chip, struct state_reader *r)
 			return false;
 		}
 	}
-	update(p);
+	p->raised = output(p);
 	return true;
 }
 
