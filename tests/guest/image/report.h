@@ -32,6 +32,8 @@ void check_eq(const char *what, uint64_t got, uint64_t want);
 #define CHECK_EQ(got, want) check_eq(#got, (uint64_t)(got), (uint64_t)(want))
 void print(const char *text);
 void print_hex(uint64_t value);
+/* The TAP plan; guest_exit prints it too. */
+void test_plan(void);
 _Noreturn void guest_exit(void);
 bool on_test_host(void);
 
