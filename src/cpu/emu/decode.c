@@ -74,6 +74,12 @@ static void fill_memory(const struct emu_decoded *d, struct emu_insn *i)
 	int64_t disp = mem->disp.has_displacement ? mem->disp.value : 0;
 
 	i->base = emu_reg_number(mem->base);
+	if (d->insn.address_width >= 32 && (d->insn.attributes & ZYDIS_ATTRIB_HAS_SIB) && d->insn.raw.modrm.mod == 0 &&
+	    (d->insn.raw.sib.base & 7) == 5) {
+		/* No base, whatever REX.B says; Zydis 4.0 gives R13 with an address-size prefix. */
+		i->base = EMU_REG_NONE;
+		disp = d->insn.raw.disp.value;
+	}
 	i->index = emu_reg_number(mem->index);
 	i->scale = mem->scale == 2 ? 1 : mem->scale == 4 ? 2 : mem->scale == 8 ? 3 : 0;
 	i->seg = emu_reg_number(mem->segment);

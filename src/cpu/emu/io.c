@@ -121,10 +121,14 @@ static const struct emu_insn *port_string(struct emu_vp *vp, const struct emu_in
 	unsigned port = (uint16_t)vp->r[X86_RDX];
 	bool rep = i->flags & (EMU_I_REP | EMU_I_REPNE);
 
+	/* The permission is checked even when there is nothing to do. */
+	if (!allowed(vp, port, i->osize)) {
+		return emu_leave(vp, i);
+	}
 	if (rep && (vp->r[X86_RCX] & emu_asize_mask(i)) == 0) {
 		EMU_NEXT(vp, i);
 	}
-	if (!allowed(vp, port, i->osize) || !element(vp, i, port)) {
+	if (!element(vp, i, port)) {
 		return emu_leave(vp, i);
 	}
 	if (rep && !emu_string_count(vp, i)) {

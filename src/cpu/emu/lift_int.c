@@ -405,6 +405,10 @@ static bool lift_jcc(const struct emu_decoded *d, struct emu_insn *i)
 static bool lift_counted(const struct emu_decoded *d, struct emu_insn *i, emu_fn *fn)
 {
 	direct_target(d, i);
+	if (fn == emu_op_loope || fn == emu_op_loopne) {
+		/* Undocumented: a repeat prefix overrides the condition. */
+		fn = i->flags & EMU_I_REP ? emu_op_loope : i->flags & EMU_I_REPNE ? emu_op_loopne : fn;
+	}
 	i->asize = (uint8_t)(d->insn.address_width / 8);
 	i->flags |= EMU_I_EXIT;
 	return set(i, fn);
@@ -791,6 +795,27 @@ static bool lift_strings(const struct emu_decoded *d, struct emu_insn *i)
 	}
 }
 
+/* F3 90 with REX.B is XCHG R8 and the accumulator. */
+static bool lift_pause(const struct emu_decoded *d, struct emu_insn *i)
+{
+	if (!d->insn.raw.rex.B) {
+		return set(i, emu_op_pause);
+	}
+	i->rd = X86_RAX;
+	i->rs = X86_R8;
+	i->osize = d->insn.raw.rex.W ? 8 : d->insn.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE ? 2 : 4;
+	return set(i, emu_op_xchg_rr);
+}
+
+/* The PREFETCH group has no register form. */
+static bool lift_nop(const struct emu_decoded *d, struct emu_insn *i)
+{
+	if (d->insn.opcode_map == ZYDIS_OPCODE_MAP_0F && d->insn.opcode == 0x0d && d->insn.raw.modrm.mod == 3) {
+		return false;
+	}
+	return set(i, emu_op_nop);
+}
+
 static bool lift_rest(const struct emu_decoded *d, struct emu_insn *i)
 {
 	switch ((int)d->insn.mnemonic) {
@@ -820,9 +845,9 @@ static bool lift_rest(const struct emu_decoded *d, struct emu_insn *i)
 	case ZYDIS_MNEMONIC_PREFETCHT0:
 	case ZYDIS_MNEMONIC_PREFETCHT1:
 	case ZYDIS_MNEMONIC_PREFETCHT2:
-		return set(i, emu_op_nop);
+		return lift_nop(d, i);
 	case ZYDIS_MNEMONIC_PAUSE:
-		return set(i, emu_op_pause);
+		return lift_pause(d, i);
 	case ZYDIS_MNEMONIC_MFENCE:
 	case ZYDIS_MNEMONIC_LFENCE:
 	case ZYDIS_MNEMONIC_SFENCE:

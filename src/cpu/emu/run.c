@@ -285,24 +285,40 @@ static void run_blocks(struct emu_vp *vp)
 	}
 }
 
+/* INT3 and INTO count as exceptions for the parent, INT n does not. */
+static bool intercepted(const struct emu_vp *vp, const struct emu_fault *fault)
+{
+	uint32_t mask = atomic_load_explicit(&vp->vm->exceptions, memory_order_relaxed);
+
+	if (fault->external || fault->vector >= 32 || !(mask & BIT32(fault->vector))) {
+		return false;
+	}
+	return !fault->software || fault->vector == X86_EXC_BP || fault->vector == X86_EXC_OF;
+}
+
 /* An exception goes to the parent if it asked for it, else through the IDT. */
 static void deliver(struct emu_vp *vp)
 {
 	struct emu_fault fault = vp->fault;
-	uint32_t mask = atomic_load_explicit(&vp->vm->exceptions, memory_order_relaxed);
 
 	vp->event = EMU_EVENT_NONE;
-	if (!fault.external && !fault.software && fault.vector < 32 && (mask & BIT32(fault.vector))) {
-		vp->exit.exception.vector = fault.vector;
-		vp->exit.exception.has_error = fault.has_error;
-		vp->exit.exception.error = fault.error;
-		vp->exit.exception.parameter = fault.parameter;
-		emu_exit(vp, HV_EXIT_EXCEPTION);
+	if (!intercepted(vp, &fault)) {
+		vp->shadow = false;
+		vp->shadow_ss = false;
+		emu_deliver(vp, &fault);
 		return;
 	}
-	vp->shadow = false;
-	vp->shadow_ss = false;
-	emu_deliver(vp, &fault);
+	emu_exit(vp, HV_EXIT_EXCEPTION);
+	if (fault.software) {
+		/* The parameter is the instruction's length: the parent sees RIP at the instruction. */
+		vp->exit.insn_bytes = (uint8_t)fault.parameter;
+		vp->rip -= fault.parameter;
+		fault.parameter = 0;
+	}
+	vp->exit.exception.vector = fault.vector;
+	vp->exit.exception.has_error = fault.has_error;
+	vp->exit.exception.error = fault.error;
+	vp->exit.exception.parameter = fault.parameter;
 }
 
 static bool window_open(struct emu_vp *vp)
@@ -405,19 +421,13 @@ void emu_complete(struct emu_vp *vp, const uint64_t values[4])
 	}
 	append_answer(vp, count, values);
 	/* The instruction retires here, so that an interrupt finds the next one; or it exits once more, which the next run() reports. */
+	/* An event whose delivery asked the parent (emu_deliver) is delivered by the next run(), with the answers at hand. */
 	emu_guest_enter(vp);
-	while (vp->event == EMU_EVENT_NONE && vp->replay_count != 0) {
+	while (vp->event == EMU_EVENT_NONE && vp->replay_count != 0 && !vp->injected) {
 		emu_step(vp);
 	}
-	if (vp->event == EMU_EVENT_FAULT) {
-		uint32_t mask = atomic_load_explicit(&vp->vm->exceptions, memory_order_relaxed);
-
-		if (vp->fault.vector >= 32 || !(mask & BIT32(vp->fault.vector))) {
-			struct emu_fault fault = vp->fault;
-
-			vp->event = EMU_EVENT_NONE;
-			emu_deliver(vp, &fault);
-		}
+	if (vp->event == EMU_EVENT_FAULT && !intercepted(vp, &vp->fault)) {
+		deliver(vp);
 	}
 	emu_guest_leave(vp);
 }

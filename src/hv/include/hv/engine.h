@@ -47,7 +47,7 @@ enum hv_exit_kind {
 
 struct hv_exit {
 	enum hv_exit_kind kind;
-	uint8_t insn_bytes; /* length of the instruction at RIP for PORT, MSR, CPUID, HYPERCALL, CR8; else 0 */
+	uint8_t insn_bytes; /* length of the instruction at RIP for PORT, MSR, CPUID, HYPERCALL, CR8, EXCEPTION by INT3 and INTO; else 0 */
 	union {
 		/* One element of IN, OUT, INS, OUTS (the engine itself does string addressing and repetition). */
 		struct {
