@@ -343,6 +343,7 @@ enum hv_message_type {
 	HvMessageTypeExceptionIntercept = (int)0x80010003,
 	HvMessageTypeX64ApicEoi = (int)0x80010004,
 	HvMessageTypeX64Halt = (int)0x80010007,
+	HvMessageTypeX64InterruptionDeliverable = (int)0x80010008,
 	HvMessageTypeX64SipiIntercept = (int)0x80010009,
 };
 #define HV_MESSAGE_SIZE 256u

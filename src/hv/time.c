@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Partition time. Guest TSC, reference TSC page and reference counter are all computed from the engine's clock in the same way,
+ * so that they agree to the tick; a frozen partition's clock stands still and goes on without a jump.
+ *
+ * Spec: TLFS 12 (partition reference time enlightenment).
+ */
+#include "core.h"
+
+/* floor(2^64 * 10^7 / @hz): fits for any clock above 10 MHz. */
+static uint64_t scale_of(uint64_t hz)
+{
+	uint64_t quotient, remainder;
+
+	CHECK(hz > REFERENCE_HZ);
+	__asm__("divq %4"
+		: "=a"(quotient), "=d"(remainder)
+		: "a"(UINT64_C(0)), "d"(REFERENCE_HZ), "rm"(hz)
+		: "cc");
+	return quotient;
+}
+
+static uint64_t multiply_high(uint64_t a, uint64_t b)
+{
+	return (uint64_t)(((unsigned __int128)a * b) >> 64);
+}
+
+static uint64_t engine_tsc(const struct hv_partition *p)
+{
+	return p->hv->engine->tsc(p->engine);
+}
+
+void time_init(struct hv_partition *p, bool frozen)
+{
+	struct hv_time *time = &p->time;
+
+	*time = (struct hv_time){ .tsc_hz = p->hv->engine->tsc_hz(p->engine), .frozen = frozen };
+	time->scale = scale_of(time->tsc_hz);
+	time->offset = 0 - engine_tsc(p);
+}
+
+/* Changes are rare and made by one thread at a time; readers retry. */
+static void change_begin(struct hv_time *time)
+{
+	__atomic_store_n(&time->sequence, time->sequence + 1, __ATOMIC_SEQ_CST);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static void change_end(struct hv_time *time)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	__atomic_store_n(&time->sequence, time->sequence + 1, __ATOMIC_SEQ_CST);
+}
+
+void time_freeze(struct hv_partition *p, bool frozen)
+{
+	struct hv_time *time = &p->time;
+
+	if (time->frozen == frozen) {
+		return;
+	}
+	change_begin(time);
+	if (frozen) {
+		__atomic_store_n(&time->frozen_tsc, engine_tsc(p) + time->offset, __ATOMIC_RELAXED);
+	} else {
+		__atomic_store_n(&time->offset, time->frozen_tsc - engine_tsc(p), __ATOMIC_RELAXED);
+	}
+	__atomic_store_n(&time->frozen, frozen, __ATOMIC_RELAXED);
+	change_end(time);
+}
+
+uint64_t time_frozen(const struct hv_partition *p)
+{
+	return __atomic_load_n(&p->time.frozen, __ATOMIC_RELAXED);
+}
+
+uint64_t time_guest_tsc(const struct hv_partition *p)
+{
+	const struct hv_time *time = &p->time;
+	uint32_t before, after;
+	uint64_t tsc;
+
+	do {
+		before = __atomic_load_n(&time->sequence, __ATOMIC_ACQUIRE);
+		if (__atomic_load_n(&time->frozen, __ATOMIC_RELAXED)) {
+			tsc = __atomic_load_n(&time->frozen_tsc, __ATOMIC_RELAXED);
+		} else {
+			tsc = engine_tsc(p) + __atomic_load_n(&time->offset, __ATOMIC_RELAXED);
+		}
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		after = __atomic_load_n(&time->sequence, __ATOMIC_RELAXED);
+	} while (before != after || (before & 1));
+	return tsc;
+}
+
+uint64_t time_reference_of(const struct hv_time *time, uint64_t guest_tsc)
+{
+	return multiply_high(guest_tsc, time->scale) + (uint64_t)time->reference_offset;
+}
+
+uint64_t time_reference(const struct hv_partition *p)
+{
+	return time_reference_of(&p->time, time_guest_tsc(p));
+}
+
+uint64_t time_tsc_of_reference(const struct hv_partition *p, uint64_t reference)
+{
+	const struct hv_time *time = &p->time;
+	uint64_t since = reference - (uint64_t)time->reference_offset, tsc;
+
+	if (reference == UINT64_MAX) {
+		return UINT64_MAX;
+	}
+	if ((int64_t)since <= 0) {
+		return 0;
+	}
+	/* The division rounds towards now; one or two ticks more make sure that the deadline is never early. */
+	tsc = mul_div_u64(since, time->tsc_hz, REFERENCE_HZ);
+	while (tsc < UINT64_MAX - 64 && time_reference_of(time, tsc) < reference) {
+		tsc += 1 + tsc / (UINT64_C(1) << 60);
+	}
+	return tsc;
+}
+
+void time_set(struct hv_partition *p, uint64_t guest_tsc, uint64_t reference)
+{
+	struct hv_time *time = &p->time;
+
+	change_begin(time);
+	time->frozen = true;
+	time->frozen_tsc = guest_tsc;
+	time->reference_offset = (int64_t)(reference - multiply_high(guest_tsc, time->scale));
+	change_end(time);
+}
+
+uint64_t time_100ns(const struct hv_partition *p, uint64_t ticks)
+{
+	return multiply_high(ticks, p->time.scale);
+}
