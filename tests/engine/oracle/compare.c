@@ -74,10 +74,11 @@ static void close_x87(const uint8_t *native, uint8_t *engine, unsigned ulps)
 /* Makes equal in @engine what is open. */
 static void close_open(const struct oracle_open *open, const struct oracle_result *native, struct oracle_result *engine)
 {
-	bool faulted = native->vector == X86_EXC_PF && engine->vector == X86_EXC_PF;
+	bool faulted = native->vector != X86_EXC_BP && engine->vector == native->vector;
+	bool one_gp = (native->vector == X86_EXC_GP) != (engine->vector == X86_EXC_GP);
 	uint16_t fsw = load_le16(native->out.fx + FX_FSW) ^ load_le16(engine->out.fx + FX_FSW);
 
-	if (faulted && open->fault_state) {
+	if ((faulted && open->fault_state) || (one_gp && open->misaligned)) {
 		*engine = *native;
 		return;
 	}
@@ -85,10 +86,14 @@ static void close_open(const struct oracle_open *open, const struct oracle_resul
 		engine->cr2 = native->cr2;
 		engine->error = native->error;
 	}
+	if (faulted && open->fault_x87) {
+		memcpy(engine->out.fx, native->out.fx, FX_FTW + 1);
+		memcpy(engine->out.fx + FX_ST, native->out.fx + FX_ST, FX_XMM - FX_ST);
+	}
 	if (open->memory || (faulted && open->fault_memory)) {
 		memcpy(engine->mem, native->mem, sizeof(engine->mem));
 	}
-	if (native->vector != 3 && native->out.rip != engine->out.rip) {
+	if (native->vector != X86_EXC_BP && native->out.rip != engine->out.rip) {
 		return; /* flags and results are open only where an instruction retired */
 	}
 	engine->out.rflags ^= (native->out.rflags ^ engine->out.rflags) & open->rflags;

@@ -214,7 +214,8 @@ static uint64_t trap_address(struct steer *s)
 	return end + oracle_below(s->rng, slot + ORACLE_SLOT_BYTES - end);
 }
 
-static void steer_branch(struct steer *s)
+/* False: the target would be whatever memory holds. */
+static bool steer_branch(struct steer *s)
 {
 	uint64_t trap = oracle_percent(s->rng, 97) ? trap_address(s) : ORACLE_GAP + oracle_below(s->rng, 4096);
 	const ZydisDecodedOperand *mem = memory_operand(s);
@@ -232,8 +233,12 @@ static void steer_branch(struct steer *s)
 			s->fixed |= BIT32(reg);
 		}
 	} else if (mem != NULL) {
-		(void)patch_operand(s, mem, &trap, s->gen->mode / 8);
+		uint64_t at = oracle_effective(s->c, s->insn, mem);
+		bool readable = at > ORACLE_RW - 8 && at < ORACLE_GAP;
+
+		return patch_operand(s, mem, &trap, s->gen->mode / 8) || !readable;
 	}
+	return true;
 }
 
 static void steer_bit_offset(struct steer *s)
@@ -403,14 +408,14 @@ static uint32_t access_bytes(const struct steer *s, const ZydisDecodedOperand *o
 	}
 }
 
-void oracle_steer(const struct oracle_gen *gen, struct oracle_rng *rng, struct oracle_case *c,
+bool oracle_steer(const struct oracle_gen *gen, struct oracle_rng *rng, struct oracle_case *c,
 		  const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops)
 {
 	struct steer s = { gen, rng, c, insn, ops, 0 };
 
 	if (insn->mnemonic == ZYDIS_MNEMONIC_ENTER) {
 		steer_enter(&s);
-		return;
+		return true;
 	}
 	steer_count(&s);
 	for (unsigned i = 0; i < insn->operand_count; i++) {
@@ -425,8 +430,8 @@ void oracle_steer(const struct oracle_gen *gen, struct oracle_rng *rng, struct o
 		}
 	}
 	if (insn->meta.branch_type != ZYDIS_BRANCH_TYPE_NONE) {
-		steer_branch(&s);
-		return;
+		return steer_branch(&s);
 	}
 	steer_special(&s);
+	return true;
 }

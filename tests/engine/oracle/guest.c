@@ -15,6 +15,8 @@
 #include "x86/arch.h"
 
 #define TABLES 0x1000u /* GPA of the page tables; everything else is at GPA = linear address */
+#define TABLE_PAGES 6u /* the last one is a task state segment without an I/O bitmap */
+#define TSS_VA (ORACLE_DATA + 0x100000u)
 #define INSTRUCTIONS_MAX 100000u
 
 struct oracle_guest {
@@ -24,10 +26,9 @@ struct oracle_guest {
 	struct gmem gmem;
 	unsigned mode;
 	const uint8_t *pool;
-	uint8_t *memory; /* tables: 5 pages, read-write: 2 pages, read-only: 1 page */
+	uint8_t *memory; /* TABLE_PAGES, read-write: 2 pages, read-only: 1 page */
 	uint64_t bp_bias; /* the engine reports #BP with RIP at or after INT3 */
 };
-#define TABLE_PAGES 5u
 
 static void *page_alloc(void *ctx)
 {
@@ -91,6 +92,8 @@ static void build_tables(struct oracle_guest *g)
 	table_put(g, 3, 1, ORACLE_RW | 2 | nx);
 	table_put(g, 3, 2, (ORACLE_RW + 0x1000) | 2 | nx);
 	table_put(g, 3, 3, ORACLE_RO | nx);
+	store_le64(g->memory + 3 * GMEM_PAGE_BYTES + 256 * 8, (TABLES + 5 * GMEM_PAGE_BYTES) | 0x63); /* supervisor only */
+	store_le16(g->memory + 5 * GMEM_PAGE_BYTES + 102, 0xffff);
 	for (unsigned i = 0; i < ORACLE_CODE_BYTES / GMEM_PAGE_BYTES; i++) {
 		table_put(g, 4, i, ORACLE_CODE + i * GMEM_PAGE_BYTES);
 	}
@@ -146,6 +149,7 @@ static void system_state(struct oracle_guest *g)
 	segment_put(g, X86_ES, g->mode == 64 ? 0 : 0x2b, g->mode == 64 ? 0 : 0xc0f3, 0);
 	segment_put(g, X86_FS, 0, 0, 0);
 	segment_put(g, X86_GS, 0, 0, 0);
+	reg_put(g, HvX64RegisterTr, TSS_VA, 0x67 | UINT64_C(0x40) << 32 | UINT64_C(0x008b) << 48);
 }
 
 /* INT3 at a known place shows which RIP the engine reports for it. */

@@ -205,8 +205,8 @@ void oracle_case_make(const struct oracle_gen *gen, uint64_t number, struct orac
 void oracle_case_slot(const struct oracle_case *c, uint8_t *slot);
 /* Contents of the windows at the start of @c. */
 void oracle_case_memory(const struct oracle_case *c, const uint8_t *pool, uint8_t mem[ORACLE_MEM_BYTES]);
-/* gen_steer.c: points the memory operands and branch targets of the decoded case at the areas above. */
-void oracle_steer(const struct oracle_gen *gen, struct oracle_rng *rng, struct oracle_case *c,
+/* gen_steer.c: points the memory operands and branch targets of the decoded case at the areas above. False: not a usable case. */
+bool oracle_steer(const struct oracle_gen *gen, struct oracle_rng *rng, struct oracle_case *c,
 		  const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops);
 /* The linear address of a memory operand with the case's registers. */
 uint64_t oracle_effective(const struct oracle_case *c, const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *op);
@@ -239,10 +239,12 @@ struct oracle_open {
 	bool memory; /* what was stored is not compared */
 	bool f32_near; /* packed singles: an approximation */
 	unsigned x87_ulps; /* low bits of x87 significands that may differ */
-	/* The same, when the instruction ended with a page fault. */
+	/* The same, when the instruction ended with a fault. */
 	bool fault_memory;
 	bool fault_cr2; /* and the error code */
 	bool fault_state; /* only that it faulted is compared */
+	bool fault_x87; /* whether the change to MMX state happened */
+	bool misaligned; /* whether a misaligned operand faults at all */
 	const char *why; /* of the last row that applies, or NULL */
 };
 void oracle_open_get(const struct oracle_case *c, const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops,

@@ -29,7 +29,8 @@ enum when {
 	COUNT_SIZE, /* count at least the operand size */
 	COUNT_BEYOND, /* count above the operand size */
 	SOURCE_ZERO_32, /* BSF, BSR of zero with a 32-bit destination */
-	FAULTED, /* the instruction ended with a page fault */
+	FAULTED, /* the instruction ended with a fault on both sides */
+	MISALIGNED, /* one side ended with #GP */
 };
 
 enum what {
@@ -40,6 +41,7 @@ enum what {
 	MEMORY = 8, /* what was stored */
 	CR2 = 16, /* which byte faulted */
 	STATE = 32, /* everything but the kind of ending */
+	X87_STATE = 64, /* TOP, tags and registers */
 };
 
 static const struct row {
@@ -108,6 +110,21 @@ static const struct row {
 #define MASKMOV "whether bytes that are masked off can fault is up to the processor"
 	{ ZYDIS_MNEMONIC_MASKMOVQ, FAULTED, 0, STATE, MASKMOV },
 	{ ZYDIS_MNEMONIC_MASKMOVDQU, FAULTED, 0, STATE, MASKMOV },
+#define CONVERT "an unmasked SSE exception: whether the change to MMX state came before it is up to the processor"
+	{ ZYDIS_MNEMONIC_CVTPI2PS, FAULTED, 0, X87_STATE, CONVERT },
+	{ ZYDIS_MNEMONIC_CVTPI2PD, FAULTED, 0, X87_STATE, CONVERT },
+	{ ZYDIS_MNEMONIC_CVTPS2PI, FAULTED, 0, X87_STATE, CONVERT },
+	{ ZYDIS_MNEMONIC_CVTPD2PI, FAULTED, 0, X87_STATE, CONVERT },
+	{ ZYDIS_MNEMONIC_CVTTPS2PI, FAULTED, 0, X87_STATE, CONVERT },
+	{ ZYDIS_MNEMONIC_CVTTPD2PI, FAULTED, 0, X87_STATE, CONVERT },
+#define SHA_ALIGN "SDM: a misaligned operand is #GP; Zen 5 reads it"
+	{ ZYDIS_MNEMONIC_SHA1MSG1, MISALIGNED, 0, STATE, SHA_ALIGN },
+	{ ZYDIS_MNEMONIC_SHA1MSG2, MISALIGNED, 0, STATE, SHA_ALIGN },
+	{ ZYDIS_MNEMONIC_SHA1NEXTE, MISALIGNED, 0, STATE, SHA_ALIGN },
+	{ ZYDIS_MNEMONIC_SHA1RNDS4, MISALIGNED, 0, STATE, SHA_ALIGN },
+	{ ZYDIS_MNEMONIC_SHA256MSG1, MISALIGNED, 0, STATE, SHA_ALIGN },
+	{ ZYDIS_MNEMONIC_SHA256MSG2, MISALIGNED, 0, STATE, SHA_ALIGN },
+	{ ZYDIS_MNEMONIC_SHA256RNDS2, MISALIGNED, 0, STATE, SHA_ALIGN },
 #define MULTI_STORE "several accesses: which faults first, and what was stored before, is up to the processor"
 	{ ZYDIS_MNEMONIC_FXSAVE, FAULTED, 0, MEMORY | CR2, MULTI_STORE },
 	{ ZYDIS_MNEMONIC_FXSAVE64, FAULTED, 0, MEMORY | CR2, MULTI_STORE },
@@ -223,6 +240,7 @@ static bool applies(enum when when, const struct oracle_case *c, const ZydisDeco
 		return insn->operand_width == 32;
 	case ALWAYS:
 	case FAULTED: /* the comparison looks whether it did */
+	case MISALIGNED:
 		return true;
 	}
 	return true;
@@ -270,6 +288,11 @@ void oracle_open_get(const struct oracle_case *c, const ZydisDecodedInstruction 
 			ret->fault_memory |= (row->what & MEMORY) != 0;
 			ret->fault_cr2 |= (row->what & CR2) != 0;
 			ret->fault_state |= (row->what & STATE) != 0;
+			ret->fault_x87 |= (row->what & X87_STATE) != 0;
+			continue;
+		}
+		if (row->when == MISALIGNED) {
+			ret->misaligned = true;
 			continue;
 		}
 		ret->rflags |= row->flags;
