@@ -85,6 +85,10 @@ static void fill_memory(const struct emu_decoded *d, struct emu_insn *i)
 	i->seg = emu_reg_number(mem->segment);
 	if (i->base == EMU_REG_BASE) {
 		disp += i->offset + i->bytes;
+		if (disp > INT32_MAX) {
+			i->index = EMU_REG_4K;
+			disp -= 4096;
+		}
 	}
 	i->disp = (int32_t)disp;
 	if (d->mode != EMU_MODE_64 || i->asize != 8 || i->seg >= X86_FS) {

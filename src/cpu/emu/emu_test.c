@@ -91,7 +91,7 @@ static void enter_long_mode(struct emu_vp *vp)
 			vp->seg[n] = (struct x86_segment){ 0, 0xffffffff, 16, X86_SEG_P | X86_SEG_S | 3 | X86_SEG_DB | X86_SEG_G };
 		}
 	}
-	memset(vp->r, 0, sizeof(vp->r));
+	memset(vp->r, 0, X86_GPR_COUNT * sizeof(vp->r[0]));
 	vp->r[X86_RSP] = STACK;
 	vp->rip = CODE;
 	emu_drop_all(vp);

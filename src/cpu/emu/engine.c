@@ -88,6 +88,7 @@ static void vp_reset(struct hv_engine_vp *handle, bool init)
 	vp->nmi_blocked = false;
 	emu_reset(vp, init);
 	vp->r[EMU_REG_NONE] = 0;
+	vp->r[EMU_REG_4K] = 4096;
 	emu_drop_all(vp);
 	emu_mode_update(vp);
 }

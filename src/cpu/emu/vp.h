@@ -34,7 +34,8 @@ typedef const struct emu_insn *emu_fn(struct emu_vp *vp, const struct emu_insn *
 /* Indexes into vp->r beyond the 16 general registers. */
 #define EMU_REG_NONE 16 /* always 0 */
 #define EMU_REG_BASE 17 /* RIP of the running block's first instruction: RIP-relative operands use it as base */
-#define EMU_REG_SLOTS 18
+#define EMU_REG_4K 18 /* always 4096: index of RIP-relative operands whose displacement from the block's start overflows */
+#define EMU_REG_SLOTS 19
 
 /* struct emu_insn flags */
 #define EMU_I_SLOWADDR 0x01u /* effective address needs emu_address_slow: FS/GS, legacy segmentation, 16/32-bit wrap */
