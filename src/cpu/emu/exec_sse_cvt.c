@@ -102,7 +102,8 @@ FOR_EACH_TO_GPR(DEFINE_TO_GPR)
 /*
  * MMX register or memory to XMM, and back. On the host the MMX operand goes through MM0, and the
  * FPU is left empty. From memory nothing is an MMX operand, and the guest's x87 state is left alone
- * (Interop: AMD; the SDM says so for CVTPI2PD only).
+ * (Interop: AMD; the SDM says so for CVTPI2PD only). With an MMX operand the state changes even
+ * when #XM follows.
  */
 #define FOR_EACH_FROM_MM(X)                                                                        \
 	X(CVTPI2PS, "cvtpi2ps")                                                                    \
@@ -130,10 +131,10 @@ FOR_EACH_TO_GPR(DEFINE_TO_GPR)
 		if (simd_sse_blocked(vp) || simd_mmx_blocked(vp)) {                                \
 			return simd_mixed_refuse(vp, i);                                           \
 		}                                                                                  \
+		simd_mmx_enter(vp);                                                                \
 		if (!name##_do(vp, i, simd_mm(vp, i->rs))) {                                       \
 			return emu_leave(vp, i);                                                   \
 		}                                                                                  \
-		simd_mmx_enter(vp);                                                                \
 		EMU_NEXT(vp, i);                                                                   \
 	}                                                                                          \
 	static const struct emu_insn *name##_rm(struct emu_vp *vp, const struct emu_insn *i)       \
@@ -166,6 +167,7 @@ FOR_EACH_FROM_MM(DEFINE_FROM_MM)
 				 : "=r"(v)                                                         \
 				 : "x"(s)                                                          \
 				 : "mm0");                                                         \
+		simd_mmx_enter(vp);                                                                \
 		if (unlikely(!simd_fp_leave(vp, want))) {                                          \
 			return false;                                                              \
 		}                                                                                  \

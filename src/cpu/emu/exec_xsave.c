@@ -126,7 +126,7 @@ static bool area_address(struct emu_vp *vp, const struct emu_insn *i, unsigned b
 		return false;
 	}
 	if (la & (align - 1)) {
-		simd_misaligned(vp);
+		simd_misaligned(vp, la);
 		return false;
 	}
 	*ret_la = la;
