@@ -15,6 +15,17 @@ struct vp_set {
 	bool sparse;
 };
 
+/* The compiler's builtin would call its run-time library. */
+static unsigned count_ones(uint64_t v)
+{
+	unsigned n = 0;
+
+	for (; v != 0; v &= v - 1) {
+		n++;
+	}
+	return n;
+}
+
 static uint64_t bank(const struct vp_set *set, unsigned n)
 {
 	unsigned at;
@@ -25,7 +36,7 @@ static uint64_t bank(const struct vp_set *set, unsigned n)
 	if (n >= 64 || !((set->valid_banks >> n) & 1)) {
 		return 0;
 	}
-	at = (unsigned)__builtin_popcountll(set->valid_banks & ((UINT64_C(1) << n) - 1));
+	at = count_ones(set->valid_banks & ((UINT64_C(1) << n) - 1));
 	return load_le64(set->banks + 8 * at);
 }
 
@@ -55,7 +66,7 @@ static uint16_t parse_set(const struct hv_call *c, size_t at, struct vp_set *ret
 	if (format != HV_GENERIC_SET_SPARSE_4K) {
 		return HV_STATUS_INVALID_PARAMETER;
 	}
-	if ((unsigned)__builtin_popcountll(valid) != c->variable) {
+	if (count_ones(valid) != c->variable) {
 		return HV_STATUS_INVALID_HYPERCALL_INPUT;
 	}
 	ret->valid_banks = valid;
