@@ -26,13 +26,9 @@ const struct emu_insn *simd_mixed_refuse(struct emu_vp *vp, const struct emu_ins
 	return simd_sse_blocked(vp) ? simd_sse_refuse(vp, i) : simd_mmx_refuse(vp, i);
 }
 
-void simd_misaligned(struct emu_vp *vp, uint64_t la)
+void simd_misaligned(struct emu_vp *vp)
 {
-	if (vp->mode == EMU_MODE_64 && !emu_canonical(la)) {
-		emu_raise_noncanonical(vp);
-	} else {
-		emu_raise_error(vp, X86_EXC_GP, 0);
-	}
+	emu_raise_error(vp, X86_EXC_GP, 0);
 }
 
 __attribute__((noinline)) bool simd_load128_slow(struct emu_vp *vp, uint64_t la)

@@ -183,36 +183,25 @@ MOVE(pextrw_mm, simd_mmx, simd_mmx_enter(vp);
      vp->r[i->rd] = simd_mm(vp, i->rs) >> i->imm * 16 & 0xffff)
 
 /*
- * Stores the bytes of @value that @mask (top bit of each byte) selects to seg:rDI. Faults are taken
- * for the range from the first to the last of them before anything is written.
+ * Stores the bytes of @value that @mask (top bit of each byte) selects to seg:rDI. The whole range
+ * is checked, also what the mask leaves out (up to the processor; Interop: AMD).
  */
 static bool store_masked(struct emu_vp *vp, const struct emu_insn *i, const uint8_t *value,
 			 const uint8_t *mask, unsigned bytes)
 {
 	uint64_t offset = vp->r[X86_RDI];
-	unsigned first = 0, last = bytes;
 	uint64_t la;
 
-	while (first < bytes && !(mask[first] & 0x80)) {
-		first++;
-	}
-	if (first == bytes) {
-		return true;
-	}
-	while (!(mask[last - 1] & 0x80)) {
-		last--;
-	}
-	offset += first;
 	offset = i->asize == 8 ? offset : i->asize == 4 ? (uint32_t)offset : (uint16_t)offset;
-	if (!emu_segment_address(vp, i->seg, offset, last - first, HV_ACCESS_WRITE)) {
+	if (!emu_segment_address(vp, i->seg, offset, bytes, HV_ACCESS_WRITE)) {
 		return false;
 	}
 	la = vp->slow;
-	if (!emu_probe(vp, la, last - first, HV_ACCESS_WRITE)) {
+	if (!emu_probe(vp, la, bytes, HV_ACCESS_WRITE)) {
 		return false;
 	}
-	for (unsigned n = first; n < last; n++) {
-		if (mask[n] & 0x80 && !emu_store8(vp, la + n - first, value[n])) {
+	for (unsigned n = 0; n < bytes; n++) {
+		if (mask[n] & 0x80 && !emu_store8(vp, la + n, value[n])) {
 			return false;
 		}
 	}

@@ -126,8 +126,10 @@ static bool area_address(struct emu_vp *vp, const struct emu_insn *i, unsigned b
 		return false;
 	}
 	if (la & (align - 1)) {
-		simd_misaligned(vp, la);
-		return false;
+		if (vp->mode == EMU_MODE_64 && !emu_canonical(la)) {
+			return emu_raise_noncanonical(vp);
+		}
+		return emu_raise_error(vp, X86_EXC_GP, 0);
 	}
 	*ret_la = la;
 	return true;

@@ -91,8 +91,7 @@ const struct emu_insn *simd_mixed_refuse(struct emu_vp *vp, const struct emu_ins
 
 /* ---- Memory operands ---- */
 
-/* Records #GP(0), or what a non-canonical @la gives. */
-void simd_misaligned(struct emu_vp *vp, uint64_t la);
+void simd_misaligned(struct emu_vp *vp);		/* records #GP(0), whatever the segment */
 bool simd_load128_slow(struct emu_vp *vp, uint64_t la); /* into vp->fpu.operand */
 bool simd_store128_slow(struct emu_vp *vp, uint64_t la, __m128i value);
 
@@ -132,7 +131,7 @@ EMU_INLINE bool simd_load128(struct emu_vp *vp, const struct emu_insn *i, bool a
 		return false;
 	}
 	if (aligned && unlikely(la & 15)) {
-		simd_misaligned(vp, la);
+		simd_misaligned(vp);
 		return false;
 	}
 	return simd_load128_at(vp, la, ret);
@@ -147,7 +146,7 @@ EMU_INLINE bool simd_store128(struct emu_vp *vp, const struct emu_insn *i, bool 
 		return false;
 	}
 	if (aligned && unlikely(la & 15)) {
-		simd_misaligned(vp, la);
+		simd_misaligned(vp);
 		return false;
 	}
 	return simd_store128_at(vp, la, value);
