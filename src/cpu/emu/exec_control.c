@@ -299,7 +299,7 @@ const struct emu_insn *emu_op_rdtsc(struct emu_vp *vp, const struct emu_insn *i)
 	if (tsc_forbidden(vp)) {
 		return emu_gp(vp, i);
 	}
-	pair_set(vp, emu_tsc(vp));
+	pair_set(vp, emu_tsc_at(vp, i));
 	return i + 1;
 }
 
@@ -308,7 +308,7 @@ const struct emu_insn *emu_op_rdtscp(struct emu_vp *vp, const struct emu_insn *i
 	if (tsc_forbidden(vp)) {
 		return emu_gp(vp, i);
 	}
-	pair_set(vp, emu_tsc(vp));
+	pair_set(vp, emu_tsc_at(vp, i));
 	vp->r[X86_RCX] = (uint32_t)vp->msr.tsc_aux;
 	return i + 1;
 }

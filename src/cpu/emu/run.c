@@ -148,6 +148,16 @@ uint64_t emu_tsc(struct emu_vp *vp)
 	return emu_clock(vp->vm) + vp->tsc_offset;
 }
 
+uint64_t emu_tsc_at(struct emu_vp *vp, const struct emu_insn *i)
+{
+	uint64_t tsc = emu_tsc(vp);
+
+	if (vp->vm->config.count_instructions && vp->index == 0) {
+		tsc -= vp->block->count - (uint64_t)(i - vp->block->insns);
+	}
+	return tsc;
+}
+
 static void settle_retired(struct emu_vp *vp)
 {
 	atomic_store_explicit(&vp->retired, emu_retired(vp), memory_order_relaxed);

@@ -286,8 +286,9 @@ static inline uint64_t emu_retired(const struct emu_vp *vp)
 {
 	return atomic_load_explicit(&vp->retired, memory_order_relaxed) + (uint64_t)(vp->refill - vp->budget);
 }
-/* What RDTSC reads: engine time plus the VP's offset. */
+/* The TSC: engine time plus the VP's offset. When instructions are the clock, _at is exact within a block. */
 uint64_t emu_tsc(struct emu_vp *vp);
+uint64_t emu_tsc_at(struct emu_vp *vp, const struct emu_insn *i);
 /* Resets @vp's TLB and block cache wholesale (VP reset, restore). */
 void emu_drop_all(struct emu_vp *vp);
 

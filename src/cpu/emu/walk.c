@@ -140,6 +140,7 @@ static enum outcome leaf(struct emu_vp *vp, struct walk *w, unsigned level, uint
 		return o;
 	}
 	ret->gpa = x86_paging_address(&w->p, level, entry, w->la);
+	ret->page_bits = (uint8_t)x86_paging_shift(&w->p, level);
 	ret->global = (entry & X86_PTE_G) && (vp->cr4 & X86_CR4_PGE);
 	ret->writable = (entry & X86_PTE_D) && x86_page_writable(&w->p, &w->rights, &w->who);
 	ret->readable = x86_page_readable(&w->p, &w->rights, &w->who);
