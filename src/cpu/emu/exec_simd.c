@@ -52,6 +52,8 @@ __attribute__((noinline)) bool simd_fp_leave_slow(struct emu_vp *vp, uint32_t wa
 	if (unmasked & PRE_COMPUTATION) {
 		raised &= PRE_COMPUTATION;
 	}
+	/* For simd_fp_fault(). */
+	vp->fpu.host_mxcsr = vp->fpu.mxcsr | raised << 16;
 	vp->fpu.mxcsr |= raised;
 	if (unmasked) {
 		return emu_raise(vp, vp->cr4 & X86_CR4_OSXMMEXCPT ? X86_EXC_XM : X86_EXC_UD);

@@ -4,56 +4,59 @@
 #include "flags.h"
 #include "simd.h"
 
-/* Name, host instruction, bytes of the memory source. */
+/* Name, host instruction, bytes of the memory source, what it computes (SIMD_OP_*). */
 #define FOR_EACH(X)                                                                                \
-	X(ADDPS, "addps", 16)                                                                      \
-	X(ADDPD, "addpd", 16)                                                                      \
-	X(ADDSS, "addss", 4)                                                                       \
-	X(ADDSD, "addsd", 8)                                                                       \
-	X(SUBPS, "subps", 16)                                                                      \
-	X(SUBPD, "subpd", 16)                                                                      \
-	X(SUBSS, "subss", 4)                                                                       \
-	X(SUBSD, "subsd", 8)                                                                       \
-	X(MULPS, "mulps", 16)                                                                      \
-	X(MULPD, "mulpd", 16)                                                                      \
-	X(MULSS, "mulss", 4)                                                                       \
-	X(MULSD, "mulsd", 8)                                                                       \
-	X(DIVPS, "divps", 16)                                                                      \
-	X(DIVPD, "divpd", 16)                                                                      \
-	X(DIVSS, "divss", 4)                                                                       \
-	X(DIVSD, "divsd", 8)                                                                       \
-	X(MINPS, "minps", 16)                                                                      \
-	X(MINPD, "minpd", 16)                                                                      \
-	X(MINSS, "minss", 4)                                                                       \
-	X(MINSD, "minsd", 8)                                                                       \
-	X(MAXPS, "maxps", 16)                                                                      \
-	X(MAXPD, "maxpd", 16)                                                                      \
-	X(MAXSS, "maxss", 4)                                                                       \
-	X(MAXSD, "maxsd", 8)                                                                       \
-	X(SQRTPS, "sqrtps", 16)                                                                    \
-	X(SQRTPD, "sqrtpd", 16)                                                                    \
-	X(SQRTSS, "sqrtss", 4)                                                                     \
-	X(SQRTSD, "sqrtsd", 8)                                                                     \
-	X(ADDSUBPS, "addsubps", 16)                                                                \
-	X(ADDSUBPD, "addsubpd", 16)                                                                \
-	X(HADDPS, "haddps", 16)                                                                    \
-	X(HADDPD, "haddpd", 16)                                                                    \
-	X(HSUBPS, "hsubps", 16)                                                                    \
-	X(HSUBPD, "hsubpd", 16)                                                                    \
-	X(CVTDQ2PS, "cvtdq2ps", 16)                                                                \
-	X(CVTPS2DQ, "cvtps2dq", 16)                                                                \
-	X(CVTTPS2DQ, "cvttps2dq", 16)                                                              \
-	X(CVTPD2DQ, "cvtpd2dq", 16)                                                                \
-	X(CVTTPD2DQ, "cvttpd2dq", 16)                                                              \
-	X(CVTPD2PS, "cvtpd2ps", 16)                                                                \
-	X(CVTPS2PD, "cvtps2pd", 8)                                                                 \
-	X(CVTDQ2PD, "cvtdq2pd", 8)                                                                 \
-	X(CVTSS2SD, "cvtss2sd", 4)                                                                 \
-	X(CVTSD2SS, "cvtsd2ss", 8)
+	X(ADDPS, "addps", 16, ADD)                                                                 \
+	X(ADDPD, "addpd", 16, ADD)                                                                 \
+	X(ADDSS, "addss", 4, ADD)                                                                  \
+	X(ADDSD, "addsd", 8, ADD)                                                                  \
+	X(SUBPS, "subps", 16, SUB)                                                                 \
+	X(SUBPD, "subpd", 16, SUB)                                                                 \
+	X(SUBSS, "subss", 4, SUB)                                                                  \
+	X(SUBSD, "subsd", 8, SUB)                                                                  \
+	X(MULPS, "mulps", 16, MUL)                                                                 \
+	X(MULPD, "mulpd", 16, MUL)                                                                 \
+	X(MULSS, "mulss", 4, MUL)                                                                  \
+	X(MULSD, "mulsd", 8, MUL)                                                                  \
+	X(DIVPS, "divps", 16, DIV)                                                                 \
+	X(DIVPD, "divpd", 16, DIV)                                                                 \
+	X(DIVSS, "divss", 4, DIV)                                                                  \
+	X(DIVSD, "divsd", 8, DIV)                                                                  \
+	X(MINPS, "minps", 16, OTHER)                                                               \
+	X(MINPD, "minpd", 16, OTHER)                                                               \
+	X(MINSS, "minss", 4, OTHER)                                                                \
+	X(MINSD, "minsd", 8, OTHER)                                                                \
+	X(MAXPS, "maxps", 16, OTHER)                                                               \
+	X(MAXPD, "maxpd", 16, OTHER)                                                               \
+	X(MAXSS, "maxss", 4, OTHER)                                                                \
+	X(MAXSD, "maxsd", 8, OTHER)                                                                \
+	X(SQRTPS, "sqrtps", 16, OTHER)                                                             \
+	X(SQRTPD, "sqrtpd", 16, OTHER)                                                             \
+	X(SQRTSS, "sqrtss", 4, OTHER)                                                              \
+	X(SQRTSD, "sqrtsd", 8, OTHER)                                                              \
+	X(ADDSUBPS, "addsubps", 16, ADDSUB)                                                        \
+	X(ADDSUBPD, "addsubpd", 16, ADDSUB)                                                        \
+	X(HADDPS, "haddps", 16, HADD)                                                              \
+	X(HADDPD, "haddpd", 16, HADD)                                                              \
+	X(HSUBPS, "hsubps", 16, HSUB)                                                              \
+	X(HSUBPD, "hsubpd", 16, HSUB)                                                              \
+	X(CVTDQ2PS, "cvtdq2ps", 16, OTHER)                                                         \
+	X(CVTPS2DQ, "cvtps2dq", 16, OTHER)                                                         \
+	X(CVTTPS2DQ, "cvttps2dq", 16, OTHER)                                                       \
+	X(CVTPD2DQ, "cvtpd2dq", 16, OTHER)                                                         \
+	X(CVTTPD2DQ, "cvttpd2dq", 16, OTHER)                                                       \
+	X(CVTPD2PS, "cvtpd2ps", 16, NARROW)                                                        \
+	X(CVTPS2PD, "cvtps2pd", 8, OTHER)                                                          \
+	X(CVTDQ2PD, "cvtdq2pd", 8, OTHER)                                                          \
+	X(CVTSS2SD, "cvtss2sd", 4, OTHER)                                                          \
+	X(CVTSD2SS, "cvtsd2ss", 8, NARROW)
 
-/* The source is the second operand; the result is written only when no unmasked exception came up.
- */
-#define DEFINE(name, text, bytes)                                                                  \
+/* Of the operation, by the last two letters of its name: PS, PD, SS, SD. */
+#define IS_DOUBLE(text) ((text)[sizeof(text) - 2] == 'd')
+#define IS_PACKED(text) ((text)[sizeof(text) - 3] == 'p')
+
+/* The source is the second operand; the result is written only without an unmasked exception. */
+#define DEFINE(name, text, bytes, op)                                                              \
 	static const struct emu_insn *name##_rr(struct emu_vp *vp, const struct emu_insn *i)       \
 	{                                                                                          \
 		__m128i *d = simd_xmm(vp, i->rd);                                                  \
@@ -66,7 +69,8 @@
 		want = simd_fp_enter(vp);                                                          \
 		__asm__ volatile(text " %1, %0" : "+x"(v) : "x"(*simd_xmm(vp, i->rs)));            \
 		if (unlikely(!simd_fp_leave(vp, want))) {                                          \
-			return emu_leave(vp, i);                                                   \
+			return simd_fp_fault(vp, i, SIMD_OP_##op, IS_DOUBLE(text),                 \
+					     IS_PACKED(text), *d, *simd_xmm(vp, i->rs));           \
 		}                                                                                  \
 		*d = v;                                                                            \
 		EMU_NEXT(vp, i);                                                                   \
@@ -87,7 +91,8 @@
 		want = simd_fp_enter(vp);                                                          \
 		__asm__ volatile(text " %1, %0" : "+x"(v) : "x"(s));                               \
 		if (unlikely(!simd_fp_leave(vp, want))) {                                          \
-			return emu_leave(vp, i);                                                   \
+			return simd_fp_fault(vp, i, SIMD_OP_##op, IS_DOUBLE(text),                 \
+					     IS_PACKED(text), *d, s);                              \
 		}                                                                                  \
 		*d = v;                                                                            \
 		EMU_NEXT(vp, i);                                                                   \
@@ -142,12 +147,12 @@ FOR_EACH_COMPARE(DEFINE_COMPARE)
 
 const struct simd_pair *simd_find_fp(ZydisMnemonic mnemonic)
 {
-#define PAIR(name, text, bytes) static const struct simd_pair name##_pair = {name##_rr, name##_rm};
+#define PAIR(name, ...) static const struct simd_pair name##_pair = {name##_rr, name##_rm};
 	FOR_EACH(PAIR)
 	FOR_EACH_COMPARE(PAIR)
 
 	switch (mnemonic) { /* NOLINT */
-#define CASE(name, text, bytes)                                                                    \
+#define CASE(name, ...)                                                                            \
 	case ZYDIS_MNEMONIC_##name:                                                                \
 		return &name##_pair;
 		FOR_EACH(CASE)

@@ -287,4 +287,22 @@ EMU_INLINE bool simd_fp_leave(struct emu_vp *vp, uint32_t want)
 	return simd_fp_leave_slow(vp, want, now);
 }
 
+/* What an instruction computes, as far as an exact PE beside an unmasked overflow or underflow
+ * needs to know. */
+enum simd_op {
+	SIMD_OP_OTHER, /* no overflow or underflow */
+	SIMD_OP_ADD,
+	SIMD_OP_SUB,
+	SIMD_OP_MUL,
+	SIMD_OP_DIV,
+	SIMD_OP_ADDSUB,
+	SIMD_OP_HADD,
+	SIMD_OP_HSUB,
+	SIMD_OP_NARROW, /* double to single */
+};
+
+/* After simd_fp_leave() said no: leaves, with PE corrected. @d and @s are the operands. */
+const struct emu_insn *simd_fp_fault(struct emu_vp *vp, const struct emu_insn *i, enum simd_op op,
+				     bool is_double, bool packed, __m128i d, __m128i s);
+
 #endif
