@@ -82,8 +82,11 @@ static void structured(const struct x86_cpuid_policy *policy, uint32_t subleaf, 
 	static const uint32_t ebx_always = 0x00100681;
 	/* UMIP 2, RDPID 22 */
 	static const uint32_t ecx_always = 0x00400004;
-	/* FSRM 4, MD_CLEAR 10, IBRS/IBPB 26, STIBP 27, ARCH_CAPABILITIES 29, SSBD 31 */
-	static const uint32_t edx_always = 0xac000410;
+	/*
+	 * FSRM 4, MD_CLEAR 10, ARCH_CAPABILITIES 29. Decision: no IBRS, STIBP, SSBD: there is no speculation to control, and systems
+	 * that find the controls report what they leave off as vulnerable.
+	 */
+	static const uint32_t edx_always = 0x20000410;
 
 	if (subleaf != 0) {
 		set(regs, 0, 0, 0, 0);
