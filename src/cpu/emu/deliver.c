@@ -347,6 +347,10 @@ void emu_deliver(struct emu_vp *vp, const struct emu_fault *fault)
 			vp->rip = vp->mode == EMU_MODE_64 ? vp->rip : (uint32_t)vp->rip;
 		}
 		next = vp->fault;
+		if (next.vector == X86_EXC_PF) {
+			/* Even when it becomes a double fault. Spec: SDM vol. 3, 6.15, interrupt 14, footnote */
+			vp->cr2 = next.parameter;
+		}
 		if (!combine(&f, &next, &f)) {
 			break;
 		}
