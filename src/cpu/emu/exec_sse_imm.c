@@ -123,6 +123,40 @@ DEFINE_FP_RM(4)
 DEFINE_FP_RM(8)
 DEFINE_FP_RM(16)
 
+/* DPPS and DPPD: i->osize 8 for doubles. */
+EMU_INLINE bool dot_product(struct emu_vp *vp, const struct emu_insn *i, __m128i s)
+{
+	if (!simd_mxcsr_plain(vp->fpu.mxcsr) &&
+	    !simd_dot_product_steps(vp, *simd_xmm(vp, i->rd), s, i->osize == 8, (uint8_t)i->imm)) {
+		return false;
+	}
+	return stub_call_fp(vp, i, s);
+}
+
+static const struct emu_insn *dot_rr(struct emu_vp *vp, const struct emu_insn *i)
+{
+	if (simd_sse_blocked(vp)) {
+		return simd_sse_refuse(vp, i);
+	}
+	if (!dot_product(vp, i, *simd_xmm(vp, i->rs))) {
+		return emu_leave(vp, i);
+	}
+	EMU_NEXT(vp, i);
+}
+
+static const struct emu_insn *dot_rm(struct emu_vp *vp, const struct emu_insn *i)
+{
+	__m128i s;
+
+	if (simd_sse_blocked(vp)) {
+		return simd_sse_refuse(vp, i);
+	}
+	if (!simd_source(vp, i, 16, &s) || !dot_product(vp, i, s)) {
+		return emu_leave(vp, i);
+	}
+	EMU_NEXT(vp, i);
+}
+
 struct imm_op {
 	const uint8_t (*stubs)[STUB_BYTES];
 	uint8_t bytes;
@@ -158,7 +192,10 @@ bool simd_lift_imm(const struct emu_decoded *d, struct emu_insn *i)
 		imm &= 0x3f;
 	}
 	i->aux = (uintptr_t)op->stubs[imm];
-	if (d->mem == NULL) {
+	if (d->insn.mnemonic == ZYDIS_MNEMONIC_DPPS || d->insn.mnemonic == ZYDIS_MNEMONIC_DPPD) {
+		i->osize = d->insn.mnemonic == ZYDIS_MNEMONIC_DPPD ? 8 : 4;
+		i->fn = d->mem != NULL ? dot_rm : dot_rr;
+	} else if (d->mem == NULL) {
 		i->fn = op->fp ? imm_fp_rr : imm_rr;
 	} else if (!op->fp) {
 		i->fn = op->bytes == 4 ? imm_rm4 : imm_rm16;

@@ -79,10 +79,8 @@ static bool element_inexact(enum simd_op op, bool is_double, bool daz, const uni
 	}
 }
 
-__attribute__((noinline)) const struct emu_insn *simd_fp_fault(struct emu_vp *vp,
-							       const struct emu_insn *i,
-							       enum simd_op op, bool is_double,
-							       bool packed, __m128i d, __m128i s)
+static void precision_correct(struct emu_vp *vp, enum simd_op op, bool is_double, bool packed,
+			      __m128i d, __m128i s)
 {
 	uint32_t before = vp->fpu.host_mxcsr & 0xffff;
 	uint32_t raised = vp->fpu.host_mxcsr >> 16;
@@ -93,7 +91,7 @@ __attribute__((noinline)) const struct emu_insn *simd_fp_fault(struct emu_vp *vp
 	/* A masked overflow or underflow among the elements is inexact by definition. */
 	if (op == SIMD_OP_OTHER || (before & PE) || !(raised & (OE | UE)) || !(raised & PE) ||
 	    (raised & (OE | UE) & before >> 7)) {
-		return emu_leave(vp, i);
+		return;
 	}
 	memcpy(&a, &d, sizeof(a));
 	memcpy(&b, &s, sizeof(b));
@@ -103,5 +101,53 @@ __attribute__((noinline)) const struct emu_insn *simd_fp_fault(struct emu_vp *vp
 			vp->fpu.mxcsr |= PE;
 		}
 	}
+}
+
+__attribute__((noinline)) const struct emu_insn *simd_fp_fault(struct emu_vp *vp,
+							       const struct emu_insn *i,
+							       enum simd_op op, bool is_double,
+							       bool packed, __m128i d, __m128i s)
+{
+	precision_correct(vp, op, is_double, packed, d, s);
 	return emu_leave(vp, i);
+}
+
+/* One step of a dot product. */
+static bool step(struct emu_vp *vp, enum simd_op op, bool is_double, __m128i a, __m128i b,
+		 __m128i *ret)
+{
+	__m128i v = a;
+	uint32_t want = simd_fp_enter(vp);
+
+	if (op == SIMD_OP_MUL && is_double) {
+		__asm__ volatile("mulpd %1, %0" : "+x"(v) : "x"(b));
+	} else if (op == SIMD_OP_MUL) {
+		__asm__ volatile("mulps %1, %0" : "+x"(v) : "x"(b));
+	} else if (is_double) {
+		__asm__ volatile("haddpd %1, %0" : "+x"(v) : "x"(b));
+	} else {
+		__asm__ volatile("haddps %1, %0" : "+x"(v) : "x"(b));
+	}
+	if (!simd_fp_leave(vp, want)) {
+		precision_correct(vp, op, is_double, true, a, b);
+		return false;
+	}
+	*ret = v;
+	return true;
+}
+
+__attribute__((noinline)) bool simd_dot_product_steps(struct emu_vp *vp, __m128i d, __m128i s,
+						      bool is_double, uint8_t imm)
+{
+	union emu_xmm mask;
+	__m128i chosen, v;
+
+	for (unsigned n = 0; n < 4; n++) {
+		mask.u32[n] = imm >> (is_double ? 4 + n / 2 : 4 + n) & 1 ? UINT32_MAX : 0;
+	}
+	memcpy(&chosen, &mask, sizeof(chosen));
+	return step(vp, SIMD_OP_MUL, is_double, _mm_and_si128(d, chosen), _mm_and_si128(s, chosen),
+		    &v) &&
+	       step(vp, SIMD_OP_HADD, is_double, v, v, &v) &&
+	       (is_double || step(vp, SIMD_OP_HADD, is_double, v, v, &v));
 }

@@ -305,4 +305,10 @@ enum simd_op {
 const struct emu_insn *simd_fp_fault(struct emu_vp *vp, const struct emu_insn *i, enum simd_op op,
 				     bool is_double, bool packed, __m128i d, __m128i s);
 
+/*
+ * DPPS, DPPD with an exception unmasked: multiplication and additions each raise their own. False:
+ * recorded. To be followed by the instruction itself for the result.
+ */
+bool simd_dot_product_steps(struct emu_vp *vp, __m128i d, __m128i s, bool is_double, uint8_t imm);
+
 #endif
