@@ -67,7 +67,7 @@ void time_freeze(struct hv_partition *p, bool frozen);
 uint64_t time_guest_tsc(const struct hv_partition *p);
 uint64_t time_reference(const struct hv_partition *p);
 uint64_t time_reference_of(const struct hv_time *time, uint64_t guest_tsc);
-/* The earliest guest TSC at which reference time is not before @reference. */
+/* A guest TSC at which reference time reaches @reference, to within 100 ns; 0: it has; UINT64_MAX: never. */
 uint64_t time_tsc_of_reference(const struct hv_partition *p, uint64_t reference);
 uint64_t time_frozen(const struct hv_partition *p);
 /* Starts again at @guest_tsc and @reference (restore). The partition is frozen. */

@@ -105,21 +105,20 @@ uint64_t time_reference(const struct hv_partition *p)
 
 uint64_t time_tsc_of_reference(const struct hv_partition *p, uint64_t reference)
 {
-	const struct hv_time *time = &p->time;
-	uint64_t since = reference - (uint64_t)time->reference_offset, tsc;
+	uint64_t now = time_guest_tsc(p), now_reference = time_reference_of(&p->time, now), left;
 
-	if (reference == UINT64_MAX) {
-		return UINT64_MAX;
-	}
-	if ((int64_t)since <= 0) {
+	if (reference <= now_reference) {
 		return 0;
 	}
-	/* The division rounds towards now; one or two ticks more make sure that the deadline is never early. */
-	tsc = mul_div_u64(since, time->tsc_hz, REFERENCE_HZ);
-	while (tsc < UINT64_MAX - 64 && time_reference_of(time, tsc) < reference) {
-		tsc += 1 + tsc / (UINT64_C(1) << 60);
+	left = mul_div_u64(reference - now_reference, p->time.tsc_hz, REFERENCE_HZ);
+	if (left >= UINT64_MAX - now - 4) {
+		return UINT64_MAX;
 	}
-	return tsc;
+	/* Both roundings are towards now: some ticks more make sure that the deadline is not early. */
+	for (unsigned i = 0; i < 4 && time_reference_of(&p->time, now + left) < reference; i++) {
+		left += 1 + p->time.tsc_hz / REFERENCE_HZ / 4;
+	}
+	return now + left;
 }
 
 void time_set(struct hv_partition *p, uint64_t guest_tsc, uint64_t reference)
