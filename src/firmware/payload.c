@@ -13,6 +13,7 @@
 
 #define TRAILER_BYTES 4
 #define LZ4_BLOCK_BYTES (8u << 20)
+#define LZ4_SPARSE_RATIO 64
 #define LZMA_MEMORY_MAX (UINT64_C(256) << 20)
 #define ZSTD_WINDOW_LOG_MAX 27
 
@@ -180,11 +181,15 @@ static bool lz4_head(const uint8_t *block, size_t bytes, size_t output, struct e
 	return got == (int)n && elf_stream_commit(s, n);
 }
 
-/* One block of exactly @output bytes: into guest memory if it fits there in one piece, else by way of @scratch. */
+/*
+ * One block of exactly @output bytes: into guest memory if it fits there in one piece, else by way of @scratch. A block that
+ * shrank this much is zero for the most part; by way of @scratch its pages stay unallocated.
+ */
 static bool lz4_block(const uint8_t *block, size_t bytes, uint64_t offset, size_t output,
 		      uint8_t **scratch, struct elf_stream *s)
 {
-	char *to = elf_stream_window(s, offset, output);
+	bool sparse = bytes < output / LZ4_SPARSE_RATIO;
+	char *to = sparse ? NULL : elf_stream_window(s, offset, output);
 	bool window = to != NULL;
 
 	if (!window) {
