@@ -95,13 +95,38 @@ static uint64_t clock_ns(void *ctx)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+/* The images are our own build's: nothing is checked. */
+static uint32_t load64(struct machine *m, const uint8_t *file)
+{
+	const Elf64_Ehdr *eh = (const void *)file;
+	const Elf64_Phdr *ph = (const void *)(file + eh->e_phoff);
+
+	for (unsigned i = 0; i < eh->e_phnum; i++) {
+		if (ph[i].p_type == PT_LOAD) {
+			memcpy(m->memory + ph[i].p_paddr, file + ph[i].p_offset, ph[i].p_filesz);
+		}
+	}
+	return (uint32_t)eh->e_entry;
+}
+
+static uint32_t load32(struct machine *m, const uint8_t *file)
+{
+	const Elf32_Ehdr *eh = (const void *)file;
+	const Elf32_Phdr *ph = (const void *)(file + eh->e_phoff);
+
+	for (unsigned i = 0; i < eh->e_phnum; i++) {
+		if (ph[i].p_type == PT_LOAD) {
+			memcpy(m->memory + ph[i].p_paddr, file + ph[i].p_offset, ph[i].p_filesz);
+		}
+	}
+	return eh->e_entry;
+}
+
 static uint32_t image_load(struct machine *m, const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 	const uint8_t *file;
-	const Elf64_Ehdr *eh;
-	const Elf64_Phdr *ph;
 	uint32_t entry;
 
 	if (fd < 0 || fstat(fd, &st) != 0) {
@@ -111,14 +136,7 @@ static uint32_t image_load(struct machine *m, const char *path)
 	if (file == MAP_FAILED) {
 		die(path);
 	}
-	eh = (const void *)file;
-	ph = (const void *)(file + eh->e_phoff);
-	for (unsigned i = 0; i < eh->e_phnum; i++) {
-		if (ph[i].p_type == PT_LOAD) {
-			memcpy(m->memory + ph[i].p_paddr, file + ph[i].p_offset, ph[i].p_filesz);
-		}
-	}
-	entry = (uint32_t)eh->e_entry;
+	entry = file[EI_CLASS] == ELFCLASS64 ? load64(m, file) : load32(m, file);
 	munmap((void *)(uintptr_t)file, (size_t)st.st_size);
 	close(fd);
 	return entry;

@@ -71,16 +71,32 @@ static void close_x87(const uint8_t *native, uint8_t *engine, unsigned ulps)
 	}
 }
 
+static bool is_gp_or_ss(uint32_t vector)
+{
+	return vector == X86_EXC_GP || vector == X86_EXC_SS;
+}
+
 /* Makes equal in @engine what is open. */
 static void close_open(const struct oracle_open *open, const struct oracle_result *native, struct oracle_result *engine)
 {
 	bool faulted = native->vector != X86_EXC_BP && engine->vector == native->vector;
-	bool one_gp = (native->vector == X86_EXC_GP) != (engine->vector == X86_EXC_GP);
+	bool one_sided = (native->vector == X86_EXC_BP) != (engine->vector == X86_EXC_BP);
+	uint32_t mxcsr = load_le32(native->out.fx + FX_MXCSR);
 	uint16_t fsw = load_le16(native->out.fx + FX_FSW) ^ load_le16(engine->out.fx + FX_FSW);
 
-	if ((faulted && open->fault_state) || (one_gp && open->misaligned)) {
+	if ((faulted && open->fault_state) || (one_sided && open->one_sided)) {
 		*engine = *native;
 		return;
+	}
+	if (open->gp_or_ss && is_gp_or_ss(native->vector) && is_gp_or_ss(engine->vector)) {
+		engine->vector = native->vector;
+	}
+	/* Overflow and underflow, flags and masks. */
+	if (faulted && native->vector == X86_EXC_XM && open->precision && (mxcsr & ~(mxcsr >> 7) & 0x18) != 0) {
+		store_le32(engine->out.fx + FX_MXCSR, (load_le32(engine->out.fx + FX_MXCSR) & ~0x20u) | (mxcsr & 0x20));
+	}
+	if (faulted && native->vector == X86_EXC_PF && native->cr2 >> 63 != 0) {
+		engine->error = (engine->error & ~1u) | (native->error & 1);
 	}
 	if (faulted && open->fault_cr2) {
 		engine->cr2 = native->cr2;

@@ -315,9 +315,9 @@ static void steer_fp_memory(struct steer *s, const ZydisDecodedOperand *mem)
 		(void)patch_operand(s, mem, value, 10);
 		break;
 	case ZYDIS_MNEMONIC_LDMXCSR:
-		if (oracle_percent(s->rng, 85)) {
-			(void)patch_operand(s, mem, &mxcsr, 4);
-		}
+		/* Bit 17 exists on one vendor's processors. */
+		mxcsr |= oracle_percent(s->rng, 15) ? 0x80000000u : 0;
+		(void)patch_operand(s, mem, &mxcsr, 4);
 		break;
 	case ZYDIS_MNEMONIC_FXRSTOR:
 	case ZYDIS_MNEMONIC_FXRSTOR64:

@@ -244,7 +244,9 @@ struct oracle_open {
 	bool fault_cr2; /* and the error code */
 	bool fault_state; /* only that it faulted is compared */
 	bool fault_x87; /* whether the change to MMX state happened */
-	bool misaligned; /* whether a misaligned operand faults at all */
+	bool one_sided; /* whether it faults at all */
+	bool gp_or_ss; /* either */
+	bool precision; /* MXCSR.PE with an unmasked overflow or underflow */
 	const char *why; /* of the last row that applies, or NULL */
 };
 void oracle_open_get(const struct oracle_case *c, const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops,

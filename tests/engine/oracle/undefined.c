@@ -30,7 +30,8 @@ enum when {
 	COUNT_BEYOND, /* count above the operand size */
 	SOURCE_ZERO_32, /* BSF, BSR of zero with a 32-bit destination */
 	FAULTED, /* the instruction ended with a fault on both sides */
-	MISALIGNED, /* one side ended with #GP */
+	ONE_SIDED, /* one side ended with a fault, the other did not */
+	PUSHED_SEGMENT_32, /* PUSH of a segment register in 32-bit code */
 };
 
 enum what {
@@ -110,6 +111,11 @@ static const struct row {
 #define MASKMOV "whether bytes that are masked off can fault is up to the processor"
 	{ ZYDIS_MNEMONIC_MASKMOVQ, FAULTED, 0, STATE, MASKMOV },
 	{ ZYDIS_MNEMONIC_MASKMOVDQU, FAULTED, 0, STATE, MASKMOV },
+	{ ZYDIS_MNEMONIC_MASKMOVQ, ONE_SIDED, 0, STATE, MASKMOV },
+	{ ZYDIS_MNEMONIC_MASKMOVDQU, ONE_SIDED, 0, STATE, MASKMOV },
+	{ ZYDIS_MNEMONIC_ARPL, FAULTED, 0, CR2, "whether its read counts as a write is up to the processor" },
+	{ ZYDIS_MNEMONIC_ARPL, ONE_SIDED, 0, STATE, "whether an unchanged destination must be writable is up to the processor" },
+	{ ZYDIS_MNEMONIC_PUSH, PUSHED_SEGMENT_32, 0, DEST, "SDM: the upper half is written as 0 or left alone" },
 #define CONVERT "an unmasked SSE exception: whether the change to MMX state came before it is up to the processor"
 	{ ZYDIS_MNEMONIC_CVTPI2PS, FAULTED, 0, X87_STATE, CONVERT },
 	{ ZYDIS_MNEMONIC_CVTPI2PD, FAULTED, 0, X87_STATE, CONVERT },
@@ -118,13 +124,13 @@ static const struct row {
 	{ ZYDIS_MNEMONIC_CVTTPS2PI, FAULTED, 0, X87_STATE, CONVERT },
 	{ ZYDIS_MNEMONIC_CVTTPD2PI, FAULTED, 0, X87_STATE, CONVERT },
 #define SHA_ALIGN "SDM: a misaligned operand is #GP; Zen 5 reads it"
-	{ ZYDIS_MNEMONIC_SHA1MSG1, MISALIGNED, 0, STATE, SHA_ALIGN },
-	{ ZYDIS_MNEMONIC_SHA1MSG2, MISALIGNED, 0, STATE, SHA_ALIGN },
-	{ ZYDIS_MNEMONIC_SHA1NEXTE, MISALIGNED, 0, STATE, SHA_ALIGN },
-	{ ZYDIS_MNEMONIC_SHA1RNDS4, MISALIGNED, 0, STATE, SHA_ALIGN },
-	{ ZYDIS_MNEMONIC_SHA256MSG1, MISALIGNED, 0, STATE, SHA_ALIGN },
-	{ ZYDIS_MNEMONIC_SHA256MSG2, MISALIGNED, 0, STATE, SHA_ALIGN },
-	{ ZYDIS_MNEMONIC_SHA256RNDS2, MISALIGNED, 0, STATE, SHA_ALIGN },
+	{ ZYDIS_MNEMONIC_SHA1MSG1, ONE_SIDED, 0, STATE, SHA_ALIGN },
+	{ ZYDIS_MNEMONIC_SHA1MSG2, ONE_SIDED, 0, STATE, SHA_ALIGN },
+	{ ZYDIS_MNEMONIC_SHA1NEXTE, ONE_SIDED, 0, STATE, SHA_ALIGN },
+	{ ZYDIS_MNEMONIC_SHA1RNDS4, ONE_SIDED, 0, STATE, SHA_ALIGN },
+	{ ZYDIS_MNEMONIC_SHA256MSG1, ONE_SIDED, 0, STATE, SHA_ALIGN },
+	{ ZYDIS_MNEMONIC_SHA256MSG2, ONE_SIDED, 0, STATE, SHA_ALIGN },
+	{ ZYDIS_MNEMONIC_SHA256RNDS2, ONE_SIDED, 0, STATE, SHA_ALIGN },
 #define MULTI_STORE "several accesses: which faults first, and what was stored before, is up to the processor"
 	{ ZYDIS_MNEMONIC_FXSAVE, FAULTED, 0, MEMORY | CR2, MULTI_STORE },
 	{ ZYDIS_MNEMONIC_FXSAVE64, FAULTED, 0, MEMORY | CR2, MULTI_STORE },
@@ -238,9 +244,12 @@ static bool applies(enum when when, const struct oracle_case *c, const ZydisDeco
 		return shift_count(c, insn, ops) > ops[0].size;
 	case SOURCE_ZERO_32:
 		return insn->operand_width == 32;
+	case PUSHED_SEGMENT_32:
+		return insn->machine_mode != ZYDIS_MACHINE_MODE_LONG_64 && ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+		       ZydisRegisterGetClass(ops[0].reg.value) == ZYDIS_REGCLASS_SEGMENT;
 	case ALWAYS:
 	case FAULTED: /* the comparison looks whether it did */
-	case MISALIGNED:
+	case ONE_SIDED:
 		return true;
 	}
 	return true;
@@ -248,7 +257,7 @@ static bool applies(enum when when, const struct oracle_case *c, const ZydisDeco
 
 static void open_dest(const ZydisDecodedOperand *dest, uint64_t bits, struct oracle_open *ret)
 {
-	if (dest->type == ZYDIS_OPERAND_TYPE_REGISTER) {
+	if (dest->type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(dest->reg.value) != ZYDIS_REGCLASS_SEGMENT) {
 		ZyanI8 id = ZydisRegisterGetId(dest->reg.value);
 
 		if (id >= 0 && id < 16) {
@@ -273,6 +282,24 @@ static void open_x87(const ZydisDecodedInstruction *insn, struct oracle_open *re
 	}
 }
 
+#define ANY_ALIGNMENT "misaligned and not canonical at once: which of the two is found first is up to the processor"
+#define ANY_PRECISION "unmasked overflow or underflow: whether PE is set too differs between vendors"
+#define ANY_UPPER_HALF "faults in the upper half of the address space: the host's kernel hides whether a page is there"
+
+/* What is open for every instruction. */
+static void open_any(const struct oracle_case *c, const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops,
+		     struct oracle_open *ret)
+{
+	for (unsigned i = 0; i < insn->operand_count_visible; i++) {
+		if (ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY && ops[i].size == 128) {
+			uint64_t at = oracle_effective(c, insn, &ops[i]);
+
+			ret->gp_or_ss = (at & 15) != 0 && (uint64_t)((int64_t)(at << 16) >> 16) != at;
+		}
+	}
+	ret->precision = true;
+}
+
 void oracle_open_get(const struct oracle_case *c, const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops,
 		     struct oracle_open *ret)
 {
@@ -291,8 +318,8 @@ void oracle_open_get(const struct oracle_case *c, const ZydisDecodedInstruction 
 			ret->fault_x87 |= (row->what & X87_STATE) != 0;
 			continue;
 		}
-		if (row->when == MISALIGNED) {
-			ret->misaligned = true;
+		if (row->when == ONE_SIDED) {
+			ret->one_sided = true;
 			continue;
 		}
 		ret->rflags |= row->flags;
@@ -305,6 +332,7 @@ void oracle_open_get(const struct oracle_case *c, const ZydisDecodedInstruction 
 		ret->f32_near |= (row->what & F32_NEAR) != 0;
 	}
 	open_x87(insn, ret);
+	open_any(c, insn, ops, ret);
 }
 
 static void close_range(uint8_t *to, const uint8_t *from, uint64_t first, uint32_t bytes)
@@ -345,6 +373,7 @@ void oracle_open_print(void)
 		printf("%-12s flags %03x what %03x  %s\n", ZydisMnemonicGetString(rows[i].mnemonic), rows[i].flags,
 		       rows[i].what, rows[i].why);
 	}
+	printf("%-12s %s\n%-12s %s\n%-12s %s\n", "(any)", ANY_ALIGNMENT, "(any)", ANY_PRECISION, "(any)", ANY_UPPER_HALF);
 	printf("%-12s status word %04x  %s\n", "(x87)", CC, CC_WHY);
 	for (size_t i = 0; i < ARRAY_LEN(x87_rows); i++) {
 		if (x87_rows[i].fsw != 0) {

@@ -182,6 +182,8 @@ task_fault_resume:
 /* Call gate target: three dwords of parameters. */
 	.globl gate_entry
 gate_entry:
+	movl $0x10, %eax		/* the user's data segments are null: IRET to it dropped the kernel's */
+	movl %eax, %ds
 	movl %esp, gate_esp
 	movl %ss, %eax
 	movl %eax, gate_ss

@@ -3,7 +3,8 @@
 #include "guest.h"
 
 #define CPUS 4u
-#define ROUNDS 20000u
+#define ROUNDS 5000u
+#define MEETINGS 200u /* each may cost a time slice of the host */
 
 static volatile uint64_t alive;
 static volatile uint64_t phase; /* what the others are to do */
@@ -69,7 +70,7 @@ static void work_atomics(unsigned index)
 /* Store buffering must not reorder across MFENCE: one of two processors sees the other's store. */
 static void work_ordering(unsigned index)
 {
-	for (uint32_t i = 1; i <= ROUNDS && index < 2; i++) {
+	for (uint32_t i = 1; i <= MEETINGS && index < 2; i++) {
 		volatile uint32_t *mine = index == 0 ? &flags_x : &flags_y, *other = index == 0 ? &flags_y : &flags_x;
 
 		*mine = i;
@@ -103,11 +104,11 @@ static void work_shootdown(unsigned index)
 		if (request != last) {
 			invlpg(p);
 			last = request;
-			lock_inc(&shoot_ack);
-			/* From now on only the new page may be seen. */
+			/* From now on only the new page may be seen; the next change waits for the acknowledgement. */
 			if (p[0] != 100 + (request & 1)) {
 				lock_inc(&shoot_errors);
 			}
+			lock_inc(&shoot_ack);
 		}
 		(void)p[0];
 	}
@@ -219,7 +220,7 @@ static void test_shootdown(void)
 	*(volatile uint64_t *)test_pages[10] = 100;
 	*(volatile uint64_t *)test_pages[11] = 101;
 	start_phase(3);
-	for (uint64_t i = 1; i <= 500; i++) {
+	for (uint64_t i = 1; i <= MEETINGS; i++) {
 		test_map(1, (unsigned)(10 + (i & 1)), PTE_P | PTE_W);
 		shoot_request = i;
 		while (shoot_ack < i * (CPUS - 1)) {
@@ -242,7 +243,7 @@ static void test_code(void)
 	*(volatile uint32_t *)(p + 1) = 0;
 	p[5] = 0xc3;
 	start_phase(4);
-	for (uint32_t i = 1; i <= 500; i++) {
+	for (uint32_t i = 1; i <= MEETINGS; i++) {
 		*(volatile uint32_t *)(p + 1) = i;
 		__asm__ volatile("mfence" : : : "memory");
 		shoot_request = i;
