@@ -128,12 +128,12 @@ static void table_begin(struct builder *b, const char *signature, uint8_t revisi
 
 	b->used = align_up(b->used, 64);
 	b->table = b->used;
-	memcpy(header, signature, 4);
+	table_tag(header, signature, 4);
 	header[8] = revision;
-	memcpy(header + 10, OEM_ID, 6);
-	memcpy(header + 16, OEM_TABLE_ID, 8);
+	table_tag(header + 10, OEM_ID, 6);
+	table_tag(header + 16, OEM_TABLE_ID, 8);
 	store_le32(header + 24, 1);
-	memcpy(header + 28, CREATOR_ID, 4);
+	table_tag(header + 28, CREATOR_ID, 4);
 	store_le32(header + 32, 1);
 	put(b, header, sizeof(header));
 }
@@ -165,7 +165,7 @@ static uint32_t put_facs(struct builder *b)
 	b->used = align_up(b->used, 64);
 	uint32_t gpa = here(b);
 
-	memcpy(facs, "FACS", 4);
+	table_tag(facs, "FACS", 4);
 	store_le32(facs + TABLE_LENGTH, FACS_BYTES);
 	facs[32] = 2; /* version */
 	put(b, facs, sizeof(facs));
@@ -339,8 +339,8 @@ static bool write_rsdp(struct gmem *gm, uint32_t rsdt, uint32_t xsdt)
 {
 	uint8_t r[RSDP_BYTES] = {0};
 
-	memcpy(r, "RSD PTR ", 8);
-	memcpy(r + 9, OEM_ID, 6);
+	table_tag(r, "RSD PTR ", 8);
+	table_tag(r + 9, OEM_ID, 6);
 	r[15] = 2;
 	store_le32(r + 16, rsdt);
 	store_le32(r + 20, RSDP_BYTES);

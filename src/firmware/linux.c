@@ -6,6 +6,7 @@
 
 #include "lib/bits.h"
 #include "payload.h"
+#include "tables.h"
 
 /* boot_params ("zero page") */
 #define BP_EXT_RAMDISK_IMAGE 0x0c0
@@ -114,7 +115,6 @@ static enum loader_status read_header(struct target *t, const struct loader_inpu
 				   "the bzImage ends within its header, after %zu bytes",
 				   in->kernel_bytes);
 	}
-	memset(h, 0, sizeof(*h));
 	h->version = load_le16(file + HDR_VERSION);
 	h->code_offset = (sectors + 1) * SECTOR_BYTES;
 	if (h->version < VERSION_MIN || !(file[HDR_LOADFLAGS] & LOADED_HIGH)) {
@@ -173,7 +173,7 @@ static enum loader_status put_params(struct target *t, const struct loader_input
 				     const uint8_t *file, const struct header *h)
 {
 	uint8_t params[GMEM_PAGE_BYTES] = {0};
-	uint64_t initrd;
+	uint64_t initrd = 0;
 	enum loader_status status = target_cmdline(t, in->cmdline, h->cmdline_bytes);
 
 	if (status == LOADER_OK) {
@@ -189,7 +189,7 @@ static enum loader_status put_params(struct target *t, const struct loader_input
 	uint64_t initrd_bytes = initrd != 0 ? in->initrd_bytes : 0;
 
 	store_le16(params + HDR_BOOT_FLAG, BOOT_FLAG);
-	memcpy(params + HDR_MAGIC, "HdrS", 4);
+	table_tag(params + HDR_MAGIC, "HdrS", 4);
 	store_le16(params + HDR_VERSION, (uint16_t)h->version);
 	params[HDR_LOADER] = LOADER_UNKNOWN;
 	params[HDR_LOADFLAGS] |= LOADED_HIGH;
@@ -264,7 +264,7 @@ enum loader_status linux_load_bzimage(struct target *t, const struct loader_inpu
 				      struct loader_start *ret)
 {
 	const uint8_t *file = in->kernel;
-	struct header h;
+	struct header h = {0};
 	enum loader_status status = read_header(t, in, &h);
 
 	if (status != LOADER_OK) {

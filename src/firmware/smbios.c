@@ -174,12 +174,12 @@ static bool write_entry(const struct tables *t, struct gmem *gm)
 {
 	uint8_t e[ENTRY_BYTES] = {0};
 
-	memcpy(e, "_SM_", 4);
+	table_tag(e, "_SM_", 4);
 	e[5] = ENTRY_BYTES;
 	e[6] = 2;
 	e[7] = 8;
 	store_le16(e + 8, (uint16_t)t->largest);
-	memcpy(e + ENTRY_INTERMEDIATE, "_DMI_", 5);
+	table_tag(e + ENTRY_INTERMEDIATE, "_DMI_", 5);
 	store_le16(e + 22, (uint16_t)t->used);
 	store_le32(e + 24, TABLES_GPA);
 	store_le16(e + 28, t->count);

@@ -21,4 +21,10 @@ static inline uint8_t table_checksum(const uint8_t *data, size_t bytes)
 	return (uint8_t)-sum;
 }
 
+/* A signature of @bytes characters: fixed length, no terminator. */
+static inline void table_tag(uint8_t *to, const char *tag, size_t bytes)
+{
+	__builtin_memcpy(to, tag, bytes);
+}
+
 #endif
