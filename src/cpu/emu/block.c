@@ -178,18 +178,28 @@ static const struct emu_block *mark_failed(struct emu_vp *vp, bool retry)
 static void terminate(struct emu_insn *i, uint16_t offset, bool one)
 {
 	*i = (struct emu_insn){
-		.fn = one ? emu_op_stop : emu_op_next, .offset = offset, .base = EMU_REG_NONE, .index = EMU_REG_NONE
+		.fn = one ? emu_op_stop : emu_op_next, .offset = offset, .imm = offset, .base = EMU_REG_NONE, .index = EMU_REG_NONE
 	};
 }
 
-/* The instruction at vp->rip crosses into the next page. */
-static const struct emu_block *decode_straddling(struct emu_vp *vp, struct emu_decode_state *s, uint64_t gpn)
+/* The page behind the one that @la is in. */
+static uint64_t next_page(const struct emu_vp *vp, uint64_t la)
+{
+	uint64_t next = (la | 0xfff) + 1;
+
+	return vp->mode == EMU_MODE_64 ? next : (uint32_t)next;
+}
+
+/*
+ * The instruction at vp->rip crosses into the next page. Its block begins with emu_op_straddle, which sees to it that the second page is
+ * still where it was.
+ */
+static const struct emu_block *decode_straddling(struct emu_vp *vp, struct emu_decode_state *s, uint64_t gpn, bool one)
 {
 	struct emu_cache *cache = vp->cache;
-	uint64_t la2 = align_down(s->la, 4096) + 4096;
-	const struct emu_tlb_entry *e =
-		emu_tlb_execute(vp, vp->mode == EMU_MODE_64 ? la2 : (uint32_t)la2);
+	const struct emu_tlb_entry *e = emu_tlb_execute(vp, next_page(vp, s->la));
 	unsigned first = s->available, offset = (unsigned)s->la & 0xfff;
+	struct emu_insn *slots = cache->scratch;
 	struct emu_block *b;
 	const uint8_t *page;
 	uint64_t gpn2;
@@ -208,16 +218,13 @@ static const struct emu_block *decode_straddling(struct emu_vp *vp, struct emu_d
 	}
 	memcpy(s->code + first, page, 15 - first);
 	s->available = 15;
+	terminate(&slots[0], 0, one);
+	slots[0].fn = emu_op_straddle;
 	/* 15 bytes are enough for any instruction, so that this cannot ask for more. */
-	CHECK(emu_decode(s, &cache->scratch[0]) == EMU_DECODE_OK);
-	if (cache->scratch[0].bytes > first && vp->mode != EMU_MODE_64 &&
-	    vp->rip + cache->scratch[0].bytes - 1 > vp->seg[X86_CS].limit) {
-		emu_raise_error(vp, X86_EXC_GP, 0);
-		return NULL;
-	}
-	terminate(&cache->scratch[1], cache->scratch[0].bytes, true);
-	b = block_add(cache, gpn << 12 | offset | (uint64_t)vp->mode << EMU_KEY_MODE_SHIFT | EMU_KEY_STRADDLE, gpn, 2,
-		      cache->scratch[0].bytes);
+	CHECK(emu_decode(s, &slots[1]) == EMU_DECODE_OK);
+	terminate(&slots[2], slots[1].bytes, one);
+	b = block_add(cache, gpn << 12 | offset | (uint64_t)vp->mode << EMU_KEY_MODE_SHIFT | (one ? EMU_KEY_ONE : 0), gpn, 3,
+		      slots[1].bytes);
 	b->gpn2 = gpn2;
 	page_insert(cache, b, 0, gpn, line_mask(offset, first));
 	page_insert(cache, b, 1, gpn2, 1);
@@ -260,7 +267,7 @@ static const struct emu_block *decode_block(struct emu_vp *vp, uint64_t la, uint
 		memcpy(s.code, page + offset, s.available);
 		if (emu_decode(&s, i) == EMU_DECODE_MORE) {
 			if (count == 0) {
-				return decode_straddling(vp, &s, gpn);
+				return decode_straddling(vp, &s, gpn, one);
 			}
 			break;
 		}
@@ -273,22 +280,6 @@ static const struct emu_block *decode_block(struct emu_vp *vp, uint64_t la, uint
 	b = block_add(cache, gpn << 12 | start | (uint64_t)vp->mode << EMU_KEY_MODE_SHIFT | (one ? EMU_KEY_ONE : 0), gpn,
 		      count + 1, offset - start);
 	page_insert(cache, b, 0, gpn, line_mask(start, offset - start));
-	return b;
-}
-
-/* A straddling block holds only as long as the second page is mapped where it was. */
-static const struct emu_block *check_straddling(struct emu_vp *vp, const struct emu_block *b, uint64_t la)
-{
-	uint64_t la2 = align_down(la, 4096) + 4096;
-	const struct emu_tlb_entry *e =
-		emu_tlb_execute(vp, vp->mode == EMU_MODE_64 ? la2 : (uint32_t)la2);
-
-	if (e == NULL || e->gpn != b->gpn2) {
-		if (e != NULL) {
-			emu_cache_invalidate(vp->cache, b->gpn, b->links[0].lines);
-		}
-		return NULL;
-	}
 	return b;
 }
 
@@ -308,31 +299,18 @@ const struct emu_block *emu_block_find(struct emu_vp *vp, bool one)
 		return NULL;
 	}
 	key = e->gpn << 12 | (la & 0xfff) | (uint64_t)vp->mode << EMU_KEY_MODE_SHIFT;
-	b = hash_find(vp->cache, key | EMU_KEY_STRADDLE);
-	if (b != NULL) {
-		b = check_straddling(vp, b, la);
-		if (b == NULL) {
-			return NULL;
-		}
-	} else {
-		b = hash_find(vp->cache, key | (one ? EMU_KEY_ONE : 0));
-	}
+	b = hash_find(vp->cache, key | (one ? EMU_KEY_ONE : 0));
 	if (b == NULL) {
 		b = decode_block(vp, la, e->gpn, one);
 	}
 	if (b != NULL && legacy && vp->rip + b->bytes - 1 > limit) {
-		if (b->count > 1) {
+		if (!one) {
 			return emu_block_find(vp, true);
 		}
 		emu_raise_error(vp, X86_EXC_GP, 0);
 		return NULL;
 	}
 	return b;
-}
-
-const struct emu_insn *emu_op_next(struct emu_vp *vp, const struct emu_insn *i)
-{
-	return emu_goto(vp, i, emu_insn_rip(vp, i));
 }
 
 const struct emu_insn *emu_op_stop(struct emu_vp *vp, const struct emu_insn *i)
@@ -344,4 +322,22 @@ const struct emu_insn *emu_op_stop(struct emu_vp *vp, const struct emu_insn *i)
 const struct emu_insn *emu_op_stale(struct emu_vp *vp, const struct emu_insn *i)
 {
 	return emu_leave(vp, i);
+}
+
+/* Counts as an instruction in the block, but not for the budget. */
+const struct emu_insn *emu_op_straddle(struct emu_vp *vp, const struct emu_insn *i)
+{
+	const struct emu_block *b = vp->block;
+	uint64_t la2 = next_page(vp, emu_code_address(vp, vp->r[EMU_REG_BASE]));
+	const struct emu_tlb_entry *e = emu_tlb_execute(vp, la2);
+
+	if (e == NULL) {
+		return emu_leave(vp, i);
+	}
+	if (e->gpn != b->gpn2) {
+		emu_cache_invalidate(vp->cache, b->gpn, b->links[0].lines);
+		return emu_leave(vp, i);
+	}
+	vp->budget++;
+	return i + 1;
 }

@@ -190,18 +190,3 @@ void emu_code_written(struct emu_vm *vm, struct emu_vp *vp, uint64_t gpa, size_t
 		bytes -= n;
 	}
 }
-
-void emu_code_forget(struct emu_vm *vm, uint64_t gpn, uint64_t count)
-{
-	struct emu_code *code = vm->code;
-
-	emu_spin_lock(vm, &code->lock);
-	for (unsigned n = 0; n < CODE_BUCKETS; n++) {
-		for (struct code_page *page = code->buckets[n]; page != NULL; page = page->next) {
-			if (page->gpn - gpn < count) {
-				page->lines = 0;
-			}
-		}
-	}
-	emu_spin_unlock(&code->lock);
-}

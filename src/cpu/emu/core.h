@@ -20,7 +20,6 @@
  */
 #define EMU_KEY_MODE_SHIFT 56 /* enum emu_mode */
 #define EMU_KEY_ONE (UINT64_C(1) << 58) /* one instruction, then back to the run loop */
-#define EMU_KEY_STRADDLE (UINT64_C(1) << 59) /* one instruction that crosses into page gpn2; never found by the fast lookup */
 #define EMU_KEY_NONE (~UINT64_C(0))
 
 struct emu_page_link {
@@ -88,6 +87,7 @@ enum emu_decode_result emu_decode(struct emu_decode_state *s, struct emu_insn *i
 /* Handlers that are no instruction. */
 emu_fn emu_op_next; /* end of a block without a jump: go on with the following code */
 emu_fn emu_op_stop; /* the same, back to the run loop */
+emu_fn emu_op_straddle; /* before an instruction that crosses into another page: checks that page */
 emu_fn emu_op_stale; /* overwritten code: decode again */
 
 /* Goes on in @b, whose first instruction is at @rip. */
@@ -157,8 +157,6 @@ void emu_code_destroy(struct emu_code *code);
 bool emu_code_mark(struct emu_vp *vp, uint64_t gpn, uint64_t lines, bool *ret_retry);
 /* After bytes of a page with GMEM_CODE were written; @vp is the VP whose thread this is, or NULL. */
 void emu_code_written(struct emu_vm *vm, struct emu_vp *vp, uint64_t gpa, size_t bytes);
-/* The pages in the range mean other memory now. */
-void emu_code_forget(struct emu_vm *vm, uint64_t gpn, uint64_t count);
 
 /* ---- Requests (remote.c) ---- */
 

@@ -8,6 +8,8 @@
 #define EMU_HOT
 #include "exec.h"
 
+static emu_fn call64_far, jmp64_far;
+
 static uint64_t truncate(uint64_t rip, unsigned osize)
 {
 	return osize == 8 ? rip : osize == 4 ? (uint32_t)rip : (uint16_t)rip;
@@ -22,10 +24,14 @@ static bool target_good(struct emu_vp *vp, uint64_t rip)
 	return emu_raise_error(vp, X86_EXC_GP, 0);
 }
 
-/* First time that this jump is taken: find the block and remember it. */
+/*
+ * First time that this jump is taken: find the block and remember it. JMP and CALL into another page get a handler that does not
+ * come here again.
+ */
 static __attribute__((noinline)) EMU_OP(link_jump)
 {
 	uint64_t from = emu_insn_rip(vp, i), rip = vp->r[EMU_REG_BASE] + i->imm;
+	struct emu_insn *self = (struct emu_insn *)(uintptr_t)i;
 	const struct emu_block *b = emu_block_in(vp, rip, EMU_MODE_64);
 
 	if (b == NULL) {
@@ -33,7 +39,11 @@ static __attribute__((noinline)) EMU_OP(link_jump)
 		return NULL;
 	}
 	if (((from ^ rip) & EMU_PAGE_MASK) == 0) {
-		((struct emu_insn *)(uintptr_t)i)->aux = (uintptr_t)b;
+		self->aux = (uintptr_t)b;
+	} else if (self->fn == emu_op_call64) {
+		self->fn = call64_far;
+	} else if (self->fn == emu_op_jmp64) {
+		self->fn = jmp64_far;
 	}
 	return emu_enter(vp, b, rip);
 }
@@ -62,6 +72,20 @@ static EMU_OP(jump_legacy)
 EMU_OP(emu_op_jmp64)
 {
 	return jump_direct(vp, i);
+}
+
+static EMU_OP(jmp64_far)
+{
+	return emu_goto_in(vp, vp->r[EMU_REG_BASE] + i->imm, EMU_MODE_64);
+}
+
+/* End of a block without a jump; imm is its length. */
+EMU_OP(emu_op_next)
+{
+	if (likely(vp->mode == EMU_MODE_64)) {
+		return jump_direct(vp, i);
+	}
+	return emu_goto_inline(vp, emu_insn_rip(vp, i));
 }
 
 EMU_OP(emu_op_jmp_legacy)
@@ -213,6 +237,14 @@ EMU_OP(emu_op_call64)
 		return emu_leave(vp, i);
 	}
 	return jump_direct(vp, i);
+}
+
+static EMU_OP(call64_far)
+{
+	if (!push64(vp, vp->r[EMU_REG_BASE] + i->offset + i->bytes)) {
+		return emu_leave(vp, i);
+	}
+	return emu_goto_in(vp, vp->r[EMU_REG_BASE] + i->imm, EMU_MODE_64);
 }
 
 EMU_OP(emu_op_call_legacy)
