@@ -41,14 +41,32 @@ __attribute__((noinline)) bool simd_store128_slow(struct emu_vp *vp, uint64_t la
 	return emu_store_bytes(vp, la, &value, 16);
 }
 
-__attribute__((noinline)) bool simd_fp_leave_slow(struct emu_vp *vp, uint32_t want, uint32_t now)
+void emu_fpu_sync_slow(struct emu_vp *vp)
 {
-	uint32_t raised = now & SIMD_MXCSR_FLAGS;
+	vp->fpu.mxcsr |= simd_host_mxcsr(vp) & SIMD_MXCSR_FLAGS;
+	vp->fpu.host_live = false;
+}
+
+__attribute__((noinline)) uint32_t simd_fp_enter_slow(struct emu_vp *vp)
+{
+	uint32_t guest = vp->fpu.mxcsr;
+
+	if (simd_mxcsr_plain(guest)) {
+		simd_host_mxcsr_set(vp, guest);
+		vp->fpu.host_live = true;
+		return 0;
+	}
+	simd_host_mxcsr_set(vp, (guest & ~SIMD_MXCSR_FLAGS) | SIMD_MXCSR_MASKS |
+					(guest & SIMD_MXCSR_UM ? 0 : SIMD_MXCSR_FZ));
+	return 1;
+}
+
+__attribute__((noinline)) bool simd_fp_leave_slow(struct emu_vp *vp)
+{
+	uint32_t raised = simd_host_mxcsr(vp) & SIMD_MXCSR_FLAGS;
 	uint32_t unmasked = raised & ~(vp->fpu.mxcsr >> 7) & SIMD_MXCSR_FLAGS;
 
-	if (!simd_mxcsr_plain(want)) {
-		simd_host_mxcsr_set(vp, EMU_MXCSR_RESET);
-	}
+	simd_host_mxcsr_set(vp, EMU_MXCSR_RESET);
 	if (unmasked & PRE_COMPUTATION) {
 		raised &= PRE_COMPUTATION;
 	}

@@ -18,10 +18,10 @@
 	{                                                                                          \
 		__m128i *d = simd_xmm(vp, i->rd);                                                  \
 		__m128i v = *d;                                                                    \
-		uint32_t want = simd_fp_enter(vp);                                                 \
+		uint32_t special = simd_fp_enter(vp);                                              \
                                                                                                    \
 		__asm__ volatile(text " %1, %0" : "+x"(v) : "r"((uint##bits##_t)s));               \
-		if (unlikely(!simd_fp_leave(vp, want))) {                                          \
+		if (unlikely(!simd_fp_leave(vp, special))) {                                       \
 			return false;                                                              \
 		}                                                                                  \
 		*d = v;                                                                            \
@@ -66,10 +66,10 @@ FOR_EACH_FROM_GPR(DEFINE_FROM_GPR)
 	EMU_INLINE bool name##_do(struct emu_vp *vp, const struct emu_insn *i, __m128i s)          \
 	{                                                                                          \
 		uint##bits##_t v;                                                                  \
-		uint32_t want = simd_fp_enter(vp);                                                 \
+		uint32_t special = simd_fp_enter(vp);                                              \
                                                                                                    \
 		__asm__ volatile(text " %1, %0" : "=r"(v) : "x"(s));                               \
-		if (unlikely(!simd_fp_leave(vp, want))) {                                          \
+		if (unlikely(!simd_fp_leave(vp, special))) {                                       \
 			return false;                                                              \
 		}                                                                                  \
 		vp->r[i->rd] = v;                                                                  \
@@ -114,13 +114,13 @@ FOR_EACH_TO_GPR(DEFINE_TO_GPR)
 	{                                                                                          \
 		__m128i *d = simd_xmm(vp, i->rd);                                                  \
 		__m128i v = *d;                                                                    \
-		uint32_t want = simd_fp_enter(vp);                                                 \
+		uint32_t special = simd_fp_enter(vp);                                              \
                                                                                                    \
 		__asm__ volatile("movq %1, %%mm0\n\t" text " %%mm0, %0\n\temms"                    \
 				 : "+x"(v)                                                         \
 				 : "r"(s)                                                          \
 				 : "mm0");                                                         \
-		if (unlikely(!simd_fp_leave(vp, want))) {                                          \
+		if (unlikely(!simd_fp_leave(vp, special))) {                                       \
 			return false;                                                              \
 		}                                                                                  \
 		*d = v;                                                                            \
@@ -161,14 +161,14 @@ FOR_EACH_FROM_MM(DEFINE_FROM_MM)
 	EMU_INLINE bool name##_do(struct emu_vp *vp, const struct emu_insn *i, __m128i s)          \
 	{                                                                                          \
 		uint64_t v;                                                                        \
-		uint32_t want = simd_fp_enter(vp);                                                 \
+		uint32_t special = simd_fp_enter(vp);                                              \
                                                                                                    \
 		__asm__ volatile(text " %1, %%mm0\n\tmovq %%mm0, %0\n\temms"                       \
 				 : "=r"(v)                                                         \
 				 : "x"(s)                                                          \
 				 : "mm0");                                                         \
 		simd_mmx_enter(vp);                                                                \
-		if (unlikely(!simd_fp_leave(vp, want))) {                                          \
+		if (unlikely(!simd_fp_leave(vp, special))) {                                       \
 			return false;                                                              \
 		}                                                                                  \
 		simd_mm_set(vp, i->rd, v);                                                         \

@@ -61,14 +61,14 @@
 	{                                                                                          \
 		__m128i *d = simd_xmm(vp, i->rd);                                                  \
 		__m128i v = *d;                                                                    \
-		uint32_t want;                                                                     \
+		uint32_t special;                                                                  \
                                                                                                    \
 		if (simd_sse_blocked(vp)) {                                                        \
 			return simd_sse_refuse(vp, i);                                             \
 		}                                                                                  \
-		want = simd_fp_enter(vp);                                                          \
+		special = simd_fp_enter(vp);                                                       \
 		__asm__ volatile(text " %1, %0" : "+x"(v) : "x"(*simd_xmm(vp, i->rs)));            \
-		if (unlikely(!simd_fp_leave(vp, want))) {                                          \
+		if (unlikely(!simd_fp_leave(vp, special))) {                                       \
 			return simd_fp_fault(vp, i, SIMD_OP_##op, IS_DOUBLE(text),                 \
 					     IS_PACKED(text), *d, *simd_xmm(vp, i->rs));           \
 		}                                                                                  \
@@ -80,7 +80,7 @@
 		__m128i *d = simd_xmm(vp, i->rd);                                                  \
 		__m128i v = *d;                                                                    \
 		__m128i s;                                                                         \
-		uint32_t want;                                                                     \
+		uint32_t special;                                                                  \
                                                                                                    \
 		if (simd_sse_blocked(vp)) {                                                        \
 			return simd_sse_refuse(vp, i);                                             \
@@ -88,9 +88,9 @@
 		if (!simd_source(vp, i, bytes, &s)) {                                              \
 			return emu_leave(vp, i);                                                   \
 		}                                                                                  \
-		want = simd_fp_enter(vp);                                                          \
+		special = simd_fp_enter(vp);                                                       \
 		__asm__ volatile(text " %1, %0" : "+x"(v) : "x"(s));                               \
-		if (unlikely(!simd_fp_leave(vp, want))) {                                          \
+		if (unlikely(!simd_fp_leave(vp, special))) {                                       \
 			return simd_fp_fault(vp, i, SIMD_OP_##op, IS_DOUBLE(text),                 \
 					     IS_PACKED(text), *d, s);                              \
 		}                                                                                  \
@@ -109,12 +109,12 @@ FOR_EACH(DEFINE)
 	EMU_INLINE bool name##_do(struct emu_vp *vp, __m128i a, __m128i b)                         \
 	{                                                                                          \
 		bool zero, parity, carry;                                                          \
-		uint32_t want = simd_fp_enter(vp);                                                 \
+		uint32_t special = simd_fp_enter(vp);                                              \
                                                                                                    \
 		__asm__ volatile(text " %4, %3"                                                    \
 				 : "=@ccz"(zero), "=@ccp"(parity), "=@ccc"(carry)                  \
 				 : "x"(a), "x"(b));                                                \
-		if (unlikely(!simd_fp_leave(vp, want))) {                                          \
+		if (unlikely(!simd_fp_leave(vp, special))) {                                       \
 			return false;                                                              \
 		}                                                                                  \
 		emu_arith_set(vp,                                                                  \

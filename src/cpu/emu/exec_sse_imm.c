@@ -58,10 +58,10 @@ EMU_INLINE __m128i stub_call(const struct emu_insn *i, __m128i d, __m128i s)
 
 EMU_INLINE bool stub_call_fp(struct emu_vp *vp, const struct emu_insn *i, __m128i s)
 {
-	uint32_t want = simd_fp_enter(vp);
+	uint32_t special = simd_fp_enter(vp);
 	__m128i v = stub_call(i, *simd_xmm(vp, i->rd), s);
 
-	if (unlikely(!simd_fp_leave(vp, want))) {
+	if (unlikely(!simd_fp_leave(vp, special))) {
 		return false;
 	}
 	*simd_xmm(vp, i->rd) = v;

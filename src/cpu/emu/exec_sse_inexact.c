@@ -117,7 +117,7 @@ static bool step(struct emu_vp *vp, enum simd_op op, bool is_double, __m128i a, 
 		 __m128i *ret)
 {
 	__m128i v = a;
-	uint32_t want = simd_fp_enter(vp);
+	uint32_t special = simd_fp_enter(vp);
 
 	if (op == SIMD_OP_MUL && is_double) {
 		__asm__ volatile("mulpd %1, %0" : "+x"(v) : "x"(b));
@@ -128,7 +128,7 @@ static bool step(struct emu_vp *vp, enum simd_op op, bool is_double, __m128i a, 
 	} else {
 		__asm__ volatile("haddps %1, %0" : "+x"(v) : "x"(b));
 	}
-	if (!simd_fp_leave(vp, want)) {
+	if (!simd_fp_leave(vp, special)) {
 		precision_correct(vp, op, is_double, true, a, b);
 		return false;
 	}

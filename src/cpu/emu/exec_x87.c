@@ -100,8 +100,12 @@ void x87_st_set(struct emu_fpu *fpu, const uint8_t st[8][16])
 	}
 }
 
-static void image_fill(const struct emu_fpu *fpu, struct x87_image *image)
+/* The image brings its own MXCSR. */
+static void image_fill(struct emu_vp *vp, struct x87_image *image)
 {
+	const struct emu_fpu *fpu = &vp->fpu;
+
+	emu_fpu_sync(vp);
 	image->fcw = fpu->fcw;
 	image->fsw = fpu->fsw & (uint16_t) ~(X87_EXCEPTIONS | X87_FSW_SF | X87_FSW_ES | X87_FSW_B);
 	image->ftw = fpu->ftw;
@@ -142,7 +146,7 @@ static __attribute__((noinline)) void run_reg(struct emu_vp *vp, const struct em
 {
 	struct x87_image image;
 
-	image_fill(&vp->fpu, &image);
+	image_fill(vp, &image);
 	emu_x87_host(&image, i->aux, NULL);
 	image_commit(vp, i, &image);
 }
@@ -152,7 +156,7 @@ static __attribute__((noinline)) void run_flags(struct emu_vp *vp, const struct 
 	struct x87_image image;
 	uint64_t flags;
 
-	image_fill(&vp->fpu, &image);
+	image_fill(vp, &image);
 	flags = emu_x87_host_flags(&image, i->aux, NULL, emu_arith_get(vp) | 0x202);
 	image_commit(vp, i, &image);
 	emu_arith_set(vp, (uint32_t)flags & X86_ARITH);
@@ -168,7 +172,7 @@ static __attribute__((noinline)) bool run_load(struct emu_vp *vp, const struct e
 	    !emu_load_bytes(vp, la, operand, i->rs)) {
 		return false;
 	}
-	image_fill(&vp->fpu, &image);
+	image_fill(vp, &image);
 	emu_x87_host(&image, i->aux, operand);
 	image_commit(vp, i, &image);
 	x87_data_pointer_set(vp, i, la);
@@ -184,7 +188,7 @@ static __attribute__((noinline)) bool run_store(struct emu_vp *vp, const struct 
 	if (!emu_address(vp, i, i->rs, HV_ACCESS_WRITE, &la)) {
 		return false;
 	}
-	image_fill(&vp->fpu, &image);
+	image_fill(vp, &image);
 	emu_x87_host(&image, i->aux, operand);
 	/* All unmasked exceptions but the inexact result keep the processor from storing. */
 	if (image.fsw & ~vp->fpu.fcw & X87_EXCEPTIONS & ~X87_FSW_PE) {

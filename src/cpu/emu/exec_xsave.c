@@ -85,6 +85,7 @@ static bool mxcsr_set(struct emu_vp *vp, uint32_t value)
 	if (value & ~EMU_MXCSR_MASK) {
 		return emu_raise_error(vp, X86_EXC_GP, 0);
 	}
+	emu_fpu_sync(vp);
 	vp->fpu.mxcsr = value;
 	return true;
 }
@@ -109,6 +110,7 @@ static const struct emu_insn *stmxcsr(struct emu_vp *vp, const struct emu_insn *
 	if (simd_sse_blocked(vp)) {
 		return simd_sse_refuse(vp, i);
 	}
+	emu_fpu_sync(vp);
 	if (!simd_store(vp, i, 4, vp->fpu.mxcsr)) {
 		return emu_leave(vp, i);
 	}
@@ -151,6 +153,7 @@ static __attribute__((noinline)) bool fxsave_do(struct emu_vp *vp, const struct 
 	if (!area_address(vp, i, FX_BYTES, 16, HV_ACCESS_WRITE, &la)) {
 		return false;
 	}
+	emu_fpu_sync(vp);
 	p = emu_fast_write(vp, la, FX_BYTES);
 	if (p != NULL) {
 		fxsave_put(vp, p, i->osize == 8);
@@ -236,6 +239,7 @@ static __attribute__((noinline)) bool xsave_do(struct emu_vp *vp, const struct e
 	if (!area_address(vp, i, EMU_XSAVE_BYTES, 64, HV_ACCESS_WRITE, &la)) {
 		return false;
 	}
+	emu_fpu_sync(vp);
 	p = emu_fast_write(vp, la, EMU_XSAVE_BYTES);
 	if (p != NULL) {
 		xsave_put(vp, p, xsave_request(vp), i->osize == 8);

@@ -12,6 +12,19 @@
 #include "lib/state.h"
 #include "vp.h"
 
+/*
+ * While guest code runs, its SSE exception flags may pile up in the host's MXCSR. Takes them over
+ * into vp->fpu.mxcsr: when the VP leaves guest code, and before anything looks at or replaces
+ * MXCSR.
+ */
+void emu_fpu_sync_slow(struct emu_vp *vp);
+static inline void emu_fpu_sync(struct emu_vp *vp)
+{
+	if (vp->fpu.host_live) {
+		emu_fpu_sync_slow(vp);
+	}
+}
+
 /* State after RESET (INIT leaves it alone): FCW 0040h, all registers +0.0, tags full, MXCSR 1F80h,
  * XMM registers 0. */
 void emu_fpu_reset(struct emu_vp *vp);

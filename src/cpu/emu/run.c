@@ -2,6 +2,7 @@
 /* The run loop: what is looked at between blocks, single steps, events, and the exits that an instruction waits for. */
 #include "core.h"
 #include "flags.h"
+#include "fpu.h"
 
 #define REFILL 20000
 
@@ -259,6 +260,7 @@ void emu_step(struct emu_vp *vp)
 	vp->debug_hits = 0;
 	vp->paused = false;
 	vp->stepping = true;
+	vp->untraced = false;
 	vp->replay_next = 0;
 	before = emu_retired(vp);
 	atomic_fetch_or(&vp->attention, EMU_ATTENTION_STOP);
@@ -273,7 +275,7 @@ void emu_step(struct emu_vp *vp)
 		vp->flags &= ~X86_RF;
 	}
 	if (retired || vp->paused) {
-		debug_traps(vp, trace);
+		debug_traps(vp, trace && !vp->untraced);
 	}
 }
 
@@ -377,6 +379,7 @@ void emu_guest_enter(struct emu_vp *vp)
 void emu_guest_leave(struct emu_vp *vp)
 {
 	settle_retired(vp);
+	emu_fpu_sync(vp);
 	atomic_store(&vp->in_guest, false);
 }
 

@@ -246,45 +246,34 @@ EMU_INLINE void simd_host_mxcsr_set(struct emu_vp *vp, uint32_t v)
 	__asm__ volatile("ldmxcsr %0" : : "m"(vp->fpu.host_mxcsr));
 }
 
-/* The guest's MXCSR is the default one but for its flags: these may simply pile up in the host's.
- */
+/* The guest's MXCSR is the default one but for its flags. */
 EMU_INLINE bool simd_mxcsr_plain(uint32_t mxcsr)
 {
 	return likely((mxcsr & ~SIMD_MXCSR_FLAGS) == SIMD_MXCSR_MASKS);
 }
 
 /*
- * Around a volatile asm statement that computes with the guest's MXCSR. All exceptions are masked
- * on the host. An underflow that the guest does not mask is found by flushing to zero, since a
- * masked exact denormal raises no flag. Outside of such brackets the host's MXCSR has its default
- * rounding and masks, with any flags.
+ * Around a volatile asm statement that computes with the guest's MXCSR.
+ *
+ * A guest with plain rounding and masks: the host's MXCSR simply collects the flags (reading it
+ * costs more than the operation), and emu_fpu_sync() fetches them. Any other: the host runs it with
+ * all exceptions masked and flags clear, then these are looked at; an underflow that the guest does
+ * not mask is found by flushing to zero, since a masked exact denormal raises no flag. Outside of
+ * guest code the host's MXCSR has its default rounding and masks, with any flags.
  */
+uint32_t simd_fp_enter_slow(struct emu_vp *vp);
+bool simd_fp_leave_slow(struct emu_vp *vp);
+
+/* 0: plain. */
 EMU_INLINE uint32_t simd_fp_enter(struct emu_vp *vp)
 {
-	uint32_t guest = vp->fpu.mxcsr;
-	uint32_t want = guest;
-
-	if (!simd_mxcsr_plain(guest)) {
-		want = (guest & ~SIMD_MXCSR_FLAGS) | SIMD_MXCSR_MASKS |
-		       (guest & SIMD_MXCSR_UM ? 0 : SIMD_MXCSR_FZ);
-	}
-	if (unlikely(simd_host_mxcsr(vp) != want)) {
-		simd_host_mxcsr_set(vp, want);
-	}
-	return want;
+	return likely(vp->fpu.host_live) ? 0 : simd_fp_enter_slow(vp);
 }
 
-bool simd_fp_leave_slow(struct emu_vp *vp, uint32_t want, uint32_t now);
-
 /* False: an unmasked exception; recorded, and the instruction must not write its result. */
-EMU_INLINE bool simd_fp_leave(struct emu_vp *vp, uint32_t want)
+EMU_INLINE bool simd_fp_leave(struct emu_vp *vp, uint32_t special)
 {
-	uint32_t now = simd_host_mxcsr(vp);
-
-	if (likely(now == want) && simd_mxcsr_plain(want)) {
-		return true;
-	}
-	return simd_fp_leave_slow(vp, want, now);
+	return likely(special == 0) || simd_fp_leave_slow(vp);
 }
 
 /* What an instruction computes, as far as an exact PE beside an unmasked overflow or underflow

@@ -91,6 +91,7 @@ struct emu_fpu {
 	/* no state: what a slow load of 16 bytes found; where the host's MXCSR passes through */
 	union emu_xmm operand;
 	uint32_t host_mxcsr;
+	bool host_live; /* the host's MXCSR collects the guest's flags: emu_fpu_sync() */
 };
 
 enum emu_event {
@@ -160,6 +161,7 @@ struct emu_vp {
 	uint8_t tlb_mode; /* enum emu_tlb_mode in force */
 	bool careful; /* alignment checks or data breakpoints are on: every access takes the slow path */
 	bool stepping; /* one instruction (or one element of a string instruction) at a time */
+	bool untraced; /* the current instruction (SYSCALL) took TF away before it counted */
 	bool noncanonical; /* the recorded #GP(0) is #SS(0) if the operand's segment is SS: emu_leave decides */
 	uint8_t debug_hits; /* data breakpoints touched by the current instruction (DR6 bits 0..3) */
 	uint64_t rip;
