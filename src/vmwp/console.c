@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * COM1 and the world. Output goes through a buffer to a thread of its own, so that no VP waits for
- * a slow terminal or pipe; input is read by another thread, which waits while the guest's receiver
- * is full.
+ * a slow terminal or pipe. Input is read by another thread and handed over by a third as the
+ * guest's receiver takes it.
  */
 #include <errno.h>
 #include <poll.h>
@@ -15,6 +15,7 @@
 #include "worker.h"
 
 #define OUT_CAPACITY ((size_t)1 << 20)
+#define IN_CAPACITY 4096
 #define IN_CHUNK 256
 #define ESCAPE 0x1d /* Ctrl-] */
 #define STACK_BYTES ((size_t)128 << 10)
@@ -30,11 +31,16 @@ struct console {
 	uint64_t lost; /* bytes dropped because nobody read them in time */
 	bool failed;   /* the other side is gone */
 	bool closing;
-	bool room; /* the guest's receiver may take bytes */
+	bool room;		 /* the guest's receiver may take bytes */
+	uint8_t in[IN_CAPACITY]; /* ring: read, not yet taken by the guest */
+	size_t in_start;
+	size_t in_used;
 	pthread_t out_thread;
 	pthread_t in_thread;
+	pthread_t feed_thread;
 	bool out_started;
 	bool in_started;
+	bool feed_started;
 };
 
 static bool write_all(int fd, const uint8_t *data, size_t bytes)
@@ -120,38 +126,26 @@ void console_ready(struct console *c)
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* Hands bytes to the guest, waiting for its receiver; false when the console closes. */
-static bool feed(struct console *c, const uint8_t *data, size_t bytes)
+/* Appends input for the guest. A terminal's surplus is dropped, as a tty does; a file or pipe waits. */
+static void enqueue_input(struct console *c, const uint8_t *data, size_t bytes)
 {
-	struct machine *m = &c->worker->machine;
-
-	while (bytes != 0) {
-		pthread_mutex_lock(&c->lock);
-		c->room = false;
-		pthread_mutex_unlock(&c->lock);
-		pthread_mutex_lock(&m->board_lock);
-		size_t n = m->board != NULL ? board_serial_in(m->board, 0, data, bytes) : 0;
-
-		pthread_mutex_unlock(&m->board_lock);
-		data += n;
-		bytes -= n;
-		if (bytes == 0) {
-			break;
-		}
-		pthread_mutex_lock(&c->lock);
-		while (!c->room && !c->closing) {
+	pthread_mutex_lock(&c->lock);
+	while (bytes != 0 && !c->closing) {
+		if (c->in_used == IN_CAPACITY) {
+			if (c->worker->config.console_escape) {
+				break;
+			}
 			pthread_cond_wait(&c->changed, &c->lock);
+			continue;
 		}
-		bool closing = c->closing;
-
-		pthread_mutex_unlock(&c->lock);
-		if (closing) {
-			return false;
-		}
+		c->in[(c->in_start + c->in_used++) % IN_CAPACITY] = *data++;
+		bytes--;
 	}
-	return true;
+	pthread_cond_broadcast(&c->changed);
+	pthread_mutex_unlock(&c->lock);
 }
 
+/* Reads on even while the guest takes nothing, so that Ctrl-] always works. */
 static void *in_main(void *arg)
 {
 	struct console *c = arg;
@@ -170,16 +164,52 @@ static void *in_main(void *arg)
 		if (n <= 0) {
 			return NULL; /* end of input: the guest goes on */
 		}
-		uint8_t *escape = config->console_escape ? memchr(data, ESCAPE, (size_t)n) : NULL;
-
-		if (escape != NULL) {
+		if (config->console_escape && memchr(data, ESCAPE, (size_t)n) != NULL) {
 			worker_end_round(c->worker, END_LEFT);
 			return NULL;
 		}
-		if (!feed(c, data, (size_t)n)) {
-			return NULL;
-		}
+		enqueue_input(c, data, (size_t)n);
 	}
+}
+
+/* Up to @bytes into the guest's receiver; between boots there is none. */
+static size_t offer(struct machine *m, const uint8_t *data, size_t bytes)
+{
+	pthread_mutex_lock(&m->board_lock);
+	size_t n = m->board != NULL ? board_serial_in(m->board, 0, data, bytes) : 0;
+
+	pthread_mutex_unlock(&m->board_lock);
+	return n;
+}
+
+static void *feed_main(void *arg)
+{
+	struct console *c = arg;
+	uint8_t data[IN_CHUNK];
+
+	pthread_mutex_lock(&c->lock);
+	while (!c->closing) {
+		if (c->in_used == 0 || !c->room) {
+			pthread_cond_wait(&c->changed, &c->lock);
+			continue;
+		}
+		size_t n = min_u64(c->in_used, sizeof(data));
+
+		for (size_t i = 0; i < n; i++) {
+			data[i] = c->in[(c->in_start + i) % IN_CAPACITY];
+		}
+		c->room = false; /* before the offer: a ready that comes with it must not be lost */
+		pthread_mutex_unlock(&c->lock);
+		size_t taken = offer(&c->worker->machine, data, n);
+
+		pthread_mutex_lock(&c->lock);
+		c->room = c->room || taken == n;
+		c->in_start = (c->in_start + taken) % IN_CAPACITY;
+		c->in_used -= taken;
+		pthread_cond_broadcast(&c->changed);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return NULL;
 }
 
 int console_create(struct worker *w, struct console **ret)
@@ -217,8 +247,10 @@ int console_start(struct console *c)
 		r = -pthread_create(&c->in_thread, &attr, in_main, c);
 		c->in_started = r == 0;
 		if (c->in_started) {
-			pthread_detach(
-				c->in_thread); /* it may sit in read() until the process ends */
+			/* It may sit in read() until the process ends. */
+			pthread_detach(c->in_thread);
+			r = -pthread_create(&c->feed_thread, &attr, feed_main, c);
+			c->feed_started = r == 0;
 		}
 	}
 	pthread_attr_destroy(&attr);
@@ -267,6 +299,9 @@ void console_destroy(struct console *c)
 		return;
 	}
 	drain(c);
+	if (c->feed_started) {
+		pthread_join(c->feed_thread, NULL);
+	}
 	/* Threads that still sit in read() or write() may hold on to the memory: it goes with the
 	 * process. */
 	if (!c->in_started) {

@@ -143,8 +143,10 @@ void intercept_handle(struct vp_thread *t, const struct hv_message *message)
 		break;
 	case (uint32_t)HvMessageTypeUnsupportedFeature:
 		log_line("vp %u: the engine cannot go on: %.*s", t->index,
-			 (int)(HV_MESSAGE_PAYLOAD_BYTE_COUNT - sizeof(struct hv_x64_intercept_message_header)),
-			 (const char *)message->payload + sizeof(struct hv_x64_intercept_message_header));
+			 (int)(HV_MESSAGE_PAYLOAD_BYTE_COUNT -
+			       sizeof(struct hv_x64_intercept_message_header)),
+			 (const char *)message->payload +
+				 sizeof(struct hv_x64_intercept_message_header));
 		worker_end_round(t->worker, END_HOST_FAILURE);
 		break;
 	default:

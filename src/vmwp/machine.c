@@ -19,7 +19,8 @@
 #include "worker.h"
 
 #define GUEST_CLOCK_HZ                                                                             \
-	UINT64_C(1000000000) /* the guest's TSC counts nanoseconds: exact, and the same on every   \
+	UINT64_C(                                                                                  \
+		1000000000) /* the guest's TSC counts nanoseconds: exact, and the same on every   \
 				host */
 #define NS_PER_REFERENCE 100
 #define PA_BITS_MIN 36
@@ -110,6 +111,7 @@ static int create_board(struct worker *w)
 	pthread_mutex_lock(&w->machine.board_lock);
 	int r = board_create(&config, &w->machine.board);
 
+	console_ready(w->console); /* input may be waiting already */
 	pthread_mutex_unlock(&w->machine.board_lock);
 	return r;
 }

@@ -25,7 +25,8 @@ void stats_collect(struct worker *w)
 	vid_stats(w->machine.partition, &now);
 	w->stats.instructions += now.instructions;
 	if (w->first_user_ns == 0 && now.first_user_tsc != 0 && !w->config.count_instructions) {
-		w->first_user_ns = now.first_user_tsc - w->config.started_ns; /* engine time is host time */
+		w->first_user_ns =
+			now.first_user_tsc - w->config.started_ns; /* engine time is host time */
 	}
 	for (size_t i = 0; i < ARRAY_LEN(now.exits); i++) {
 		w->stats.exits[i] += now.exits[i];

@@ -160,6 +160,8 @@ enum worker_end worker_run(const struct worker_config *config)
 	int signal_fd = open_signals();
 	enum worker_end end = END_HOST_FAILURE;
 
+	w.config = *config;
+	atomic_init(&w.end, END_NONE);
 	pthread_mutex_init(&w.lock, NULL);
 	pthread_cond_init(&w.changed, NULL);
 	pthread_mutex_init(&w.machine.board_lock, NULL);
