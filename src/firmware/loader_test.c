@@ -252,7 +252,7 @@ static struct image make_bzimage(const uint8_t *payload, size_t payload_bytes, u
 	d[0x1f1] = 1;
 	store_le16(d + 0x1fe, 0xaa55);
 	store_le16(d + 0x200, 0x6aeb);
-	memcpy(d + 0x202, "HdrS", 4);
+	store_le32(d + 0x202, 0x53726448); /* HdrS */
 	store_le16(d + 0x206, 0x20f);
 	d[0x211] = 1;
 	store_le32(d + 0x214, 0x100000);
