@@ -150,6 +150,8 @@ const struct emu_insn *emu_op_syscall(struct emu_vp *vp, const struct emu_insn *
 	vp->r[X86_RCX] = next;
 	vp->r[X86_R11] = flags;
 	emu_flags_set(vp, flags & ~(vp->msr.sfmask | X86_RF));
+	/* Here TF is looked at after the instruction: with TF in SFMASK the kernel is not traced. */
+	vp->untraced = !(vp->flags & X86_TF);
 	emu_segment_flat_code(vp, (uint16_t)(vp->msr.star >> 32 & 0xfffc), 0, true);
 	emu_segment_flat_stack(vp, (uint16_t)((vp->msr.star >> 32 & 0xfffc) + 8), 0);
 	emu_mode_update(vp);
@@ -172,6 +174,11 @@ const struct emu_insn *emu_op_sysret(struct emu_vp *vp, const struct emu_insn *i
 	emu_segment_flat_code(vp, (uint16_t)((base + (wide ? 16 : 0)) | 3), 3, wide);
 	emu_segment_flat_stack(vp, (uint16_t)((base + 8) | 3), 3);
 	emu_mode_update(vp);
+	if (vp->flags & X86_TF) {
+		/* As if the system call had just been stepped over. */
+		emu_raise(vp, X86_EXC_DB);
+		vp->fault.parameter = EMU_DR6_BS;
+	}
 	return emu_end_at(vp, i, rip);
 }
 
