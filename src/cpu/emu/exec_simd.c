@@ -43,15 +43,20 @@ __attribute__((noinline)) bool simd_store128_slow(struct emu_vp *vp, uint64_t la
 
 void emu_fpu_sync_slow(struct emu_vp *vp)
 {
-	vp->fpu.mxcsr |= simd_host_mxcsr(vp) & SIMD_MXCSR_FLAGS;
+	uint32_t host = simd_host_mxcsr(vp);
+
+	vp->fpu.mxcsr |= host & SIMD_MXCSR_FLAGS;
 	vp->fpu.host_live = false;
+	if ((host & ~SIMD_MXCSR_FLAGS) != EMU_MXCSR_RESET) {
+		simd_host_mxcsr_set(vp, EMU_MXCSR_RESET);
+	}
 }
 
 __attribute__((noinline)) uint32_t simd_fp_enter_slow(struct emu_vp *vp)
 {
 	uint32_t guest = vp->fpu.mxcsr;
 
-	if (simd_mxcsr_plain(guest)) {
+	if (simd_mxcsr_masked(guest)) {
 		simd_host_mxcsr_set(vp, guest);
 		vp->fpu.host_live = true;
 		return 0;

@@ -126,7 +126,7 @@ DEFINE_FP_RM(16)
 /* DPPS and DPPD: i->osize 8 for doubles. */
 EMU_INLINE bool dot_product(struct emu_vp *vp, const struct emu_insn *i, __m128i s)
 {
-	if (!simd_mxcsr_plain(vp->fpu.mxcsr) &&
+	if (!simd_mxcsr_masked(vp->fpu.mxcsr) &&
 	    !simd_dot_product_steps(vp, *simd_xmm(vp, i->rd), s, i->osize == 8, (uint8_t)i->imm)) {
 		return false;
 	}

@@ -163,17 +163,29 @@ static __attribute__((noinline)) bool fxsave_do(struct emu_vp *vp, const struct 
 	return emu_store_bytes(vp, la, buf, (unsigned)(FX_XMM + xmm_bytes(vp)));
 }
 
+/* The area in place (fields are read once each), or its copy in @buf; NULL: faulted. */
+static const uint8_t *area_load(struct emu_vp *vp, uint64_t la, uint8_t *buf, unsigned bytes)
+{
+	const uint8_t *p = emu_fast_read(vp, la, bytes);
+
+	return p != NULL ? p : emu_load_bytes(vp, la, buf, bytes) ? buf : NULL;
+}
+
 static __attribute__((noinline)) bool fxrstor_do(struct emu_vp *vp, const struct emu_insn *i)
 {
 	uint8_t buf[FX_BYTES];
+	const uint8_t *p;
 	uint64_t la;
 
-	if (!area_address(vp, i, FX_BYTES, 16, HV_ACCESS_READ, &la) ||
-	    !emu_load_bytes(vp, la, buf, FX_BYTES) || !mxcsr_set(vp, load_le32(buf + FX_MXCSR))) {
+	if (!area_address(vp, i, FX_BYTES, 16, HV_ACCESS_READ, &la)) {
 		return false;
 	}
-	x87_get(vp, buf, i->osize == 8);
-	memcpy(vp->fpu.xmm, buf + FX_XMM, xmm_bytes(vp));
+	p = area_load(vp, la, buf, FX_BYTES);
+	if (p == NULL || !mxcsr_set(vp, load_le32(p + FX_MXCSR))) {
+		return false;
+	}
+	x87_get(vp, p, i->osize == 8);
+	memcpy(vp->fpu.xmm, p + FX_XMM, xmm_bytes(vp));
 	return true;
 }
 
@@ -289,11 +301,14 @@ static bool xrstor_get(struct emu_vp *vp, const uint8_t *p, uint64_t request, bo
 static __attribute__((noinline)) bool xrstor_do(struct emu_vp *vp, const struct emu_insn *i)
 {
 	uint8_t buf[EMU_XSAVE_BYTES];
+	const uint8_t *p;
 	uint64_t la;
 
-	return area_address(vp, i, EMU_XSAVE_BYTES, 64, HV_ACCESS_READ, &la) &&
-	       emu_load_bytes(vp, la, buf, EMU_XSAVE_BYTES) &&
-	       xrstor_get(vp, buf, xsave_request(vp), i->osize == 8);
+	if (!area_address(vp, i, EMU_XSAVE_BYTES, 64, HV_ACCESS_READ, &la)) {
+		return false;
+	}
+	p = area_load(vp, la, buf, EMU_XSAVE_BYTES);
+	return p != NULL && xrstor_get(vp, p, xsave_request(vp), i->osize == 8);
 }
 
 static const struct emu_insn *xsave(struct emu_vp *vp, const struct emu_insn *i)

@@ -246,25 +246,24 @@ EMU_INLINE void simd_host_mxcsr_set(struct emu_vp *vp, uint32_t v)
 	__asm__ volatile("ldmxcsr %0" : : "m"(vp->fpu.host_mxcsr));
 }
 
-/* The guest's MXCSR is the default one but for its flags. */
-EMU_INLINE bool simd_mxcsr_plain(uint32_t mxcsr)
+EMU_INLINE bool simd_mxcsr_masked(uint32_t mxcsr)
 {
-	return likely((mxcsr & ~SIMD_MXCSR_FLAGS) == SIMD_MXCSR_MASKS);
+	return likely((mxcsr & SIMD_MXCSR_MASKS) == SIMD_MXCSR_MASKS);
 }
 
 /*
  * Around a volatile asm statement that computes with the guest's MXCSR.
  *
- * A guest with plain rounding and masks: the host's MXCSR simply collects the flags (reading it
- * costs more than the operation), and emu_fpu_sync() fetches them. Any other: the host runs it with
- * all exceptions masked and flags clear, then these are looked at; an underflow that the guest does
- * not mask is found by flushing to zero, since a masked exact denormal raises no flag. Outside of
- * guest code the host's MXCSR has its default rounding and masks, with any flags.
+ * A guest with all exceptions masked: the host's MXCSR is the guest's and simply collects the flags
+ * (reading it costs more than the operation); emu_fpu_sync() fetches them and gives the host its
+ * default back. Any other: the host runs the instruction with all exceptions masked and flags
+ * clear, then these are looked at; an underflow that the guest does not mask is found by flushing
+ * to zero, since a masked exact denormal raises no flag.
  */
 uint32_t simd_fp_enter_slow(struct emu_vp *vp);
 bool simd_fp_leave_slow(struct emu_vp *vp);
 
-/* 0: plain. */
+/* 0: all masked. */
 EMU_INLINE uint32_t simd_fp_enter(struct emu_vp *vp)
 {
 	return likely(vp->fpu.host_live) ? 0 : simd_fp_enter_slow(vp);
