@@ -353,8 +353,8 @@ static void drop_privileged_segments(struct emu_vp *vp)
 	for (unsigned n = 0; n < sizeof(segs); n++) {
 		struct x86_segment *s = &vp->seg[segs[n]];
 
-		if ((s->attributes & X86_SEG_P) && !x86_segment_survives_return(s, vp->cpl)) {
-			/* The base stays: 64-bit code sees it in FS and GS. */
+		if (!(s->attributes & X86_SEG_P) || !x86_segment_survives_return(s, vp->cpl)) {
+			/* Null selectors lose their RPL. The base stays: 64-bit code sees it in FS and GS. */
 			s->selector = 0;
 			s->attributes = 0;
 		}

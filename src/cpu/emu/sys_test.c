@@ -627,11 +627,13 @@ static void test_far_transfers(struct test *t)
 	EXPECT_EQ(t, load_le32(m.ram + STACK0 - 8), STACK - 8);
 	vp->seg[X86_DS] = segment(&m, S_DATA0);
 	vp->seg[X86_ES] = segment(&m, S_DATA3);
+	emu_segment_load_null(vp, X86_FS, 3, 0);
 	EXPECT(t, emu_far_return(vp, 4, 8, &rip));
 	EXPECT_EQ(t, rip, CODE + 7);
 	EXPECT_EQ(t, vp->cpl, 3);
 	EXPECT_EQ(t, vp->r[X86_RSP], STACK);
 	EXPECT_EQ(t, vp->seg[X86_DS].selector, 0);
+	EXPECT_EQ(t, vp->seg[X86_FS].selector, 0);
 	EXPECT_EQ(t, vp->seg[X86_ES].selector, S_DATA3);
 	/* JMP cannot change privilege through it. */
 	EXPECT(t, !emu_far_jump(vp, S_GATE | 3, 0, 0, &rip));
