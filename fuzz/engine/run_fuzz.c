@@ -15,6 +15,7 @@
 #include "emu/emu.h"
 #include "gmem/gmem.h"
 #include "lib/bits.h"
+#include "lib/check.h"
 #include "x86/arch.h"
 
 #define MEMORY_BYTES 0x40000u
@@ -387,36 +388,66 @@ static void patches_apply(struct world *w, struct input *in)
 	}
 }
 
+/* Creating a VM costs more than a run: one serves many inputs and every input begins with the registers after RESET. */
+static struct world *world_create(void)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct gmem_pages pages = { page_alloc, page_free, NULL };
+	struct hv_engine_config config = { .vp_max = 2, .clock = no_clock, .clock_hz = 1000000000, .count_instructions = true };
+
+	CHECK(w != NULL);
+	config.gmem = &w->gmem;
+	w->ops = &emu_engine_ops;
+	w->memory = aligned_alloc(GMEM_PAGE_BYTES, MEMORY_BYTES);
+	CHECK(w->memory != NULL && gmem_init(&w->gmem, 40, &pages) == 0);
+	memory_map(w);
+	CHECK(w->ops->vm_create(&config, &w->vm) == 0);
+	CHECK(w->ops->vp_create(w->vm, 0, &w->vp) == 0);
+	gmem_set_watch(&w->gmem, &(struct gmem_watch){ code_written, w });
+	return w;
+}
+
+static void world_destroy(struct world *w)
+{
+	w->ops->vp_destroy(w->vp);
+	w->ops->vm_destroy(w->vm);
+	gmem_fini(&w->gmem);
+	free(w->memory);
+	free(w);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
+	static struct world *world;
+	static unsigned used;
 	struct input in = { data, bytes };
-	struct world w = { .ops = &emu_engine_ops };
-	struct gmem_pages pages = { page_alloc, page_free, NULL };
-	struct hv_engine_config config = { .gmem = &w.gmem, .vp_max = 2, .clock = no_clock, .clock_hz = 1000000000,
-					   .count_instructions = true };
 	enum mode mode = (enum mode)(take(&in, 1) % MODES);
 	uint8_t features = (uint8_t)take(&in, 1);
+	struct world *w;
 
-	w.random = take(&in, 8);
-	w.memory = aligned_alloc(GMEM_PAGE_BYTES, MEMORY_BYTES);
-	CHECK(w.memory != NULL && gmem_init(&w.gmem, 40, &pages) == 0);
-	memset(w.memory, 0, MEMORY_BYTES);
-	tables_build(&w, mode);
-	paging_build(&w);
-	patches_apply(&w, &in);
-	memory_map(&w);
-	CHECK(w.ops->vm_create(&config, &w.vm) == 0);
-	CHECK(w.ops->vp_create(w.vm, 0, &w.vp) == 0);
-	gmem_set_watch(&w.gmem, &(struct gmem_watch){ code_written, &w });
-	if ((features & 128) != 0 && mode != V86) {
-		w.ops->intercept_exceptions(w.vm, (uint32_t)draw(&w));
+	if (world == NULL) {
+		world = world_create();
 	}
-	registers_set(&w, mode, features);
-	run(&w);
-	check_state(&w);
-	w.ops->vp_destroy(w.vp);
-	w.ops->vm_destroy(w.vm);
-	gmem_fini(&w.gmem);
-	free(w.memory);
+	w = world;
+	w->random = take(&in, 8);
+	memset(w->memory, 0, MEMORY_BYTES);
+	tables_build(w, mode);
+	paging_build(w);
+	patches_apply(w, &in);
+	for (uint64_t gpa = 0; gpa < MEMORY_BYTES; gpa += GMEM_PAGE_BYTES) {
+		gmem_touch(&w->gmem, gpa, GMEM_PAGE_BYTES);
+	}
+	w->ops->vp_reset(w->vp, false);
+	w->ops->flush_all(w->vp, false);
+	w->ops->intercept_exceptions(w->vm, (features & 128) != 0 && mode != V86 ? (uint32_t)draw(w) : 0);
+	registers_set(w, mode, features);
+	run(w);
+	if ((draw(w) & 15) == 0) {
+		check_state(w);
+	}
+	if (++used % 256 == 0) {
+		world_destroy(w);
+		world = NULL;
+	}
 	return 0;
 }
