@@ -16,6 +16,7 @@
 #define TYPE_EXEC 2
 #define TYPE_DYN 3
 #define PT_LOAD 1
+#define PT_INTERP 3
 #define PT_NOTE 4
 #define HEADER_BYTES_32 52
 #define HEADER_BYTES_64 64
@@ -82,6 +83,9 @@ static enum loader_status check_identity(struct target *t, const uint8_t *head, 
 static enum loader_status add_segment(struct target *t, struct elf_image *image, uint32_t type,
 				      const struct elf_segment *s, uint64_t file_bytes)
 {
+	if (type == PT_INTERP) {
+		image->interpreted = true;
+	}
 	if (type != PT_LOAD && type != PT_NOTE) {
 		return LOADER_OK;
 	}
@@ -145,9 +149,36 @@ enum loader_status elf_parse(struct target *t, const uint8_t *head, size_t head_
 	return status;
 }
 
+bool elf_is_vmlinux(const struct elf_image *image)
+{
+	for (unsigned i = 0; i < image->count && !image->interpreted; i++) {
+		const struct elf_segment *s = &image->segment[i];
+
+		if (image->entry >= s->paddr && image->entry - s->paddr < s->mem_bytes) {
+			return s->vaddr != s->paddr;
+		}
+	}
+	return false;
+}
+
+/* The one that ends last goes first: the message about too little memory then names all that is needed. */
+static enum loader_status claim_highest(struct target *t, const struct elf_image *image)
+{
+	const struct elf_segment *highest = &image->segment[0];
+
+	for (unsigned i = 1; i < image->count; i++) {
+		const struct elf_segment *s = &image->segment[i];
+
+		if (s->paddr + s->mem_bytes > highest->paddr + highest->mem_bytes) {
+			highest = s;
+		}
+	}
+	return target_claim(t, highest->paddr, highest->mem_bytes);
+}
+
 enum loader_status elf_claim(struct target *t, const struct elf_image *image)
 {
-	enum loader_status status = LOADER_OK;
+	enum loader_status status = claim_highest(t, image);
 
 	for (unsigned i = 0; i < image->count && status == LOADER_OK; i++) {
 		status = target_claim(t, image->segment[i].paddr, image->segment[i].mem_bytes);

@@ -18,6 +18,7 @@ struct elf_segment {
 
 struct elf_image {
 	bool is_64;
+	bool interpreted; /* wants a dynamic linker: a program of some system, no kernel */
 	uint64_t entry;
 	unsigned count;
 	struct elf_segment segment[ELF_SEGMENTS_MAX]; /* PT_LOAD, in file order */
@@ -32,6 +33,8 @@ bool elf_is(const void *data, size_t bytes);
  */
 enum loader_status elf_parse(struct target *t, const uint8_t *head, size_t head_bytes,
 			     uint64_t file_bytes, struct elf_image *ret);
+/* A kernel that runs elsewhere than where it lies: its entry is a physical address within a segment with other virtual ones. */
+bool elf_is_vmlinux(const struct elf_image *image);
 /* Claims memory for every segment. */
 enum loader_status elf_claim(struct target *t, const struct elf_image *image);
 /* Copies the segments of a whole file. */

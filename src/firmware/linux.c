@@ -226,6 +226,10 @@ static enum loader_status load_payload(struct target *t, const struct loader_inp
 	struct elf_stream stream;
 	enum loader_status status = elf_stream_init(&stream, t);
 
+	/* What the kernel says it needs before it can look at the memory map. */
+	if (status == LOADER_OK) {
+		status = target_claim(t, h->preferred, h->init_bytes);
+	}
 	if (status == LOADER_OK) {
 		status = payload_expand(format, file + h->payload_offset, h->payload_bytes, limit,
 					&stream);

@@ -67,6 +67,12 @@ static enum loader_status load_elf(struct target *t, const struct loader_input *
 	if (multiboot_is(in)) {
 		return multiboot_load(t, in, ret);
 	}
+	if (!elf_is_vmlinux(&image)) {
+		return target_fail(
+			t, LOADER_FOREIGN, LOADER_PART_KERNEL,
+			"an ELF program found; a kernel (vmlinux, PVH note or multiboot header) "
+			"expected");
+	}
 	return linux_load_elf(t, in, &image, ret);
 }
 

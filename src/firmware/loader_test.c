@@ -666,6 +666,22 @@ static void test_messages(struct test *t)
 	EXPECT_EQ(t, err.part, LOADER_PART_MEMORY);
 	EXPECT(t, strstr(err.text, "32 MiB found, the kernel needs at least 117 MiB") != NULL);
 
+	struct image program = make_elf64(false);
+
+	for (unsigned i = 0; i < 3; i++) { /* virtual is physical */
+		store_le64(program.data + 64 + 56 * i + 16,
+			   load_le64(program.data + 64 + 56 * i + 24));
+	}
+	EXPECT_EQ(t, load(&program, &s, &err), LOADER_FOREIGN);
+	EXPECT(t, strstr(err.text, "an ELF program found") != NULL);
+	free(program.data);
+	struct image needy = make_packed(CODEC_GZIP);
+
+	store_le32(needy.data + 0x260, 60 << 20); /* init_size */
+	EXPECT_EQ(t, load(&needy, &s, &err), LOADER_NO_MEMORY);
+	EXPECT(t, strstr(err.text, "32 MiB found, the kernel needs at least 77 MiB") != NULL);
+	free(needy.data);
+
 	store_le16(big.data + 18, 183); /* AArch64 */
 	EXPECT_EQ(t, load(&big, &s, &err), LOADER_FOREIGN);
 	EXPECT(t, strstr(err.text, "machine 183") != NULL);
