@@ -76,6 +76,8 @@ static bool is_gp_or_ss(uint32_t vector)
 	return vector == X86_EXC_GP || vector == X86_EXC_SS;
 }
 
+#define MXCSR_MM 0x20000u /* misaligned exception mask: one vendor's processors have it */
+
 /* Makes equal in @engine what is open. */
 static void close_open(const struct oracle_open *open, const struct oracle_result *native, struct oracle_result *engine)
 {
@@ -84,7 +86,8 @@ static void close_open(const struct oracle_open *open, const struct oracle_resul
 	uint32_t mxcsr = load_le32(native->out.fx + FX_MXCSR);
 	uint16_t fsw = load_le16(native->out.fx + FX_FSW) ^ load_le16(engine->out.fx + FX_FSW);
 
-	if ((faulted && open->fault_state) || (one_sided && open->one_sided)) {
+	if ((faulted && open->fault_state) || (one_sided && open->one_sided) ||
+	    ((mxcsr & MXCSR_MM) != 0 && engine->vector == X86_EXC_GP)) {
 		*engine = *native;
 		return;
 	}

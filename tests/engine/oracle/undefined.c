@@ -286,6 +286,8 @@ static void open_x87(const ZydisDecodedInstruction *insn, struct oracle_open *re
 #define ANY_PRECISION "unmasked overflow or underflow: whether PE is set too differs between vendors"
 #define ANY_UPPER_HALF "faults in the upper half of the address space: the host's kernel hides whether a page is there"
 
+#define ANY_MM "MXCSR bit 17, the misaligned exception mask, exists on one vendor's processors only"
+
 /* What is open for every instruction. */
 static void open_any(const struct oracle_case *c, const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops,
 		     struct oracle_open *ret)
@@ -374,6 +376,7 @@ void oracle_open_print(void)
 		       rows[i].what, rows[i].why);
 	}
 	printf("%-12s %s\n%-12s %s\n%-12s %s\n", "(any)", ANY_ALIGNMENT, "(any)", ANY_PRECISION, "(any)", ANY_UPPER_HALF);
+	printf("%-12s %s\n", "(any)", ANY_MM);
 	printf("%-12s status word %04x  %s\n", "(x87)", CC, CC_WHY);
 	for (size_t i = 0; i < ARRAY_LEN(x87_rows); i++) {
 		if (x87_rows[i].fsw != 0) {
