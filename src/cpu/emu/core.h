@@ -180,8 +180,6 @@ void emu_relax(struct emu_vm *vm, unsigned round);
 /* ---- TLB (mem.c) ---- */
 
 void emu_tlb_init(struct emu_vp *vp);
-/* Drops every entry and marks the pages that could be written without asking as dirty once more. */
-void emu_tlb_flush_marking(struct emu_vp *vp, bool non_global_only);
 void emu_tlb_drop_gpns(struct emu_vp *vp, uint64_t gpn, uint64_t count);
 void emu_tlb_drop_writes(struct emu_vp *vp, uint64_t gpn);
 /* Translation of code at @la; NULL: fault or exit recorded. */

@@ -3,6 +3,8 @@
 #define EMU_HOT
 #include "exec.h"
 
+#define PAUSES_PER_YIELD 128u
+
 /* ---- MOV ---- */
 
 #define DEFINE_MOV(bits)                                                                                                 \
@@ -459,10 +461,10 @@ EMU_OP(emu_op_nop)
 	EMU_NEXT(vp, i);
 }
 
-/* A VP that spins gives the host's processor a hint; whoever it waits for may need it. */
+/* A VP that goes on spinning gives the host's processor away now and then: whoever it waits for may need it. */
 EMU_OP(emu_op_pause)
 {
-	__builtin_ia32_pause();
+	emu_relax(vp->vm, ++vp->pauses % PAUSES_PER_YIELD == 0 ? PAUSES_PER_YIELD : 0);
 	EMU_NEXT(vp, i);
 }
 

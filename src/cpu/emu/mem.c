@@ -104,6 +104,26 @@ void emu_tlb_init(struct emu_vp *vp)
 	vp->tlb_large = 0;
 }
 
+/*
+ * A translation that writes without asking goes away. The dirty log may have been taken since it was made, so the page is marked again unless
+ * it still is; the caller has put a fence between the stores and this look.
+ */
+static void keep_dirty(const struct emu_vp *vp, const struct emu_tlb_entry *e)
+{
+	if (e->tag_w != EMU_TLB_NONE && !(gmem_entry(vp->vm->gmem, e->gpn) & GMEM_DIRTY)) {
+		gmem_entry_set(vp->vm->gmem, e->gpn, GMEM_DIRTY);
+	}
+}
+
+static void entry_drop(const struct emu_vp *vp, struct emu_tlb_entry *e)
+{
+	if (e->tag_w != EMU_TLB_NONE) {
+		atomic_thread_fence(memory_order_seq_cst);
+		keep_dirty(vp, e);
+	}
+	entry_clear(e);
+}
+
 static bool entry_empty(const struct emu_tlb_entry *e)
 {
 	return e->tag_r == EMU_TLB_NONE && e->tag_w == EMU_TLB_NONE && e->tag_x == EMU_TLB_NONE;
@@ -119,6 +139,7 @@ void emu_tlb_flush(struct emu_vp *vp, bool non_global_only)
 {
 	uint32_t kept = 0;
 
+	atomic_thread_fence(memory_order_seq_cst);
 	for (uint32_t n = 0; n < vp->tlb_listed; n++) {
 		struct emu_tlb_entry *e = &vp->tlbs[vp->tlb_list[n]];
 
@@ -126,6 +147,7 @@ void emu_tlb_flush(struct emu_vp *vp, bool non_global_only)
 			vp->tlb_list[kept++] = vp->tlb_list[n];
 			continue;
 		}
+		keep_dirty(vp, e);
 		entry_clear(e);
 		e->listed = false;
 	}
@@ -133,18 +155,6 @@ void emu_tlb_flush(struct emu_vp *vp, bool non_global_only)
 	if (kept == 0) {
 		vp->tlb_large = 0;
 	}
-}
-
-void emu_tlb_flush_marking(struct emu_vp *vp, bool non_global_only)
-{
-	for (uint32_t n = 0; n < vp->tlb_listed; n++) {
-		const struct emu_tlb_entry *e = &vp->tlbs[vp->tlb_list[n]];
-
-		if (e->tag_w != EMU_TLB_NONE) {
-			gmem_entry_set(vp->vm->gmem, e->gpn, GMEM_DIRTY);
-		}
-	}
-	emu_tlb_flush(vp, non_global_only);
 }
 
 static unsigned large_bit(uint64_t la)
@@ -160,7 +170,7 @@ void emu_tlb_flush_page(struct emu_vp *vp, uint64_t la)
 			&vp->tlbs[mode * EMU_TLB_ENTRIES + ((la >> 12) & (EMU_TLB_ENTRIES - 1))];
 
 		if (!entry_empty(e) && entry_page(e) == (la & EMU_PAGE_MASK)) {
-			entry_clear(e);
+			entry_drop(vp, e);
 		}
 	}
 	if (!(vp->tlb_large & (BIT64(63) | BIT64(large_bit(la)) | BIT64(large_bit(la ^ (1u << 21)))))) {
@@ -170,7 +180,7 @@ void emu_tlb_flush_page(struct emu_vp *vp, uint64_t la)
 		struct emu_tlb_entry *e = &vp->tlbs[vp->tlb_list[n]];
 
 		if (e->page_bits > 12 && !entry_empty(e) && ((entry_page(e) ^ la) >> e->page_bits) == 0) {
-			entry_clear(e);
+			entry_drop(vp, e);
 		}
 	}
 }
@@ -181,7 +191,7 @@ void emu_tlb_drop_gpns(struct emu_vp *vp, uint64_t gpn, uint64_t count)
 		struct emu_tlb_entry *e = &vp->tlbs[vp->tlb_list[n]];
 
 		if (e->gpn - gpn < count) {
-			entry_clear(e);
+			entry_drop(vp, e);
 		}
 	}
 }
@@ -191,7 +201,9 @@ void emu_tlb_drop_writes(struct emu_vp *vp, uint64_t gpn)
 	for (uint32_t n = 0; n < vp->tlb_listed; n++) {
 		struct emu_tlb_entry *e = &vp->tlbs[vp->tlb_list[n]];
 
-		if (e->gpn == gpn) {
+		if (e->gpn == gpn && e->tag_w != EMU_TLB_NONE) {
+			atomic_thread_fence(memory_order_seq_cst);
+			keep_dirty(vp, e);
 			e->tag_w = EMU_TLB_NONE;
 		}
 	}
@@ -206,7 +218,7 @@ static struct emu_tlb_entry *slot_claim(struct emu_vp *vp, uint64_t la, unsigned
 	uint64_t page = la & EMU_PAGE_MASK;
 
 	if (entry_empty(e) || entry_page(e) != page || e->gpn != walk->gpa >> 12 || e->addend != host - page) {
-		entry_clear(e);
+		entry_drop(vp, e);
 	}
 	e->addend = host - page;
 	e->gpn = walk->gpa >> 12;

@@ -169,7 +169,7 @@ static void handle_range(struct emu_vp *vp, uint64_t gpn, uint64_t count)
 static void handle(struct emu_vp *vp, const struct request_set *set)
 {
 	if (set->flush_all || set->flush_non_global) {
-		emu_tlb_flush_marking(vp, !set->flush_all);
+		emu_tlb_flush(vp, !set->flush_all);
 	}
 	for (uint32_t n = 0; n < set->page_count; n++) {
 		emu_tlb_flush_page(vp, set->pages[n]);

@@ -207,6 +207,7 @@ struct emu_vp {
 	struct emu_requests *requests; /* flushes and code invalidations from other threads, remote.c */
 	uint16_t tlb_list[EMU_TLB_MODES * EMU_TLB_ENTRIES]; /* slots filled since they were last flushed */
 	uint32_t tlb_listed;
+	uint32_t pauses; /* PAUSE instructions so far */
 	uint64_t tlb_large; /* large pages seen since the last full flush: bit (address / 2 MiB) mod 63, bit 63: a 1 GiB page */
 	uint64_t atomic_gpa; /* code page that the locked access in progress writes to, or EMU_NO_GPA */
 };
