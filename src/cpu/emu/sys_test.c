@@ -972,6 +972,110 @@ static void test_init(struct test *t)
 	machine_fini(&m);
 }
 
+/* ---- With the parent's answers ---- */
+
+static void run(struct machine *m, struct hv_exit *exit)
+{
+	const struct hv_run how = { .deadline_tsc = UINT64_MAX };
+
+	emu_engine_ops.run(m->handle, &how, exit);
+}
+
+/* The stack of an interrupt lies where no memory is: every word is the parent's, and the delivery goes on after each. */
+static void test_deliver_to_device(struct test *t)
+{
+	static const uint8_t handler[] = { 0xe6, 0x80 };
+	const uint64_t words[] = { S_DATA0, 0x50800, X86_RF | X86_IF | 2, S_CODE64, CODE };
+	const uint64_t values[4] = { 0 };
+	static struct machine m;
+	struct hv_exit exit;
+
+	EXPECT(t, machine_init(&m));
+	long_mode(&m, 0);
+	put64(&m, TABLES + 0x3000 + 0x50 * 8, 0x900000 | 3);
+	put64(&m, IDT + 6 * 16, gate(S_CODE64, 0x60000, 0x8e, 0));
+	memcpy(m.ram + 0x60000, handler, sizeof(handler));
+	m.vp->r[X86_RSP] = 0x50800;
+	emu_engine_ops.inject_exception(m.handle, 6, false, 0, 0);
+	for (size_t n = 0; n < ARRAY_LEN(words); n++) {
+		run(&m, &exit);
+		EXPECT_EQ(t, exit.kind, HV_EXIT_MEMORY);
+		EXPECT_EQ(t, exit.memory.access, HV_ACCESS_WRITE);
+		EXPECT_EQ(t, exit.memory.gpa, 0x900800 - 8 * (n + 1));
+		EXPECT_EQ(t, exit.memory.data, words[n]);
+		EXPECT_EQ(t, m.vp->rip, CODE);
+		emu_engine_ops.complete(m.handle, values);
+	}
+	run(&m, &exit);
+	EXPECT_EQ(t, exit.kind, HV_EXIT_PORT);
+	EXPECT_EQ(t, m.vp->r[X86_RSP], 0x50800 - 40);
+	EXPECT_EQ(t, m.vp->rip, 0x60000);
+	machine_fini(&m);
+}
+
+/* A page table where no memory is. */
+static void test_table_from_parent(struct test *t)
+{
+	/* mov rax, [rbx]; out 80h, al */
+	static const uint8_t code[] = { 0x48, 0x8b, 0x03, 0xe6, 0x80 };
+	const uint64_t values[4] = { 0x51000 | 3 };
+	static struct machine m;
+	struct hv_exit exit;
+
+	EXPECT(t, machine_init(&m));
+	long_mode(&m, 0);
+	memcpy(m.ram + CODE, code, sizeof(code));
+	put64(&m, TABLES + 0x2000 + 8, 0x900000 | 3);
+	put64(&m, 0x51008, 0x123456789abcdef0);
+	m.vp->r[X86_RBX] = 0x200000 + 0x7000 + 8;
+	run(&m, &exit);
+	EXPECT_EQ(t, exit.kind, HV_EXIT_MEMORY);
+	EXPECT_EQ(t, exit.memory.gpa, 0x900000 + 7 * 8);
+	EXPECT_EQ(t, exit.memory.bytes, 8);
+	EXPECT_EQ(t, exit.memory.access, HV_ACCESS_READ);
+	EXPECT(t, !exit.memory.gva_valid);
+	emu_engine_ops.complete(m.handle, values);
+	run(&m, &exit);
+	EXPECT_EQ(t, exit.kind, HV_EXIT_PORT);
+	EXPECT_EQ(t, m.vp->r[X86_RAX], 0x123456789abcdef0);
+	machine_fini(&m);
+}
+
+/* Saved between the read and the write of one instruction; another VP goes on with the write. */
+static void test_restore_within_instruction(struct test *t)
+{
+	/* add dword [rbx], 5; out 80h, al */
+	static const uint8_t code[] = { 0x83, 0x03, 0x05, 0xe6, 0x80 };
+	static struct machine m[2];
+	static uint8_t state[16384];
+	uint64_t values[4] = { 37 };
+	struct hv_exit exit;
+	size_t bytes;
+
+	for (unsigned n = 0; n < 2; n++) {
+		EXPECT(t, machine_init(&m[n]));
+		long_mode(&m[n], 0);
+		memcpy(m[n].ram + CODE, code, sizeof(code));
+		put64(&m[n], TABLES + 0x3000 + 0x50 * 8, 0x900000 | 3);
+	}
+	m[0].vp->r[X86_RBX] = 0x50010;
+	run(&m[0], &exit);
+	EXPECT_EQ(t, exit.memory.access, HV_ACCESS_READ);
+	emu_engine_ops.complete(m[0].handle, values);
+	bytes = emu_engine_ops.save(m[0].handle, state, sizeof(state));
+	EXPECT(t, emu_engine_ops.restore(m[1].handle, state, bytes));
+	run(&m[1], &exit);
+	EXPECT_EQ(t, exit.kind, HV_EXIT_MEMORY);
+	EXPECT_EQ(t, exit.memory.access, HV_ACCESS_WRITE);
+	EXPECT_EQ(t, exit.memory.data, 42);
+	emu_engine_ops.complete(m[1].handle, values);
+	run(&m[1], &exit);
+	EXPECT_EQ(t, exit.kind, HV_EXIT_PORT);
+	EXPECT_EQ(t, m[1].vp->rip, CODE + 3);
+	machine_fini(&m[0]);
+	machine_fini(&m[1]);
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
@@ -988,6 +1092,9 @@ int main(void)
 		TEST(test_registers),
 		TEST(test_saved_state),
 		TEST(test_init),
+		TEST(test_deliver_to_device),
+		TEST(test_table_from_parent),
+		TEST(test_restore_within_instruction),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));
