@@ -15,6 +15,7 @@
 #include "firmware/loader.h"
 #include "host/log.h"
 #include "host/memory.h"
+#include "hv/host.h"
 #include "lib/bits.h"
 #include "worker.h"
 
@@ -158,6 +159,12 @@ static void on_reset(void *ctx)
 	worker_end_round(ctx, END_RESET);
 }
 
+static void engine_relax(void *ctx, unsigned round)
+{
+	(void)ctx;
+	hv_host_relax(round);
+}
+
 static uint64_t engine_clock(void *ctx)
 {
 	(void)ctx;
@@ -201,6 +208,7 @@ static int create_partition(struct worker *w)
 				.vp_max = w->config.processors,
 				.clock = engine_clock,
 				.clock_hz = GUEST_CLOCK_HZ,
+				.relax = engine_relax,
 				.count_instructions = w->config.count_instructions,
 				.trace = w->config.trace,
 				.trace_line = engine_trace,
