@@ -110,7 +110,10 @@ static unsigned put_prefixes(const struct oracle_gen *gen, const struct oracle_f
 	if (oracle_percent(rng, 4)) {
 		buf[n++] = 0x67;
 	}
-	if (oracle_percent(rng, 4)) {
+	if (f->vex) {
+		return n;
+	}
+	if (oracle_percent(rng, 8)) {
 		buf[n++] = 0xf0;
 	}
 	if (f->prefix == 1) {
@@ -130,11 +133,17 @@ static void put_code(const struct oracle_gen *gen, const struct oracle_form *f, 
 {
 	unsigned n = put_prefixes(gen, f, rng, buf);
 
-	if (f->map != 0) {
+	if (f->vex) {
+		uint32_t r = (uint32_t)oracle_random(rng);
+
+		buf[n++] = 0xc4;
+		buf[n++] = (uint8_t)((gen->mode == 64 ? (r & 0xe0) : 0xe0) | f->map);
+		buf[n++] = (uint8_t)((f->rex_w ? 0x80 : 0) | ((r >> 8) & 0x78) | oracle_vex_prefix(f->prefix));
+	} else if (f->map != 0) {
 		buf[n++] = 0x0f;
-	}
-	if (f->map >= 2) {
-		buf[n++] = f->map == 2 ? 0x38 : 0x3a;
+		if (f->map >= 2) {
+			buf[n++] = f->map == 2 ? 0x38 : 0x3a;
+		}
 	}
 	buf[n++] = f->opcode;
 	if (f->has_modrm) {

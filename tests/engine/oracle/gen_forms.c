@@ -218,7 +218,10 @@ static bool is_near_branch(const ZydisDecodedInstruction *insn)
 bool oracle_acceptable(const struct oracle_forms *forms, unsigned mode, const ZydisDecodedInstruction *insn,
 		       const ZydisDecodedOperand *ops)
 {
-	if (insn->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY || isa_find(insn->meta.isa_set) == NULL ||
+	bool bmi = insn->meta.isa_set == ZYDIS_ISA_SET_BMI1 || insn->meta.isa_set == ZYDIS_ISA_SET_BMI2;
+
+	if ((insn->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && !(bmi && insn->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX)) ||
+	    isa_find(insn->meta.isa_set) == NULL ||
 	    is_excluded(insn->mnemonic) || insn->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR ||
 	    loads_segment(insn, ops) || touches_system_register(insn, ops)) {
 		return false;
@@ -264,10 +267,23 @@ static void form_add(struct oracle_forms *forms, size_t *room, const struct orac
 	forms->form[forms->count++] = *form;
 }
 
+uint8_t oracle_vex_prefix(uint8_t prefix)
+{
+	return prefix == 0x66 ? 1 : prefix == 0xf3 ? 2 : prefix == 0xf2 ? 3 : 0;
+}
+
 static unsigned form_bytes(const struct oracle_form *f, uint8_t *buf)
 {
 	unsigned n = 0;
 
+	if (f->vex) {
+		buf[n++] = 0xc4;
+		buf[n++] = 0xe0 | f->map;
+		buf[n++] = (uint8_t)((f->rex_w ? 0x80 : 0) | 0x78 | oracle_vex_prefix(f->prefix));
+		buf[n++] = f->opcode;
+		buf[n++] = (uint8_t)((f->mod3 ? 0xc0 : 0) | f->reg << 3 | f->rm);
+		return n;
+	}
 	if (f->prefix == 1) {
 		buf[n++] = 0x66;
 		buf[n++] = 0xf2;
@@ -342,7 +358,7 @@ static void walk_modrm(struct walk *w, struct oracle_form *f)
 		f->fixed_rm = f->mod3 && rm_matters(f);
 		for (unsigned rm = f->fixed_rm ? 0 : 1; rm < (f->fixed_rm ? 8u : 2u); rm++) {
 			f->rm = (uint8_t)rm;
-			if (!form_try(w, f)) {
+			if (!form_try(w, f) && !f->vex) {
 				return;
 			}
 		}
@@ -407,6 +423,11 @@ void oracle_forms_init(struct oracle_forms *forms, unsigned mode, unsigned group
 			continue;
 		}
 		walk_modrm(&w, &f);
+		/* The general-register instructions with VEX encoding are in two maps. */
+		if (f.map >= 2 && f.prefix != 1 && (mode == 64 || !f.rex_w)) {
+			f.vex = true;
+			walk_modrm(&w, &f);
+		}
 	}
 	if (forms->count == 0) {
 		fprintf(stderr, "oracle: no instruction form is left to test\n");

@@ -166,6 +166,7 @@ struct oracle_form {
 	bool has_modrm;
 	bool mod3;
 	bool fixed_rm;
+	bool vex;
 	uint8_t reg;
 	uint8_t rm;
 	uint8_t group; /* enum oracle_group */
@@ -189,6 +190,8 @@ void oracle_forms_fini(struct oracle_forms *forms);
 /* May this instruction be run at all (user mode, deterministic, no change of the child itself)? */
 bool oracle_acceptable(const struct oracle_forms *forms, unsigned mode, const ZydisDecodedInstruction *insn,
 		       const ZydisDecodedOperand *ops);
+/* The pp field for a mandatory prefix. */
+uint8_t oracle_vex_prefix(uint8_t prefix);
 unsigned oracle_group_of(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops);
 void oracle_decoder_init(ZydisDecoder *decoder, unsigned mode);
 
