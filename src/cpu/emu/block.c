@@ -111,12 +111,13 @@ void emu_cache_invalidate(struct emu_cache *cache, uint64_t gpn, uint64_t lines)
 	}
 }
 
-static void page_insert(struct emu_cache *cache, struct emu_block *b, unsigned n, uint64_t gpn, uint64_t lines)
+static void page_insert(struct emu_cache *cache, struct emu_block *b, unsigned n, uint64_t gpn,
+			uint64_t lines)
 {
 	struct emu_page_link *link = &b->links[n];
 	struct emu_page_link **bucket = &cache->pages[page_bucket(gpn)];
 
-	*link = (struct emu_page_link){ .block = b, .next = *bucket, .gpn = gpn, .lines = lines };
+	*link = (struct emu_page_link){.block = b, .next = *bucket, .gpn = gpn, .lines = lines};
 	*bucket = link;
 }
 
@@ -129,7 +130,8 @@ static uint64_t line_mask(unsigned first, unsigned bytes)
 }
 
 /* Copies the @slots slots of the scratch area into a new block. */
-static struct emu_block *block_add(struct emu_cache *cache, uint64_t key, uint64_t gpn, uint32_t slots, uint32_t bytes)
+static struct emu_block *block_add(struct emu_cache *cache, uint64_t key, uint64_t gpn,
+				   uint32_t slots, uint32_t bytes)
 {
 	size_t size = align_up(sizeof(struct emu_block) + slots * sizeof(struct emu_insn), 64);
 	struct emu_block *b;
@@ -139,9 +141,12 @@ static struct emu_block *block_add(struct emu_cache *cache, uint64_t key, uint64
 	}
 	b = (struct emu_block *)(void *)(cache->arena + cache->used);
 	cache->used += size;
-	*b = (struct emu_block){
-		.key = key, .gpn = gpn, .gpn2 = EMU_NO_GPA, .count = slots - 1, .bytes = bytes, .slots = slots
-	};
+	*b = (struct emu_block){.key = key,
+				.gpn = gpn,
+				.gpn2 = EMU_NO_GPA,
+				.count = slots - 1,
+				.bytes = bytes,
+				.slots = slots};
 	memcpy(b->insns, cache->scratch, slots * sizeof(struct emu_insn));
 	cache->decoded += b->count;
 	hash_insert(cache, b);
@@ -149,7 +154,8 @@ static struct emu_block *block_add(struct emu_cache *cache, uint64_t key, uint64
 }
 
 /* Marks the lines that the next 15 bytes at @offset may touch; @marked keeps what is marked already. */
-static bool mark_ahead(struct emu_vp *vp, uint64_t gpn, unsigned offset, uint64_t *marked, bool *retry)
+static bool mark_ahead(struct emu_vp *vp, uint64_t gpn, unsigned offset, uint64_t *marked,
+		       bool *retry)
 {
 	unsigned bytes = 4096 - offset < 15 ? 4096 - offset : 15;
 	uint64_t lines = line_mask(offset, bytes) & ~*marked;
@@ -177,9 +183,11 @@ static const struct emu_block *mark_failed(struct emu_vp *vp, bool retry)
 
 static void terminate(struct emu_insn *i, uint16_t offset, bool one)
 {
-	*i = (struct emu_insn){
-		.fn = one ? emu_op_stop : emu_op_next, .offset = offset, .imm = offset, .base = EMU_REG_NONE, .index = EMU_REG_NONE
-	};
+	*i = (struct emu_insn){.fn = one ? emu_op_stop : emu_op_next,
+			       .offset = offset,
+			       .imm = offset,
+			       .base = EMU_REG_NONE,
+			       .index = EMU_REG_NONE};
 }
 
 /* The page behind the one that @la is in. */
@@ -194,7 +202,8 @@ static uint64_t next_page(const struct emu_vp *vp, uint64_t la)
  * The instruction at vp->rip crosses into the next page. Its block begins with emu_op_straddle, which sees to it that the second page is
  * still where it was.
  */
-static const struct emu_block *decode_straddling(struct emu_vp *vp, struct emu_decode_state *s, uint64_t gpn, bool one)
+static const struct emu_block *decode_straddling(struct emu_vp *vp, struct emu_decode_state *s,
+						 uint64_t gpn, bool one)
 {
 	struct emu_cache *cache = vp->cache;
 	const struct emu_tlb_entry *e = emu_tlb_execute(vp, next_page(vp, s->la));
@@ -223,8 +232,10 @@ static const struct emu_block *decode_straddling(struct emu_vp *vp, struct emu_d
 	/* 15 bytes are enough for any instruction, so that this cannot ask for more. */
 	CHECK(emu_decode(s, &slots[1]) == EMU_DECODE_OK);
 	terminate(&slots[2], slots[1].bytes, one);
-	b = block_add(cache, gpn << 12 | offset | (uint64_t)vp->mode << EMU_KEY_MODE_SHIFT | (one ? EMU_KEY_ONE : 0), gpn, 3,
-		      slots[1].bytes);
+	b = block_add(cache,
+		      gpn << 12 | offset | (uint64_t)vp->mode << EMU_KEY_MODE_SHIFT |
+			      (one ? EMU_KEY_ONE : 0),
+		      gpn, 3, slots[1].bytes);
 	b->gpn2 = gpn2;
 	page_insert(cache, b, 0, gpn, line_mask(offset, first));
 	page_insert(cache, b, 1, gpn2, 1);
@@ -245,7 +256,7 @@ static const struct emu_block *decode_block(struct emu_vp *vp, uint64_t la, uint
 {
 	struct emu_cache *cache = vp->cache;
 	unsigned start = (unsigned)la & 0xfff, offset = start, max = one ? 1 : EMU_BLOCK_INSNS;
-	struct emu_decode_state s = { .vp = vp, .la = la, .ip = vp->rip };
+	struct emu_decode_state s = {.vp = vp, .la = la, .ip = vp->rip};
 	uint32_t count = 0;
 	uint64_t marked = 0;
 	bool ended = false, retry = false;
@@ -277,8 +288,10 @@ static const struct emu_block *decode_block(struct emu_vp *vp, uint64_t la, uint
 	}
 	settle_counts(cache->scratch, count);
 	terminate(&cache->scratch[count], (uint16_t)(offset - start), one);
-	b = block_add(cache, gpn << 12 | start | (uint64_t)vp->mode << EMU_KEY_MODE_SHIFT | (one ? EMU_KEY_ONE : 0), gpn,
-		      count + 1, offset - start);
+	b = block_add(cache,
+		      gpn << 12 | start | (uint64_t)vp->mode << EMU_KEY_MODE_SHIFT |
+			      (one ? EMU_KEY_ONE : 0),
+		      gpn, count + 1, offset - start);
 	page_insert(cache, b, 0, gpn, line_mask(start, offset - start));
 	return b;
 }

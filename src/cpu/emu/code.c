@@ -185,7 +185,8 @@ void emu_code_written(struct emu_vm *vm, struct emu_vp *vp, uint64_t gpa, size_t
 		size_t n = min_u64(bytes, 4096 - offset);
 		unsigned from = offset >> 6, to = (unsigned)(offset + n - 1) >> 6;
 
-		page_written(vm, vp, gpa >> 12, (~UINT64_C(0) << from) & (~UINT64_C(0) >> (63 - to)));
+		page_written(vm, vp, gpa >> 12,
+			     (~UINT64_C(0) << from) & (~UINT64_C(0) >> (63 - to)));
 		gpa += n;
 		bytes -= n;
 	}

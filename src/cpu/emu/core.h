@@ -8,7 +8,8 @@
 /* ---- Blocks (block.c) ---- */
 
 #define EMU_BLOCK_INSNS 32u /* instructions in a block, at most */
-#define EMU_BLOCK_EXITS 4u /* conditional jumps in a block, at most: code behind them is decoded again when it is jumped to */
+#define EMU_BLOCK_EXITS                                                                            \
+	4u /* conditional jumps in a block, at most: code behind them is decoded again when it is jumped to */
 #define EMU_BLOCK_HASH_BITS 15
 #define EMU_BLOCK_HASH (1u << EMU_BLOCK_HASH_BITS)
 #define EMU_PAGE_BUCKETS 4096u
@@ -18,7 +19,7 @@
  * A block is known by its guest physical address and how it was decoded, so that it outlives changes of the page tables. Bits of the key
  * above the address:
  */
-#define EMU_KEY_MODE_SHIFT 56 /* enum emu_mode */
+#define EMU_KEY_MODE_SHIFT 56		/* enum emu_mode */
 #define EMU_KEY_ONE (UINT64_C(1) << 58) /* one instruction, then back to the run loop */
 #define EMU_KEY_NONE (~UINT64_C(0))
 
@@ -38,7 +39,7 @@ struct emu_block {
 	uint32_t count; /* instructions */
 	uint32_t bytes; /* length of the code */
 	uint32_t slots; /* entries of insns: instructions and a terminator */
-	bool dead; /* invalidated; its memory stays until the whole cache is dropped */
+	bool dead;	/* invalidated; its memory stays until the whole cache is dropped */
 	struct emu_insn insns[];
 };
 
@@ -75,7 +76,7 @@ struct emu_decode_state {
 	uint16_t offset; /* of the next instruction from the block's first */
 	uint8_t code[16];
 	unsigned available; /* bytes in code */
-	unsigned exits; /* conditional jumps so far */
+	unsigned exits;	    /* conditional jumps so far */
 };
 enum emu_decode_result {
 	EMU_DECODE_OK,
@@ -85,16 +86,18 @@ enum emu_decode_result {
 enum emu_decode_result emu_decode(struct emu_decode_state *s, struct emu_insn *i);
 
 /* Handlers that are no instruction. */
-emu_fn emu_op_next; /* end of a block without a jump: go on with the following code */
-emu_fn emu_op_stop; /* the same, back to the run loop */
+emu_fn emu_op_next;	/* end of a block without a jump: go on with the following code */
+emu_fn emu_op_stop;	/* the same, back to the run loop */
 emu_fn emu_op_straddle; /* before an instruction that crosses into another page: checks that page */
-emu_fn emu_op_stale; /* overwritten code: decode again */
+emu_fn emu_op_stale;	/* overwritten code: decode again */
 
 /* Goes on in @b, whose first instruction is at @rip. */
-EMU_INLINE const struct emu_insn *emu_enter(struct emu_vp *vp, const struct emu_block *b, uint64_t rip)
+EMU_INLINE const struct emu_insn *emu_enter(struct emu_vp *vp, const struct emu_block *b,
+					    uint64_t rip)
 {
 	vp->r[EMU_REG_BASE] = rip;
-	if (unlikely(vp->budget <= 0 || atomic_load_explicit(&vp->attention, memory_order_relaxed) != 0)) {
+	if (unlikely(vp->budget <= 0 ||
+		     atomic_load_explicit(&vp->attention, memory_order_relaxed) != 0)) {
 		vp->rip = rip;
 		return NULL;
 	}

@@ -40,17 +40,19 @@ static bool init_decoder(ZydisDecoder *decoder, enum emu_mode mode)
 		ZydisMachineMode machine;
 		ZydisStackWidth stack;
 	} modes[] = {
-		[EMU_MODE_REAL] = { ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16 },
-		[EMU_MODE_16] = { ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16 },
-		[EMU_MODE_32] = { ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32 },
-		[EMU_MODE_64] = { ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64 },
+		[EMU_MODE_REAL] = {ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16},
+		[EMU_MODE_16] = {ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16},
+		[EMU_MODE_32] = {ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32},
+		[EMU_MODE_64] = {ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64},
 	};
 
 	return ZYAN_SUCCESS(ZydisDecoderInit(decoder, modes[mode].machine, modes[mode].stack)) &&
 	       ZYAN_SUCCESS(ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE)) &&
 	       ZYAN_SUCCESS(ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE)) &&
-	       ZYAN_SUCCESS(ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE)) &&
-	       ZYAN_SUCCESS(ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_WBNOINVD, ZYAN_FALSE));
+	       ZYAN_SUCCESS(
+		       ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE)) &&
+	       ZYAN_SUCCESS(
+		       ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_WBNOINVD, ZYAN_FALSE));
 }
 
 /* The last of F2 and F3 counts, whatever the instruction makes of it. */
@@ -74,8 +76,8 @@ static void fill_memory(const struct emu_decoded *d, struct emu_insn *i)
 	int64_t disp = mem->disp.has_displacement ? mem->disp.value : 0;
 
 	i->base = emu_reg_number(mem->base);
-	if (d->insn.address_width >= 32 && (d->insn.attributes & ZYDIS_ATTRIB_HAS_SIB) && d->insn.raw.modrm.mod == 0 &&
-	    (d->insn.raw.sib.base & 7) == 5) {
+	if (d->insn.address_width >= 32 && (d->insn.attributes & ZYDIS_ATTRIB_HAS_SIB) &&
+	    d->insn.raw.modrm.mod == 0 && (d->insn.raw.sib.base & 7) == 5) {
 		/* No base, whatever REX.B says; Zydis 4.0 gives R13 with an address-size prefix. */
 		i->base = EMU_REG_NONE;
 		disp = d->insn.raw.disp.value;
@@ -98,7 +100,8 @@ static void fill_memory(const struct emu_decoded *d, struct emu_insn *i)
 
 static bool lift(const struct emu_decoded *d, struct emu_insn *i)
 {
-	return emu_lift_int(d, i) || emu_lift_sys(d, i) || emu_lift_x87(d, i) || emu_lift_simd(d, i);
+	return emu_lift_int(d, i) || emu_lift_sys(d, i) || emu_lift_x87(d, i) ||
+	       emu_lift_simd(d, i);
 }
 
 static bool is_cr8_lock(const ZydisDecodedInstruction *insn)
@@ -120,7 +123,8 @@ static void fill(struct emu_decode_state *s, struct emu_decoded *d, struct emu_i
 	for (unsigned n = 0; n < insn->operand_count_visible && d->mem == NULL; n++) {
 		const ZydisDecodedOperand *op = &d->ops[n];
 
-		if (op->type == ZYDIS_OPERAND_TYPE_MEMORY && op->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT) {
+		if (op->type == ZYDIS_OPERAND_TYPE_MEMORY &&
+		    op->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT) {
 			d->mem = op;
 		}
 	}
@@ -140,12 +144,16 @@ static void fill(struct emu_decode_state *s, struct emu_decoded *d, struct emu_i
 enum emu_decode_result emu_decode(struct emu_decode_state *s, struct emu_insn *i)
 {
 	enum emu_mode mode = (enum emu_mode)s->vp->mode;
-	struct emu_decoded d = { .code = s->code, .mode = mode, .vp = s->vp };
+	struct emu_decoded d = {.code = s->code, .mode = mode, .vp = s->vp};
 	ZydisDecoder decoder;
 	ZyanStatus status;
 
 	CHECK(init_decoder(&decoder, mode));
-	*i = (struct emu_insn){ .offset = s->offset, .bytes = 1, .base = EMU_REG_NONE, .index = EMU_REG_NONE, .seg = X86_DS };
+	*i = (struct emu_insn){.offset = s->offset,
+			       .bytes = 1,
+			       .base = EMU_REG_NONE,
+			       .index = EMU_REG_NONE,
+			       .seg = X86_DS};
 	status = ZydisDecoderDecodeFull(&decoder, s->code, s->available, &d.insn, d.ops);
 	if (status == ZYDIS_STATUS_NO_MORE_DATA && s->available < 15) {
 		return EMU_DECODE_MORE;
@@ -154,7 +162,9 @@ enum emu_decode_result emu_decode(struct emu_decode_state *s, struct emu_insn *i
 		fill(s, &d, i);
 		return EMU_DECODE_OK;
 	}
-	i->fn = status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG || status == ZYDIS_STATUS_NO_MORE_DATA ? emu_op_too_long : emu_op_ud;
+	i->fn = status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG || status == ZYDIS_STATUS_NO_MORE_DATA
+			? emu_op_too_long
+			: emu_op_ud;
 	i->flags = EMU_I_END;
 	return EMU_DECODE_OK;
 }

@@ -26,9 +26,12 @@ uint8_t emu_reg_number(ZydisRegister reg);
  * SYSCALL.., INVLPG.., VMCALL/VMMCALL, MONITOR/MWAIT, ARPL/LAR/LSL/VERR, SMSW, RDFSBASE.., WBINVD, SWAPGS, CLAC/STAC.
  */
 bool emu_lift_int(const struct emu_decoded *d, struct emu_insn *i); /* lift_int.c */
-bool emu_lift_bmi(const struct emu_decoded *d, struct emu_insn *i); /* exec_bmi.c: BMI1, BMI2, asked by the integer lifter */
+bool emu_lift_bmi(const struct emu_decoded *d,
+		  struct emu_insn *i); /* exec_bmi.c: BMI1, BMI2, asked by the integer lifter */
 bool emu_lift_sys(const struct emu_decoded *d, struct emu_insn *i); /* lift_sys.c */
 bool emu_lift_x87(const struct emu_decoded *d, struct emu_insn *i); /* lift_x87.c */
-bool emu_lift_simd(const struct emu_decoded *d, struct emu_insn *i); /* lift_simd.c: MMX, SSE.., AES, PCLMUL, FXSAVE, XSAVE, LDMXCSR */
+bool emu_lift_simd(
+	const struct emu_decoded *d,
+	struct emu_insn *i); /* lift_simd.c: MMX, SSE.., AES, PCLMUL, FXSAVE, XSAVE, LDMXCSR */
 
 #endif

@@ -85,10 +85,13 @@ static void enter_long_mode(struct emu_vp *vp)
 	vp->cr3 = PAGE_TABLES;
 	vp->cpl = 0;
 	vp->flags = 2;
-	vp->seg[X86_CS] = (struct x86_segment){ 0, 0xffffffff, 8, X86_SEG_P | X86_SEG_S | 0xb | X86_SEG_L | X86_SEG_G };
+	vp->seg[X86_CS] = (struct x86_segment){0, 0xffffffff, 8,
+					       X86_SEG_P | X86_SEG_S | 0xb | X86_SEG_L | X86_SEG_G};
 	for (unsigned n = 0; n < 6; n++) {
 		if (n != X86_CS) {
-			vp->seg[n] = (struct x86_segment){ 0, 0xffffffff, 16, X86_SEG_P | X86_SEG_S | 3 | X86_SEG_DB | X86_SEG_G };
+			vp->seg[n] = (struct x86_segment){0, 0xffffffff, 16,
+							  X86_SEG_P | X86_SEG_S | 3 | X86_SEG_DB |
+								  X86_SEG_G};
 		}
 	}
 	memset(vp->r, 0, X86_GPR_COUNT * sizeof(vp->r[0]));
@@ -100,8 +103,8 @@ static void enter_long_mode(struct emu_vp *vp)
 
 static bool machine_init(struct machine *m, bool count)
 {
-	const struct gmem_pages pages = { .alloc = page_alloc, .free = page_free };
-	const struct gmem_watch watch = { .code_written = watch_code, .ctx = m };
+	const struct gmem_pages pages = {.alloc = page_alloc, .free = page_free};
+	const struct gmem_watch watch = {.code_written = watch_code, .ctx = m};
 	struct hv_engine_config config = {
 		.gmem = &m->gmem,
 		.vp_max = VPS,
@@ -153,7 +156,7 @@ static void put_code(struct machine *m, uint64_t at, const void *code, size_t by
 
 static void run(struct machine *m, unsigned n, struct hv_exit *exit)
 {
-	const struct hv_run how = { .deadline_tsc = UINT64_MAX };
+	const struct hv_run how = {.deadline_tsc = UINT64_MAX};
 
 	emu_engine_ops.run(m->vps[n], &how, exit);
 }
@@ -164,7 +167,8 @@ static void run(struct machine *m, unsigned n, struct hv_exit *exit)
 static void test_loop(struct test *t)
 {
 	/* mov ecx, 1000000; xor eax, eax; 1: add rax, rcx; dec ecx; jnz 1b */
-	static const uint8_t code[] = { 0xb9, 0x40, 0x42, 0x0f, 0x00, 0x31, 0xc0, 0x48, 0x01, 0xc8, 0xff, 0xc9, 0x75, 0xf9, END };
+	static const uint8_t code[] = {0xb9, 0x40, 0x42, 0x0f, 0x00, 0x31, 0xc0, 0x48,
+				       0x01, 0xc8, 0xff, 0xc9, 0x75, 0xf9, END};
 	static struct machine m;
 	struct hv_exit exit;
 
@@ -187,10 +191,9 @@ static void test_calls(struct test *t)
 		0xbb, 0x00, 0x00, 0x02, 0x00, /* mov ebx, DATA */
 		0xb9, 0xe8, 0x03, 0x00, 0x00, /* mov ecx, 1000 */
 		0xe8, 0x06, 0x00, 0x00, 0x00, /* 1: call f */
-		0xff, 0xc9, /* dec ecx */
-		0x75, 0xf7, /* jnz 1b */
-		END,
-		0x48, 0x83, 0x03, 0x01, /* f: add qword [rbx], 1 */
+		0xff, 0xc9,		      /* dec ecx */
+		0x75, 0xf7,		      /* jnz 1b */
+		END,  0x48, 0x83, 0x03, 0x01, /* f: add qword [rbx], 1 */
 		0x66, 0x83, 0x43, 0x08, 0xff, /* add word [rbx + 8], -1 */
 		0xc3,
 	};
@@ -213,12 +216,12 @@ static void test_self_modifying(struct test *t)
 	static const uint8_t code[] = {
 		0xbb, 0x11, 0x00, 0x01, 0x00, /* mov ebx, CODE + 17 */
 		0xb8, 0x05, 0x00, 0x00, 0x00, /* mov eax, 5 */
-		0x88, 0x03, /* mov [rbx], al */
-		0x90, 0x90, 0x90, 0x90, /* nops */
+		0x88, 0x03,		      /* mov [rbx], al */
+		0x90, 0x90, 0x90, 0x90,	      /* nops */
 		0xb9, 0x01, 0x00, 0x00, 0x00, /* mov ecx, 1: the 1 becomes 5 */
-		0x01, 0xca, /* add edx, ecx */
-		0xff, 0xc8, /* dec eax */
-		0x75, 0xef, /* jnz to the mov [rbx], al */
+		0x01, 0xca,		      /* add edx, ecx */
+		0xff, 0xc8,		      /* dec eax */
+		0x75, 0xef,		      /* jnz to the mov [rbx], al */
 		END,
 	};
 	static struct machine m;
@@ -236,9 +239,9 @@ static void test_self_modifying(struct test *t)
 /* A device writes code that has been decoded. */
 static void test_code_written_by_device(struct test *t)
 {
-	static const uint8_t code[] = { 0xb8, 0x01, 0x00, 0x00, 0x00, END, 0xeb, 0xf7 };
+	static const uint8_t code[] = {0xb8, 0x01, 0x00, 0x00, 0x00, END, 0xeb, 0xf7};
 	static const uint8_t two = 2;
-	const uint64_t values[4] = { 0 };
+	const uint64_t values[4] = {0};
 	static struct machine m;
 	struct hv_exit exit;
 
@@ -256,8 +259,8 @@ static void test_code_written_by_device(struct test *t)
 /* ADD on device memory: a read, then a write, then it retires. */
 static void test_device_memory(struct test *t)
 {
-	static const uint8_t code[] = { 0xbb, 0x04, 0x00, 0x00, 0x80, 0x83, 0x03, 0x05, END };
-	uint64_t values[4] = { 37 };
+	static const uint8_t code[] = {0xbb, 0x04, 0x00, 0x00, 0x80, 0x83, 0x03, 0x05, END};
+	uint64_t values[4] = {37};
 	static struct machine m;
 	struct hv_exit exit;
 
@@ -287,8 +290,9 @@ static void test_device_memory(struct test *t)
 static void test_port_string(struct test *t)
 {
 	/* mov esi, DATA; mov ecx, 3; mov dx, 3f8; rep outsb */
-	static const uint8_t code[] = { 0xbe, 0, 0, 2, 0, 0xb9, 3, 0, 0, 0, 0x66, 0xba, 0xf8, 3, 0xf3, 0x6e, END };
-	const uint64_t values[4] = { 0 };
+	static const uint8_t code[] = {0xbe, 0,	   0,	 2,    0, 0xb9, 3,    0,  0,
+				       0,    0x66, 0xba, 0xf8, 3, 0xf3, 0x6e, END};
+	const uint64_t values[4] = {0};
 	static struct machine m;
 	struct hv_exit exit;
 
@@ -314,7 +318,8 @@ static void test_port_string(struct test *t)
 static void test_rep_movs(struct test *t)
 {
 	static const uint8_t code[] = {
-		0xbe, 0x03, 0x00, 0x02, 0x00, 0xbf, 0x05, 0x00, 0x10, 0x00, 0xb9, 0x10, 0x27, 0x00, 0x00, 0xf3, 0xa4, END,
+		0xbe, 0x03, 0x00, 0x02, 0x00, 0xbf, 0x05, 0x00, 0x10,
+		0x00, 0xb9, 0x10, 0x27, 0x00, 0x00, 0xf3, 0xa4, END,
 	};
 	static struct machine m;
 	struct hv_exit exit;
@@ -337,8 +342,8 @@ static void test_rep_movs(struct test *t)
 /* The instruction at a page's end that goes on in the next page. */
 static void test_straddling(struct test *t)
 {
-	static const uint8_t code[] = { 0xb8, 0x78, 0x56, 0x34, 0x12, 0x83, 0xc0, 0x01, END };
-	static const uint8_t jump[] = { 0xe9, 0xf8, 0x0f, 0x00, 0x00 };
+	static const uint8_t code[] = {0xb8, 0x78, 0x56, 0x34, 0x12, 0x83, 0xc0, 0x01, END};
+	static const uint8_t jump[] = {0xe9, 0xf8, 0x0f, 0x00, 0x00};
 	static struct machine m;
 	struct hv_exit exit;
 
@@ -354,11 +359,11 @@ static void test_straddling(struct test *t)
 /* Deterministic clock: the deadline is met at the same instruction every time. */
 static void test_counted_deadline(struct test *t)
 {
-	static const uint8_t code[] = { 0xff, 0xc0, 0xff, 0xc0, 0xff, 0xc0, 0xeb, 0xf8 };
+	static const uint8_t code[] = {0xff, 0xc0, 0xff, 0xc0, 0xff, 0xc0, 0xeb, 0xf8};
 	uint64_t seen[2];
 
 	for (unsigned round = 0; round < 2; round++) {
-		const struct hv_run how = { .deadline_tsc = 100000 };
+		const struct hv_run how = {.deadline_tsc = 100000};
 		static struct machine m;
 		struct hv_exit exit;
 
@@ -367,7 +372,8 @@ static void test_counted_deadline(struct test *t)
 		emu_engine_ops.run(m.vps[0], &how, &exit);
 		EXPECT_EQ(t, exit.kind, HV_EXIT_INTERRUPTED);
 		seen[round] = vp_of(&m, 0)->r[X86_RAX];
-		EXPECT(t, emu_engine_ops.tsc(m.vm) >= 100000 && emu_engine_ops.tsc(m.vm) < 100000 + EMU_BLOCK_INSNS);
+		EXPECT(t, emu_engine_ops.tsc(m.vm) >= 100000 &&
+				  emu_engine_ops.tsc(m.vm) < 100000 + EMU_BLOCK_INSNS);
 		machine_fini(&m);
 	}
 	EXPECT_EQ(t, seen[0], seen[1]);
@@ -396,7 +402,7 @@ static bool run_both(struct machine *m, struct thread th[2])
 	pthread_t threads[2];
 
 	for (unsigned n = 0; n < 2; n++) {
-		th[n] = (struct thread){ .m = m, .vp = n };
+		th[n] = (struct thread){.m = m, .vp = n};
 		if (pthread_create(&threads[n], NULL, vp_thread, &th[n]) != 0) {
 			return false;
 		}
@@ -411,9 +417,10 @@ static bool run_both(struct machine *m, struct thread th[2])
 static void test_locked(struct test *t)
 {
 	static const uint8_t code[] = {
-		0xb9, 0x50, 0xc3, 0x00, 0x00, /* mov ecx, 50000 */
+		0xb9, 0x50, 0xc3, 0x00, 0x00,			/* mov ecx, 50000 */
 		0xf0, 0xff, 0x04, 0x25, 0x00, 0x00, 0x02, 0x00, /* 1: lock inc dword [DATA] */
-		0xf0, 0x48, 0xff, 0x04, 0x25, 0x7c, 0x00, 0x02, 0x00, /* lock inc qword [DATA + 7ch] */
+		0xf0, 0x48, 0xff, 0x04, 0x25, 0x7c, 0x00, 0x02,
+		0x00,			/* lock inc qword [DATA + 7ch] */
 		0xff, 0xc9, 0x75, 0xeb, /* dec ecx; jnz 1b */
 		END,
 	};
@@ -435,33 +442,33 @@ static void test_locked(struct test *t)
 static void test_cross_modifying(struct test *t)
 {
 	static const uint8_t writer[] = {
-		0x31, 0xc9, /* xor ecx, ecx */
-		0xff, 0xc1, /* 1: inc ecx */
+		0x31, 0xc9,				  /* xor ecx, ecx */
+		0xff, 0xc1,				  /* 1: inc ecx */
 		0x89, 0x0c, 0x25, 0x01, 0x00, 0x03, 0x00, /* mov [30001h], ecx: the immediate */
 		0x89, 0x0c, 0x25, 0x00, 0x00, 0x02, 0x00, /* mov [DATA], ecx */
-		0xf3, 0x90, /* 2: pause */
+		0xf3, 0x90,				  /* 2: pause */
 		0x39, 0x0c, 0x25, 0x00, 0x01, 0x02, 0x00, /* cmp [DATA + 100h], ecx */
-		0x75, 0xf5, /* jne 2b */
-		0x81, 0xf9, 0xd0, 0x07, 0x00, 0x00, /* cmp ecx, 2000 */
-		0x75, 0xdd, /* jne 1b */
+		0x75, 0xf5,				  /* jne 2b */
+		0x81, 0xf9, 0xd0, 0x07, 0x00, 0x00,	  /* cmp ecx, 2000 */
+		0x75, 0xdd,				  /* jne 1b */
 		END,
 	};
 	static const uint8_t reader[] = {
-		0x31, 0xc9, 0x31, 0xd2, /* xor ecx, ecx; xor edx, edx */
-		0xff, 0xc1, /* 1: inc ecx */
-		0xf3, 0x90, /* 2: pause */
+		0x31, 0xc9, 0x31, 0xd2,			  /* xor ecx, ecx; xor edx, edx */
+		0xff, 0xc1,				  /* 1: inc ecx */
+		0xf3, 0x90,				  /* 2: pause */
 		0x39, 0x0c, 0x25, 0x00, 0x00, 0x02, 0x00, /* cmp [DATA], ecx */
-		0x75, 0xf5, /* jne 2b */
-		0xe8, 0xea, 0x0f, 0x01, 0x00, /* call 30000h */
-		0x39, 0xc8, /* cmp eax, ecx */
-		0x74, 0x02, /* je 3f */
-		0xff, 0xc2, /* inc edx: errors */
+		0x75, 0xf5,				  /* jne 2b */
+		0xe8, 0xea, 0x0f, 0x01, 0x00,		  /* call 30000h */
+		0x39, 0xc8,				  /* cmp eax, ecx */
+		0x74, 0x02,				  /* je 3f */
+		0xff, 0xc2,				  /* inc edx: errors */
 		0x89, 0x0c, 0x25, 0x00, 0x01, 0x02, 0x00, /* 3: mov [DATA + 100h], ecx */
-		0x81, 0xf9, 0xd0, 0x07, 0x00, 0x00, /* cmp ecx, 2000 */
-		0x75, 0xd9, /* jne 1b */
+		0x81, 0xf9, 0xd0, 0x07, 0x00, 0x00,	  /* cmp ecx, 2000 */
+		0x75, 0xd9,				  /* jne 1b */
 		END,
 	};
-	static const uint8_t function[] = { 0xb8, 0x00, 0x00, 0x00, 0x00, 0xc3 };
+	static const uint8_t function[] = {0xb8, 0x00, 0x00, 0x00, 0x00, 0xc3};
 	static struct machine m;
 	struct thread th[2];
 

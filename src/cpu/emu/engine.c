@@ -146,13 +146,15 @@ static void abandon(struct hv_engine_vp *vp)
 	emu_abandon(vp_of(vp));
 }
 
-static void inject_exception(struct hv_engine_vp *handle, uint8_t vector, bool has_error, uint32_t error, uint64_t parameter)
+static void inject_exception(struct hv_engine_vp *handle, uint8_t vector, bool has_error,
+			     uint32_t error, uint64_t parameter)
 {
 	struct emu_vp *vp = vp_of(handle);
 
 	emu_abandon(vp);
 	/* Through vp->inject: what the parent injects is not intercepted again. */
-	vp->inject = (struct emu_fault){ .vector = vector, .has_error = has_error, .error = error, .parameter = parameter };
+	vp->inject = (struct emu_fault){
+		.vector = vector, .has_error = has_error, .error = error, .parameter = parameter};
 	vp->injected = true;
 }
 
@@ -179,7 +181,7 @@ static void inject_interrupt(struct hv_engine_vp *handle, uint8_t vector)
 {
 	struct emu_vp *vp = vp_of(handle);
 
-	vp->inject = (struct emu_fault){ .vector = vector, .external = true };
+	vp->inject = (struct emu_fault){.vector = vector, .external = true};
 	vp->injected = true;
 }
 
@@ -187,7 +189,7 @@ static void inject_nmi(struct hv_engine_vp *handle)
 {
 	struct emu_vp *vp = vp_of(handle);
 
-	vp->inject = (struct emu_fault){ .vector = X86_EXC_NMI, .external = true };
+	vp->inject = (struct emu_fault){.vector = X86_EXC_NMI, .external = true};
 	vp->nmi_blocked = true;
 	vp->injected = true;
 }
@@ -281,8 +283,8 @@ static void code_written(struct hv_engine_vm *vm, uint64_t gpa, size_t bytes)
 	emu_code_written(vm_of(vm), NULL, gpa, bytes);
 }
 
-static bool translate(struct hv_engine_vp *vp, uint64_t gva, unsigned access, bool user, uint64_t *ret_gpa,
-		      uint32_t *ret_error)
+static bool translate(struct hv_engine_vp *vp, uint64_t gva, unsigned access, bool user,
+		      uint64_t *ret_gpa, uint32_t *ret_error)
 {
 	return emu_translate(vp_of(vp), gva, access, user, ret_gpa, ret_error);
 }
@@ -299,7 +301,7 @@ static uint64_t instructions(struct hv_engine_vp *vp)
 
 static unsigned hypercall_insn(struct hv_engine_vm *vm, uint8_t bytes[8])
 {
-	static const uint8_t vmcall[] = { 0x0f, 0x01, 0xc1 };
+	static const uint8_t vmcall[] = {0x0f, 0x01, 0xc1};
 
 	(void)vm;
 	memcpy(bytes, vmcall, sizeof(vmcall));

@@ -90,9 +90,11 @@ emu_fn emu_op_mov_load_absolute, emu_op_mov_store_absolute;
 emu_fn emu_op_lea64, emu_op_lea32, emu_op_lea16;
 emu_fn emu_op_xchg_rr, emu_op_bswap32, emu_op_bswap64, emu_op_bswap16;
 emu_fn emu_op_cbw, emu_op_cwde, emu_op_cdqe, emu_op_cwd, emu_op_cdq, emu_op_cqo;
-emu_fn emu_op_lahf, emu_op_sahf, emu_op_clc, emu_op_stc, emu_op_cmc, emu_op_cld, emu_op_std, emu_op_salc;
+emu_fn emu_op_lahf, emu_op_sahf, emu_op_clc, emu_op_stc, emu_op_cmc, emu_op_cld, emu_op_std,
+	emu_op_salc;
 emu_fn emu_op_movbe_load, emu_op_movbe_store, emu_op_xlat;
-emu_fn emu_op_nop, emu_op_pause, emu_op_fence, emu_op_clflush, emu_op_ud, emu_op_too_long, emu_op_bound;
+emu_fn emu_op_nop, emu_op_pause, emu_op_fence, emu_op_clflush, emu_op_ud, emu_op_too_long,
+	emu_op_bound;
 
 /* exec_stack.c */
 emu_fn emu_op_push64_r, emu_op_push64_i, emu_op_pop64_r;
@@ -105,7 +107,8 @@ emu_fn emu_op_jmp_r, emu_op_jmp_m, emu_op_call_r, emu_op_call_m;
 emu_fn emu_op_loop, emu_op_loope, emu_op_loopne, emu_op_jcxz;
 
 /* exec_muldiv.c: operand in rs, or memory */
-emu_fn *emu_find_muldiv(unsigned reg, unsigned log, bool memory); /* reg: MUL 4, IMUL 5, DIV 6, IDIV 7 */
+emu_fn *emu_find_muldiv(unsigned reg, unsigned log,
+			bool memory); /* reg: MUL 4, IMUL 5, DIV 6, IDIV 7 */
 emu_fn *emu_find_imul(unsigned log, bool memory, bool imm);
 emu_fn emu_op_aaa, emu_op_aas, emu_op_aam, emu_op_aad, emu_op_daa, emu_op_das;
 

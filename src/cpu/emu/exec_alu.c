@@ -24,88 +24,91 @@
 #define FLAGS_test(bits) emu_flags_logic(vp, bits, r)
 
 /* Forms with a register as destination; @writes 0: CMP, TEST. */
-#define DEFINE_TO_REGISTER(op, bits, form, writes, get_b)                                                                \
-	static EMU_OP(op##bits##_##form)                                                                               \
-	{                                                                                                              \
-		uint##bits##_t a, b, r;                                                                                \
-                                                                                                                       \
-		get_b;                                                                                                 \
-		a = (uint##bits##_t)emu_reg_read(vp, bits, i->rd);                                                     \
-		r = (uint##bits##_t)COMPUTE_##op;                                                                      \
-		FLAGS_##op(bits);                                                                                      \
-		if (writes) {                                                                                          \
-			emu_reg_write(vp, bits, i->rd, r);                                                             \
-		}                                                                                                      \
-		EMU_NEXT(vp, i);                                                                                       \
+#define DEFINE_TO_REGISTER(op, bits, form, writes, get_b)                                          \
+	static EMU_OP(op##bits##_##form)                                                           \
+	{                                                                                          \
+		uint##bits##_t a, b, r;                                                            \
+                                                                                                   \
+		get_b;                                                                             \
+		a = (uint##bits##_t)emu_reg_read(vp, bits, i->rd);                                 \
+		r = (uint##bits##_t)COMPUTE_##op;                                                  \
+		FLAGS_##op(bits);                                                                  \
+		if (writes) {                                                                      \
+			emu_reg_write(vp, bits, i->rd, r);                                         \
+		}                                                                                  \
+		EMU_NEXT(vp, i);                                                                   \
 	}
 
-#define DEFINE_TO_MEMORY(op, bits, form, source)                                                                         \
-	static EMU_OP(op##bits##_##form)                                                                               \
-	{                                                                                                              \
-		struct emu_u##bits *p;                                                                                 \
-		uint##bits##_t a, b, r;                                                                                \
-		uint64_t la;                                                                                           \
-                                                                                                                       \
-		if (!emu_address(vp, i, bits / 8, HV_ACCESS_WRITE, &la)) {                                             \
-			return emu_leave(vp, i);                                                                       \
-		}                                                                                                      \
-		b = (uint##bits##_t)(source);                                                                          \
-		p = emu_fast_write(vp, la, bits / 8);                                                                  \
-		if (likely(p != NULL)) {                                                                               \
-			a = p->v;                                                                                      \
-			r = (uint##bits##_t)COMPUTE_##op;                                                              \
-			p->v = r;                                                                                      \
-			FLAGS_##op(bits);                                                                              \
-			EMU_NEXT(vp, i);                                                                               \
-		}                                                                                                      \
-		if (!emu_rmw_begin(vp, la, bits / 8)) {                                                                \
-			return emu_leave(vp, i);                                                                       \
-		}                                                                                                      \
-		a = (uint##bits##_t)vp->slow;                                                                          \
-		r = (uint##bits##_t)COMPUTE_##op;                                                                      \
-		if (!emu_store_slow(vp, la, bits / 8, r)) {                                                            \
-			return emu_leave(vp, i);                                                                       \
-		}                                                                                                      \
-		FLAGS_##op(bits);                                                                                      \
-		EMU_NEXT(vp, i);                                                                                       \
+#define DEFINE_TO_MEMORY(op, bits, form, source)                                                   \
+	static EMU_OP(op##bits##_##form)                                                           \
+	{                                                                                          \
+		struct emu_u##bits *p;                                                             \
+		uint##bits##_t a, b, r;                                                            \
+		uint64_t la;                                                                       \
+                                                                                                   \
+		if (!emu_address(vp, i, bits / 8, HV_ACCESS_WRITE, &la)) {                         \
+			return emu_leave(vp, i);                                                   \
+		}                                                                                  \
+		b = (uint##bits##_t)(source);                                                      \
+		p = emu_fast_write(vp, la, bits / 8);                                              \
+		if (likely(p != NULL)) {                                                           \
+			a = p->v;                                                                  \
+			r = (uint##bits##_t)COMPUTE_##op;                                          \
+			p->v = r;                                                                  \
+			FLAGS_##op(bits);                                                          \
+			EMU_NEXT(vp, i);                                                           \
+		}                                                                                  \
+		if (!emu_rmw_begin(vp, la, bits / 8)) {                                            \
+			return emu_leave(vp, i);                                                   \
+		}                                                                                  \
+		a = (uint##bits##_t)vp->slow;                                                      \
+		r = (uint##bits##_t)COMPUTE_##op;                                                  \
+		if (!emu_store_slow(vp, la, bits / 8, r)) {                                        \
+			return emu_leave(vp, i);                                                   \
+		}                                                                                  \
+		FLAGS_##op(bits);                                                                  \
+		EMU_NEXT(vp, i);                                                                   \
 	}
 
 /* CMP and TEST only read the memory operand. */
-#define DEFINE_READ_MEMORY(op, bits, form, source)                                                                       \
-	static EMU_OP(op##bits##_##form)                                                                               \
-	{                                                                                                              \
-		uint##bits##_t a, b, r;                                                                                \
-		uint64_t la;                                                                                           \
-                                                                                                                       \
-		if (!emu_address(vp, i, bits / 8, HV_ACCESS_READ, &la) || !emu_load##bits(vp, la, &a)) {               \
-			return emu_leave(vp, i);                                                                       \
-		}                                                                                                      \
-		b = (uint##bits##_t)(source);                                                                          \
-		r = (uint##bits##_t)COMPUTE_##op;                                                                      \
-		FLAGS_##op(bits);                                                                                      \
-		EMU_NEXT(vp, i);                                                                                       \
+#define DEFINE_READ_MEMORY(op, bits, form, source)                                                 \
+	static EMU_OP(op##bits##_##form)                                                           \
+	{                                                                                          \
+		uint##bits##_t a, b, r;                                                            \
+		uint64_t la;                                                                       \
+                                                                                                   \
+		if (!emu_address(vp, i, bits / 8, HV_ACCESS_READ, &la) ||                          \
+		    !emu_load##bits(vp, la, &a)) {                                                 \
+			return emu_leave(vp, i);                                                   \
+		}                                                                                  \
+		b = (uint##bits##_t)(source);                                                      \
+		r = (uint##bits##_t)COMPUTE_##op;                                                  \
+		FLAGS_##op(bits);                                                                  \
+		EMU_NEXT(vp, i);                                                                   \
 	}
 
-#define LOAD_B(bits)                                                                                                     \
-	do {                                                                                                           \
-		uint64_t la;                                                                                           \
-                                                                                                                       \
-		if (!emu_address(vp, i, bits / 8, HV_ACCESS_READ, &la) || !emu_load##bits(vp, la, &b)) {               \
-			return emu_leave(vp, i);                                                                       \
-		}                                                                                                      \
+#define LOAD_B(bits)                                                                               \
+	do {                                                                                       \
+		uint64_t la;                                                                       \
+                                                                                                   \
+		if (!emu_address(vp, i, bits / 8, HV_ACCESS_READ, &la) ||                          \
+		    !emu_load##bits(vp, la, &b)) {                                                 \
+			return emu_leave(vp, i);                                                   \
+		}                                                                                  \
 	} while (0)
 
-#define DEFINE_ALU_SIZE(op, bits, writes, MEMORY)                                                                        \
-	DEFINE_TO_REGISTER(op, bits, rr, writes, b = (uint##bits##_t)emu_reg_read(vp, bits, i->rs))                    \
-	DEFINE_TO_REGISTER(op, bits, ri, writes, b = (uint##bits##_t)i->imm)                                           \
-	DEFINE_TO_REGISTER(op, bits, rm, writes, LOAD_B(bits))                                                         \
-	MEMORY(op, bits, mr, emu_reg_read(vp, bits, i->rs))                                                            \
+#define DEFINE_ALU_SIZE(op, bits, writes, MEMORY)                                                  \
+	DEFINE_TO_REGISTER(op, bits, rr, writes,                                                   \
+			   b = (uint##bits##_t)emu_reg_read(vp, bits, i->rs))                      \
+	DEFINE_TO_REGISTER(op, bits, ri, writes, b = (uint##bits##_t)i->imm)                       \
+	DEFINE_TO_REGISTER(op, bits, rm, writes, LOAD_B(bits))                                     \
+	MEMORY(op, bits, mr, emu_reg_read(vp, bits, i->rs))                                        \
 	MEMORY(op, bits, mi, i->imm)
 
-#define DEFINE_ALU(op, writes, MEMORY)                                                                                   \
-	DEFINE_ALU_SIZE(op, 8, writes, MEMORY)                                                                         \
-	DEFINE_ALU_SIZE(op, 16, writes, MEMORY)                                                                        \
-	DEFINE_ALU_SIZE(op, 32, writes, MEMORY)                                                                        \
+#define DEFINE_ALU(op, writes, MEMORY)                                                             \
+	DEFINE_ALU_SIZE(op, 8, writes, MEMORY)                                                     \
+	DEFINE_ALU_SIZE(op, 16, writes, MEMORY)                                                    \
+	DEFINE_ALU_SIZE(op, 32, writes, MEMORY)                                                    \
 	DEFINE_ALU_SIZE(op, 64, writes, MEMORY)
 
 DEFINE_ALU(add, 1, DEFINE_TO_MEMORY)
@@ -118,13 +121,20 @@ DEFINE_ALU(xor, 1, DEFINE_TO_MEMORY)
 DEFINE_ALU(cmp, 0, DEFINE_READ_MEMORY)
 DEFINE_ALU(test, 0, DEFINE_READ_MEMORY)
 
-#define FORMS(op, bits) { op##bits##_rr, op##bits##_ri, op##bits##_rm, op##bits##_mr, op##bits##_mi }
-#define SIZES(op) { FORMS(op, 8), FORMS(op, 16), FORMS(op, 32), FORMS(op, 64) }
+#define FORMS(op, bits)                                                                            \
+	{                                                                                          \
+		op##bits##_rr, op##bits##_ri, op##bits##_rm, op##bits##_mr, op##bits##_mi          \
+	}
+#define SIZES(op)                                                                                  \
+	{                                                                                          \
+		FORMS(op, 8), FORMS(op, 16), FORMS(op, 32), FORMS(op, 64)                          \
+	}
 
 emu_fn *emu_find_alu(enum emu_alu op, unsigned log, enum emu_form form)
 {
 	static emu_fn *const table[EMU_ALU_OPS][4][EMU_FORMS] = {
-		SIZES(add), SIZES(or), SIZES(adc), SIZES(sbb), SIZES(and), SIZES(sub), SIZES(xor), SIZES(cmp), SIZES(test),
+		SIZES(add), SIZES(or),	SIZES(adc), SIZES(sbb),	 SIZES(and),
+		SIZES(sub), SIZES(xor), SIZES(cmp), SIZES(test),
 	};
 
 	return table[op][log][form];
@@ -133,12 +143,12 @@ emu_fn *emu_find_alu(enum emu_alu op, unsigned log, enum emu_form form)
 /* ---- One operand ---- */
 
 /* INC and DEC keep CF. */
-#define KEEP_CF(flags)                                                                                                   \
-	do {                                                                                                           \
-		uint64_t before = vp->lf_carry;                                                                        \
-                                                                                                                       \
-		flags;                                                                                                 \
-		vp->lf_carry ^= (0 - ((before ^ vp->lf_carry) >> 63)) & (EMU_LF_CF | EMU_LF_PO);                       \
+#define KEEP_CF(flags)                                                                             \
+	do {                                                                                       \
+		uint64_t before = vp->lf_carry;                                                    \
+                                                                                                   \
+		flags;                                                                             \
+		vp->lf_carry ^= (0 - ((before ^ vp->lf_carry) >> 63)) & (EMU_LF_CF | EMU_LF_PO);   \
 	} while (0)
 
 #define UNARY_inc (a + 1)
@@ -150,66 +160,68 @@ emu_fn *emu_find_alu(enum emu_alu op, unsigned log, enum emu_form form)
 #define UNARY_FLAGS_neg(bits) emu_flags_sub(vp, bits, 0, a, r)
 #define UNARY_FLAGS_not(bits) ((void)0)
 
-#define DEFINE_UNARY_SIZE(op, bits)                                                                                      \
-	static EMU_OP(op##bits##_r)                                                                                    \
-	{                                                                                                              \
-		uint##bits##_t a = (uint##bits##_t)emu_reg_read(vp, bits, i->rd);                                      \
-		uint##bits##_t r = (uint##bits##_t)UNARY_##op;                                                         \
-                                                                                                                       \
-		UNARY_FLAGS_##op(bits);                                                                                \
-		emu_reg_write(vp, bits, i->rd, r);                                                                     \
-		EMU_NEXT(vp, i);                                                                                       \
-	}                                                                                                              \
-	static EMU_OP(op##bits##_m)                                                                                    \
-	{                                                                                                              \
-		struct emu_u##bits *p;                                                                                 \
-		uint##bits##_t a, r;                                                                                   \
-		uint64_t la;                                                                                           \
-                                                                                                                       \
-		if (!emu_address(vp, i, bits / 8, HV_ACCESS_WRITE, &la)) {                                             \
-			return emu_leave(vp, i);                                                                       \
-		}                                                                                                      \
-		p = emu_fast_write(vp, la, bits / 8);                                                                  \
-		if (likely(p != NULL)) {                                                                               \
-			a = p->v;                                                                                      \
-			r = (uint##bits##_t)UNARY_##op;                                                                \
-			p->v = r;                                                                                      \
-			UNARY_FLAGS_##op(bits);                                                                        \
-			EMU_NEXT(vp, i);                                                                               \
-		}                                                                                                      \
-		if (!emu_rmw_begin(vp, la, bits / 8)) {                                                                \
-			return emu_leave(vp, i);                                                                       \
-		}                                                                                                      \
-		a = (uint##bits##_t)vp->slow;                                                                          \
-		r = (uint##bits##_t)UNARY_##op;                                                                        \
-		if (!emu_store_slow(vp, la, bits / 8, r)) {                                                            \
-			return emu_leave(vp, i);                                                                       \
-		}                                                                                                      \
-		UNARY_FLAGS_##op(bits);                                                                                \
-		EMU_NEXT(vp, i);                                                                                       \
+#define DEFINE_UNARY_SIZE(op, bits)                                                                \
+	static EMU_OP(op##bits##_r)                                                                \
+	{                                                                                          \
+		uint##bits##_t a = (uint##bits##_t)emu_reg_read(vp, bits, i->rd);                  \
+		uint##bits##_t r = (uint##bits##_t)UNARY_##op;                                     \
+                                                                                                   \
+		UNARY_FLAGS_##op(bits);                                                            \
+		emu_reg_write(vp, bits, i->rd, r);                                                 \
+		EMU_NEXT(vp, i);                                                                   \
+	}                                                                                          \
+	static EMU_OP(op##bits##_m)                                                                \
+	{                                                                                          \
+		struct emu_u##bits *p;                                                             \
+		uint##bits##_t a, r;                                                               \
+		uint64_t la;                                                                       \
+                                                                                                   \
+		if (!emu_address(vp, i, bits / 8, HV_ACCESS_WRITE, &la)) {                         \
+			return emu_leave(vp, i);                                                   \
+		}                                                                                  \
+		p = emu_fast_write(vp, la, bits / 8);                                              \
+		if (likely(p != NULL)) {                                                           \
+			a = p->v;                                                                  \
+			r = (uint##bits##_t)UNARY_##op;                                            \
+			p->v = r;                                                                  \
+			UNARY_FLAGS_##op(bits);                                                    \
+			EMU_NEXT(vp, i);                                                           \
+		}                                                                                  \
+		if (!emu_rmw_begin(vp, la, bits / 8)) {                                            \
+			return emu_leave(vp, i);                                                   \
+		}                                                                                  \
+		a = (uint##bits##_t)vp->slow;                                                      \
+		r = (uint##bits##_t)UNARY_##op;                                                    \
+		if (!emu_store_slow(vp, la, bits / 8, r)) {                                        \
+			return emu_leave(vp, i);                                                   \
+		}                                                                                  \
+		UNARY_FLAGS_##op(bits);                                                            \
+		EMU_NEXT(vp, i);                                                                   \
 	}
 
-#define DEFINE_UNARY(op)                                                                                                 \
-	DEFINE_UNARY_SIZE(op, 8)                                                                                       \
-	DEFINE_UNARY_SIZE(op, 16)                                                                                      \
-	DEFINE_UNARY_SIZE(op, 32)                                                                                      \
+#define DEFINE_UNARY(op)                                                                           \
+	DEFINE_UNARY_SIZE(op, 8)                                                                   \
+	DEFINE_UNARY_SIZE(op, 16)                                                                  \
+	DEFINE_UNARY_SIZE(op, 32)                                                                  \
 	DEFINE_UNARY_SIZE(op, 64)
 
 DEFINE_UNARY(inc)
 DEFINE_UNARY(dec)
 DEFINE_UNARY(neg)
-DEFINE_UNARY(not)
+DEFINE_UNARY(not )
 
-#define UNARY_FORMS(op)                                                                                                  \
-	{                                                                                                              \
-		{ op##8_r, op##8_m }, { op##16_r, op##16_m }, { op##32_r, op##32_m }, { op##64_r, op##64_m }           \
+#define UNARY_FORMS(op)                                                                            \
+	{                                                                                          \
+		{op##8_r, op##8_m}, {op##16_r, op##16_m}, {op##32_r, op##32_m},                    \
+		{                                                                                  \
+			op##64_r, op##64_m                                                         \
+		}                                                                                  \
 	}
 
 emu_fn *emu_find_unary(enum emu_unary op, unsigned log, bool memory)
 {
-	static emu_fn *const table[EMU_UNARY_OPS][4][2] = {
-		UNARY_FORMS(inc), UNARY_FORMS(dec), UNARY_FORMS(neg), UNARY_FORMS(not)
-	};
+	static emu_fn *const table[EMU_UNARY_OPS][4][2] = {UNARY_FORMS(inc), UNARY_FORMS(dec),
+							   UNARY_FORMS(neg), UNARY_FORMS(not )};
 
 	return table[op][log][memory];
 }

@@ -22,12 +22,12 @@
 #define FLAGS_and(bits) emu_flags_logic(vp, bits, r)
 #define FLAGS_sub(bits) emu_flags_sub(vp, bits, a, b, r)
 #define FLAGS_xor(bits) emu_flags_logic(vp, bits, r)
-#define KEEP_CF(flags)                                                                                                   \
-	do {                                                                                                           \
-		uint64_t before = vp->lf_carry;                                                                        \
-                                                                                                                       \
-		flags;                                                                                                 \
-		vp->lf_carry ^= (0 - ((before ^ vp->lf_carry) >> 63)) & (EMU_LF_CF | EMU_LF_PO);                       \
+#define KEEP_CF(flags)                                                                             \
+	do {                                                                                       \
+		uint64_t before = vp->lf_carry;                                                    \
+                                                                                                   \
+		flags;                                                                             \
+		vp->lf_carry ^= (0 - ((before ^ vp->lf_carry) >> 63)) & (EMU_LF_CF | EMU_LF_PO);   \
 	} while (0)
 #define FLAGS_inc(bits) KEEP_CF(emu_flags_add(vp, bits, a, 1, r))
 #define FLAGS_dec(bits) KEEP_CF(emu_flags_sub(vp, bits, a, 1, r))
@@ -38,75 +38,76 @@
  * a becomes the old value of the memory at la and r = @compute of it is stored, atomically; @on_fault runs before the handler leaves. The
  * operand is either reached by a host pointer (vp->slow) or under the split lock.
  */
-#define ATOMICALLY(bits, compute)                                                                                        \
-	do {                                                                                                           \
-		uint##bits##_t *host;                                                                                  \
-                                                                                                                       \
-		if (!emu_atomic_host(vp, la, bits / 8)) {                                                              \
-			return emu_leave(vp, i);                                                                       \
-		}                                                                                                      \
-		host = (void *)(uintptr_t)vp->slow;                                                                    \
-		if (likely(host != NULL)) {                                                                            \
-			uint##bits##_t seen = __atomic_load_n(host, __ATOMIC_RELAXED);                                 \
-                                                                                                                       \
-			for (;;) {                                                                                     \
-				uint##bits##_t was;                                                                    \
-                                                                                                                       \
-				a = seen;                                                                              \
-				r = (uint##bits##_t)(compute);                                                         \
-				was = __sync_val_compare_and_swap(host, a, r);                                         \
-				if (was == a) {                                                                        \
-					break;                                                                         \
-				}                                                                                      \
-				seen = was;                                                                            \
-			}                                                                                              \
-			emu_atomic_done(vp, la, bits / 8, host);                                                       \
-		} else {                                                                                               \
-			if (!emu_rmw_begin(vp, la, bits / 8)) {                                                        \
-				emu_atomic_done(vp, la, bits / 8, NULL);                                               \
-				return emu_leave(vp, i);                                                               \
-			}                                                                                              \
-			a = (uint##bits##_t)vp->slow;                                                                  \
-			r = (uint##bits##_t)(compute);                                                                 \
-			if (!emu_store_slow(vp, la, bits / 8, r)) {                                                    \
-				emu_atomic_done(vp, la, bits / 8, NULL);                                               \
-				return emu_leave(vp, i);                                                               \
-			}                                                                                              \
-			emu_atomic_done(vp, la, bits / 8, NULL);                                                       \
-		}                                                                                                      \
+#define ATOMICALLY(bits, compute)                                                                  \
+	do {                                                                                       \
+		uint##bits##_t *host;                                                              \
+                                                                                                   \
+		if (!emu_atomic_host(vp, la, bits / 8)) {                                          \
+			return emu_leave(vp, i);                                                   \
+		}                                                                                  \
+		host = (void *)(uintptr_t)vp->slow;                                                \
+		if (likely(host != NULL)) {                                                        \
+			uint##bits##_t seen = __atomic_load_n(host, __ATOMIC_RELAXED);             \
+                                                                                                   \
+			for (;;) {                                                                 \
+				uint##bits##_t was;                                                \
+                                                                                                   \
+				a = seen;                                                          \
+				r = (uint##bits##_t)(compute);                                     \
+				was = __sync_val_compare_and_swap(host, a, r);                     \
+				if (was == a) {                                                    \
+					break;                                                     \
+				}                                                                  \
+				seen = was;                                                        \
+			}                                                                          \
+			emu_atomic_done(vp, la, bits / 8, host);                                   \
+		} else {                                                                           \
+			if (!emu_rmw_begin(vp, la, bits / 8)) {                                    \
+				emu_atomic_done(vp, la, bits / 8, NULL);                           \
+				return emu_leave(vp, i);                                           \
+			}                                                                          \
+			a = (uint##bits##_t)vp->slow;                                              \
+			r = (uint##bits##_t)(compute);                                             \
+			if (!emu_store_slow(vp, la, bits / 8, r)) {                                \
+				emu_atomic_done(vp, la, bits / 8, NULL);                           \
+				return emu_leave(vp, i);                                           \
+			}                                                                          \
+			emu_atomic_done(vp, la, bits / 8, NULL);                                   \
+		}                                                                                  \
 	} while (0)
 
-#define ADDRESS(bits)                                                                                                    \
-	do {                                                                                                           \
-		if (!emu_address(vp, i, bits / 8, HV_ACCESS_WRITE, &la)) {                                             \
-			return emu_leave(vp, i);                                                                       \
-		}                                                                                                      \
+#define ADDRESS(bits)                                                                              \
+	do {                                                                                       \
+		if (!emu_address(vp, i, bits / 8, HV_ACCESS_WRITE, &la)) {                         \
+			return emu_leave(vp, i);                                                   \
+		}                                                                                  \
 	} while (0)
 
-#define DEFINE_LOCKED(op, bits)                                                                                          \
-	static EMU_OP(op##bits##_l)                                                                                    \
-	{                                                                                                              \
-		uint##bits##_t a, b, r;                                                                                \
-		unsigned carry = emu_cf(vp);                                                                           \
-		uint64_t la;                                                                                           \
-                                                                                                                       \
-		(void)carry;                                                                                           \
-		ADDRESS(bits);                                                                                         \
-		b = (uint##bits##_t)(i->rs == EMU_ATOMIC_IMM ? i->imm : emu_reg_read(vp, bits, i->rs));                \
-		ATOMICALLY(bits, COMPUTE_##op);                                                                        \
-		FLAGS_##op(bits);                                                                                      \
-		EMU_NEXT(vp, i);                                                                                       \
+#define DEFINE_LOCKED(op, bits)                                                                    \
+	static EMU_OP(op##bits##_l)                                                                \
+	{                                                                                          \
+		uint##bits##_t a, b, r;                                                            \
+		unsigned carry = emu_cf(vp);                                                       \
+		uint64_t la;                                                                       \
+                                                                                                   \
+		(void)carry;                                                                       \
+		ADDRESS(bits);                                                                     \
+		b = (uint##bits##_t)(i->rs == EMU_ATOMIC_IMM ? i->imm                              \
+							     : emu_reg_read(vp, bits, i->rs));     \
+		ATOMICALLY(bits, COMPUTE_##op);                                                    \
+		FLAGS_##op(bits);                                                                  \
+		EMU_NEXT(vp, i);                                                                   \
 	}
-#define DEFINE_LOCKED_UNARY(op, bits)                                                                                    \
-	static EMU_OP(op##bits##_l)                                                                                    \
-	{                                                                                                              \
-		uint##bits##_t a, r;                                                                                   \
-		uint64_t la;                                                                                           \
-                                                                                                                       \
-		ADDRESS(bits);                                                                                         \
-		ATOMICALLY(bits, COMPUTE_##op);                                                                        \
-		FLAGS_##op(bits);                                                                                      \
-		EMU_NEXT(vp, i);                                                                                       \
+#define DEFINE_LOCKED_UNARY(op, bits)                                                              \
+	static EMU_OP(op##bits##_l)                                                                \
+	{                                                                                          \
+		uint##bits##_t a, r;                                                               \
+		uint64_t la;                                                                       \
+                                                                                                   \
+		ADDRESS(bits);                                                                     \
+		ATOMICALLY(bits, COMPUTE_##op);                                                    \
+		FLAGS_##op(bits);                                                                  \
+		EMU_NEXT(vp, i);                                                                   \
 	}
 #define ALL_SIZES(define, op) define(op, 8) define(op, 16) define(op, 32) define(op, 64)
 ALL_SIZES(DEFINE_LOCKED, add)
@@ -119,14 +120,17 @@ ALL_SIZES(DEFINE_LOCKED, xor)
 ALL_SIZES(DEFINE_LOCKED_UNARY, inc)
 ALL_SIZES(DEFINE_LOCKED_UNARY, dec)
 ALL_SIZES(DEFINE_LOCKED_UNARY, neg)
-ALL_SIZES(DEFINE_LOCKED_UNARY, not)
+ALL_SIZES(DEFINE_LOCKED_UNARY, not )
 
-#define LOCKED_SIZES(op) { op##8_l, op##16_l, op##32_l, op##64_l }
+#define LOCKED_SIZES(op)                                                                           \
+	{                                                                                          \
+		op##8_l, op##16_l, op##32_l, op##64_l                                              \
+	}
 
 emu_fn *emu_find_locked_alu(enum emu_alu op, unsigned log)
 {
 	static emu_fn *const table[EMU_CMP][4] = {
-		LOCKED_SIZES(add), LOCKED_SIZES(or), LOCKED_SIZES(adc), LOCKED_SIZES(sbb),
+		LOCKED_SIZES(add), LOCKED_SIZES(or),  LOCKED_SIZES(adc), LOCKED_SIZES(sbb),
 		LOCKED_SIZES(and), LOCKED_SIZES(sub), LOCKED_SIZES(xor),
 	};
 
@@ -135,26 +139,25 @@ emu_fn *emu_find_locked_alu(enum emu_alu op, unsigned log)
 
 emu_fn *emu_find_locked_unary(enum emu_unary op, unsigned log)
 {
-	static emu_fn *const table[EMU_UNARY_OPS][4] = {
-		LOCKED_SIZES(inc), LOCKED_SIZES(dec), LOCKED_SIZES(neg), LOCKED_SIZES(not)
-	};
+	static emu_fn *const table[EMU_UNARY_OPS][4] = {LOCKED_SIZES(inc), LOCKED_SIZES(dec),
+							LOCKED_SIZES(neg), LOCKED_SIZES(not )};
 
 	return table[op][log];
 }
 
 /* ---- XCHG with memory (always locked), XADD ---- */
 
-#define DEFINE_XCHG(bits)                                                                                                \
-	static EMU_OP(xchg##bits##_m)                                                                                  \
-	{                                                                                                              \
-		uint##bits##_t a, r;                                                                                   \
-		uint64_t la;                                                                                           \
-                                                                                                                       \
-		ADDRESS(bits);                                                                                         \
-		ATOMICALLY(bits, emu_reg_read(vp, bits, i->rs));                                                       \
-		(void)r;                                                                                               \
-		emu_reg_write(vp, bits, i->rs, a);                                                                     \
-		EMU_NEXT(vp, i);                                                                                       \
+#define DEFINE_XCHG(bits)                                                                          \
+	static EMU_OP(xchg##bits##_m)                                                              \
+	{                                                                                          \
+		uint##bits##_t a, r;                                                               \
+		uint64_t la;                                                                       \
+                                                                                                   \
+		ADDRESS(bits);                                                                     \
+		ATOMICALLY(bits, emu_reg_read(vp, bits, i->rs));                                   \
+		(void)r;                                                                           \
+		emu_reg_write(vp, bits, i->rs, a);                                                 \
+		EMU_NEXT(vp, i);                                                                   \
 	}
 DEFINE_XCHG(8)
 DEFINE_XCHG(16)
@@ -163,34 +166,34 @@ DEFINE_XCHG(64)
 
 emu_fn *emu_find_xchg(unsigned log)
 {
-	static emu_fn *const table[4] = { xchg8_m, xchg16_m, xchg32_m, xchg64_m };
+	static emu_fn *const table[4] = {xchg8_m, xchg16_m, xchg32_m, xchg64_m};
 
 	return table[log];
 }
 
 /* The unlocked form on memory is atomic too: nobody can tell. */
-#define DEFINE_XADD(bits)                                                                                                \
-	static EMU_OP(xadd##bits##_m)                                                                                  \
-	{                                                                                                              \
-		uint##bits##_t a, b = (uint##bits##_t)emu_reg_read(vp, bits, i->rs), r;                                \
-		uint64_t la;                                                                                           \
-                                                                                                                       \
-		ADDRESS(bits);                                                                                         \
-		ATOMICALLY(bits, a + b);                                                                               \
-		emu_flags_add(vp, bits, a, b, r);                                                                      \
-		emu_reg_write(vp, bits, i->rs, a);                                                                     \
-		EMU_NEXT(vp, i);                                                                                       \
-	}                                                                                                              \
-	static EMU_OP(xadd##bits##_r)                                                                                  \
-	{                                                                                                              \
-		uint##bits##_t a = (uint##bits##_t)emu_reg_read(vp, bits, i->rd);                                      \
-		uint##bits##_t b = (uint##bits##_t)emu_reg_read(vp, bits, i->rs);                                      \
-		uint##bits##_t r = (uint##bits##_t)(a + b);                                                            \
-                                                                                                                       \
-		emu_flags_add(vp, bits, a, b, r);                                                                      \
-		emu_reg_write(vp, bits, i->rs, a);                                                                     \
-		emu_reg_write(vp, bits, i->rd, r);                                                                     \
-		EMU_NEXT(vp, i);                                                                                       \
+#define DEFINE_XADD(bits)                                                                          \
+	static EMU_OP(xadd##bits##_m)                                                              \
+	{                                                                                          \
+		uint##bits##_t a, b = (uint##bits##_t)emu_reg_read(vp, bits, i->rs), r;            \
+		uint64_t la;                                                                       \
+                                                                                                   \
+		ADDRESS(bits);                                                                     \
+		ATOMICALLY(bits, a + b);                                                           \
+		emu_flags_add(vp, bits, a, b, r);                                                  \
+		emu_reg_write(vp, bits, i->rs, a);                                                 \
+		EMU_NEXT(vp, i);                                                                   \
+	}                                                                                          \
+	static EMU_OP(xadd##bits##_r)                                                              \
+	{                                                                                          \
+		uint##bits##_t a = (uint##bits##_t)emu_reg_read(vp, bits, i->rd);                  \
+		uint##bits##_t b = (uint##bits##_t)emu_reg_read(vp, bits, i->rs);                  \
+		uint##bits##_t r = (uint##bits##_t)(a + b);                                        \
+                                                                                                   \
+		emu_flags_add(vp, bits, a, b, r);                                                  \
+		emu_reg_write(vp, bits, i->rs, a);                                                 \
+		emu_reg_write(vp, bits, i->rd, r);                                                 \
+		EMU_NEXT(vp, i);                                                                   \
 	}
 DEFINE_XADD(8)
 DEFINE_XADD(16)
@@ -199,9 +202,10 @@ DEFINE_XADD(64)
 
 emu_fn *emu_find_xadd(unsigned log, bool memory, bool lock)
 {
-	static emu_fn *const table[4][2] = {
-		{ xadd8_r, xadd8_m }, { xadd16_r, xadd16_m }, { xadd32_r, xadd32_m }, { xadd64_r, xadd64_m }
-	};
+	static emu_fn *const table[4][2] = {{xadd8_r, xadd8_m},
+					    {xadd16_r, xadd16_m},
+					    {xadd32_r, xadd32_m},
+					    {xadd64_r, xadd64_m}};
 
 	(void)lock;
 	return table[log][memory];
@@ -209,34 +213,34 @@ emu_fn *emu_find_xadd(unsigned log, bool memory, bool lock)
 
 /* ---- CMPXCHG ---- */
 
-#define DEFINE_CMPXCHG(bits)                                                                                             \
-	static EMU_OP(cmpxchg##bits##_m)                                                                               \
-	{                                                                                                              \
-		uint##bits##_t a, b = (uint##bits##_t)emu_reg_read(vp, bits, i->rs), r;                                \
-		uint##bits##_t wanted = (uint##bits##_t)emu_reg_read(vp, bits, X86_RAX);                               \
-		uint64_t la;                                                                                           \
-                                                                                                                       \
-		ADDRESS(bits);                                                                                         \
-		ATOMICALLY(bits, a == wanted ? b : a);                                                                 \
-		emu_flags_sub(vp, bits, wanted, a, (uint##bits##_t)(wanted - a));                                      \
-		if (a != wanted) {                                                                                     \
-			emu_reg_write(vp, bits, X86_RAX, a);                                                           \
-		}                                                                                                      \
-		(void)r;                                                                                               \
-		EMU_NEXT(vp, i);                                                                                       \
-	}                                                                                                              \
-	static EMU_OP(cmpxchg##bits##_r)                                                                               \
-	{                                                                                                              \
-		uint##bits##_t a = (uint##bits##_t)emu_reg_read(vp, bits, i->rd);                                      \
-		uint##bits##_t wanted = (uint##bits##_t)emu_reg_read(vp, bits, X86_RAX);                               \
-                                                                                                                       \
-		emu_flags_sub(vp, bits, wanted, a, (uint##bits##_t)(wanted - a));                                      \
-		if (a == wanted) {                                                                                     \
-			emu_reg_write(vp, bits, i->rd, emu_reg_read(vp, bits, i->rs));                                 \
-		} else {                                                                                               \
-			emu_reg_write(vp, bits, X86_RAX, a);                                                           \
-		}                                                                                                      \
-		EMU_NEXT(vp, i);                                                                                       \
+#define DEFINE_CMPXCHG(bits)                                                                       \
+	static EMU_OP(cmpxchg##bits##_m)                                                           \
+	{                                                                                          \
+		uint##bits##_t a, b = (uint##bits##_t)emu_reg_read(vp, bits, i->rs), r;            \
+		uint##bits##_t wanted = (uint##bits##_t)emu_reg_read(vp, bits, X86_RAX);           \
+		uint64_t la;                                                                       \
+                                                                                                   \
+		ADDRESS(bits);                                                                     \
+		ATOMICALLY(bits, a == wanted ? b : a);                                             \
+		emu_flags_sub(vp, bits, wanted, a, (uint##bits##_t)(wanted - a));                  \
+		if (a != wanted) {                                                                 \
+			emu_reg_write(vp, bits, X86_RAX, a);                                       \
+		}                                                                                  \
+		(void)r;                                                                           \
+		EMU_NEXT(vp, i);                                                                   \
+	}                                                                                          \
+	static EMU_OP(cmpxchg##bits##_r)                                                           \
+	{                                                                                          \
+		uint##bits##_t a = (uint##bits##_t)emu_reg_read(vp, bits, i->rd);                  \
+		uint##bits##_t wanted = (uint##bits##_t)emu_reg_read(vp, bits, X86_RAX);           \
+                                                                                                   \
+		emu_flags_sub(vp, bits, wanted, a, (uint##bits##_t)(wanted - a));                  \
+		if (a == wanted) {                                                                 \
+			emu_reg_write(vp, bits, i->rd, emu_reg_read(vp, bits, i->rs));             \
+		} else {                                                                           \
+			emu_reg_write(vp, bits, X86_RAX, a);                                       \
+		}                                                                                  \
+		EMU_NEXT(vp, i);                                                                   \
 	}
 DEFINE_CMPXCHG(8)
 DEFINE_CMPXCHG(16)
@@ -246,10 +250,10 @@ DEFINE_CMPXCHG(64)
 emu_fn *emu_find_cmpxchg(unsigned log, bool memory, bool lock)
 {
 	static emu_fn *const table[4][2] = {
-		{ cmpxchg8_r, cmpxchg8_m },
-		{ cmpxchg16_r, cmpxchg16_m },
-		{ cmpxchg32_r, cmpxchg32_m },
-		{ cmpxchg64_r, cmpxchg64_m },
+		{cmpxchg8_r, cmpxchg8_m},
+		{cmpxchg16_r, cmpxchg16_m},
+		{cmpxchg32_r, cmpxchg32_m},
+		{cmpxchg64_r, cmpxchg64_m},
 	};
 
 	(void)lock;
@@ -279,7 +283,8 @@ static bool exchange16(struct emu_vp *vp, void *host)
 	bool equal;
 
 	__asm__ volatile("lock cmpxchg16b %1"
-			 : "=@ccz"(equal), "+m"(*(unsigned __int128 *)host), "+a"(vp->r[X86_RAX]), "+d"(vp->r[X86_RDX])
+			 : "=@ccz"(equal), "+m"(*(unsigned __int128 *)host), "+a"(vp->r[X86_RAX]),
+			   "+d"(vp->r[X86_RDX])
 			 : "b"(vp->r[X86_RBX]), "c"(vp->r[X86_RCX])
 			 : "memory");
 	return equal;

@@ -62,7 +62,8 @@ static uint64_t bit_field(uint64_t source, uint64_t control)
 }
 
 /* @s: source that may be in memory; @t: the other one. Both zero-extended. */
-static uint64_t compute(struct emu_vp *vp, const struct emu_insn *i, enum bmi op, unsigned bits, uint64_t s, uint64_t t)
+static uint64_t compute(struct emu_vp *vp, const struct emu_insn *i, enum bmi op, unsigned bits,
+			uint64_t s, uint64_t t)
 {
 	uint64_t mask = bits == 64 ? ~UINT64_C(0) : 0xffffffffu, r;
 	unsigned n = (unsigned)t & (bits - 1);
@@ -129,7 +130,8 @@ static const struct emu_insn *finish(struct emu_vp *vp, const struct emu_insn *i
 	if (op == BMI_MULX) {
 		multiply(vp, i, bits, s);
 	} else {
-		emu_reg_write(vp, bits, i->rd, compute(vp, i, op, bits, s, emu_reg_read(vp, bits, i->rs)));
+		emu_reg_write(vp, bits, i->rd,
+			      compute(vp, i, op, bits, s, emu_reg_read(vp, bits, i->rs)));
 	}
 	EMU_NEXT(vp, i);
 }
@@ -143,7 +145,8 @@ static EMU_OP(op_memory)
 {
 	uint64_t la;
 
-	if (!emu_address(vp, i, i->osize, HV_ACCESS_READ, &la) || !emu_load_slow(vp, la, i->osize)) {
+	if (!emu_address(vp, i, i->osize, HV_ACCESS_READ, &la) ||
+	    !emu_load_slow(vp, la, i->osize)) {
 		return emu_leave(vp, i);
 	}
 	return finish(vp, i, vp->slow);
@@ -186,7 +189,10 @@ static enum bmi operation(ZydisMnemonic mnemonic)
 /* Which operand is the one that may be in memory: the last of ANDN, MULX, PDEP, PEXT and the two-operand ones, else the second. */
 static unsigned source_index(const struct emu_decoded *d, enum bmi op)
 {
-	return d->insn.operand_count_visible == 3 && (op == BMI_ANDN || op == BMI_MULX || op == BMI_PDEP || op == BMI_PEXT) ? 2 : 1;
+	return d->insn.operand_count_visible == 3 && (op == BMI_ANDN || op == BMI_MULX ||
+						      op == BMI_PDEP || op == BMI_PEXT)
+		       ? 2
+		       : 1;
 }
 
 bool emu_lift_bmi(const struct emu_decoded *d, struct emu_insn *i)

@@ -105,21 +105,21 @@ static __attribute__((noinline)) EMU_OP(exit_legacy)
 	return emu_goto_inline(vp, rip);
 }
 
-#define DEFINE_JCC(cc)                                                                                                   \
-	static EMU_OP(j_##cc##_64)                                                                                     \
-	{                                                                                                              \
-		if (emu_condition(vp, cc)) {                                                                           \
-			vp->budget += i->disp;                                                                         \
-			return jump_direct(vp, i);                                                                     \
-		}                                                                                                      \
-		EMU_NEXT(vp, i);                                                                                       \
-	}                                                                                                              \
-	static EMU_OP(j_##cc##_legacy)                                                                                 \
-	{                                                                                                              \
-		if (emu_condition(vp, cc)) {                                                                           \
-			return exit_legacy(vp, i);                                                                     \
-		}                                                                                                      \
-		EMU_NEXT(vp, i);                                                                                       \
+#define DEFINE_JCC(cc)                                                                             \
+	static EMU_OP(j_##cc##_64)                                                                 \
+	{                                                                                          \
+		if (emu_condition(vp, cc)) {                                                       \
+			vp->budget += i->disp;                                                     \
+			return jump_direct(vp, i);                                                 \
+		}                                                                                  \
+		EMU_NEXT(vp, i);                                                                   \
+	}                                                                                          \
+	static EMU_OP(j_##cc##_legacy)                                                             \
+	{                                                                                          \
+		if (emu_condition(vp, cc)) {                                                       \
+			return exit_legacy(vp, i);                                                 \
+		}                                                                                  \
+		EMU_NEXT(vp, i);                                                                   \
 	}
 DEFINE_JCC(0)
 DEFINE_JCC(1)
@@ -138,13 +138,17 @@ DEFINE_JCC(13)
 DEFINE_JCC(14)
 DEFINE_JCC(15)
 
-#define JCC_FORMS(cc) { j_##cc##_legacy, j_##cc##_64 }
+#define JCC_FORMS(cc)                                                                              \
+	{                                                                                          \
+		j_##cc##_legacy, j_##cc##_64                                                       \
+	}
 
 emu_fn *emu_find_jcc(unsigned cc, bool long_mode)
 {
 	static emu_fn *const table[16][2] = {
-		JCC_FORMS(0),  JCC_FORMS(1),  JCC_FORMS(2),  JCC_FORMS(3), JCC_FORMS(4),  JCC_FORMS(5),
-		JCC_FORMS(6),  JCC_FORMS(7),  JCC_FORMS(8),  JCC_FORMS(9), JCC_FORMS(10), JCC_FORMS(11),
+		JCC_FORMS(0),  JCC_FORMS(1),  JCC_FORMS(2),  JCC_FORMS(3),
+		JCC_FORMS(4),  JCC_FORMS(5),  JCC_FORMS(6),  JCC_FORMS(7),
+		JCC_FORMS(8),  JCC_FORMS(9),  JCC_FORMS(10), JCC_FORMS(11),
 		JCC_FORMS(12), JCC_FORMS(13), JCC_FORMS(14), JCC_FORMS(15),
 	};
 
@@ -169,9 +173,9 @@ static uint64_t counter(const struct emu_vp *vp, const struct emu_insn *i)
 
 static void counter_write(struct emu_vp *vp, const struct emu_insn *i, uint64_t value)
 {
-	vp->r[X86_RCX] = i->asize == 2 ? (vp->r[X86_RCX] & ~UINT64_C(0xffff)) | (uint16_t)value :
-			 i->asize == 4 ? (uint32_t)value :
-					 value;
+	vp->r[X86_RCX] = i->asize == 2	 ? (vp->r[X86_RCX] & ~UINT64_C(0xffff)) | (uint16_t)value
+			 : i->asize == 4 ? (uint32_t)value
+					 : value;
 }
 
 static EMU_OP(loop_if)

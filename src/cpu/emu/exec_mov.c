@@ -7,58 +7,63 @@
 
 /* ---- MOV ---- */
 
-#define DEFINE_MOV(bits)                                                                                                 \
-	static EMU_OP(mov##bits##_rr)                                                                                  \
-	{                                                                                                              \
-		emu_reg_write(vp, bits, i->rd, emu_reg_read(vp, bits, i->rs));                                         \
-		EMU_NEXT(vp, i);                                                                                       \
-	}                                                                                                              \
-	static EMU_OP(mov##bits##_ri)                                                                                  \
-	{                                                                                                              \
-		emu_reg_write(vp, bits, i->rd, i->imm);                                                                \
-		EMU_NEXT(vp, i);                                                                                       \
-	}                                                                                                              \
-	static EMU_OP(mov##bits##_rm)                                                                                  \
-	{                                                                                                              \
-		uint##bits##_t value;                                                                                  \
-		uint64_t la;                                                                                           \
-                                                                                                                       \
-		if (!emu_address(vp, i, bits / 8, HV_ACCESS_READ, &la) || !emu_load##bits(vp, la, &value)) {           \
-			return emu_leave(vp, i);                                                                       \
-		}                                                                                                      \
-		emu_reg_write(vp, bits, i->rd, value);                                                                 \
-		EMU_NEXT(vp, i);                                                                                       \
-	}                                                                                                              \
-	static EMU_OP(mov##bits##_mr)                                                                                  \
-	{                                                                                                              \
-		uint64_t la;                                                                                           \
-                                                                                                                       \
-		if (!emu_address(vp, i, bits / 8, HV_ACCESS_WRITE, &la) ||                                             \
-		    !emu_store##bits(vp, la, (uint##bits##_t)emu_reg_read(vp, bits, i->rs))) {                         \
-			return emu_leave(vp, i);                                                                       \
-		}                                                                                                      \
-		EMU_NEXT(vp, i);                                                                                       \
-	}                                                                                                              \
-	static EMU_OP(mov##bits##_mi)                                                                                  \
-	{                                                                                                              \
-		uint64_t la;                                                                                           \
-                                                                                                                       \
-		if (!emu_address(vp, i, bits / 8, HV_ACCESS_WRITE, &la) ||                                             \
-		    !emu_store##bits(vp, la, (uint##bits##_t)i->imm)) {                                                \
-			return emu_leave(vp, i);                                                                       \
-		}                                                                                                      \
-		EMU_NEXT(vp, i);                                                                                       \
+#define DEFINE_MOV(bits)                                                                           \
+	static EMU_OP(mov##bits##_rr)                                                              \
+	{                                                                                          \
+		emu_reg_write(vp, bits, i->rd, emu_reg_read(vp, bits, i->rs));                     \
+		EMU_NEXT(vp, i);                                                                   \
+	}                                                                                          \
+	static EMU_OP(mov##bits##_ri)                                                              \
+	{                                                                                          \
+		emu_reg_write(vp, bits, i->rd, i->imm);                                            \
+		EMU_NEXT(vp, i);                                                                   \
+	}                                                                                          \
+	static EMU_OP(mov##bits##_rm)                                                              \
+	{                                                                                          \
+		uint##bits##_t value;                                                              \
+		uint64_t la;                                                                       \
+                                                                                                   \
+		if (!emu_address(vp, i, bits / 8, HV_ACCESS_READ, &la) ||                          \
+		    !emu_load##bits(vp, la, &value)) {                                             \
+			return emu_leave(vp, i);                                                   \
+		}                                                                                  \
+		emu_reg_write(vp, bits, i->rd, value);                                             \
+		EMU_NEXT(vp, i);                                                                   \
+	}                                                                                          \
+	static EMU_OP(mov##bits##_mr)                                                              \
+	{                                                                                          \
+		uint64_t la;                                                                       \
+                                                                                                   \
+		if (!emu_address(vp, i, bits / 8, HV_ACCESS_WRITE, &la) ||                         \
+		    !emu_store##bits(vp, la, (uint##bits##_t)emu_reg_read(vp, bits, i->rs))) {     \
+			return emu_leave(vp, i);                                                   \
+		}                                                                                  \
+		EMU_NEXT(vp, i);                                                                   \
+	}                                                                                          \
+	static EMU_OP(mov##bits##_mi)                                                              \
+	{                                                                                          \
+		uint64_t la;                                                                       \
+                                                                                                   \
+		if (!emu_address(vp, i, bits / 8, HV_ACCESS_WRITE, &la) ||                         \
+		    !emu_store##bits(vp, la, (uint##bits##_t)i->imm)) {                            \
+			return emu_leave(vp, i);                                                   \
+		}                                                                                  \
+		EMU_NEXT(vp, i);                                                                   \
 	}
 DEFINE_MOV(8)
 DEFINE_MOV(16)
 DEFINE_MOV(32)
 DEFINE_MOV(64)
 
-#define MOV_FORMS(bits) { mov##bits##_rr, mov##bits##_ri, mov##bits##_rm, mov##bits##_mr, mov##bits##_mi }
+#define MOV_FORMS(bits)                                                                            \
+	{                                                                                          \
+		mov##bits##_rr, mov##bits##_ri, mov##bits##_rm, mov##bits##_mr, mov##bits##_mi     \
+	}
 
 emu_fn *emu_find_mov(unsigned log, enum emu_form form)
 {
-	static emu_fn *const table[4][EMU_FORMS] = { MOV_FORMS(8), MOV_FORMS(16), MOV_FORMS(32), MOV_FORMS(64) };
+	static emu_fn *const table[4][EMU_FORMS] = {MOV_FORMS(8), MOV_FORMS(16), MOV_FORMS(32),
+						    MOV_FORMS(64)};
 
 	return table[log][form];
 }
@@ -95,22 +100,24 @@ EMU_OP(emu_op_mov_store_absolute)
 
 /* ---- MOVZX, MOVSX ---- */
 
-#define DEFINE_EXTEND(name, to, from, type)                                                                              \
-	static EMU_OP(name##_r)                                                                                        \
-	{                                                                                                              \
-		emu_reg_write(vp, to, i->rd, (uint64_t)(int64_t)(type)emu_reg_read(vp, from, i->rs));                  \
-		EMU_NEXT(vp, i);                                                                                       \
-	}                                                                                                              \
-	static EMU_OP(name##_m)                                                                                        \
-	{                                                                                                              \
-		uint##from##_t value;                                                                                  \
-		uint64_t la;                                                                                           \
-                                                                                                                       \
-		if (!emu_address(vp, i, from / 8, HV_ACCESS_READ, &la) || !emu_load##from(vp, la, &value)) {           \
-			return emu_leave(vp, i);                                                                       \
-		}                                                                                                      \
-		emu_reg_write(vp, to, i->rd, (uint64_t)(int64_t)(type)value);                                          \
-		EMU_NEXT(vp, i);                                                                                       \
+#define DEFINE_EXTEND(name, to, from, type)                                                        \
+	static EMU_OP(name##_r)                                                                    \
+	{                                                                                          \
+		emu_reg_write(vp, to, i->rd,                                                       \
+			      (uint64_t)(int64_t)(type)emu_reg_read(vp, from, i->rs));             \
+		EMU_NEXT(vp, i);                                                                   \
+	}                                                                                          \
+	static EMU_OP(name##_m)                                                                    \
+	{                                                                                          \
+		uint##from##_t value;                                                              \
+		uint64_t la;                                                                       \
+                                                                                                   \
+		if (!emu_address(vp, i, from / 8, HV_ACCESS_READ, &la) ||                          \
+		    !emu_load##from(vp, la, &value)) {                                             \
+			return emu_leave(vp, i);                                                   \
+		}                                                                                  \
+		emu_reg_write(vp, to, i->rd, (uint64_t)(int64_t)(type)value);                      \
+		EMU_NEXT(vp, i);                                                                   \
 	}
 DEFINE_EXTEND(movzx16_8, 16, 8, uint8_t)
 DEFINE_EXTEND(movzx32_8, 32, 8, uint8_t)
@@ -129,13 +136,28 @@ DEFINE_EXTEND(movsx64_32, 64, 32, int32_t)
 emu_fn *emu_find_extend(bool sign, unsigned to_log, unsigned from_log, bool memory)
 {
 	static emu_fn *const zero[2][4][2] = {
-		{ { NULL }, { movzx16_8_r, movzx16_8_m }, { movzx32_8_r, movzx32_8_m }, { movzx32_8_r, movzx32_8_m } },
-		{ { NULL }, { movsx16_16_r, movsx16_16_m }, { movzx32_16_r, movzx32_16_m }, { movzx32_16_r, movzx32_16_m } },
+		{{NULL},
+		 {movzx16_8_r, movzx16_8_m},
+		 {movzx32_8_r, movzx32_8_m},
+		 {movzx32_8_r, movzx32_8_m}},
+		{{NULL},
+		 {movsx16_16_r, movsx16_16_m},
+		 {movzx32_16_r, movzx32_16_m},
+		 {movzx32_16_r, movzx32_16_m}},
 	};
 	static emu_fn *const extend[3][4][2] = {
-		{ { NULL }, { movsx16_8_r, movsx16_8_m }, { movsx32_8_r, movsx32_8_m }, { movsx64_8_r, movsx64_8_m } },
-		{ { NULL }, { movsx16_16_r, movsx16_16_m }, { movsx32_16_r, movsx32_16_m }, { movsx64_16_r, movsx64_16_m } },
-		{ { NULL }, { movsx16_32_r, movsx16_32_m }, { movsx32_32_r, movsx32_32_m }, { movsx64_32_r, movsx64_32_m } },
+		{{NULL},
+		 {movsx16_8_r, movsx16_8_m},
+		 {movsx32_8_r, movsx32_8_m},
+		 {movsx64_8_r, movsx64_8_m}},
+		{{NULL},
+		 {movsx16_16_r, movsx16_16_m},
+		 {movsx32_16_r, movsx32_16_m},
+		 {movsx64_16_r, movsx64_16_m}},
+		{{NULL},
+		 {movsx16_32_r, movsx16_32_m},
+		 {movsx32_32_r, movsx32_32_m},
+		 {movsx64_32_r, movsx64_32_m}},
 	};
 
 	if (from_log > (sign ? 2u : 1u)) {
@@ -166,43 +188,46 @@ EMU_OP(emu_op_lea16)
 
 /* ---- CMOVcc, SETcc ---- */
 
-#define DEFINE_CMOV_SIZE(cc, bits)                                                                                       \
-	static EMU_OP(cmov_##cc##_##bits##_r)                                                                          \
-	{                                                                                                              \
-		uint64_t value = emu_reg_read(vp, bits, emu_condition(vp, cc) ? i->rs : i->rd);                        \
-                                                                                                                       \
-		emu_reg_write(vp, bits, i->rd, value);                                                                 \
-		EMU_NEXT(vp, i);                                                                                       \
-	}                                                                                                              \
-	static EMU_OP(cmov_##cc##_##bits##_m)                                                                          \
-	{                                                                                                              \
-		uint##bits##_t value;                                                                                  \
-		uint64_t la;                                                                                           \
-                                                                                                                       \
-		if (!emu_address(vp, i, bits / 8, HV_ACCESS_READ, &la) || !emu_load##bits(vp, la, &value)) {           \
-			return emu_leave(vp, i);                                                                       \
-		}                                                                                                      \
-		emu_reg_write(vp, bits, i->rd, emu_condition(vp, cc) ? value : emu_reg_read(vp, bits, i->rd));         \
-		EMU_NEXT(vp, i);                                                                                       \
+#define DEFINE_CMOV_SIZE(cc, bits)                                                                 \
+	static EMU_OP(cmov_##cc##_##bits##_r)                                                      \
+	{                                                                                          \
+		uint64_t value = emu_reg_read(vp, bits, emu_condition(vp, cc) ? i->rs : i->rd);    \
+                                                                                                   \
+		emu_reg_write(vp, bits, i->rd, value);                                             \
+		EMU_NEXT(vp, i);                                                                   \
+	}                                                                                          \
+	static EMU_OP(cmov_##cc##_##bits##_m)                                                      \
+	{                                                                                          \
+		uint##bits##_t value;                                                              \
+		uint64_t la;                                                                       \
+                                                                                                   \
+		if (!emu_address(vp, i, bits / 8, HV_ACCESS_READ, &la) ||                          \
+		    !emu_load##bits(vp, la, &value)) {                                             \
+			return emu_leave(vp, i);                                                   \
+		}                                                                                  \
+		emu_reg_write(vp, bits, i->rd,                                                     \
+			      emu_condition(vp, cc) ? value : emu_reg_read(vp, bits, i->rd));      \
+		EMU_NEXT(vp, i);                                                                   \
 	}
 
-#define DEFINE_CONDITION(cc)                                                                                             \
-	DEFINE_CMOV_SIZE(cc, 16)                                                                                       \
-	DEFINE_CMOV_SIZE(cc, 32)                                                                                       \
-	DEFINE_CMOV_SIZE(cc, 64)                                                                                       \
-	static EMU_OP(set_##cc##_r)                                                                                    \
-	{                                                                                                              \
-		*emu_r8(vp, i->rd) = emu_condition(vp, cc);                                                            \
-		EMU_NEXT(vp, i);                                                                                       \
-	}                                                                                                              \
-	static EMU_OP(set_##cc##_m)                                                                                    \
-	{                                                                                                              \
-		uint64_t la;                                                                                           \
-                                                                                                                       \
-		if (!emu_address(vp, i, 1, HV_ACCESS_WRITE, &la) || !emu_store8(vp, la, emu_condition(vp, cc))) {      \
-			return emu_leave(vp, i);                                                                       \
-		}                                                                                                      \
-		EMU_NEXT(vp, i);                                                                                       \
+#define DEFINE_CONDITION(cc)                                                                       \
+	DEFINE_CMOV_SIZE(cc, 16)                                                                   \
+	DEFINE_CMOV_SIZE(cc, 32)                                                                   \
+	DEFINE_CMOV_SIZE(cc, 64)                                                                   \
+	static EMU_OP(set_##cc##_r)                                                                \
+	{                                                                                          \
+		*emu_r8(vp, i->rd) = emu_condition(vp, cc);                                        \
+		EMU_NEXT(vp, i);                                                                   \
+	}                                                                                          \
+	static EMU_OP(set_##cc##_m)                                                                \
+	{                                                                                          \
+		uint64_t la;                                                                       \
+                                                                                                   \
+		if (!emu_address(vp, i, 1, HV_ACCESS_WRITE, &la) ||                                \
+		    !emu_store8(vp, la, emu_condition(vp, cc))) {                                  \
+			return emu_leave(vp, i);                                                   \
+		}                                                                                  \
+		EMU_NEXT(vp, i);                                                                   \
 	}
 DEFINE_CONDITION(0)
 DEFINE_CONDITION(1)
@@ -221,28 +246,33 @@ DEFINE_CONDITION(13)
 DEFINE_CONDITION(14)
 DEFINE_CONDITION(15)
 
-#define CMOV_FORMS(cc)                                                                                                   \
-	{                                                                                                              \
-		{ NULL, NULL }, { cmov_##cc##_16_r, cmov_##cc##_16_m }, { cmov_##cc##_32_r, cmov_##cc##_32_m },        \
-		{                                                                                                      \
-			cmov_##cc##_64_r, cmov_##cc##_64_m                                                             \
-		}                                                                                                      \
+#define CMOV_FORMS(cc)                                                                             \
+	{                                                                                          \
+		{NULL, NULL}, {cmov_##cc##_16_r, cmov_##cc##_16_m},                                \
+			{cmov_##cc##_32_r, cmov_##cc##_32_m},                                      \
+		{                                                                                  \
+			cmov_##cc##_64_r, cmov_##cc##_64_m                                         \
+		}                                                                                  \
 	}
-#define ALL_CONDITIONS(x)                                                                                                \
-	x(0), x(1), x(2), x(3), x(4), x(5), x(6), x(7), x(8), x(9), x(10), x(11), x(12), x(13), x(14), x(15)
+#define ALL_CONDITIONS(x)                                                                          \
+	x(0), x(1), x(2), x(3), x(4), x(5), x(6), x(7), x(8), x(9), x(10), x(11), x(12), x(13),    \
+		x(14), x(15)
 
 emu_fn *emu_find_cmov(unsigned cc, unsigned log, bool memory)
 {
-	static emu_fn *const table[16][4][2] = { ALL_CONDITIONS(CMOV_FORMS) };
+	static emu_fn *const table[16][4][2] = {ALL_CONDITIONS(CMOV_FORMS)};
 
 	return table[cc][log][memory];
 }
 
-#define SET_FORMS(cc) { set_##cc##_r, set_##cc##_m }
+#define SET_FORMS(cc)                                                                              \
+	{                                                                                          \
+		set_##cc##_r, set_##cc##_m                                                         \
+	}
 
 emu_fn *emu_find_setcc(unsigned cc, bool memory)
 {
-	static emu_fn *const table[16][2] = { ALL_CONDITIONS(SET_FORMS) };
+	static emu_fn *const table[16][2] = {ALL_CONDITIONS(SET_FORMS)};
 
 	return table[cc][memory];
 }
@@ -316,7 +346,8 @@ EMU_OP(emu_op_movbe_load)
 {
 	uint64_t la;
 
-	if (!emu_address(vp, i, i->osize, HV_ACCESS_READ, &la) || !emu_load_slow(vp, la, i->osize)) {
+	if (!emu_address(vp, i, i->osize, HV_ACCESS_READ, &la) ||
+	    !emu_load_slow(vp, la, i->osize)) {
 		return emu_leave(vp, i);
 	}
 	write_sized(vp, i->rd, i->osize, swap_bytes(vp->slow, i->osize));
@@ -380,7 +411,8 @@ EMU_OP(emu_op_lahf)
 
 EMU_OP(emu_op_sahf)
 {
-	emu_arith_set(vp, (*emu_r8(vp, 1) & (X86_CF | X86_PF | X86_AF | X86_ZF | X86_SF)) | (emu_of(vp) ? X86_OF : 0));
+	emu_arith_set(vp, (*emu_r8(vp, 1) & (X86_CF | X86_PF | X86_AF | X86_ZF | X86_SF)) |
+				  (emu_of(vp) ? X86_OF : 0));
 	EMU_NEXT(vp, i);
 }
 
@@ -426,7 +458,8 @@ EMU_OP(emu_op_xlat)
 {
 	uint64_t ea = (vp->r[X86_RBX] + *emu_r8(vp, 0)) & emu_asize_mask(i);
 
-	if (!emu_segment_address(vp, i->seg, ea, 1, HV_ACCESS_READ) || !emu_load_slow(vp, vp->slow, 1)) {
+	if (!emu_segment_address(vp, i->seg, ea, 1, HV_ACCESS_READ) ||
+	    !emu_load_slow(vp, vp->slow, 1)) {
 		return emu_leave(vp, i);
 	}
 	*emu_r8(vp, 0) = (uint8_t)vp->slow;
@@ -438,7 +471,8 @@ EMU_OP(emu_op_bound)
 	int64_t index, low, high;
 	uint64_t la;
 
-	if (!emu_address(vp, i, 2u * i->osize, HV_ACCESS_READ, &la) || !emu_load_slow(vp, la, i->osize)) {
+	if (!emu_address(vp, i, 2u * i->osize, HV_ACCESS_READ, &la) ||
+	    !emu_load_slow(vp, la, i->osize)) {
 		return emu_leave(vp, i);
 	}
 	low = i->osize == 2 ? (int16_t)vp->slow : (int32_t)vp->slow;

@@ -3,7 +3,8 @@
 #define EMU_HOT
 #include "exec.h"
 
-EMU_INLINE const struct emu_insn *push64(struct emu_vp *vp, const struct emu_insn *i, uint64_t value)
+EMU_INLINE const struct emu_insn *push64(struct emu_vp *vp, const struct emu_insn *i,
+					 uint64_t value)
 {
 	uint64_t sp = vp->r[X86_RSP] - 8;
 	struct emu_u64 *p = emu_fast_write(vp, sp, 8);
@@ -68,8 +69,8 @@ EMU_OP(emu_op_push_m)
 {
 	uint64_t la;
 
-	if (!emu_address(vp, i, i->osize, HV_ACCESS_READ, &la) || !emu_load_slow(vp, la, i->osize) ||
-	    !emu_push(vp, i->osize, vp->slow)) {
+	if (!emu_address(vp, i, i->osize, HV_ACCESS_READ, &la) ||
+	    !emu_load_slow(vp, la, i->osize) || !emu_push(vp, i->osize, vp->slow)) {
 		return emu_leave(vp, i);
 	}
 	EMU_NEXT(vp, i);
@@ -102,7 +103,8 @@ EMU_OP(emu_op_pop_m)
 		return emu_leave(vp, i);
 	}
 	value = vp->slow;
-	if (!emu_address(vp, i, i->osize, HV_ACCESS_WRITE, &la) || !emu_store_slow(vp, la, i->osize, value)) {
+	if (!emu_address(vp, i, i->osize, HV_ACCESS_WRITE, &la) ||
+	    !emu_store_slow(vp, la, i->osize, value)) {
 		vp->r[X86_RSP] = before;
 		return emu_leave(vp, i);
 	}
@@ -174,12 +176,14 @@ EMU_OP(emu_op_enter)
 		uint64_t sp = vp->r[X86_RSP] - i->imm;
 
 		/* The new top of stack has to be writable. */
-		good = emu_stack_address(vp, sp, 1, HV_ACCESS_WRITE) && emu_probe(vp, vp->slow, 1, HV_ACCESS_WRITE);
+		good = emu_stack_address(vp, sp, 1, HV_ACCESS_WRITE) &&
+		       emu_probe(vp, vp->slow, 1, HV_ACCESS_WRITE);
 		if (good) {
 			emu_sp_set(vp, sp);
-			vp->r[X86_RBP] = mask == 0xffffu || i->osize == 2 ?
-						 (vp->r[X86_RBP] & ~UINT64_C(0xffff)) | (frame & 0xffff) :
-						 frame & mask;
+			vp->r[X86_RBP] =
+				mask == 0xffffu || i->osize == 2
+					? (vp->r[X86_RBP] & ~UINT64_C(0xffff)) | (frame & 0xffff)
+					: frame & mask;
 			EMU_NEXT(vp, i);
 		}
 	}

@@ -22,14 +22,17 @@ const struct emu_insn *emu_string_pause(struct emu_vp *vp, const struct emu_insn
 
 static uint64_t masked_write(const struct emu_insn *i, uint64_t old, uint64_t value)
 {
-	return i->asize == 8 ? value : i->asize == 4 ? (uint32_t)value : (old & ~UINT64_C(0xffff)) | (uint16_t)value;
+	return i->asize == 8   ? value
+	       : i->asize == 4 ? (uint32_t)value
+			       : (old & ~UINT64_C(0xffff)) | (uint16_t)value;
 }
 
 static void move_by(struct emu_vp *vp, const struct emu_insn *i, unsigned reg, uint64_t elements)
 {
 	uint64_t step = elements * i->osize;
 
-	vp->r[reg] = masked_write(i, vp->r[reg], vp->flags & X86_DF ? vp->r[reg] - step : vp->r[reg] + step);
+	vp->r[reg] = masked_write(i, vp->r[reg],
+				  vp->flags & X86_DF ? vp->r[reg] - step : vp->r[reg] + step);
 }
 
 void emu_string_advance(struct emu_vp *vp, const struct emu_insn *i, unsigned reg)
@@ -63,13 +66,15 @@ bool emu_string_count(struct emu_vp *vp, const struct emu_insn *i)
 
 static bool source(struct emu_vp *vp, const struct emu_insn *i)
 {
-	return emu_segment_address(vp, i->seg, vp->r[X86_RSI] & emu_asize_mask(i), i->osize, HV_ACCESS_READ) &&
+	return emu_segment_address(vp, i->seg, vp->r[X86_RSI] & emu_asize_mask(i), i->osize,
+				   HV_ACCESS_READ) &&
 	       emu_load_slow(vp, vp->slow, i->osize);
 }
 
 static bool destination(struct emu_vp *vp, const struct emu_insn *i, unsigned access)
 {
-	return emu_segment_address(vp, X86_ES, vp->r[X86_RDI] & emu_asize_mask(i), i->osize, access);
+	return emu_segment_address(vp, X86_ES, vp->r[X86_RDI] & emu_asize_mask(i), i->osize,
+				   access);
 }
 
 /* REP with a counter of 0 does nothing, but a 32-bit address size clears the counter's upper half on no processor: leave it. */
@@ -93,7 +98,8 @@ static enum element movs_element(struct emu_vp *vp, const struct emu_insn *i)
 		return ELEMENT_FAILED;
 	}
 	value = vp->slow;
-	if (!destination(vp, i, HV_ACCESS_WRITE) || !emu_store_slow(vp, vp->slow, i->osize, value)) {
+	if (!destination(vp, i, HV_ACCESS_WRITE) ||
+	    !emu_store_slow(vp, vp->slow, i->osize, value)) {
 		return ELEMENT_FAILED;
 	}
 	emu_string_advance(vp, i, X86_RSI);
@@ -103,7 +109,8 @@ static enum element movs_element(struct emu_vp *vp, const struct emu_insn *i)
 
 static enum element stos_element(struct emu_vp *vp, const struct emu_insn *i)
 {
-	if (!destination(vp, i, HV_ACCESS_WRITE) || !emu_store_slow(vp, vp->slow, i->osize, vp->r[X86_RAX])) {
+	if (!destination(vp, i, HV_ACCESS_WRITE) ||
+	    !emu_store_slow(vp, vp->slow, i->osize, vp->r[X86_RAX])) {
 		return ELEMENT_FAILED;
 	}
 	emu_string_advance(vp, i, X86_RDI);
@@ -186,7 +193,8 @@ static uint64_t elements_in_page(uint64_t la, const struct emu_insn *i)
 	return (4096 - (la & 0xfff)) / i->osize;
 }
 
-static uint64_t run_address(const struct emu_vp *vp, const struct emu_insn *i, unsigned seg, unsigned reg)
+static uint64_t run_address(const struct emu_vp *vp, const struct emu_insn *i, unsigned seg,
+			    unsigned reg)
 {
 	uint64_t ea = vp->r[reg] & emu_asize_mask(i);
 
@@ -285,9 +293,10 @@ static bool somebody_waits(const struct emu_vp *vp)
 	return atomic_load_explicit(&vp->attention, memory_order_relaxed) != 0;
 }
 
-static const struct emu_insn *repeat(struct emu_vp *vp, const struct emu_insn *i,
-				     enum element (*element)(struct emu_vp *vp, const struct emu_insn *i),
-				     uint64_t (*run)(struct emu_vp *vp, const struct emu_insn *i, uint64_t left))
+static const struct emu_insn *
+repeat(struct emu_vp *vp, const struct emu_insn *i,
+       enum element (*element)(struct emu_vp *vp, const struct emu_insn *i),
+       uint64_t (*run)(struct emu_vp *vp, const struct emu_insn *i, uint64_t left))
 {
 	for (uint64_t work = 0;; work++) {
 		uint64_t n = run(vp, i, count_left(vp, i));
@@ -312,16 +321,16 @@ static const struct emu_insn *repeat(struct emu_vp *vp, const struct emu_insn *i
 	}
 }
 
-#define DEFINE_STRING(name, run)                                                                                         \
-	static EMU_OP(op_##name)                                                                                       \
-	{                                                                                                              \
-		if (nothing_to_do(vp, i)) {                                                                            \
-			return i + 1;                                                                                  \
-		}                                                                                                      \
-		if (repeated(i)) {                                                                                     \
-			return repeat(vp, i, name##_element, run);                                                     \
-		}                                                                                                      \
-		return name##_element(vp, i) == ELEMENT_FAILED ? emu_leave(vp, i) : i + 1;                             \
+#define DEFINE_STRING(name, run)                                                                   \
+	static EMU_OP(op_##name)                                                                   \
+	{                                                                                          \
+		if (nothing_to_do(vp, i)) {                                                        \
+			return i + 1;                                                              \
+		}                                                                                  \
+		if (repeated(i)) {                                                                 \
+			return repeat(vp, i, name##_element, run);                                 \
+		}                                                                                  \
+		return name##_element(vp, i) == ELEMENT_FAILED ? emu_leave(vp, i) : i + 1;         \
 	}
 DEFINE_STRING(movs, movs_run)
 DEFINE_STRING(stos, stos_run)
@@ -331,7 +340,7 @@ DEFINE_STRING(scas, no_run)
 
 emu_fn *emu_find_string(enum emu_string op)
 {
-	static emu_fn *const table[EMU_STRING_OPS] = { op_movs, op_stos, op_lods, op_cmps, op_scas };
+	static emu_fn *const table[EMU_STRING_OPS] = {op_movs, op_stos, op_lods, op_cmps, op_scas};
 
 	return table[op];
 }

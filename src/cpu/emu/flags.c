@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flags.h"
 
-#define SETTABLE \
-	(X86_TF | X86_IF | X86_DF | X86_IOPL | X86_NT | X86_RF | X86_VM | X86_AC | X86_VIF | X86_VIP | X86_ID)
+#define SETTABLE                                                                                   \
+	(X86_TF | X86_IF | X86_DF | X86_IOPL | X86_NT | X86_RF | X86_VM | X86_AC | X86_VIF |       \
+	 X86_VIP | X86_ID)
 
 uint64_t emu_flags_get(const struct emu_vp *vp)
 {

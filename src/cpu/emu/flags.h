@@ -54,7 +54,8 @@ static inline bool emu_less(const struct emu_vp *vp)
 }
 
 /* The condition of Jcc, SETcc, CMOVcc: @cc is the low four bits of the opcode. */
-static inline __attribute__((always_inline)) bool emu_condition(const struct emu_vp *vp, unsigned cc)
+static inline __attribute__((always_inline)) bool emu_condition(const struct emu_vp *vp,
+								unsigned cc)
 {
 	bool yes = false;
 
@@ -88,8 +89,8 @@ static inline __attribute__((always_inline)) bool emu_condition(const struct emu
 }
 
 /* @result: sign-extended from @bits; @vector: carry out of each bit position (bits above @bits may be anything). */
-static inline __attribute__((always_inline)) void emu_flags_vector(struct emu_vp *vp, unsigned bits, uint64_t result,
-								   uint64_t vector)
+static inline __attribute__((always_inline)) void emu_flags_vector(struct emu_vp *vp, unsigned bits,
+								   uint64_t result, uint64_t vector)
 {
 	vp->lf_result = result;
 	if (bits == 64) {
@@ -101,36 +102,38 @@ static inline __attribute__((always_inline)) void emu_flags_vector(struct emu_vp
 
 static inline __attribute__((always_inline)) uint64_t emu_sign_extend(uint64_t value, unsigned bits)
 {
-	return bits == 8  ? (uint64_t)(int64_t)(int8_t)value :
-	       bits == 16 ? (uint64_t)(int64_t)(int16_t)value :
-	       bits == 32 ? (uint64_t)(int64_t)(int32_t)value :
-			    value;
+	return bits == 8    ? (uint64_t)(int64_t)(int8_t)value
+	       : bits == 16 ? (uint64_t)(int64_t)(int16_t)value
+	       : bits == 32 ? (uint64_t)(int64_t)(int32_t)value
+			    : value;
 }
 
 /* @sum = @a + @b (+ carry), low @bits bits of each count. */
-static inline __attribute__((always_inline)) void emu_flags_add(struct emu_vp *vp, unsigned bits, uint64_t a, uint64_t b,
-								uint64_t sum)
+static inline __attribute__((always_inline)) void
+emu_flags_add(struct emu_vp *vp, unsigned bits, uint64_t a, uint64_t b, uint64_t sum)
 {
 	emu_flags_vector(vp, bits, emu_sign_extend(sum, bits), (a & b) | ((a | b) & ~sum));
 }
 
 /* @difference = @a - @b (- borrow). */
-static inline __attribute__((always_inline)) void emu_flags_sub(struct emu_vp *vp, unsigned bits, uint64_t a, uint64_t b,
-								uint64_t difference)
+static inline __attribute__((always_inline)) void
+emu_flags_sub(struct emu_vp *vp, unsigned bits, uint64_t a, uint64_t b, uint64_t difference)
 {
-	emu_flags_vector(vp, bits, emu_sign_extend(difference, bits), (~a & b) | (~(a ^ b) & difference));
+	emu_flags_vector(vp, bits, emu_sign_extend(difference, bits),
+			 (~a & b) | (~(a ^ b) & difference));
 }
 
 /* AND, OR, XOR, TEST: CF = OF = AF = 0. */
-static inline __attribute__((always_inline)) void emu_flags_logic(struct emu_vp *vp, unsigned bits, uint64_t result)
+static inline __attribute__((always_inline)) void emu_flags_logic(struct emu_vp *vp, unsigned bits,
+								  uint64_t result)
 {
 	vp->lf_result = emu_sign_extend(result, bits);
 	vp->lf_carry = 0;
 }
 
 /* ZF, SF, PF from @result, the rest as given. */
-static inline __attribute__((always_inline)) void emu_flags_result(struct emu_vp *vp, unsigned bits, uint64_t result, bool cf,
-								   bool of, bool af)
+static inline __attribute__((always_inline)) void
+emu_flags_result(struct emu_vp *vp, unsigned bits, uint64_t result, bool cf, bool of, bool af)
 {
 	vp->lf_result = emu_sign_extend(result, bits);
 	vp->lf_carry = (uint64_t)cf << 63 | (uint64_t)(cf != of) << 62 | (uint64_t)af << 3;
@@ -147,7 +150,8 @@ static inline void emu_set_cf(struct emu_vp *vp, bool cf)
 /* CF and OF; the others stay. */
 static inline void emu_set_cf_of(struct emu_vp *vp, bool cf, bool of)
 {
-	vp->lf_carry = (vp->lf_carry & ~(EMU_LF_CF | EMU_LF_PO)) | (uint64_t)cf << 63 | (uint64_t)(cf != of) << 62;
+	vp->lf_carry = (vp->lf_carry & ~(EMU_LF_CF | EMU_LF_PO)) | (uint64_t)cf << 63 |
+		       (uint64_t)(cf != of) << 62;
 }
 
 /* The six arithmetic flags at once, as X86_* bits. */
@@ -160,11 +164,13 @@ static inline uint32_t emu_arith_get(const struct emu_vp *vp)
 static inline void emu_arith_set(struct emu_vp *vp, uint32_t flags)
 {
 	bool cf = flags & X86_CF, of = flags & X86_OF, pf = flags & X86_PF;
-	uint64_t carry = (uint64_t)cf << 63 | (uint64_t)(cf != of) << 62 | (flags & X86_AF ? EMU_LF_AF : 0);
+	uint64_t carry =
+		(uint64_t)cf << 63 | (uint64_t)(cf != of) << 62 | (flags & X86_AF ? EMU_LF_AF : 0);
 
 	if (flags & X86_ZF) {
 		vp->lf_result = 0;
-		vp->lf_carry = carry | (flags & X86_SF ? EMU_LF_SF_SET : 0) | (pf ? 0 : EMU_LF_PF_XOR);
+		vp->lf_carry =
+			carry | (flags & X86_SF ? EMU_LF_SF_SET : 0) | (pf ? 0 : EMU_LF_PF_XOR);
 	} else {
 		vp->lf_result = (flags & X86_SF ? UINT64_C(1) << 63 : 0) | (pf ? 3 : 1);
 		vp->lf_carry = carry;

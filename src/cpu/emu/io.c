@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* IN, OUT, INS, OUTS: every element is an exit to the parent. Port number in imm, or in DX when imm is EMU_PORT_DX. */
-#include "exec.h"
 #include "io.h"
+#include "exec.h"
 
 #define TSS_IO_MAP 102u
 
@@ -12,7 +12,8 @@ static bool bitmap_allows(struct emu_vp *vp, unsigned port, unsigned bytes)
 	unsigned type = tr->attributes & 0xf;
 	uint16_t map, bits;
 
-	if (!(tr->attributes & X86_SEG_P) || (type != 9 && type != 11) || tr->limit < TSS_IO_MAP + 1) {
+	if (!(tr->attributes & X86_SEG_P) || (type != 9 && type != 11) ||
+	    tr->limit < TSS_IO_MAP + 1) {
 		return emu_raise_error(vp, X86_EXC_GP, 0);
 	}
 	if (!emu_load16_sys(vp, tr->base + TSS_IO_MAP, &map)) {
@@ -41,7 +42,8 @@ static bool allowed(struct emu_vp *vp, unsigned port, unsigned bytes)
 }
 
 /* The parent's answer, in vp->slow. */
-static bool ask(struct emu_vp *vp, const struct emu_insn *i, unsigned port, bool write, bool string, uint64_t data)
+static bool ask(struct emu_vp *vp, const struct emu_insn *i, unsigned port, bool write, bool string,
+		uint64_t data)
 {
 	uint64_t value;
 
@@ -93,7 +95,8 @@ static bool ins_element(struct emu_vp *vp, const struct emu_insn *i, unsigned po
 {
 	uint64_t la;
 
-	if (!emu_segment_address(vp, X86_ES, vp->r[X86_RDI] & emu_asize_mask(i), i->osize, HV_ACCESS_WRITE)) {
+	if (!emu_segment_address(vp, X86_ES, vp->r[X86_RDI] & emu_asize_mask(i), i->osize,
+				 HV_ACCESS_WRITE)) {
 		return false;
 	}
 	la = vp->slow;
@@ -107,7 +110,8 @@ static bool ins_element(struct emu_vp *vp, const struct emu_insn *i, unsigned po
 
 static bool outs_element(struct emu_vp *vp, const struct emu_insn *i, unsigned port)
 {
-	if (!emu_segment_address(vp, i->seg, vp->r[X86_RSI] & emu_asize_mask(i), i->osize, HV_ACCESS_READ) ||
+	if (!emu_segment_address(vp, i->seg, vp->r[X86_RSI] & emu_asize_mask(i), i->osize,
+				 HV_ACCESS_READ) ||
 	    !emu_load_slow(vp, vp->slow, i->osize) || !ask(vp, i, port, true, true, vp->slow)) {
 		return false;
 	}
@@ -116,7 +120,8 @@ static bool outs_element(struct emu_vp *vp, const struct emu_insn *i, unsigned p
 }
 
 static const struct emu_insn *port_string(struct emu_vp *vp, const struct emu_insn *i,
-					  bool (*element)(struct emu_vp *vp, const struct emu_insn *i, unsigned port))
+					  bool (*element)(struct emu_vp *vp,
+							  const struct emu_insn *i, unsigned port))
 {
 	unsigned port = (uint16_t)vp->r[X86_RDX];
 	bool rep = i->flags & (EMU_I_REP | EMU_I_REPNE);

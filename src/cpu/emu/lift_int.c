@@ -46,8 +46,8 @@ static bool general(const ZydisDecodedOperand *op)
 {
 	ZydisRegisterClass class = ZydisRegisterGetClass(op->reg.value);
 
-	return !is_reg(op) || class == ZYDIS_REGCLASS_GPR8 || class == ZYDIS_REGCLASS_GPR16 || class == ZYDIS_REGCLASS_GPR32 ||
-	       class == ZYDIS_REGCLASS_GPR64;
+	return !is_reg(op) || class == ZYDIS_REGCLASS_GPR8 || class == ZYDIS_REGCLASS_GPR16 ||
+	       class == ZYDIS_REGCLASS_GPR32 || class == ZYDIS_REGCLASS_GPR64;
 }
 
 /* Two operands: destination first. */
@@ -92,7 +92,8 @@ static bool lift_alu(const struct emu_decoded *d, struct emu_insn *i, enum emu_a
 		return false;
 	}
 	if (i->flags & EMU_I_LOCK) {
-		return (shape.form == EMU_MR || shape.form == EMU_MI) && set(i, emu_find_locked_alu(op, shape.log));
+		return (shape.form == EMU_MR || shape.form == EMU_MI) &&
+		       set(i, emu_find_locked_alu(op, shape.log));
 	}
 	return set(i, emu_find_alu(op, shape.log, shape.form));
 }
@@ -103,7 +104,8 @@ static bool lift_unary(const struct emu_decoded *d, struct emu_insn *i, enum emu
 
 	i->osize = (uint8_t)(1u << log);
 	if (is_mem(&d->ops[0])) {
-		return set(i, i->flags & EMU_I_LOCK ? emu_find_locked_unary(op, log) : emu_find_unary(op, log, true));
+		return set(i, i->flags & EMU_I_LOCK ? emu_find_locked_unary(op, log)
+						    : emu_find_unary(op, log, true));
 	}
 	i->rd = reg_of(&d->ops[0]);
 	return set(i, emu_find_unary(op, log, false));
@@ -116,10 +118,12 @@ static bool lift_mov(const struct emu_decoded *d, struct emu_insn *i)
 	if (!two(d, i, &shape)) {
 		return false;
 	}
-	if (d->insn.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && d->insn.opcode >= 0xa0 && d->insn.opcode <= 0xa3) {
+	if (d->insn.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && d->insn.opcode >= 0xa0 &&
+	    d->insn.opcode <= 0xa3) {
 		/* Absolute offset as wide as the address. */
 		i->imm = (uint64_t)d->mem->mem.disp.value & emu_asize_mask(i);
-		return set(i, d->insn.opcode < 0xa2 ? emu_op_mov_load_absolute : emu_op_mov_store_absolute);
+		return set(i, d->insn.opcode < 0xa2 ? emu_op_mov_load_absolute
+						    : emu_op_mov_store_absolute);
 	}
 	return set(i, emu_find_mov(shape.log, shape.form));
 }
@@ -130,7 +134,8 @@ static bool lift_extend(const struct emu_decoded *d, struct emu_insn *i, bool si
 	if (is_reg(&d->ops[1])) {
 		i->rs = reg_of(&d->ops[1]);
 	}
-	return set(i, emu_find_extend(sign, size_log(&d->ops[0]), size_log(&d->ops[1]), is_mem(&d->ops[1])));
+	return set(i, emu_find_extend(sign, size_log(&d->ops[0]), size_log(&d->ops[1]),
+				      is_mem(&d->ops[1])));
 }
 
 static bool lift_lea(const struct emu_decoded *d, struct emu_insn *i)
@@ -172,12 +177,13 @@ static bool lift_xadd(const struct emu_decoded *d, struct emu_insn *i, bool comp
 	if (!two(d, i, &shape)) {
 		return false;
 	}
-	return set(i, compare ? emu_find_cmpxchg(shape.log, shape.form == EMU_MR, lock) :
-				emu_find_xadd(shape.log, shape.form == EMU_MR, lock));
+	return set(i, compare ? emu_find_cmpxchg(shape.log, shape.form == EMU_MR, lock)
+			      : emu_find_xadd(shape.log, shape.form == EMU_MR, lock));
 }
 
 /* rd from rs or memory; CMOVcc, BSF.., POPCNT. */
-static bool to_register(const struct emu_decoded *d, struct emu_insn *i, unsigned *ret_log, bool *ret_memory)
+static bool to_register(const struct emu_decoded *d, struct emu_insn *i, unsigned *ret_log,
+			bool *ret_memory)
 {
 	i->rd = reg_of(&d->ops[0]);
 	*ret_memory = is_mem(&d->ops[1]);
@@ -407,7 +413,9 @@ static bool lift_counted(const struct emu_decoded *d, struct emu_insn *i, emu_fn
 	direct_target(d, i);
 	if (fn == emu_op_loope || fn == emu_op_loopne) {
 		/* Undocumented: a repeat prefix overrides the condition. */
-		fn = i->flags & EMU_I_REP ? emu_op_loope : i->flags & EMU_I_REPNE ? emu_op_loopne : fn;
+		fn = i->flags & EMU_I_REP     ? emu_op_loope
+		     : i->flags & EMU_I_REPNE ? emu_op_loopne
+					      : fn;
 	}
 	i->asize = (uint8_t)(d->insn.address_width / 8);
 	i->flags |= EMU_I_EXIT;
@@ -472,7 +480,8 @@ static bool lift_ret(const struct emu_decoded *d, struct emu_insn *i)
 
 /* ---- Strings and ports ---- */
 
-static bool lift_string(const struct emu_decoded *d, struct emu_insn *i, enum emu_string op, unsigned bytes)
+static bool lift_string(const struct emu_decoded *d, struct emu_insn *i, enum emu_string op,
+			unsigned bytes)
 {
 	/* MOVSD and CMPSD are SSE2 instructions too. */
 	if (d->insn.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT) {
@@ -489,7 +498,8 @@ static bool lift_string(const struct emu_decoded *d, struct emu_insn *i, enum em
 	return set(i, emu_find_string(op));
 }
 
-static bool lift_port_string(const struct emu_decoded *d, struct emu_insn *i, emu_fn *fn, unsigned bytes)
+static bool lift_port_string(const struct emu_decoded *d, struct emu_insn *i, emu_fn *fn,
+			     unsigned bytes)
 {
 	i->osize = (uint8_t)bytes;
 	for (unsigned n = 0; n < d->insn.operand_count; n++) {
@@ -531,7 +541,9 @@ static bool lift_bound(const struct emu_decoded *d, struct emu_insn *i)
 
 static bool lift_adjust(const struct emu_decoded *d, struct emu_insn *i, emu_fn *fn)
 {
-	i->imm = d->insn.operand_count_visible > 0 && is_imm(&d->ops[0]) ? d->ops[0].imm.value.u & 0xff : 10;
+	i->imm = d->insn.operand_count_visible > 0 && is_imm(&d->ops[0])
+			 ? d->ops[0].imm.value.u & 0xff
+			 : 10;
 	return set(i, fn);
 }
 
@@ -803,14 +815,17 @@ static bool lift_pause(const struct emu_decoded *d, struct emu_insn *i)
 	}
 	i->rd = X86_RAX;
 	i->rs = X86_R8;
-	i->osize = d->insn.raw.rex.W ? 8 : d->insn.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE ? 2 : 4;
+	i->osize = d->insn.raw.rex.W				       ? 8
+		   : d->insn.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE ? 2
+								       : 4;
 	return set(i, emu_op_xchg_rr);
 }
 
 /* The PREFETCH group has no register form. */
 static bool lift_nop(const struct emu_decoded *d, struct emu_insn *i)
 {
-	if (d->insn.opcode_map == ZYDIS_OPCODE_MAP_0F && d->insn.opcode == 0x0d && d->insn.raw.modrm.mod == 3) {
+	if (d->insn.opcode_map == ZYDIS_OPCODE_MAP_0F && d->insn.opcode == 0x0d &&
+	    d->insn.raw.modrm.mod == 3) {
 		return false;
 	}
 	return set(i, emu_op_nop);
@@ -893,6 +908,6 @@ bool emu_lift_int(const struct emu_decoded *d, struct emu_insn *i)
 	if (d->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) {
 		return emu_lift_bmi(d, i);
 	}
-	return lift_conditional(d, i) || lift_moves(d, i) || lift_arithmetic(d, i) || lift_branches(d, i) || lift_bits(d, i) ||
-	       lift_strings(d, i) || lift_rest(d, i);
+	return lift_conditional(d, i) || lift_moves(d, i) || lift_arithmetic(d, i) ||
+	       lift_branches(d, i) || lift_bits(d, i) || lift_strings(d, i) || lift_rest(d, i);
 }

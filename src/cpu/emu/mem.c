@@ -47,12 +47,14 @@ static bool segment_holds(const struct x86_segment *s, uint64_t ea, unsigned byt
 	uint64_t last = ea + bytes - 1;
 
 	if ((s->attributes & 0xc) == 0x4) {
-		return ea > s->limit && last <= (s->attributes & X86_SEG_DB ? 0xffffffffu : 0xffffu);
+		return ea > s->limit &&
+		       last <= (s->attributes & X86_SEG_DB ? 0xffffffffu : 0xffffu);
 	}
 	return last <= s->limit;
 }
 
-bool emu_segment_address(struct emu_vp *vp, unsigned seg, uint64_t ea, unsigned bytes, unsigned access)
+bool emu_segment_address(struct emu_vp *vp, unsigned seg, uint64_t ea, unsigned bytes,
+			 unsigned access)
 {
 	const struct x86_segment *s = &vp->seg[seg];
 
@@ -80,11 +82,12 @@ void emu_tlb_select(struct emu_vp *vp)
 	bool user = vp->cpl == 3;
 	bool aligned = user && (vp->cr0 & X86_CR0_AM) && (vp->flags & X86_AC);
 
-	vp->tlb_mode = user ? EMU_TLB_USER :
-		       (vp->cr4 & X86_CR4_SMAP) && (vp->flags & X86_AC) ? EMU_TLB_KERNEL_AC :
-									  EMU_TLB_KERNEL;
+	vp->tlb_mode = user						  ? EMU_TLB_USER
+		       : (vp->cr4 & X86_CR4_SMAP) && (vp->flags & X86_AC) ? EMU_TLB_KERNEL_AC
+									  : EMU_TLB_KERNEL;
 	vp->careful = aligned || (vp->dr[7] & 0xff) != 0;
-	vp->tlb = vp->tlbs + (vp->careful ? (unsigned)EMU_TLB_MODES : vp->tlb_mode) * EMU_TLB_ENTRIES;
+	vp->tlb =
+		vp->tlbs + (vp->careful ? (unsigned)EMU_TLB_MODES : vp->tlb_mode) * EMU_TLB_ENTRIES;
 }
 
 static void entry_clear(struct emu_tlb_entry *e)
@@ -173,13 +176,15 @@ void emu_tlb_flush_page(struct emu_vp *vp, uint64_t la)
 			entry_drop(vp, e);
 		}
 	}
-	if (!(vp->tlb_large & (BIT64(63) | BIT64(large_bit(la)) | BIT64(large_bit(la ^ (1u << 21)))))) {
+	if (!(vp->tlb_large &
+	      (BIT64(63) | BIT64(large_bit(la)) | BIT64(large_bit(la ^ (1u << 21)))))) {
 		return;
 	}
 	for (uint32_t n = 0; n < vp->tlb_listed; n++) {
 		struct emu_tlb_entry *e = &vp->tlbs[vp->tlb_list[n]];
 
-		if (e->page_bits > 12 && !entry_empty(e) && ((entry_page(e) ^ la) >> e->page_bits) == 0) {
+		if (e->page_bits > 12 && !entry_empty(e) &&
+		    ((entry_page(e) ^ la) >> e->page_bits) == 0) {
 			entry_drop(vp, e);
 		}
 	}
@@ -210,14 +215,15 @@ void emu_tlb_drop_writes(struct emu_vp *vp, uint64_t gpn)
 }
 
 /* The slot for @la, made to stand for its page; tags of another translation go. */
-static struct emu_tlb_entry *slot_claim(struct emu_vp *vp, uint64_t la, unsigned mode, const struct emu_walk *walk,
-					uintptr_t host)
+static struct emu_tlb_entry *slot_claim(struct emu_vp *vp, uint64_t la, unsigned mode,
+					const struct emu_walk *walk, uintptr_t host)
 {
 	uint32_t index = (uint32_t)(mode * EMU_TLB_ENTRIES + ((la >> 12) & (EMU_TLB_ENTRIES - 1)));
 	struct emu_tlb_entry *e = &vp->tlbs[index];
 	uint64_t page = la & EMU_PAGE_MASK;
 
-	if (entry_empty(e) || entry_page(e) != page || e->gpn != walk->gpa >> 12 || e->addend != host - page) {
+	if (entry_empty(e) || entry_page(e) != page || e->gpn != walk->gpa >> 12 ||
+	    e->addend != host - page) {
 		entry_drop(vp, e);
 	}
 	e->addend = host - page;
@@ -250,7 +256,7 @@ const struct emu_tlb_entry *emu_tlb_execute(struct emu_vp *vp, uint64_t la)
 {
 	struct emu_tlb_entry *e =
 		&vp->tlbs[vp->tlb_mode * EMU_TLB_ENTRIES + ((la >> 12) & (EMU_TLB_ENTRIES - 1))];
-	struct emu_walk walk = { 0 };
+	struct emu_walk walk = {0};
 	uint64_t entry;
 
 	if (e->tag_x == (la & EMU_PAGE_MASK)) {
@@ -295,7 +301,7 @@ static bool claim_writes(struct emu_vp *vp, uint64_t gpn, uint64_t entry)
 
 static bool resolve_walk(struct emu_vp *vp, uint64_t la, unsigned access, struct target *t)
 {
-	struct emu_walk walk = { 0 };
+	struct emu_walk walk = {0};
 	uint64_t entry;
 	uint32_t right = access == HV_ACCESS_WRITE ? GMEM_W : GMEM_R;
 	struct emu_tlb_entry *e;
@@ -322,7 +328,8 @@ static bool resolve_walk(struct emu_vp *vp, uint64_t la, unsigned access, struct
 	return true;
 }
 
-static bool resolve(struct emu_vp *vp, uint64_t la, unsigned bytes, unsigned access, struct target *t)
+static bool resolve(struct emu_vp *vp, uint64_t la, unsigned bytes, unsigned access,
+		    struct target *t)
 {
 	const struct emu_tlb_entry *e =
 		&vp->tlbs[vp->tlb_mode * EMU_TLB_ENTRIES + ((la >> 12) & (EMU_TLB_ENTRIES - 1))];
@@ -340,8 +347,8 @@ static bool resolve(struct emu_vp *vp, uint64_t la, unsigned bytes, unsigned acc
 }
 
 /* The parent's answer for a piece of at most 8 bytes that is no plain memory. */
-static bool ask_parent(struct emu_vp *vp, const struct target *t, unsigned offset, unsigned bytes, unsigned access,
-		       uint64_t *data)
+static bool ask_parent(struct emu_vp *vp, const struct target *t, unsigned offset, unsigned bytes,
+		       unsigned access, uint64_t *data)
 {
 	uint64_t gpa = t->gpa + offset, value;
 
@@ -418,14 +425,15 @@ static void host_copy(void *to, const void *from, unsigned bytes)
 /* Marks data breakpoints that [@la, @la + @bytes) touches. */
 static void watch(struct emu_vp *vp, uint64_t la, unsigned bytes, unsigned access)
 {
-	static const uint8_t lengths[4] = { 1, 2, 8, 4 };
+	static const uint8_t lengths[4] = {1, 2, 8, 4};
 
 	for (unsigned n = 0; n < 4; n++) {
 		unsigned kind = (unsigned)(vp->dr[7] >> (16 + 4 * n)) & 3;
 		unsigned length = lengths[(vp->dr[7] >> (18 + 4 * n)) & 3];
 		uint64_t at = vp->dr[n] & ~(uint64_t)(length - 1);
 
-		if (!((vp->dr[7] >> (2 * n)) & 3) || !(kind == 3 || (kind == 1 && access == HV_ACCESS_WRITE))) {
+		if (!((vp->dr[7] >> (2 * n)) & 3) ||
+		    !(kind == 3 || (kind == 1 && access == HV_ACCESS_WRITE))) {
 			continue;
 		}
 		if (la < at + length && at < la + bytes) {
@@ -435,7 +443,8 @@ static void watch(struct emu_vp *vp, uint64_t la, unsigned bytes, unsigned acces
 }
 
 /* Splits the access at the page boundary and resolves both parts; the number of parts in @ret_parts. */
-static bool resolve_all(struct emu_vp *vp, uint64_t la, unsigned bytes, unsigned access, struct target t[2], unsigned *ret_parts)
+static bool resolve_all(struct emu_vp *vp, uint64_t la, unsigned bytes, unsigned access,
+			struct target t[2], unsigned *ret_parts)
 {
 	unsigned first = 4096 - ((unsigned)la & 0xfff);
 	uint64_t rest;
@@ -449,7 +458,8 @@ static bool resolve_all(struct emu_vp *vp, uint64_t la, unsigned bytes, unsigned
 	}
 	rest = wrap(vp, la + first);
 	*ret_parts = 2;
-	return resolve(vp, la, first, access, &t[0]) && resolve(vp, rest, bytes - first, access, &t[1]);
+	return resolve(vp, la, first, access, &t[0]) &&
+	       resolve(vp, rest, bytes - first, access, &t[1]);
 }
 
 static bool careful(struct emu_vp *vp, uint64_t la, unsigned bytes, unsigned access)
@@ -495,7 +505,8 @@ static bool store(struct emu_vp *vp, uint64_t la, const void *buf, unsigned byte
 	}
 	/* The parent first: nothing is written before all its answers are there. */
 	for (unsigned n = 0; n < parts; n++) {
-		if (t[n].host == NULL && !parent_write(vp, &t[n], (const uint8_t *)buf + (n ? t[0].bytes : 0))) {
+		if (t[n].host == NULL &&
+		    !parent_write(vp, &t[n], (const uint8_t *)buf + (n ? t[0].bytes : 0))) {
 			return false;
 		}
 	}
@@ -515,7 +526,8 @@ bool emu_load_slow(struct emu_vp *vp, uint64_t la, unsigned bytes)
 {
 	uint64_t value = 0;
 
-	if ((vp->careful && !careful(vp, la, bytes, HV_ACCESS_READ)) || !load(vp, la, &value, bytes)) {
+	if ((vp->careful && !careful(vp, la, bytes, HV_ACCESS_READ)) ||
+	    !load(vp, la, &value, bytes)) {
 		return false;
 	}
 	vp->slow = value;
@@ -524,7 +536,8 @@ bool emu_load_slow(struct emu_vp *vp, uint64_t la, unsigned bytes)
 
 bool emu_store_slow(struct emu_vp *vp, uint64_t la, unsigned bytes, uint64_t value)
 {
-	return (!vp->careful || careful(vp, la, bytes, HV_ACCESS_WRITE)) && store(vp, la, &value, bytes);
+	return (!vp->careful || careful(vp, la, bytes, HV_ACCESS_WRITE)) &&
+	       store(vp, la, &value, bytes);
 }
 
 bool emu_load_bytes(struct emu_vp *vp, uint64_t la, void *buf, unsigned bytes)
@@ -629,7 +642,7 @@ struct saved_mode {
 
 static struct saved_mode sys_begin(struct emu_vp *vp)
 {
-	struct saved_mode saved = { vp->tlb, vp->tlb_mode, vp->careful };
+	struct saved_mode saved = {vp->tlb, vp->tlb_mode, vp->careful};
 
 	vp->tlb_mode = EMU_TLB_KERNEL;
 	vp->careful = false;

@@ -35,7 +35,8 @@ bool emu_address_slow(struct emu_vp *vp, const struct emu_insn *i, unsigned byte
  * Linear address of @seg:@ea for @bytes bytes: limit and type checks in legacy modes (#GP, or #SS for SS), wrap to 32 bits there; in 64-bit
  * mode FS/GS base is added, canonicality is left to the access itself. Result in vp->slow.
  */
-bool emu_segment_address(struct emu_vp *vp, unsigned seg, uint64_t ea, unsigned bytes, unsigned access);
+bool emu_segment_address(struct emu_vp *vp, unsigned seg, uint64_t ea, unsigned bytes,
+			 unsigned access);
 
 /* Effective address (offset) of the memory operand, wrapped to the address size: LEA. */
 EMU_INLINE uint64_t emu_effective(const struct emu_vp *vp, const struct emu_insn *i)
@@ -46,10 +47,12 @@ EMU_INLINE uint64_t emu_effective(const struct emu_vp *vp, const struct emu_insn
 }
 
 /* Linear address of the memory operand. @bytes: size of the access for the limit check, @access HV_ACCESS_READ or _WRITE. */
-EMU_INLINE bool emu_address(struct emu_vp *vp, const struct emu_insn *i, unsigned bytes, unsigned access, uint64_t *ret_la)
+EMU_INLINE bool emu_address(struct emu_vp *vp, const struct emu_insn *i, unsigned bytes,
+			    unsigned access, uint64_t *ret_la)
 {
 	if (likely(!(i->flags & EMU_I_SLOWADDR))) {
-		*ret_la = vp->r[i->base] + (vp->r[i->index] << i->scale) + (uint64_t)(int64_t)i->disp;
+		*ret_la =
+			vp->r[i->base] + (vp->r[i->index] << i->scale) + (uint64_t)(int64_t)i->disp;
 		return true;
 	}
 	if (!emu_address_slow(vp, i, bytes, access)) {
@@ -84,40 +87,42 @@ EMU_INLINE void *emu_fast_read(const struct emu_vp *vp, uint64_t la, unsigned by
 {
 	const struct emu_tlb_entry *e = emu_tlb_slot(vp, la);
 
-	return likely(e->tag_r == ((la + bytes - 1) & EMU_PAGE_MASK)) ? emu_host(la + e->addend) : NULL;
+	return likely(e->tag_r == ((la + bytes - 1) & EMU_PAGE_MASK)) ? emu_host(la + e->addend)
+								      : NULL;
 }
 
 EMU_INLINE void *emu_fast_write(const struct emu_vp *vp, uint64_t la, unsigned bytes)
 {
 	const struct emu_tlb_entry *e = emu_tlb_slot(vp, la);
 
-	return likely(e->tag_w == ((la + bytes - 1) & EMU_PAGE_MASK)) ? emu_host(la + e->addend) : NULL;
+	return likely(e->tag_w == ((la + bytes - 1) & EMU_PAGE_MASK)) ? emu_host(la + e->addend)
+								      : NULL;
 }
 
-#define EMU_DEFINE_ACCESS(bits)                                                                                        \
-	EMU_INLINE bool emu_load##bits(struct emu_vp *vp, uint64_t la, uint##bits##_t *ret)                            \
-	{                                                                                                              \
-		const volatile struct emu_u##bits *p = emu_fast_read(vp, la, bits / 8);                                \
-                                                                                                                       \
-		if (likely(p != NULL)) {                                                                               \
-			*ret = p->v;                                                                                   \
-			return true;                                                                                   \
-		}                                                                                                      \
-		if (!emu_load_slow(vp, la, bits / 8)) {                                                                \
-			return false;                                                                                  \
-		}                                                                                                      \
-		*ret = (uint##bits##_t)vp->slow;                                                                       \
-		return true;                                                                                           \
-	}                                                                                                              \
-	EMU_INLINE bool emu_store##bits(struct emu_vp *vp, uint64_t la, uint##bits##_t value)                          \
-	{                                                                                                              \
-		volatile struct emu_u##bits *p = emu_fast_write(vp, la, bits / 8);                                     \
-                                                                                                                       \
-		if (likely(p != NULL)) {                                                                               \
-			p->v = value;                                                                                  \
-			return true;                                                                                   \
-		}                                                                                                      \
-		return emu_store_slow(vp, la, bits / 8, value);                                                        \
+#define EMU_DEFINE_ACCESS(bits)                                                                    \
+	EMU_INLINE bool emu_load##bits(struct emu_vp *vp, uint64_t la, uint##bits##_t *ret)        \
+	{                                                                                          \
+		const volatile struct emu_u##bits *p = emu_fast_read(vp, la, bits / 8);            \
+                                                                                                   \
+		if (likely(p != NULL)) {                                                           \
+			*ret = p->v;                                                               \
+			return true;                                                               \
+		}                                                                                  \
+		if (!emu_load_slow(vp, la, bits / 8)) {                                            \
+			return false;                                                              \
+		}                                                                                  \
+		*ret = (uint##bits##_t)vp->slow;                                                   \
+		return true;                                                                       \
+	}                                                                                          \
+	EMU_INLINE bool emu_store##bits(struct emu_vp *vp, uint64_t la, uint##bits##_t value)      \
+	{                                                                                          \
+		volatile struct emu_u##bits *p = emu_fast_write(vp, la, bits / 8);                 \
+                                                                                                   \
+		if (likely(p != NULL)) {                                                           \
+			p->v = value;                                                              \
+			return true;                                                               \
+		}                                                                                  \
+		return emu_store_slow(vp, la, bits / 8, value);                                    \
 	}
 EMU_DEFINE_ACCESS(8)
 EMU_DEFINE_ACCESS(16)
@@ -167,7 +172,9 @@ bool emu_probe_sys(struct emu_vp *vp, uint64_t la, unsigned bytes, unsigned acce
 /* Mask of the stack pointer: 64, 32 or 16 bits after SS.B. */
 static inline uint64_t emu_sp_mask(const struct emu_vp *vp)
 {
-	return vp->mode == EMU_MODE_64 ? ~UINT64_C(0) : vp->seg[X86_SS].attributes & X86_SEG_DB ? 0xffffffffu : 0xffffu;
+	return vp->mode == EMU_MODE_64			 ? ~UINT64_C(0)
+	       : vp->seg[X86_SS].attributes & X86_SEG_DB ? 0xffffffffu
+							 : 0xffffu;
 }
 
 /* RSP, ESP or SP becomes @sp; the bits above stay (SP) or become 0 (ESP in legacy code). */
@@ -229,10 +236,10 @@ EMU_INLINE void emu_reg_write(struct emu_vp *vp, unsigned bits, unsigned n, uint
 
 EMU_INLINE uint64_t emu_reg_read(struct emu_vp *vp, unsigned bits, unsigned n)
 {
-	return bits == 8  ? *emu_r8(vp, n) :
-	       bits == 16 ? (uint16_t)vp->r[n] :
-	       bits == 32 ? (uint32_t)vp->r[n] :
-			    vp->r[n];
+	return bits == 8    ? *emu_r8(vp, n)
+	       : bits == 16 ? (uint16_t)vp->r[n]
+	       : bits == 32 ? (uint32_t)vp->r[n]
+			    : vp->r[n];
 }
 
 #endif

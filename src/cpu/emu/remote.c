@@ -112,7 +112,7 @@ void emu_post_lines(struct emu_vp *vp, uint64_t gpn, uint64_t lines)
 	if (set->line_count > 0 && set->lines[set->line_count - 1].gpn == gpn) {
 		set->lines[set->line_count - 1].value |= lines;
 	} else if (set->line_count < REQUEST_LINES) {
-		set->lines[set->line_count++] = (struct request_pair){ gpn, lines };
+		set->lines[set->line_count++] = (struct request_pair){gpn, lines};
 	} else {
 		set->drop_blocks = true;
 	}
@@ -124,7 +124,7 @@ void emu_post_gpa(struct emu_vp *vp, uint64_t gpn, uint64_t count)
 	struct request_set *set = post_begin(vp);
 
 	if (set->range_count < REQUEST_RANGES) {
-		set->ranges[set->range_count++] = (struct request_pair){ gpn, count };
+		set->ranges[set->range_count++] = (struct request_pair){gpn, count};
 	} else {
 		set->flush_all = true;
 		set->drop_blocks = true;
@@ -197,7 +197,7 @@ void emu_requests_handle(struct emu_vp *vp)
 	atomic_fetch_and(&vp->attention, ~EMU_ATTENTION_REQUEST);
 	emu_spin_lock(vp->vm, &requests->lock);
 	set = requests->set;
-	requests->set = (struct request_set){ 0 };
+	requests->set = (struct request_set){0};
 	number = atomic_load(&requests->posted);
 	emu_spin_unlock(&requests->lock);
 	handle(vp, &set);

@@ -10,7 +10,7 @@
 
 bool emu_raise_error(struct emu_vp *vp, uint8_t vector, uint32_t error)
 {
-	vp->fault = (struct emu_fault){ .vector = vector, .has_error = true, .error = error };
+	vp->fault = (struct emu_fault){.vector = vector, .has_error = true, .error = error};
 	vp->event = EMU_EVENT_FAULT;
 	vp->noncanonical = false;
 	return false;
@@ -18,7 +18,7 @@ bool emu_raise_error(struct emu_vp *vp, uint8_t vector, uint32_t error)
 
 bool emu_raise(struct emu_vp *vp, uint8_t vector)
 {
-	vp->fault = (struct emu_fault){ .vector = vector };
+	vp->fault = (struct emu_fault){.vector = vector};
 	vp->event = EMU_EVENT_FAULT;
 	vp->noncanonical = false;
 	return false;
@@ -27,8 +27,7 @@ bool emu_raise(struct emu_vp *vp, uint8_t vector)
 bool emu_raise_page_fault(struct emu_vp *vp, uint64_t la, uint32_t error)
 {
 	vp->fault = (struct emu_fault){
-		.vector = X86_EXC_PF, .has_error = true, .error = error, .parameter = la
-	};
+		.vector = X86_EXC_PF, .has_error = true, .error = error, .parameter = la};
 	vp->event = EMU_EVENT_FAULT;
 	vp->noncanonical = false;
 	return false;
@@ -42,7 +41,8 @@ bool emu_exit(struct emu_vp *vp, enum hv_exit_kind kind)
 	return false;
 }
 
-bool emu_answer(struct emu_vp *vp, enum hv_exit_kind kind, uint64_t address, unsigned count, uint64_t *ret_values)
+bool emu_answer(struct emu_vp *vp, enum hv_exit_kind kind, uint64_t address, unsigned count,
+		uint64_t *ret_values)
 {
 	uint64_t key = (uint64_t)kind << 56 ^ address;
 
@@ -82,8 +82,8 @@ static void uncount(struct emu_vp *vp, int64_t from)
 
 static bool exit_has_length(enum hv_exit_kind kind)
 {
-	return kind == HV_EXIT_PORT || kind == HV_EXIT_MSR || kind == HV_EXIT_CPUID || kind == HV_EXIT_HYPERCALL ||
-	       kind == HV_EXIT_CR8;
+	return kind == HV_EXIT_PORT || kind == HV_EXIT_MSR || kind == HV_EXIT_CPUID ||
+	       kind == HV_EXIT_HYPERCALL || kind == HV_EXIT_CR8;
 }
 
 const struct emu_insn *emu_leave(struct emu_vp *vp, const struct emu_insn *i)
@@ -284,7 +284,8 @@ static void run_blocks(struct emu_vp *vp)
 	bool window = vp->how.want_interrupt_window || vp->how.want_nmi_window;
 	const struct emu_block *b;
 
-	if ((vp->flags & (X86_TF | X86_RF)) || vp->replay_count != 0 || (vp->dr[7] & 0xff) || (vp->shadow && window)) {
+	if ((vp->flags & (X86_TF | X86_RF)) || vp->replay_count != 0 || (vp->dr[7] & 0xff) ||
+	    (vp->shadow && window)) {
 		emu_step(vp);
 		return;
 	}
@@ -338,7 +339,8 @@ static bool window_open(struct emu_vp *vp)
 	if (vp->shadow) {
 		return false;
 	}
-	return (vp->how.want_interrupt_window && (vp->flags & X86_IF)) || (vp->how.want_nmi_window && !vp->nmi_blocked);
+	return (vp->how.want_interrupt_window && (vp->flags & X86_IF)) ||
+	       (vp->how.want_nmi_window && !vp->nmi_blocked);
 }
 
 static void loop(struct emu_vp *vp)
@@ -404,7 +406,8 @@ static void append_answer(struct emu_vp *vp, unsigned count, const uint64_t *val
 	uint64_t key = vp->replay[vp->replay_count].key;
 
 	for (unsigned n = 0; n < count; n++) {
-		vp->replay[vp->replay_count + n] = (struct emu_replay){ .key = key, .data = values[n] };
+		vp->replay[vp->replay_count + n] =
+			(struct emu_replay){.key = key, .data = values[n]};
 	}
 	vp->replay_count = (uint8_t)(vp->replay_count + count);
 }
@@ -418,7 +421,8 @@ void emu_complete(struct emu_vp *vp, const uint64_t values[4])
 	}
 	vp->pending = false;
 	if (vp->exit.kind == HV_EXIT_HYPERCALL) {
-		vp->rip = vp->mode == EMU_MODE_64 ? vp->rip + vp->exit.insn_bytes : (uint32_t)(vp->rip + vp->exit.insn_bytes);
+		vp->rip = vp->mode == EMU_MODE_64 ? vp->rip + vp->exit.insn_bytes
+						  : (uint32_t)(vp->rip + vp->exit.insn_bytes);
 		vp->shadow = false;
 		vp->shadow_ss = false;
 		return;

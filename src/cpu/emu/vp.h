@@ -33,17 +33,21 @@ typedef const struct emu_insn *emu_fn(struct emu_vp *vp, const struct emu_insn *
 
 /* Indexes into vp->r beyond the 16 general registers. */
 #define EMU_REG_NONE 16 /* always 0 */
-#define EMU_REG_BASE 17 /* RIP of the running block's first instruction: RIP-relative operands use it as base */
-#define EMU_REG_4K 18 /* always 4096: index of RIP-relative operands whose displacement from the block's start overflows */
+#define EMU_REG_BASE                                                                               \
+	17 /* RIP of the running block's first instruction: RIP-relative operands use it as base */
+#define EMU_REG_4K                                                                                 \
+	18 /* always 4096: index of RIP-relative operands whose displacement from the block's start overflows */
 #define EMU_REG_SLOTS 19
 
 /* struct emu_insn flags */
-#define EMU_I_SLOWADDR 0x01u /* effective address needs emu_address_slow: FS/GS, legacy segmentation, 16/32-bit wrap */
+#define EMU_I_SLOWADDR                                                                             \
+	0x01u /* effective address needs emu_address_slow: FS/GS, legacy segmentation, 16/32-bit wrap */
 #define EMU_I_LOCK 0x02u
-#define EMU_I_END 0x04u /* last instruction of its block */
-#define EMU_I_REP 0x08u /* F3 */
+#define EMU_I_END 0x04u	  /* last instruction of its block */
+#define EMU_I_REP 0x08u	  /* F3 */
 #define EMU_I_REPNE 0x10u /* F2 */
-#define EMU_I_EXIT 0x20u /* conditional jump: disp is the number of instructions behind it in the block */
+#define EMU_I_EXIT                                                                                 \
+	0x20u /* conditional jump: disp is the number of instructions behind it in the block */
 
 /*
  * One decoded instruction. 8-bit register operands are byte offsets into vp->r (AH = 1, BL = 24 ..): use emu_r8().
@@ -61,10 +65,10 @@ struct emu_insn {
 	uint8_t base; /* index into vp->r */
 	uint8_t index;
 	uint8_t scale; /* shift 0..3 */
-	uint8_t seg; /* enum x86_seg of the memory operand */
+	uint8_t seg;   /* enum x86_seg of the memory operand */
 	uint8_t asize; /* address size in bytes: 2, 4, 8 */
 	uint8_t osize; /* operand size in bytes: 1, 2, 4, 8 */
-	uint64_t aux; /* free for the handler: chain pointers, second immediate */
+	uint64_t aux;  /* free for the handler: chain pointers, second immediate */
 };
 _Static_assert(sizeof(struct emu_insn) == 40, "emu_insn grew");
 
@@ -82,7 +86,7 @@ struct emu_fpu {
 	uint8_t st[8][16]; /* 80-bit extended in the first 10 bytes, rest 0 */
 	uint16_t fcw;
 	uint16_t fsw; /* with TOP in bits 13:11 */
-	uint8_t ftw; /* abridged: bit n set = register n not empty */
+	uint8_t ftw;  /* abridged: bit n set = register n not empty */
 	uint16_t fop;
 	uint16_t fcs, fds; /* selectors */
 	uint64_t fip, fdp;
@@ -97,7 +101,7 @@ struct emu_fpu {
 enum emu_event {
 	EMU_EVENT_NONE,
 	EMU_EVENT_FAULT, /* vp->fault is to be delivered */
-	EMU_EVENT_EXIT, /* vp->exit is to be returned from run() */
+	EMU_EVENT_EXIT,	 /* vp->exit is to be returned from run() */
 };
 
 struct emu_fault {
@@ -114,8 +118,8 @@ struct emu_fault {
 #define EMU_TLB_ENTRIES (1u << EMU_TLB_BITS)
 #define EMU_TLB_NONE 1u
 enum emu_tlb_mode {
-	EMU_TLB_USER, /* CPL 3 */
-	EMU_TLB_KERNEL, /* CPL 0-2: user pages are refused if CR4.SMAP is set */
+	EMU_TLB_USER,	   /* CPL 3 */
+	EMU_TLB_KERNEL,	   /* CPL 0-2: user pages are refused if CR4.SMAP is set */
 	EMU_TLB_KERNEL_AC, /* CPL 0-2 with CR4.SMAP and EFLAGS.AC: user pages accessible */
 	EMU_TLB_MODES,
 };
@@ -126,7 +130,7 @@ struct emu_tlb_entry {
 	uintptr_t addend; /* host pointer = linear address + addend */
 	uint64_t gpn;
 	bool global;
-	bool listed; /* in the list of slots that a flush has to look at */
+	bool listed;	   /* in the list of slots that a flush has to look at */
 	uint8_t page_bits; /* of the guest's page: 12, 21, 22, 30 */
 };
 
@@ -149,16 +153,19 @@ struct emu_vp {
 	/* hot */
 	uint64_t r[EMU_REG_SLOTS];
 	uint64_t lf_result, lf_carry; /* lazy arithmetic flags, see flags.h */
-	struct emu_tlb_entry *tlb; /* table of the current access mode; never matches while vp->careful is set */
-	_Atomic uint32_t attention; /* EMU_ATTENTION_*: set by kick and by requests; looked at between blocks */
+	struct emu_tlb_entry
+		*tlb; /* table of the current access mode; never matches while vp->careful is set */
+	_Atomic uint32_t
+		attention; /* EMU_ATTENTION_*: set by kick and by requests; looked at between blocks */
 	int64_t budget; /* instructions until the next look at the clock; a block takes its count off when it is entered */
 	int64_t refill; /* what budget was set to */
-	_Atomic uint64_t retired; /* instructions retired up to the last refill; emu_retired() is exact */
+	_Atomic uint64_t
+		retired; /* instructions retired up to the last refill; emu_retired() is exact */
 	const struct emu_block *block; /* running block */
-	struct emu_cache *cache; /* decoded blocks, block.c */
-	uint64_t slow; /* result of a slow path: value loaded, address */
-	struct emu_tlb_entry *tlbs; /* EMU_TLB_MODES tables, and one that never matches */
-	uint8_t tlb_mode; /* enum emu_tlb_mode in force */
+	struct emu_cache *cache;       /* decoded blocks, block.c */
+	uint64_t slow;		       /* result of a slow path: value loaded, address */
+	struct emu_tlb_entry *tlbs;    /* EMU_TLB_MODES tables, and one that never matches */
+	uint8_t tlb_mode;	       /* enum emu_tlb_mode in force */
 	bool careful; /* alignment checks or data breakpoints are on: every access takes the slow path */
 	bool stepping; /* one instruction (or one element of a string instruction) at a time */
 	bool untraced; /* the current instruction (SYSCALL) took TF away before it counted */
@@ -167,15 +174,15 @@ struct emu_vp {
 	uint64_t rip;
 	uint32_t flags; /* RFLAGS without the arithmetic flags, bit 1 set */
 	uint8_t cpl;
-	uint8_t mode; /* enum emu_mode: code size and addressing of CS */
-	bool shadow; /* interrupt shadow (STI, MOV SS, POP SS) covers the next instruction */
+	uint8_t mode;	/* enum emu_mode: code size and addressing of CS */
+	bool shadow;	/* interrupt shadow (STI, MOV SS, POP SS) covers the next instruction */
 	bool shadow_ss; /* it came from MOV/POP SS: debug traps wait too */
 
 	struct x86_segment seg[X86_SEG_COUNT];
 	struct x86_table gdtr, idtr;
 	uint64_t cr0, cr2, cr3, cr4, efer, xcr0;
 	uint64_t pdpte[4]; /* PAE paging: loaded with CR3 */
-	uint64_t dr[8]; /* 0-3, 6, 7 */
+	uint64_t dr[8];	   /* 0-3, 6, 7 */
 	struct emu_msrs msr;
 	struct emu_fpu fpu;
 
@@ -184,7 +191,7 @@ struct emu_vp {
 	struct emu_fault fault;
 	struct hv_exit exit;
 	bool pending; /* the last exit waits for complete() or abandon() */
-	bool paused; /* a string instruction stopped between elements */
+	bool paused;  /* a string instruction stopped between elements */
 	bool nmi_blocked;
 	bool injected; /* inject_* queued vp->inject for delivery */
 	struct emu_fault inject;
@@ -204,33 +211,38 @@ struct emu_vp {
 	uint32_t index;
 	struct emu_vm *vm;
 	_Atomic bool in_guest; /* between entry and exit of run(): requests must be waited for */
-	struct emu_requests *requests; /* flushes and code invalidations from other threads, remote.c */
-	uint16_t tlb_list[EMU_TLB_MODES * EMU_TLB_ENTRIES]; /* slots filled since they were last flushed */
+	struct emu_requests
+		*requests; /* flushes and code invalidations from other threads, remote.c */
+	uint16_t tlb_list[EMU_TLB_MODES *
+			  EMU_TLB_ENTRIES]; /* slots filled since they were last flushed */
 	uint32_t tlb_listed;
 	uint32_t pauses; /* PAUSE instructions so far */
-	uint64_t tlb_large; /* large pages seen since the last full flush: bit (address / 2 MiB) mod 63, bit 63: a 1 GiB page */
-	uint64_t atomic_gpa; /* code page that the locked access in progress writes to, or EMU_NO_GPA */
+	uint64_t
+		tlb_large; /* large pages seen since the last full flush: bit (address / 2 MiB) mod 63, bit 63: a 1 GiB page */
+	uint64_t
+		atomic_gpa; /* code page that the locked access in progress writes to, or EMU_NO_GPA */
 };
 
 #define EMU_NO_GPA (~UINT64_C(0))
 
 #define EMU_ATTENTION_KICK 1u
 #define EMU_ATTENTION_REQUEST 2u
-#define EMU_ATTENTION_STOP 4u /* come back to the run loop: something that it decides on changed (owner thread) */
+#define EMU_ATTENTION_STOP                                                                         \
+	4u /* come back to the run loop: something that it decides on changed (owner thread) */
 
 struct emu_vm {
 	struct hv_engine_config config;
 	struct gmem *gmem;
 	_Atomic(struct emu_vp *) *vps; /* config.vp_max of them; NULL: not created */
-	_Atomic uint32_t vp_top; /* one more than the highest index ever created */
-	_Atomic uint32_t exceptions; /* intercepted vectors */
-	_Atomic uint32_t split_lock; /* held around locked accesses that host atomics cannot do */
-	struct emu_code *code; /* which lines of guest memory hold decoded code, code.c */
+	_Atomic uint32_t vp_top;       /* one more than the highest index ever created */
+	_Atomic uint32_t exceptions;   /* intercepted vectors */
+	_Atomic uint32_t split_lock;   /* held around locked accesses that host atomics cannot do */
+	struct emu_code *code;	       /* which lines of guest memory hold decoded code, code.c */
 };
 
 enum emu_mode {
 	EMU_MODE_REAL, /* real or virtual-8086, 16-bit */
-	EMU_MODE_16, /* protected 16-bit code segment */
+	EMU_MODE_16,   /* protected 16-bit code segment */
 	EMU_MODE_32,
 	EMU_MODE_64,
 };
@@ -257,7 +269,8 @@ bool emu_exit(struct emu_vp *vp, enum hv_exit_kind kind);
  * The @count values that complete() was given for the current instruction's next exit of this kind and @address (MSR index, port, leaf..).
  * False: not answered yet; the caller fills vp->exit, emu_exit(), emu_leave(). CPUID has 4 values, all others 1.
  */
-bool emu_answer(struct emu_vp *vp, enum hv_exit_kind kind, uint64_t address, unsigned count, uint64_t *ret_values);
+bool emu_answer(struct emu_vp *vp, enum hv_exit_kind kind, uint64_t address, unsigned count,
+		uint64_t *ret_values);
 /*
  * Ends the handler of an instruction that did not retire: saves RIP, uncounts the rest of the block, returns NULL. Also for a string
  * instruction that pauses between elements: no event recorded, registers updated, RIP stays.
@@ -287,7 +300,8 @@ uint64_t emu_insn_next_rip(const struct emu_vp *vp, const struct emu_insn *i);
 /* Instructions retired so far, including the running block. Owner thread. */
 static inline uint64_t emu_retired(const struct emu_vp *vp)
 {
-	return atomic_load_explicit(&vp->retired, memory_order_relaxed) + (uint64_t)(vp->refill - vp->budget);
+	return atomic_load_explicit(&vp->retired, memory_order_relaxed) +
+	       (uint64_t)(vp->refill - vp->budget);
 }
 /* The TSC: engine time plus the VP's offset. When instructions are the clock, _at is exact within a block. */
 uint64_t emu_tsc(struct emu_vp *vp);
@@ -319,7 +333,8 @@ struct emu_walk {
 	bool executable;
 	bool readable;
 };
-bool emu_walk(struct emu_vp *vp, uint64_t la, unsigned access, enum emu_tlb_mode tlb_mode, struct emu_walk *ret);
+bool emu_walk(struct emu_vp *vp, uint64_t la, unsigned access, enum emu_tlb_mode tlb_mode,
+	      struct emu_walk *ret);
 void emu_tlb_flush(struct emu_vp *vp, bool non_global_only); /* this VP, on its own thread */
 void emu_tlb_flush_page(struct emu_vp *vp, uint64_t la);
 
