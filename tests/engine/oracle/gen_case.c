@@ -56,7 +56,7 @@ void oracle_case_slot(const struct oracle_case *c, uint8_t *slot)
 	memcpy(slot + at, c->code, min_u64(c->length, room));
 }
 
-static const struct oracle_form *pick_form(const struct oracle_forms *forms, struct oracle_rng *rng)
+const struct oracle_form *oracle_pick_form(const struct oracle_forms *forms, struct oracle_rng *rng)
 {
 	size_t m;
 
@@ -128,8 +128,7 @@ static unsigned put_prefixes(const struct oracle_gen *gen, const struct oracle_f
 	return n;
 }
 
-/* Bytes of an instruction of form @f; what follows ModRM is random, the decoder says where it ends. */
-static void put_code(const struct oracle_gen *gen, const struct oracle_form *f, struct oracle_rng *rng, uint8_t buf[32])
+void oracle_put_code(const struct oracle_gen *gen, const struct oracle_form *f, struct oracle_rng *rng, uint8_t buf[40])
 {
 	unsigned n = put_prefixes(gen, f, rng, buf);
 
@@ -236,24 +235,36 @@ static void state_init(const struct oracle_gen *gen, struct oracle_rng *rng, str
 	}
 }
 
+static bool try_sequence(const struct oracle_gen *gen, struct oracle_rng *rng, struct oracle_case *c)
+{
+	memset(c->code, 0, sizeof(c->code));
+	c->patch_count = 0;
+	c->bad_lock = false;
+	c->pool = 0;
+	c->address = (uint32_t)(ORACLE_CODE + (c->number % ORACLE_BATCH) * ORACLE_SLOT_BYTES + ORACLE_SLOT_START);
+	state_init(gen, rng, c, ORACLE_INT, ORACLE_KIND_INT);
+	return oracle_sequence(gen, rng, c);
+}
+
 static bool try_case(const struct oracle_gen *gen, struct oracle_rng *rng, struct oracle_case *c)
 {
-	const struct oracle_form *f = pick_form(gen->forms, rng);
+	const struct oracle_form *f = oracle_pick_form(gen->forms, rng);
 	ZydisDecodedInstruction insn;
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 	enum oracle_kind kind;
 	uint8_t buf[40];
 
-	put_code(gen, f, rng, buf);
+	oracle_put_code(gen, f, rng, buf);
 	c->patch_count = 0;
 	c->bad_lock = false;
 	if (ZYAN_FAILED(ZydisDecoderDecodeFull(&gen->decoder, buf, 15, &insn, ops)) || insn.mnemonic != f->mnemonic ||
 	    !oracle_acceptable(gen->forms, gen->mode, &insn, ops)) {
 		return false;
 	}
+	memset(c->code, 0, sizeof(c->code));
 	memcpy(c->code, buf, 15);
-	c->code[15] = 0;
 	c->length = insn.length;
+	c->instructions = 1;
 	/* Some cases do not begin in the middle of their slot but end exactly at the end of mapped code, or are cut by it. */
 	c->address = (uint32_t)(ORACLE_CODE + (c->number % ORACLE_BATCH) * ORACLE_SLOT_BYTES + ORACLE_SLOT_START);
 	if (c->number % ORACLE_BATCH == ORACLE_BATCH - 1) {
@@ -284,6 +295,12 @@ void oracle_case_make(const struct oracle_gen *gen, uint64_t number, struct orac
 
 	rng.state = oracle_random(&rng) ^ number;
 	ret_case->number = number;
+	/* One case in eight is a sequence, but for the slot at the end of the code. */
+	if (gen->sequences && number % 8 == 3) {
+		while (!try_sequence(gen, &rng, ret_case)) {
+		}
+		return;
+	}
 	while (!try_case(gen, &rng, ret_case)) {
 	}
 }

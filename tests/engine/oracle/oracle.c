@@ -198,7 +198,8 @@ static void setup(struct oracle *o)
 	o->shared->mode = o->opt.mode;
 	o->guest = oracle_guest_create(o->code, o->shared->pool, o->opt.mode);
 	oracle_forms_init(&o->forms, o->opt.mode, o->opt.groups, oracle_guest_cpuid, o->guest);
-	o->gen = (struct oracle_gen){ .forms = &o->forms, .mode = o->opt.mode, .seed = o->opt.seed, .pool = o->shared->pool };
+	o->gen = (struct oracle_gen){ .forms = &o->forms, .mode = o->opt.mode, .seed = o->opt.seed, .pool = o->shared->pool,
+				  .sequences = (o->opt.groups & ORACLE_INT) != 0 };
 	oracle_decoder_init(&o->gen.decoder, o->opt.mode);
 	o->native = oracle_native_start(o->shared, fd);
 	if (o->native == NULL) {

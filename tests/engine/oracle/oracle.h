@@ -85,10 +85,11 @@ struct oracle_patch {
 struct oracle_case {
 	struct oracle_state in;
 	uint64_t number;
-	uint8_t code[16];
+	uint8_t code[ORACLE_SLOT_BYTES - ORACLE_SLOT_START + 16];
 	uint32_t address;
 	uint32_t pool; /* offset of the contents of window 0; the others follow */
-	uint8_t length; /* of the instruction; the bytes written are all 15 only in the last slot */
+	uint8_t length; /* of the code */
+	uint8_t instructions; /* 1, or a sequence */
 	uint8_t patch_count;
 	bool bad_lock; /* the decoder was asked without the leading LOCK */
 	struct oracle_patch patch[ORACLE_PATCHES];
@@ -202,12 +203,18 @@ struct oracle_gen {
 	unsigned mode;
 	uint64_t seed;
 	const uint8_t *pool;
+	bool sequences; /* integer instructions are among the forms */
 };
 void oracle_case_make(const struct oracle_gen *gen, uint64_t number, struct oracle_case *ret_case);
 /* The case's code as it lies in its slot; @slot has ORACLE_SLOT_BYTES. */
 void oracle_case_slot(const struct oracle_case *c, uint8_t *slot);
 /* Contents of the windows at the start of @c. */
 void oracle_case_memory(const struct oracle_case *c, const uint8_t *pool, uint8_t mem[ORACLE_MEM_BYTES]);
+const struct oracle_form *oracle_pick_form(const struct oracle_forms *forms, struct oracle_rng *rng);
+/* Bytes of an instruction of form @f; what follows ModRM is random, the decoder says where it ends. */
+void oracle_put_code(const struct oracle_gen *gen, const struct oracle_form *f, struct oracle_rng *rng, uint8_t buf[40]);
+/* gen_sequence.c: fills @c's code with a sequence of integer instructions on registers. False: try again. */
+bool oracle_sequence(const struct oracle_gen *gen, struct oracle_rng *rng, struct oracle_case *c);
 /* gen_steer.c: points the memory operands and branch targets of the decoded case at the areas above. False: not a usable case. */
 bool oracle_steer(const struct oracle_gen *gen, struct oracle_rng *rng, struct oracle_case *c,
 		  const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops);
@@ -266,7 +273,7 @@ bool oracle_agree(const struct oracle_gen *gen, const struct oracle_case *c, con
 		  const struct oracle_result *engine);
 void oracle_report(const struct oracle_gen *gen, const struct oracle_case *c, const struct oracle_result *native,
 		   const struct oracle_result *engine, bool everything);
-/* Decodes the case's instruction (without a bad LOCK). False: the decoder refuses it. */
+/* Decodes the case's first instruction (without a bad LOCK). False: the decoder refuses it. */
 bool oracle_case_decode(const struct oracle_gen *gen, const struct oracle_case *c, ZydisDecodedInstruction *insn,
 			ZydisDecodedOperand *ops);
 
