@@ -129,9 +129,11 @@ static bool area_address(struct emu_vp *vp, const struct emu_insn *i, unsigned b
 	}
 	if (la & (align - 1)) {
 		if (vp->mode == EMU_MODE_64 && !emu_canonical(la)) {
-			return emu_raise_noncanonical(vp);
+			emu_raise_noncanonical(vp);
+		} else {
+			emu_raise_error(vp, X86_EXC_GP, 0);
 		}
-		return emu_raise_error(vp, X86_EXC_GP, 0);
+		return false;
 	}
 	*ret_la = la;
 	return true;
