@@ -26,7 +26,8 @@
 #define CODE 0x8000u
 #define DATA 0xa000u
 #define TABLES 0x10000u
-#define READ_ONLY 0x30000u /* GPA rights: this page cannot be written, the next not executed, the next is not there */
+#define READ_ONLY                                                                                  \
+	0x30000u /* GPA rights: this page cannot be written, the next not executed, the next is not there */
 #define INSTRUCTIONS 3000u
 #define EXITS 200u
 
@@ -136,8 +137,9 @@ static void tables_build(struct world *w, enum mode mode)
 		UINT64_C(0x00008b0000000067) | (uint64_t)TSS << 16,
 		0,
 		UINT64_C(0x0000e90000000067) | (uint64_t)(TSS + 0x100) << 16, /* another task */
-		UINT64_C(0x0000ec0000080000) | CODE, /* call gate */
-		UINT64_C(0x0000e20000000000) | 0x37 | (uint64_t)GDT << 16, /* local table = this one */
+		UINT64_C(0x0000ec0000080000) | CODE,			      /* call gate */
+		UINT64_C(0x0000e20000000000) | 0x37 |
+			(uint64_t)GDT << 16,  /* local table = this one */
 		UINT64_C(0x0000e50000500000), /* task gate */
 		UINT64_C(0x00affb000000ffff),
 	};
@@ -147,11 +149,13 @@ static void tables_build(struct world *w, enum mode mode)
 		uint32_t at = CODE + v * 3;
 
 		if (mode == LONG_64 || mode == COMPAT) {
-			store_le64(w->memory + IDT + v * 16, at | (uint64_t)SEL_CODE64 << 16 | UINT64_C(0xee00) << 32);
+			store_le64(w->memory + IDT + v * 16,
+				   at | (uint64_t)SEL_CODE64 << 16 | UINT64_C(0xee00) << 32);
 		} else if (mode == REAL) {
 			store_le32(w->memory + v * 4, at);
 		} else {
-			store_le64(w->memory + IDT + v * 8, at | (uint64_t)SEL_CODE << 16 | UINT64_C(0xee00) << 32);
+			store_le64(w->memory + IDT + v * 8,
+				   at | (uint64_t)SEL_CODE << 16 | UINT64_C(0xee00) << 32);
 		}
 	}
 	store_le32(w->memory + TSS + 4, STACK); /* ESP0, RSP0 */
@@ -191,31 +195,41 @@ static void paging_build(struct world *w)
 
 static void put(struct world *w, uint32_t name, uint64_t lo, uint64_t hi)
 {
-	struct hv_u128 v = { lo, hi };
+	struct hv_u128 v = {lo, hi};
 
 	(void)w->ops->reg_set(w->vp, name, &v); /* what the processor refuses, it keeps */
 }
 
-static void put_segment(struct world *w, unsigned seg, uint16_t selector, uint16_t attributes, uint64_t base, uint32_t limit)
+static void put_segment(struct world *w, unsigned seg, uint16_t selector, uint16_t attributes,
+			uint64_t base, uint32_t limit)
 {
-	put(w, HvX64RegisterEs + seg, base, limit | (uint64_t)selector << 32 | (uint64_t)attributes << 48);
+	put(w, HvX64RegisterEs + seg, base,
+	    limit | (uint64_t)selector << 32 | (uint64_t)attributes << 48);
 }
 
 static void segments_set(struct world *w, enum mode mode, unsigned cpl)
 {
 	bool flat64 = mode == LONG_64;
 	uint16_t dpl = (uint16_t)(cpl << 5);
-	uint16_t code = (uint16_t)((flat64 ? 0xa09b : mode == PROTECTED_16 ? 0x009b : 0xc09b) | dpl);
+	uint16_t code = (uint16_t)((flat64		   ? 0xa09b
+				    : mode == PROTECTED_16 ? 0x009b
+							   : 0xc09b) |
+				   dpl);
 	uint16_t data = (uint16_t)((mode == PROTECTED_16 ? 0x0093 : 0xc093) | dpl);
 	uint32_t limit = mode == PROTECTED_16 ? 0xffff : UINT32_MAX;
-	uint16_t code_sel = flat64 ? (cpl ? 0x73 : SEL_CODE64) : mode == PROTECTED_16 ? SEL_CODE16 : cpl ? SEL_USER_CODE : SEL_CODE;
+	uint16_t code_sel = flat64		   ? (cpl ? 0x73 : SEL_CODE64)
+			    : mode == PROTECTED_16 ? SEL_CODE16
+			    : cpl		   ? SEL_USER_CODE
+						   : SEL_CODE;
 	uint16_t data_sel = mode == PROTECTED_16 ? SEL_DATA16 : cpl ? SEL_USER_DATA : SEL_DATA;
 
 	if (mode == REAL || mode == V86) {
 		uint16_t rights = mode == V86 ? 0xf3 : 0x93;
 
 		for (unsigned seg = X86_ES; seg <= X86_GS; seg++) {
-			uint16_t selector = seg == X86_CS ? CODE >> 4 : seg == X86_SS ? 0 : DATA >> 4;
+			uint16_t selector = seg == X86_CS   ? CODE >> 4
+					    : seg == X86_SS ? 0
+							    : DATA >> 4;
 
 			put_segment(w, seg, selector, rights, (uint64_t)selector << 4, 0xffff);
 		}
@@ -231,10 +245,13 @@ static void segments_set(struct world *w, enum mode mode, unsigned cpl)
 
 static void control_set(struct world *w, enum mode mode, uint8_t features)
 {
-	uint64_t cr0 = X86_CR0_ET | X86_CR0_NE | ((features & 4) != 0 ? X86_CR0_WP : 0), cr4 = X86_CR4_OSFXSR, cr3 = TABLES, efer = 0;
+	uint64_t cr0 = X86_CR0_ET | X86_CR0_NE | ((features & 4) != 0 ? X86_CR0_WP : 0),
+		 cr4 = X86_CR4_OSFXSR, cr3 = TABLES, efer = 0;
 
-	cr4 |= (features & 8) != 0 ? X86_CR4_OSXMMEXCPT | X86_CR4_OSXSAVE | X86_CR4_FSGSBASE : X86_CR4_DE;
-	cr4 |= (features & 16) != 0 ? X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PGE | X86_CR4_UMIP : X86_CR4_PSE | X86_CR4_TSD;
+	cr4 |= (features & 8) != 0 ? X86_CR4_OSXMMEXCPT | X86_CR4_OSXSAVE | X86_CR4_FSGSBASE
+				   : X86_CR4_DE;
+	cr4 |= (features & 16) != 0 ? X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PGE | X86_CR4_UMIP
+				    : X86_CR4_PSE | X86_CR4_TSD;
 	cr0 |= mode != REAL ? X86_CR0_PE : 0;
 	if (mode == LONG_64 || mode == COMPAT) {
 		efer = X86_EFER_LME | X86_EFER_LMA | X86_EFER_SCE | X86_EFER_NXE;
@@ -262,7 +279,8 @@ static void registers_set(struct world *w, enum mode mode, uint8_t features)
 	control_set(w, mode, features);
 	segments_set(w, mode, cpl);
 	put(w, HvX64RegisterGdtr, (uint64_t)0x77 << 48, GDT);
-	put(w, HvX64RegisterIdtr, (uint64_t)(mode == REAL ? 0x3ff : 0xfff) << 48, mode == REAL ? 0 : IDT);
+	put(w, HvX64RegisterIdtr, (uint64_t)(mode == REAL ? 0x3ff : 0xfff) << 48,
+	    mode == REAL ? 0 : IDT);
 	put_segment(w, X86_TR, SEL_TSS, 0x008b, TSS, 0x67 + 32);
 	put_segment(w, X86_LDTR, 0, 0, 0, 0);
 	if ((draw(w) & 7) != 0) {
@@ -272,7 +290,11 @@ static void registers_set(struct world *w, enum mode mode, uint8_t features)
 	for (uint32_t i = 0; i < 16; i++) {
 		uint64_t r = draw(w);
 
-		put(w, HvX64RegisterRax + i, (r & 3) == 0 ? r : (r & 7) == 1 ? (r >> 8) & 0xff : DATA + ((r >> 8) & 0xfff), 0);
+		put(w, HvX64RegisterRax + i,
+		    (r & 3) == 0   ? r
+		    : (r & 7) == 1 ? (r >> 8) & 0xff
+				   : DATA + ((r >> 8) & 0xfff),
+		    0);
 		put(w, HvX64RegisterXmm0 + i, draw(w), draw(w));
 	}
 	put(w, HvX64RegisterRsp, STACK - 64, 0);
@@ -288,7 +310,7 @@ static void registers_set(struct world *w, enum mode mode, uint8_t features)
 /* Everything but a failure of the engine is answered somehow. False: the run is over. */
 static bool answer(struct world *w, const struct hv_exit *e)
 {
-	uint64_t values[4] = { draw(w), draw(w), draw(w), draw(w) };
+	uint64_t values[4] = {draw(w), draw(w), draw(w), draw(w)};
 
 	switch (e->kind) {
 	case HV_EXIT_PORT:
@@ -308,8 +330,8 @@ static bool answer(struct world *w, const struct hv_exit *e)
 		}
 		return true;
 	case HV_EXIT_EXCEPTION:
-		w->ops->inject_exception(w->vp, e->exception.vector, e->exception.has_error, e->exception.error,
-					 e->exception.parameter);
+		w->ops->inject_exception(w->vp, e->exception.vector, e->exception.has_error,
+					 e->exception.error, e->exception.parameter);
 		return true;
 	case HV_EXIT_HALT:
 	case HV_EXIT_INTERRUPTED:
@@ -335,7 +357,7 @@ static void run(struct world *w)
 	uint64_t end = w->ops->tsc(w->vm) + INSTRUCTIONS;
 
 	for (unsigned i = 0; i < EXITS && w->ops->tsc(w->vm) < end; i++) {
-		struct hv_run how = { .deadline_tsc = end };
+		struct hv_run how = {.deadline_tsc = end};
 		struct hv_exit exit;
 		uint64_t r = draw(w);
 
@@ -392,8 +414,9 @@ static void patches_apply(struct world *w, struct input *in)
 static struct world *world_create(void)
 {
 	struct world *w = calloc(1, sizeof(*w));
-	struct gmem_pages pages = { page_alloc, page_free, NULL };
-	struct hv_engine_config config = { .vp_max = 2, .clock = no_clock, .clock_hz = 1000000000, .count_instructions = true };
+	struct gmem_pages pages = {page_alloc, page_free, NULL};
+	struct hv_engine_config config = {
+		.vp_max = 2, .clock = no_clock, .clock_hz = 1000000000, .count_instructions = true};
 
 	CHECK(w != NULL);
 	config.gmem = &w->gmem;
@@ -403,7 +426,7 @@ static struct world *world_create(void)
 	memory_map(w);
 	CHECK(w->ops->vm_create(&config, &w->vm) == 0);
 	CHECK(w->ops->vp_create(w->vm, 0, &w->vp) == 0);
-	gmem_set_watch(&w->gmem, &(struct gmem_watch){ code_written, w });
+	gmem_set_watch(&w->gmem, &(struct gmem_watch){code_written, w});
 	return w;
 }
 
@@ -420,7 +443,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
 	static struct world *world;
 	static unsigned used;
-	struct input in = { data, bytes };
+	struct input in = {data, bytes};
 	enum mode mode = (enum mode)(take(&in, 1) % MODES);
 	uint8_t features = (uint8_t)take(&in, 1);
 	struct world *w;
@@ -439,7 +462,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	}
 	w->ops->vp_reset(w->vp, false);
 	w->ops->flush_all(w->vp, false);
-	w->ops->intercept_exceptions(w->vm, (features & 128) != 0 && mode != V86 ? (uint32_t)draw(w) : 0);
+	w->ops->intercept_exceptions(w->vm,
+				     (features & 128) != 0 && mode != V86 ? (uint32_t)draw(w) : 0);
 	registers_set(w, mode, features);
 	run(w);
 	if ((draw(w) & 15) == 0) {

@@ -144,7 +144,7 @@ static uint32_t image_load(struct machine *m, const char *path)
 
 static void reg_put(struct cpu *c, uint32_t name, uint64_t lo, uint64_t hi)
 {
-	struct hv_u128 v = { lo, hi };
+	struct hv_u128 v = {lo, hi};
 
 	if (!c->m->ops->reg_set(c->vp, name, &v)) {
 		printf("Bail out! register 0x%x refused\n", name);
@@ -154,7 +154,7 @@ static void reg_put(struct cpu *c, uint32_t name, uint64_t lo, uint64_t hi)
 
 static uint64_t reg_get(struct cpu *c, uint32_t name)
 {
-	struct hv_u128 v = { 0, 0 };
+	struct hv_u128 v = {0, 0};
 
 	(void)c->m->ops->reg_get(c->vp, name, &v);
 	return v.lo;
@@ -248,7 +248,7 @@ static uint32_t port_read(struct cpu *c, uint16_t port)
 static void on_memory(struct cpu *c, const struct hv_exit *e)
 {
 	struct machine *m = c->m;
-	uint64_t values[4] = { UINT64_MAX };
+	uint64_t values[4] = {UINT64_MAX};
 	uint64_t at = e->memory.gpa - MMIO_BASE;
 
 	if (e->memory.access == HV_ACCESS_EXECUTE) {
@@ -269,7 +269,7 @@ static void on_memory(struct cpu *c, const struct hv_exit *e)
 static void on_exit_reason(struct cpu *c, const struct hv_exit *e)
 {
 	struct machine *m = c->m;
-	uint64_t values[4] = { 0 };
+	uint64_t values[4] = {0};
 	uint32_t regs[4];
 
 	switch (e->kind) {
@@ -304,7 +304,8 @@ static void on_exit_reason(struct cpu *c, const struct hv_exit *e)
 	case HV_EXIT_HALT:
 		if (m->cpus == 1 && c->interrupt < 0 && !c->nmi) {
 			put_char(m, '\n');
-			printf("Bail out! halted for ever at 0x%llx\n", (unsigned long long)reg_get(c, HvX64RegisterRip));
+			printf("Bail out! halted for ever at 0x%llx\n",
+			       (unsigned long long)reg_get(c, HvX64RegisterRip));
 			stop(m, 1);
 		}
 		usleep(100);
@@ -314,7 +315,8 @@ static void on_exit_reason(struct cpu *c, const struct hv_exit *e)
 			stop(m, 0);
 			break;
 		}
-		printf("Bail out! triple fault at 0x%llx\n", (unsigned long long)reg_get(c, HvX64RegisterRip));
+		printf("Bail out! triple fault at 0x%llx\n",
+		       (unsigned long long)reg_get(c, HvX64RegisterRip));
 		stop(m, 1);
 		break;
 	case HV_EXIT_FAILED:
@@ -338,14 +340,15 @@ static void *cpu_thread(void *arg)
 	struct machine *m = c->m;
 
 	while (!m->done) {
-		struct hv_run how = { .deadline_tsc = UINT64_MAX };
+		struct hv_run how = {.deadline_tsc = UINT64_MAX};
 		struct hv_exit exit;
 
 		if (c->nmi && m->ops->can_nmi(c->vp)) {
 			c->nmi = false;
 			m->ops->inject_nmi(c->vp);
 		} else if (c->interrupt >= 0 && m->ops->can_interrupt(c->vp)) {
-			m->ops->inject_interrupt(c->vp, (uint8_t)atomic_exchange(&c->interrupt, -1));
+			m->ops->inject_interrupt(c->vp,
+						 (uint8_t)atomic_exchange(&c->interrupt, -1));
 		}
 		how.want_nmi_window = c->nmi;
 		how.want_interrupt_window = c->interrupt >= 0;
@@ -364,8 +367,8 @@ static void *watchdog(void *arg)
 	}
 	if (!m->done) {
 		fwrite(m->output, 1, m->output_bytes, stdout);
-		printf("Bail out! no end after %u seconds; processor 0 retired %llu instructions\n", TIME_LIMIT_S,
-		       (unsigned long long)m->ops->instructions(m->cpu[0].vp));
+		printf("Bail out! no end after %u seconds; processor 0 retired %llu instructions\n",
+		       TIME_LIMIT_S, (unsigned long long)m->ops->instructions(m->cpu[0].vp));
 		fflush(stdout);
 		_exit(1);
 	}
@@ -374,12 +377,16 @@ static void *watchdog(void *arg)
 
 static void machine_init(struct machine *m)
 {
-	struct gmem_pages pages = { page_alloc, page_free, NULL };
-	struct hv_engine_config config = { .gmem = &m->gmem, .vp_max = m->cpus, .clock = clock_ns, .clock_hz = 1000000000,
-					   .count_instructions = m->count };
+	struct gmem_pages pages = {page_alloc, page_free, NULL};
+	struct hv_engine_config config = {.gmem = &m->gmem,
+					  .vp_max = m->cpus,
+					  .clock = clock_ns,
+					  .clock_hz = 1000000000,
+					  .count_instructions = m->count};
 
 	m->ops = &emu_engine_ops;
-	m->memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	m->memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
 	m->output = malloc(OUTPUT_MAX);
 	if (m->memory == MAP_FAILED || m->output == NULL || gmem_init(&m->gmem, 40, &pages) != 0) {
 		die("memory");
@@ -392,7 +399,7 @@ static void machine_init(struct machine *m)
 	if (m->ops->vm_create(&config, &m->vm) != 0) {
 		die("vm_create");
 	}
-	gmem_set_watch(&m->gmem, &(struct gmem_watch){ code_written, m });
+	gmem_set_watch(&m->gmem, &(struct gmem_watch){code_written, m});
 	for (uint32_t i = 0; i < m->cpus; i++) {
 		m->cpu[i].m = m;
 		m->cpu[i].index = i;
@@ -414,7 +421,8 @@ static void machine_fini(struct machine *m)
 }
 
 /* Runs the image to its end; the output is the caller's. */
-static int machine_run(const char *path, unsigned cpus, bool count, char **ret_output, size_t *ret_bytes)
+static int machine_run(const char *path, unsigned cpus, bool count, char **ret_output,
+		       size_t *ret_bytes)
 {
 	struct machine *m = calloc(1, sizeof(*m));
 	pthread_t dog;
@@ -432,7 +440,8 @@ static int machine_run(const char *path, unsigned cpus, bool count, char **ret_o
 		cpu_init(&m->cpu[i], entry);
 	}
 	m->cpu[0].started = true;
-	if (pthread_create(&dog, NULL, watchdog, m) != 0 || pthread_create(&m->cpu[0].thread, NULL, cpu_thread, &m->cpu[0]) != 0) {
+	if (pthread_create(&dog, NULL, watchdog, m) != 0 ||
+	    pthread_create(&m->cpu[0].thread, NULL, cpu_thread, &m->cpu[0]) != 0) {
 		die("pthread_create");
 	}
 	for (unsigned i = 0; i < cpus; i++) {
@@ -470,7 +479,8 @@ int main(int argc, char **argv)
 		}
 	}
 	if (path == NULL || cpus == 0 || cpus > CPUS_MAX) {
-		fprintf(stderr, "usage: guest_host [--count] [--twice] [--cpus 1..%u] IMAGE\n", CPUS_MAX);
+		fprintf(stderr, "usage: guest_host [--count] [--twice] [--cpus 1..%u] IMAGE\n",
+			CPUS_MAX);
 		return 2;
 	}
 	status = machine_run(path, cpus, count, &output, &bytes);
@@ -478,8 +488,10 @@ int main(int argc, char **argv)
 	if (twice) {
 		int status2 = machine_run(path, cpus, count, &again, &again_bytes);
 
-		if (status2 != status || again_bytes != bytes || memcmp(output, again, bytes) != 0) {
-			printf("Bail out! the second run printed something else:\n%.*s", (int)again_bytes, again);
+		if (status2 != status || again_bytes != bytes ||
+		    memcmp(output, again, bytes) != 0) {
+			printf("Bail out! the second run printed something else:\n%.*s",
+			       (int)again_bytes, again);
 			status = 1;
 		}
 		free(again);

@@ -13,8 +13,8 @@
 
 static bool has_error_code(uint32_t vector)
 {
-	return vector == X86_EXC_PF || vector == X86_EXC_GP || vector == X86_EXC_SS || vector == X86_EXC_NP ||
-	       vector == X86_EXC_TS || vector == X86_EXC_AC;
+	return vector == X86_EXC_PF || vector == X86_EXC_GP || vector == X86_EXC_SS ||
+	       vector == X86_EXC_NP || vector == X86_EXC_TS || vector == X86_EXC_AC;
 }
 
 static bool same_ending(const struct oracle_result *a, const struct oracle_result *b)
@@ -26,7 +26,8 @@ static bool same_ending(const struct oracle_result *a, const struct oracle_resul
 static bool same_registers(const struct oracle_state *a, const struct oracle_state *b)
 {
 	return memcmp(a->gpr, b->gpr, sizeof(a->gpr)) == 0 && a->rip == b->rip &&
-	       ((a->rflags ^ b->rflags) & RFLAGS_MASK) == 0 && a->fs_base == b->fs_base && a->gs_base == b->gs_base;
+	       ((a->rflags ^ b->rflags) & RFLAGS_MASK) == 0 && a->fs_base == b->fs_base &&
+	       a->gs_base == b->gs_base;
 }
 
 static bool same_fx(const uint8_t *a, const uint8_t *b)
@@ -44,8 +45,8 @@ static bool same_fx(const uint8_t *a, const uint8_t *b)
 
 static bool same(const struct oracle_result *a, const struct oracle_result *b)
 {
-	return same_ending(a, b) && same_registers(&a->out, &b->out) && same_fx(a->out.fx, b->out.fx) &&
-	       memcmp(a->mem, b->mem, sizeof(a->mem)) == 0;
+	return same_ending(a, b) && same_registers(&a->out, &b->out) &&
+	       same_fx(a->out.fx, b->out.fx) && memcmp(a->mem, b->mem, sizeof(a->mem)) == 0;
 }
 
 static void close_f32(const uint8_t *native, uint8_t *engine)
@@ -81,11 +82,13 @@ static bool is_gp_or_ss(uint32_t vector)
 /* The instruction retired: the trap behind it was met, or the end of mapped code. */
 static bool retired(const struct oracle_result *r)
 {
-	return r->vector == X86_EXC_BP || (r->vector == X86_EXC_PF && r->out.rip == ORACLE_CODE_END);
+	return r->vector == X86_EXC_BP ||
+	       (r->vector == X86_EXC_PF && r->out.rip == ORACLE_CODE_END);
 }
 
 /* Makes equal in @engine what is open. */
-static void close_open(const struct oracle_open *open, const struct oracle_result *native, struct oracle_result *engine)
+static void close_open(const struct oracle_open *open, const struct oracle_result *native,
+		       struct oracle_result *engine)
 {
 	bool faulted = !retired(native) && engine->vector == native->vector;
 	bool one_sided = retired(native) != retired(engine);
@@ -101,8 +104,10 @@ static void close_open(const struct oracle_open *open, const struct oracle_resul
 		engine->vector = native->vector;
 	}
 	/* Overflow and underflow, flags and masks. */
-	if (faulted && native->vector == X86_EXC_XM && open->precision && (mxcsr & ~(mxcsr >> 7) & 0x18) != 0) {
-		store_le32(engine->out.fx + FX_MXCSR, (load_le32(engine->out.fx + FX_MXCSR) & ~0x20u) | (mxcsr & 0x20));
+	if (faulted && native->vector == X86_EXC_XM && open->precision &&
+	    (mxcsr & ~(mxcsr >> 7) & 0x18) != 0) {
+		store_le32(engine->out.fx + FX_MXCSR,
+			   (load_le32(engine->out.fx + FX_MXCSR) & ~0x20u) | (mxcsr & 0x20));
 	}
 	if (faulted && native->vector == X86_EXC_PF && native->cr2 >> 63 != 0) {
 		engine->error = (engine->error & ~1u) | (native->error & 1);
@@ -134,8 +139,8 @@ static void close_open(const struct oracle_open *open, const struct oracle_resul
 	}
 }
 
-bool oracle_agree(const struct oracle_gen *gen, const struct oracle_case *c, const struct oracle_result *native,
-		  const struct oracle_result *engine)
+bool oracle_agree(const struct oracle_gen *gen, const struct oracle_case *c,
+		  const struct oracle_result *native, const struct oracle_result *engine)
 {
 	ZydisDecodedInstruction insn;
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
@@ -182,11 +187,12 @@ static void print_code(const struct oracle_gen *gen, const struct oracle_case *c
 	for (unsigned i = 0; i < c->instructions; i++) {
 		char text[256] = "?";
 
-		if (ZYAN_FAILED(ZydisDecoderDecodeFull(&gen->decoder, c->code + at, 15, &insn, ops))) {
+		if (ZYAN_FAILED(
+			    ZydisDecoderDecodeFull(&gen->decoder, c->code + at, 15, &insn, ops))) {
 			break;
 		}
-		ZydisFormatterFormatInstruction(&formatter, &insn, ops, insn.operand_count_visible, text, sizeof(text),
-						c->address + at, ZYAN_NULL);
+		ZydisFormatterFormatInstruction(&formatter, &insn, ops, insn.operand_count_visible,
+						text, sizeof(text), c->address + at, ZYAN_NULL);
 		printf("    %s%s\n", c->bad_lock ? "(bad lock) " : "", text);
 		at += insn.length;
 	}
@@ -200,23 +206,26 @@ static void print_ending(const char *what, const struct oracle_result *r)
 	} else if (r->vector >= ORACLE_VECTOR_ENGINE_EXIT) {
 		printf("    %-7s engine exit %u\n", what, r->vector - ORACLE_VECTOR_ENGINE_EXIT);
 	} else {
-		printf("    %-7s vector %u error 0x%x cr2 0x%" PRIx64 "\n", what, r->vector, r->error,
-		       r->vector == X86_EXC_PF ? r->cr2 : 0);
+		printf("    %-7s vector %u error 0x%x cr2 0x%" PRIx64 "\n", what, r->vector,
+		       r->error, r->vector == X86_EXC_PF ? r->cr2 : 0);
 	}
 }
 
 static void print_u64(const char *name, uint64_t in, uint64_t native, uint64_t engine, bool all)
 {
 	if (native != engine || all) {
-		printf("    %-7s in %016" PRIx64 "  native %016" PRIx64 "  engine %016" PRIx64 "%s\n", name, in, native, engine,
-		       native != engine ? "  <<<" : "");
+		printf("    %-7s in %016" PRIx64 "  native %016" PRIx64 "  engine %016" PRIx64
+		       "%s\n",
+		       name, in, native, engine, native != engine ? "  <<<" : "");
 	}
 }
 
-static void print_gprs(const struct oracle_state *in, const struct oracle_state *n, const struct oracle_state *e, bool all)
+static void print_gprs(const struct oracle_state *in, const struct oracle_state *n,
+		       const struct oracle_state *e, bool all)
 {
-	static const char *const names[16] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-					       "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15" };
+	static const char *const names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp",
+					      "rsi", "rdi", "r8",  "r9",  "r10", "r11",
+					      "r12", "r13", "r14", "r15"};
 
 	for (unsigned i = 0; i < 16; i++) {
 		print_u64(names[i], in->gpr[i], n->gpr[i], e->gpr[i], all);
@@ -227,8 +236,8 @@ static void print_gprs(const struct oracle_state *in, const struct oracle_state 
 	print_u64("gs", in->gs_base, n->gs_base, e->gs_base, all);
 }
 
-static void print_wide(const char *name, unsigned n, const uint8_t *in, const uint8_t *native, const uint8_t *engine,
-		       unsigned bytes, bool all)
+static void print_wide(const char *name, unsigned n, const uint8_t *in, const uint8_t *native,
+		       const uint8_t *engine, unsigned bytes, bool all)
 {
 	bool differ = memcmp(native, engine, bytes) != 0;
 
@@ -245,7 +254,8 @@ static void print_fx(const uint8_t *in, const uint8_t *n, const uint8_t *e, bool
 	print_u64("fcw", load_le16(in), load_le16(n), load_le16(e), all);
 	print_u64("fsw", load_le16(in + FX_FSW), load_le16(n + FX_FSW), load_le16(e + FX_FSW), all);
 	print_u64("ftw", in[FX_FTW], n[FX_FTW], e[FX_FTW], all);
-	print_u64("mxcsr", load_le32(in + FX_MXCSR), load_le32(n + FX_MXCSR), load_le32(e + FX_MXCSR), all);
+	print_u64("mxcsr", load_le32(in + FX_MXCSR), load_le32(n + FX_MXCSR),
+		  load_le32(e + FX_MXCSR), all);
 	for (unsigned i = 0; i < 8; i++) {
 		unsigned at = FX_ST + 16 * i;
 
@@ -258,7 +268,8 @@ static void print_fx(const uint8_t *in, const uint8_t *n, const uint8_t *e, bool
 	}
 }
 
-static void print_memory(const struct oracle_gen *gen, const struct oracle_case *c, const uint8_t *n, const uint8_t *e)
+static void print_memory(const struct oracle_gen *gen, const struct oracle_case *c,
+			 const uint8_t *n, const uint8_t *e)
 {
 	static uint8_t in[ORACLE_MEM_BYTES];
 	unsigned lines = 0;
@@ -269,16 +280,18 @@ static void print_memory(const struct oracle_gen *gen, const struct oracle_case 
 
 		for (unsigned at = win->offset; at < win->offset + win->bytes; at += 8) {
 			if (memcmp(n + at, e + at, 8) != 0 && lines++ < 24) {
-				printf("    [%08x] in %016" PRIx64 "  native %016" PRIx64 "  engine %016" PRIx64 "\n",
-				       win->address + at - win->offset, load_le64(in + at), load_le64(n + at),
-				       load_le64(e + at));
+				printf("    [%08x] in %016" PRIx64 "  native %016" PRIx64
+				       "  engine %016" PRIx64 "\n",
+				       win->address + at - win->offset, load_le64(in + at),
+				       load_le64(n + at), load_le64(e + at));
 			}
 		}
 	}
 }
 
-void oracle_report(const struct oracle_gen *gen, const struct oracle_case *c, const struct oracle_result *native,
-		   const struct oracle_result *engine, bool everything)
+void oracle_report(const struct oracle_gen *gen, const struct oracle_case *c,
+		   const struct oracle_result *native, const struct oracle_result *engine,
+		   bool everything)
 {
 	print_code(gen, c);
 	print_ending("native", native);

@@ -20,7 +20,8 @@ bool oracle_patch_add(struct oracle_case *c, uint64_t address, const void *data,
 	for (unsigned w = 0; w < ORACLE_WINDOWS; w++) {
 		const struct oracle_window *win = &oracle_windows[w];
 
-		if (address >= win->address && range_within(address - win->address, bytes, win->bytes)) {
+		if (address >= win->address &&
+		    range_within(address - win->address, bytes, win->bytes)) {
 			p->address = (uint32_t)address;
 			p->bytes = bytes;
 			memcpy(p->data, data, bytes);
@@ -31,7 +32,8 @@ bool oracle_patch_add(struct oracle_case *c, uint64_t address, const void *data,
 	return false;
 }
 
-void oracle_case_memory(const struct oracle_case *c, const uint8_t *pool, uint8_t mem[ORACLE_MEM_BYTES])
+void oracle_case_memory(const struct oracle_case *c, const uint8_t *pool,
+			uint8_t mem[ORACLE_MEM_BYTES])
 {
 	memcpy(mem, pool + c->pool, ORACLE_MEM_BYTES);
 	for (unsigned i = 0; i < c->patch_count; i++) {
@@ -41,7 +43,8 @@ void oracle_case_memory(const struct oracle_case *c, const uint8_t *pool, uint8_
 			const struct oracle_window *win = &oracle_windows[w];
 
 			if (p->address >= win->address && p->address < win->address + win->bytes) {
-				memcpy(mem + win->offset + (p->address - win->address), p->data, p->bytes);
+				memcpy(mem + win->offset + (p->address - win->address), p->data,
+				       p->bytes);
 			}
 		}
 	}
@@ -64,7 +67,8 @@ const struct oracle_form *oracle_pick_form(const struct oracle_forms *forms, str
 		return &forms->form[oracle_below(rng, (uint32_t)forms->count)];
 	}
 	m = oracle_below(rng, (uint32_t)forms->mnemonic_count);
-	return &forms->form[forms->first[m] + oracle_below(rng, (uint32_t)(forms->first[m + 1] - forms->first[m]))];
+	return &forms->form[forms->first[m] +
+			    oracle_below(rng, (uint32_t)(forms->first[m + 1] - forms->first[m]))];
 }
 
 /* ModRM, SIB and displacement. */
@@ -96,9 +100,10 @@ static unsigned put_modrm(const struct oracle_form *f, struct oracle_rng *rng, u
 	return n;
 }
 
-static unsigned put_prefixes(const struct oracle_gen *gen, const struct oracle_form *f, struct oracle_rng *rng, uint8_t *buf)
+static unsigned put_prefixes(const struct oracle_gen *gen, const struct oracle_form *f,
+			     struct oracle_rng *rng, uint8_t *buf)
 {
-	static const uint8_t segments[] = { 0x26, 0x2e, 0x36, 0x3e };
+	static const uint8_t segments[] = {0x26, 0x2e, 0x36, 0x3e};
 	uint32_t r = oracle_below(rng, 200);
 	unsigned n = 0;
 
@@ -128,7 +133,8 @@ static unsigned put_prefixes(const struct oracle_gen *gen, const struct oracle_f
 	return n;
 }
 
-void oracle_put_code(const struct oracle_gen *gen, const struct oracle_form *f, struct oracle_rng *rng, uint8_t buf[40])
+void oracle_put_code(const struct oracle_gen *gen, const struct oracle_form *f,
+		     struct oracle_rng *rng, uint8_t buf[40])
 {
 	unsigned n = put_prefixes(gen, f, rng, buf);
 
@@ -137,7 +143,8 @@ void oracle_put_code(const struct oracle_gen *gen, const struct oracle_form *f, 
 
 		buf[n++] = 0xc4;
 		buf[n++] = (uint8_t)((gen->mode == 64 ? (r & 0xe0) : 0xe0) | f->map);
-		buf[n++] = (uint8_t)((f->rex_w ? 0x80 : 0) | ((r >> 8) & 0x78) | oracle_vex_prefix(f->prefix));
+		buf[n++] = (uint8_t)((f->rex_w ? 0x80 : 0) | ((r >> 8) & 0x78) |
+				     oracle_vex_prefix(f->prefix));
 	} else if (f->map != 0) {
 		buf[n++] = 0x0f;
 		if (f->map >= 2) {
@@ -170,15 +177,17 @@ static enum oracle_kind kind_of(const struct oracle_form *f, const ZydisDecodedI
 	if (f->group == ORACLE_INT && oracle_percent(rng, 20)) {
 		return ORACLE_KIND_SAME;
 	}
-	return oracle_percent(rng, 80) ? ORACLE_KIND_INT : (enum oracle_kind)oracle_below(rng, ORACLE_POOL_REGIONS);
+	return oracle_percent(rng, 80) ? ORACLE_KIND_INT
+				       : (enum oracle_kind)oracle_below(rng, ORACLE_POOL_REGIONS);
 }
 
 static void state_x87(struct oracle_rng *rng, uint8_t *fx)
 {
-	static const uint16_t precision[] = { 0x300, 0x300, 0x300, 0x200, 0x000 };
+	static const uint16_t precision[] = {0x300, 0x300, 0x300, 0x200, 0x000};
 	uint64_t r = oracle_random(rng);
 	uint16_t fcw = (uint16_t)(0x40 | precision[(r & 0xff) % 5] | ((r >> 8) & 3) << 10);
-	uint16_t fsw = (uint16_t)(((r >> 16) & 7) << 11 | (((r >> 20) & 0x47) << 8)); /* TOP, C3, C2..C0 */
+	uint16_t fsw =
+		(uint16_t)(((r >> 16) & 7) << 11 | (((r >> 20) & 0x47) << 8)); /* TOP, C3, C2..C0 */
 	uint8_t flags = oracle_percent(rng, 40) ? (r >> 32) & 0x7f : 0;
 
 	fcw |= oracle_percent(rng, 85) ? 0x3f : (r >> 40) & 0x3f;
@@ -197,8 +206,8 @@ static void state_x87(struct oracle_rng *rng, uint8_t *fx)
 	}
 }
 
-static void state_init(const struct oracle_gen *gen, struct oracle_rng *rng, struct oracle_case *c, unsigned group,
-		       enum oracle_kind kind)
+static void state_init(const struct oracle_gen *gen, struct oracle_rng *rng, struct oracle_case *c,
+		       unsigned group, enum oracle_kind kind)
 {
 	struct oracle_state *s = &c->in;
 	uint64_t r = oracle_random(rng);
@@ -228,20 +237,24 @@ static void state_init(const struct oracle_gen *gen, struct oracle_rng *rng, str
 		mxcsr |= oracle_percent(rng, 90) ? 0x1f80 : (uint32_t)((r >> 54) & 0x3f) << 7;
 		store_le32(s->fx + FX_MXCSR, mxcsr);
 		for (unsigned i = 0; i < (gen->mode == 64 ? 16u : 8u); i++) {
-			enum oracle_kind k = oracle_percent(rng, 85) ? kind : (enum oracle_kind)oracle_below(rng, 4);
+			enum oracle_kind k = oracle_percent(rng, 85)
+						     ? kind
+						     : (enum oracle_kind)oracle_below(rng, 4);
 
 			oracle_value_fill(rng, k, s->fx + FX_XMM + 16 * i, 16);
 		}
 	}
 }
 
-static bool try_sequence(const struct oracle_gen *gen, struct oracle_rng *rng, struct oracle_case *c)
+static bool try_sequence(const struct oracle_gen *gen, struct oracle_rng *rng,
+			 struct oracle_case *c)
 {
 	memset(c->code, 0, sizeof(c->code));
 	c->patch_count = 0;
 	c->bad_lock = false;
 	c->pool = 0;
-	c->address = (uint32_t)(ORACLE_CODE + (c->number % ORACLE_BATCH) * ORACLE_SLOT_BYTES + ORACLE_SLOT_START);
+	c->address = (uint32_t)(ORACLE_CODE + (c->number % ORACLE_BATCH) * ORACLE_SLOT_BYTES +
+				ORACLE_SLOT_START);
 	state_init(gen, rng, c, ORACLE_INT, ORACLE_KIND_INT);
 	return oracle_sequence(gen, rng, c);
 }
@@ -257,8 +270,8 @@ static bool try_case(const struct oracle_gen *gen, struct oracle_rng *rng, struc
 	oracle_put_code(gen, f, rng, buf);
 	c->patch_count = 0;
 	c->bad_lock = false;
-	if (ZYAN_FAILED(ZydisDecoderDecodeFull(&gen->decoder, buf, 15, &insn, ops)) || insn.mnemonic != f->mnemonic ||
-	    !oracle_acceptable(gen->forms, gen->mode, &insn, ops)) {
+	if (ZYAN_FAILED(ZydisDecoderDecodeFull(&gen->decoder, buf, 15, &insn, ops)) ||
+	    insn.mnemonic != f->mnemonic || !oracle_acceptable(gen->forms, gen->mode, &insn, ops)) {
 		return false;
 	}
 	memset(c->code, 0, sizeof(c->code));
@@ -266,7 +279,8 @@ static bool try_case(const struct oracle_gen *gen, struct oracle_rng *rng, struc
 	c->length = insn.length;
 	c->instructions = 1;
 	/* Some cases do not begin in the middle of their slot but end exactly at the end of mapped code, or are cut by it. */
-	c->address = (uint32_t)(ORACLE_CODE + (c->number % ORACLE_BATCH) * ORACLE_SLOT_BYTES + ORACLE_SLOT_START);
+	c->address = (uint32_t)(ORACLE_CODE + (c->number % ORACLE_BATCH) * ORACLE_SLOT_BYTES +
+				ORACLE_SLOT_START);
 	if (c->number % ORACLE_BATCH == ORACLE_BATCH - 1) {
 		uint32_t missing = oracle_percent(rng, 50) ? oracle_below(rng, insn.length) : 0;
 
@@ -279,8 +293,9 @@ static bool try_case(const struct oracle_gen *gen, struct oracle_rng *rng, struc
 	if (!oracle_steer(gen, rng, c, &insn, ops)) {
 		return false;
 	}
-	if ((insn.attributes & (ZYDIS_ATTRIB_ACCEPTS_LOCK | ZYDIS_ATTRIB_HAS_LOCK)) == 0 && insn.length < 15 &&
-	    c->number % ORACLE_BATCH != ORACLE_BATCH - 1 && oracle_below(rng, 300) == 0) {
+	if ((insn.attributes & (ZYDIS_ATTRIB_ACCEPTS_LOCK | ZYDIS_ATTRIB_HAS_LOCK)) == 0 &&
+	    insn.length < 15 && c->number % ORACLE_BATCH != ORACLE_BATCH - 1 &&
+	    oracle_below(rng, 300) == 0) {
 		memmove(c->code + 1, c->code, 15);
 		c->code[0] = 0xf0;
 		c->length++;
@@ -291,7 +306,7 @@ static bool try_case(const struct oracle_gen *gen, struct oracle_rng *rng, struc
 
 void oracle_case_make(const struct oracle_gen *gen, uint64_t number, struct oracle_case *ret_case)
 {
-	struct oracle_rng rng = { gen->seed * UINT64_C(0xd1342543de82ef95) + number };
+	struct oracle_rng rng = {gen->seed * UINT64_C(0xd1342543de82ef95) + number};
 
 	rng.state = oracle_random(&rng) ^ number;
 	ret_case->number = number;
@@ -305,10 +320,11 @@ void oracle_case_make(const struct oracle_gen *gen, uint64_t number, struct orac
 	}
 }
 
-bool oracle_case_decode(const struct oracle_gen *gen, const struct oracle_case *c, ZydisDecodedInstruction *insn,
-			ZydisDecodedOperand *ops)
+bool oracle_case_decode(const struct oracle_gen *gen, const struct oracle_case *c,
+			ZydisDecodedInstruction *insn, ZydisDecodedOperand *ops)
 {
 	unsigned skip = c->bad_lock ? 1 : 0;
 
-	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&gen->decoder, c->code + skip, 15 - skip, insn, ops));
+	return ZYAN_SUCCESS(
+		ZydisDecoderDecodeFull(&gen->decoder, c->code + skip, 15 - skip, insn, ops));
 }

@@ -17,52 +17,52 @@ static const struct isa {
 	enum cpuid_word word;
 	uint8_t bit;
 } isas[] = {
-	{ ZYDIS_ISA_SET_I86, ORACLE_INT, C_ALWAYS, 0 },
-	{ ZYDIS_ISA_SET_I186, ORACLE_INT, C_ALWAYS, 0 },
-	{ ZYDIS_ISA_SET_I286REAL, ORACLE_INT, C_ALWAYS, 0 },
-	{ ZYDIS_ISA_SET_I286PROTECTED, ORACLE_INT, C_ALWAYS, 0 },
-	{ ZYDIS_ISA_SET_I386, ORACLE_INT, C_ALWAYS, 0 },
-	{ ZYDIS_ISA_SET_I486REAL, ORACLE_INT, C_ALWAYS, 0 },
-	{ ZYDIS_ISA_SET_I486, ORACLE_INT, C_ALWAYS, 0 },
-	{ ZYDIS_ISA_SET_PENTIUMREAL, ORACLE_INT, C1_EDX, 8 },
-	{ ZYDIS_ISA_SET_PPRO, ORACLE_INT, C1_EDX, 15 },
-	{ ZYDIS_ISA_SET_CMOV, ORACLE_INT, C1_EDX, 15 },
-	{ ZYDIS_ISA_SET_FAT_NOP, ORACLE_INT, C1_EDX, 15 },
-	{ ZYDIS_ISA_SET_PAUSE, ORACLE_INT, C_ALWAYS, 0 },
-	{ ZYDIS_ISA_SET_PREFETCH_NOP, ORACLE_INT, CX1_ECX, 8 },
-	{ ZYDIS_ISA_SET_LAHF, ORACLE_INT, CX1_ECX, 0 },
-	{ ZYDIS_ISA_SET_LONGMODE, ORACLE_INT, CX1_EDX, 29 },
-	{ ZYDIS_ISA_SET_CMPXCHG16B, ORACLE_INT, C1_ECX, 13 },
-	{ ZYDIS_ISA_SET_MOVBE, ORACLE_INT, C1_ECX, 22 },
-	{ ZYDIS_ISA_SET_POPCNT, ORACLE_INT, C1_ECX, 23 },
-	{ ZYDIS_ISA_SET_LZCNT, ORACLE_INT, CX1_ECX, 5 },
-	{ ZYDIS_ISA_SET_BMI1, ORACLE_INT, C7_EBX, 3 },
-	{ ZYDIS_ISA_SET_BMI2, ORACLE_INT, C7_EBX, 8 },
-	{ ZYDIS_ISA_SET_ADOX_ADCX, ORACLE_INT, C7_EBX, 19 },
-	{ ZYDIS_ISA_SET_RDWRFSGS, ORACLE_INT, C7_EBX, 0 },
-	{ ZYDIS_ISA_SET_CLFSH, ORACLE_INT, C1_EDX, 19 },
-	{ ZYDIS_ISA_SET_CLFLUSHOPT, ORACLE_INT, C7_EBX, 23 },
-	{ ZYDIS_ISA_SET_CLWB, ORACLE_INT, C7_EBX, 24 },
-	{ ZYDIS_ISA_SET_X87, ORACLE_X87, C1_EDX, 0 },
-	{ ZYDIS_ISA_SET_FCMOV, ORACLE_X87, C1_EDX, 15 },
-	{ ZYDIS_ISA_SET_SSE3X87, ORACLE_X87, C1_ECX, 0 },
-	{ ZYDIS_ISA_SET_FXSAVE, ORACLE_X87, C1_EDX, 24 },
-	{ ZYDIS_ISA_SET_FXSAVE64, ORACLE_X87, C1_EDX, 24 },
-	{ ZYDIS_ISA_SET_PENTIUMMMX, ORACLE_MMX, C1_EDX, 23 },
-	{ ZYDIS_ISA_SET_SSE, 0, C1_EDX, 25 },
-	{ ZYDIS_ISA_SET_SSEMXCSR, ORACLE_SSE, C1_EDX, 25 },
-	{ ZYDIS_ISA_SET_SSE_PREFETCH, ORACLE_INT, C1_EDX, 25 },
-	{ ZYDIS_ISA_SET_SSE2, 0, C1_EDX, 26 },
-	{ ZYDIS_ISA_SET_SSE2MMX, ORACLE_MMX, C1_EDX, 26 },
-	{ ZYDIS_ISA_SET_SSE3, ORACLE_SSE, C1_ECX, 0 },
-	{ ZYDIS_ISA_SET_SSSE3, ORACLE_SSE, C1_ECX, 9 },
-	{ ZYDIS_ISA_SET_SSSE3MMX, ORACLE_MMX, C1_ECX, 9 },
-	{ ZYDIS_ISA_SET_SSE4, ORACLE_SSE, C1_ECX, 19 },
-	{ ZYDIS_ISA_SET_SSE42, ORACLE_SSE, C1_ECX, 20 },
-	{ ZYDIS_ISA_SET_AES, ORACLE_SSE, C1_ECX, 25 },
-	{ ZYDIS_ISA_SET_PCLMULQDQ, ORACLE_SSE, C1_ECX, 1 },
-	{ ZYDIS_ISA_SET_SHA, ORACLE_SSE, C7_EBX, 29 },
-	{ ZYDIS_ISA_SET_GFNI, ORACLE_SSE, C7_ECX, 8 },
+	{ZYDIS_ISA_SET_I86, ORACLE_INT, C_ALWAYS, 0},
+	{ZYDIS_ISA_SET_I186, ORACLE_INT, C_ALWAYS, 0},
+	{ZYDIS_ISA_SET_I286REAL, ORACLE_INT, C_ALWAYS, 0},
+	{ZYDIS_ISA_SET_I286PROTECTED, ORACLE_INT, C_ALWAYS, 0},
+	{ZYDIS_ISA_SET_I386, ORACLE_INT, C_ALWAYS, 0},
+	{ZYDIS_ISA_SET_I486REAL, ORACLE_INT, C_ALWAYS, 0},
+	{ZYDIS_ISA_SET_I486, ORACLE_INT, C_ALWAYS, 0},
+	{ZYDIS_ISA_SET_PENTIUMREAL, ORACLE_INT, C1_EDX, 8},
+	{ZYDIS_ISA_SET_PPRO, ORACLE_INT, C1_EDX, 15},
+	{ZYDIS_ISA_SET_CMOV, ORACLE_INT, C1_EDX, 15},
+	{ZYDIS_ISA_SET_FAT_NOP, ORACLE_INT, C1_EDX, 15},
+	{ZYDIS_ISA_SET_PAUSE, ORACLE_INT, C_ALWAYS, 0},
+	{ZYDIS_ISA_SET_PREFETCH_NOP, ORACLE_INT, CX1_ECX, 8},
+	{ZYDIS_ISA_SET_LAHF, ORACLE_INT, CX1_ECX, 0},
+	{ZYDIS_ISA_SET_LONGMODE, ORACLE_INT, CX1_EDX, 29},
+	{ZYDIS_ISA_SET_CMPXCHG16B, ORACLE_INT, C1_ECX, 13},
+	{ZYDIS_ISA_SET_MOVBE, ORACLE_INT, C1_ECX, 22},
+	{ZYDIS_ISA_SET_POPCNT, ORACLE_INT, C1_ECX, 23},
+	{ZYDIS_ISA_SET_LZCNT, ORACLE_INT, CX1_ECX, 5},
+	{ZYDIS_ISA_SET_BMI1, ORACLE_INT, C7_EBX, 3},
+	{ZYDIS_ISA_SET_BMI2, ORACLE_INT, C7_EBX, 8},
+	{ZYDIS_ISA_SET_ADOX_ADCX, ORACLE_INT, C7_EBX, 19},
+	{ZYDIS_ISA_SET_RDWRFSGS, ORACLE_INT, C7_EBX, 0},
+	{ZYDIS_ISA_SET_CLFSH, ORACLE_INT, C1_EDX, 19},
+	{ZYDIS_ISA_SET_CLFLUSHOPT, ORACLE_INT, C7_EBX, 23},
+	{ZYDIS_ISA_SET_CLWB, ORACLE_INT, C7_EBX, 24},
+	{ZYDIS_ISA_SET_X87, ORACLE_X87, C1_EDX, 0},
+	{ZYDIS_ISA_SET_FCMOV, ORACLE_X87, C1_EDX, 15},
+	{ZYDIS_ISA_SET_SSE3X87, ORACLE_X87, C1_ECX, 0},
+	{ZYDIS_ISA_SET_FXSAVE, ORACLE_X87, C1_EDX, 24},
+	{ZYDIS_ISA_SET_FXSAVE64, ORACLE_X87, C1_EDX, 24},
+	{ZYDIS_ISA_SET_PENTIUMMMX, ORACLE_MMX, C1_EDX, 23},
+	{ZYDIS_ISA_SET_SSE, 0, C1_EDX, 25},
+	{ZYDIS_ISA_SET_SSEMXCSR, ORACLE_SSE, C1_EDX, 25},
+	{ZYDIS_ISA_SET_SSE_PREFETCH, ORACLE_INT, C1_EDX, 25},
+	{ZYDIS_ISA_SET_SSE2, 0, C1_EDX, 26},
+	{ZYDIS_ISA_SET_SSE2MMX, ORACLE_MMX, C1_EDX, 26},
+	{ZYDIS_ISA_SET_SSE3, ORACLE_SSE, C1_ECX, 0},
+	{ZYDIS_ISA_SET_SSSE3, ORACLE_SSE, C1_ECX, 9},
+	{ZYDIS_ISA_SET_SSSE3MMX, ORACLE_MMX, C1_ECX, 9},
+	{ZYDIS_ISA_SET_SSE4, ORACLE_SSE, C1_ECX, 19},
+	{ZYDIS_ISA_SET_SSE42, ORACLE_SSE, C1_ECX, 20},
+	{ZYDIS_ISA_SET_AES, ORACLE_SSE, C1_ECX, 25},
+	{ZYDIS_ISA_SET_PCLMULQDQ, ORACLE_SSE, C1_ECX, 1},
+	{ZYDIS_ISA_SET_SHA, ORACLE_SSE, C7_EBX, 29},
+	{ZYDIS_ISA_SET_GFNI, ORACLE_SSE, C7_ECX, 8},
 };
 
 /* Instructions that have table tests or guests instead, because the child may not or cannot run them faithfully. */
@@ -70,44 +70,44 @@ static const struct {
 	ZydisMnemonic mnemonic;
 	const char *why;
 } excluded[] = {
-	{ ZYDIS_MNEMONIC_CPUID, "the answer is the hypervisor's" },
-	{ ZYDIS_MNEMONIC_RDTSC, "time" },
-	{ ZYDIS_MNEMONIC_RDPMC, "time" },
-	{ ZYDIS_MNEMONIC_INT, "enters the host's kernel" },
-	{ ZYDIS_MNEMONIC_INT1, "indistinguishable from a single step for the host's kernel" },
-	{ ZYDIS_MNEMONIC_INT3, "ends a case" },
-	{ ZYDIS_MNEMONIC_INTO, "host signal differs" },
-	{ ZYDIS_MNEMONIC_SYSCALL, "enters the host's kernel" },
-	{ ZYDIS_MNEMONIC_SYSENTER, "enters the host's kernel" },
-	{ ZYDIS_MNEMONIC_SYSRET, "vendors differ at CPL 3" },
-	{ ZYDIS_MNEMONIC_SYSEXIT, "vendors differ at CPL 3" },
-	{ ZYDIS_MNEMONIC_IRET, "segment loads" },
-	{ ZYDIS_MNEMONIC_IRETD, "segment loads" },
-	{ ZYDIS_MNEMONIC_IRETQ, "segment loads" },
-	{ ZYDIS_MNEMONIC_LDS, "segment loads" },
-	{ ZYDIS_MNEMONIC_LES, "segment loads" },
-	{ ZYDIS_MNEMONIC_LFS, "segment loads" },
-	{ ZYDIS_MNEMONIC_LGS, "segment loads" },
-	{ ZYDIS_MNEMONIC_LSS, "segment loads" },
-	{ ZYDIS_MNEMONIC_LAR, "reads the host's descriptor table" },
-	{ ZYDIS_MNEMONIC_LSL, "reads the host's descriptor table" },
-	{ ZYDIS_MNEMONIC_VERR, "reads the host's descriptor table" },
-	{ ZYDIS_MNEMONIC_VERW, "reads the host's descriptor table" },
-	{ ZYDIS_MNEMONIC_SGDT, "the host's kernel emulates it under UMIP" },
-	{ ZYDIS_MNEMONIC_SIDT, "the host's kernel emulates it under UMIP" },
-	{ ZYDIS_MNEMONIC_SLDT, "the host's kernel emulates it under UMIP" },
-	{ ZYDIS_MNEMONIC_STR, "the host's kernel emulates it under UMIP" },
-	{ ZYDIS_MNEMONIC_SMSW, "the host's kernel emulates it under UMIP" },
-	{ ZYDIS_MNEMONIC_CLI, "the host's kernel may emulate it" },
-	{ ZYDIS_MNEMONIC_STI, "the host's kernel may emulate it" },
-	{ ZYDIS_MNEMONIC_RSM, "vendors and virtualization differ" },
-	{ ZYDIS_MNEMONIC_INVD, "privileged cache control is intercepted by hypervisors" },
-	{ ZYDIS_MNEMONIC_WBINVD, "privileged cache control is intercepted by hypervisors" },
-	{ ZYDIS_MNEMONIC_UD0, "vendors disagree whether it has a ModRM byte" },
-	{ ZYDIS_MNEMONIC_UD1, "vendors disagree whether it has a ModRM byte" },
-	{ ZYDIS_MNEMONIC_XGETBV, "depends on the host's enabled state" },
-	{ ZYDIS_MNEMONIC_SWAPGS, "vendors order #UD and #GP differently" },
-	{ ZYDIS_MNEMONIC_BSWAP, NULL }, /* the 16-bit form alone, see below */
+	{ZYDIS_MNEMONIC_CPUID, "the answer is the hypervisor's"},
+	{ZYDIS_MNEMONIC_RDTSC, "time"},
+	{ZYDIS_MNEMONIC_RDPMC, "time"},
+	{ZYDIS_MNEMONIC_INT, "enters the host's kernel"},
+	{ZYDIS_MNEMONIC_INT1, "indistinguishable from a single step for the host's kernel"},
+	{ZYDIS_MNEMONIC_INT3, "ends a case"},
+	{ZYDIS_MNEMONIC_INTO, "host signal differs"},
+	{ZYDIS_MNEMONIC_SYSCALL, "enters the host's kernel"},
+	{ZYDIS_MNEMONIC_SYSENTER, "enters the host's kernel"},
+	{ZYDIS_MNEMONIC_SYSRET, "vendors differ at CPL 3"},
+	{ZYDIS_MNEMONIC_SYSEXIT, "vendors differ at CPL 3"},
+	{ZYDIS_MNEMONIC_IRET, "segment loads"},
+	{ZYDIS_MNEMONIC_IRETD, "segment loads"},
+	{ZYDIS_MNEMONIC_IRETQ, "segment loads"},
+	{ZYDIS_MNEMONIC_LDS, "segment loads"},
+	{ZYDIS_MNEMONIC_LES, "segment loads"},
+	{ZYDIS_MNEMONIC_LFS, "segment loads"},
+	{ZYDIS_MNEMONIC_LGS, "segment loads"},
+	{ZYDIS_MNEMONIC_LSS, "segment loads"},
+	{ZYDIS_MNEMONIC_LAR, "reads the host's descriptor table"},
+	{ZYDIS_MNEMONIC_LSL, "reads the host's descriptor table"},
+	{ZYDIS_MNEMONIC_VERR, "reads the host's descriptor table"},
+	{ZYDIS_MNEMONIC_VERW, "reads the host's descriptor table"},
+	{ZYDIS_MNEMONIC_SGDT, "the host's kernel emulates it under UMIP"},
+	{ZYDIS_MNEMONIC_SIDT, "the host's kernel emulates it under UMIP"},
+	{ZYDIS_MNEMONIC_SLDT, "the host's kernel emulates it under UMIP"},
+	{ZYDIS_MNEMONIC_STR, "the host's kernel emulates it under UMIP"},
+	{ZYDIS_MNEMONIC_SMSW, "the host's kernel emulates it under UMIP"},
+	{ZYDIS_MNEMONIC_CLI, "the host's kernel may emulate it"},
+	{ZYDIS_MNEMONIC_STI, "the host's kernel may emulate it"},
+	{ZYDIS_MNEMONIC_RSM, "vendors and virtualization differ"},
+	{ZYDIS_MNEMONIC_INVD, "privileged cache control is intercepted by hypervisors"},
+	{ZYDIS_MNEMONIC_WBINVD, "privileged cache control is intercepted by hypervisors"},
+	{ZYDIS_MNEMONIC_UD0, "vendors disagree whether it has a ModRM byte"},
+	{ZYDIS_MNEMONIC_UD1, "vendors disagree whether it has a ModRM byte"},
+	{ZYDIS_MNEMONIC_XGETBV, "depends on the host's enabled state"},
+	{ZYDIS_MNEMONIC_SWAPGS, "vendors order #UD and #GP differently"},
+	{ZYDIS_MNEMONIC_BSWAP, NULL}, /* the 16-bit form alone, see below */
 };
 
 static uint32_t word_of(enum cpuid_word word, oracle_cpuid_fn *cpuid, void *ctx)
@@ -116,14 +116,10 @@ static uint32_t word_of(enum cpuid_word word, oracle_cpuid_fn *cpuid, void *ctx)
 		uint32_t leaf;
 		uint8_t reg;
 	} where[] = {
-		[C1_ECX] = { 1, 2 },
-		[C1_EDX] = { 1, 3 },
-		[C7_EBX] = { 7, 1 },
-		[C7_ECX] = { 7, 2 },
-		[CX1_ECX] = { 0x80000001, 2 },
-		[CX1_EDX] = { 0x80000001, 3 },
+		[C1_ECX] = {1, 2}, [C1_EDX] = {1, 3},		[C7_EBX] = {7, 1},
+		[C7_ECX] = {7, 2}, [CX1_ECX] = {0x80000001, 2}, [CX1_EDX] = {0x80000001, 3},
 	};
-	uint32_t regs[4] = { 0 };
+	uint32_t regs[4] = {0};
 
 	if (word == C_ALWAYS) {
 		return UINT32_MAX;
@@ -152,7 +148,8 @@ static const struct isa *isa_find(ZydisISASet set)
 static bool has_mm_operand(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops)
 {
 	for (unsigned i = 0; i < insn->operand_count_visible; i++) {
-		if (ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER && ops[i].reg.value >= ZYDIS_REGISTER_MM0 &&
+		if (ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+		    ops[i].reg.value >= ZYDIS_REGISTER_MM0 &&
 		    ops[i].reg.value <= ZYDIS_REGISTER_MM7) {
 			return true;
 		}
@@ -195,7 +192,8 @@ static bool loads_segment(const ZydisDecodedInstruction *insn, const ZydisDecode
 	return false;
 }
 
-static bool touches_system_register(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops)
+static bool touches_system_register(const ZydisDecodedInstruction *insn,
+				    const ZydisDecodedOperand *ops)
 {
 	for (unsigned i = 0; i < insn->operand_count_visible; i++) {
 		if (ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER) {
@@ -212,18 +210,21 @@ static bool touches_system_register(const ZydisDecodedInstruction *insn, const Z
 
 static bool is_near_branch(const ZydisDecodedInstruction *insn)
 {
-	return insn->meta.branch_type == ZYDIS_BRANCH_TYPE_SHORT || insn->meta.branch_type == ZYDIS_BRANCH_TYPE_NEAR;
+	return insn->meta.branch_type == ZYDIS_BRANCH_TYPE_SHORT ||
+	       insn->meta.branch_type == ZYDIS_BRANCH_TYPE_NEAR;
 }
 
-bool oracle_acceptable(const struct oracle_forms *forms, unsigned mode, const ZydisDecodedInstruction *insn,
-		       const ZydisDecodedOperand *ops)
+bool oracle_acceptable(const struct oracle_forms *forms, unsigned mode,
+		       const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops)
 {
-	bool bmi = insn->meta.isa_set == ZYDIS_ISA_SET_BMI1 || insn->meta.isa_set == ZYDIS_ISA_SET_BMI2;
+	bool bmi = insn->meta.isa_set == ZYDIS_ISA_SET_BMI1 ||
+		   insn->meta.isa_set == ZYDIS_ISA_SET_BMI2;
 
-	if ((insn->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && !(bmi && insn->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX)) ||
-	    isa_find(insn->meta.isa_set) == NULL ||
-	    is_excluded(insn->mnemonic) || insn->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR ||
-	    loads_segment(insn, ops) || touches_system_register(insn, ops)) {
+	if ((insn->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
+	     !(bmi && insn->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX)) ||
+	    isa_find(insn->meta.isa_set) == NULL || is_excluded(insn->mnemonic) ||
+	    insn->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR || loads_segment(insn, ops) ||
+	    touches_system_register(insn, ops)) {
 		return false;
 	}
 	if (insn->mnemonic == ZYDIS_MNEMONIC_BSWAP && insn->operand_width == 16) {
@@ -319,7 +320,7 @@ static bool form_try(struct walk *w, struct oracle_form *f)
 {
 	ZydisDecodedInstruction insn;
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
-	uint8_t buf[24] = { 0 };
+	uint8_t buf[24] = {0};
 
 	(void)form_bytes(f, buf);
 	if (ZYAN_FAILED(ZydisDecoderDecodeFull(w->decoder, buf, 15, &insn, ops))) {
@@ -333,7 +334,8 @@ static bool form_try(struct walk *w, struct oracle_form *f)
 		}
 		if (oracle_acceptable(w->forms, w->mode, &insn, ops)) {
 			form_add(w->forms, &w->room, f);
-		} else if (!w->forms->engine_offers[insn.meta.isa_set] || !w->forms->host_offers[insn.meta.isa_set]) {
+		} else if (!w->forms->engine_offers[insn.meta.isa_set] ||
+			   !w->forms->host_offers[insn.meta.isa_set]) {
 			w->forms->skipped++;
 		}
 	}
@@ -346,7 +348,8 @@ static bool rm_matters(const struct oracle_form *f)
 	if (f->map == 0) {
 		return f->opcode >= 0xd8 && f->opcode <= 0xdf;
 	}
-	return f->map == 1 && (f->opcode == 0x01 || f->opcode == 0xae || f->opcode == 0xc7 || f->opcode == 0x1e);
+	return f->map == 1 &&
+	       (f->opcode == 0x01 || f->opcode == 0xae || f->opcode == 0xc7 || f->opcode == 0x1e);
 }
 
 static void walk_modrm(struct walk *w, struct oracle_form *f)
@@ -367,16 +370,19 @@ static void walk_modrm(struct walk *w, struct oracle_form *f)
 
 static bool is_prefix_byte(const struct walk *w, unsigned opcode)
 {
-	static const uint8_t prefixes[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x0f };
+	static const uint8_t prefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65,
+					   0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x0f};
 
-	return memchr(prefixes, (int)opcode, sizeof(prefixes)) != NULL || (w->mode == 64 && (opcode & 0xf0) == 0x40);
+	return memchr(prefixes, (int)opcode, sizeof(prefixes)) != NULL ||
+	       (w->mode == 64 && (opcode & 0xf0) == 0x40);
 }
 
 static int form_compare(const void *a, const void *b)
 {
 	const struct oracle_form *x = a, *y = b;
 
-	return x->mnemonic != y->mnemonic ? (x->mnemonic < y->mnemonic ? -1 : 1) : memcmp(x, y, sizeof(*x));
+	return x->mnemonic != y->mnemonic ? (x->mnemonic < y->mnemonic ? -1 : 1)
+					  : memcmp(x, y, sizeof(*x));
 }
 
 static void index_mnemonics(struct oracle_forms *forms)
@@ -395,19 +401,21 @@ static void index_mnemonics(struct oracle_forms *forms)
 	forms->first[forms->mnemonic_count] = forms->count;
 }
 
-void oracle_forms_init(struct oracle_forms *forms, unsigned mode, unsigned groups, oracle_cpuid_fn *engine_cpuid,
-		       void *ctx)
+void oracle_forms_init(struct oracle_forms *forms, unsigned mode, unsigned groups,
+		       oracle_cpuid_fn *engine_cpuid, void *ctx)
 {
-	static const uint8_t prefixes[] = { 0, 0x66, 0xf2, 0xf3, 1 };
+	static const uint8_t prefixes[] = {0, 0x66, 0xf2, 0xf3, 1};
 	ZydisDecoder decoder;
-	struct walk w = { forms, &decoder, 0, mode, groups };
+	struct walk w = {forms, &decoder, 0, mode, groups};
 
 	memset(forms, 0, sizeof(*forms));
 	for (size_t i = 0; i < ARRAY_LEN(isas); i++) {
 		uint32_t bit = BIT32(isas[i].bit);
 
-		forms->host_offers[isas[i].set] = (word_of(isas[i].word, host_cpuid, NULL) & bit) != 0;
-		forms->engine_offers[isas[i].set] = (word_of(isas[i].word, engine_cpuid, ctx) & bit) != 0;
+		forms->host_offers[isas[i].set] =
+			(word_of(isas[i].word, host_cpuid, NULL) & bit) != 0;
+		forms->engine_offers[isas[i].set] =
+			(word_of(isas[i].word, engine_cpuid, ctx) & bit) != 0;
 	}
 	oracle_decoder_init(&decoder, mode);
 	for (unsigned n = 0; n < 4 * 256 * ARRAY_LEN(prefixes) * 2; n++) {

@@ -28,9 +28,11 @@ static bool looks_at_af(ZydisMnemonic mnemonic)
 static bool on_registers(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops)
 {
 	for (unsigned i = 0; i < insn->operand_count; i++) {
-		bool cl = ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER && ops[i].reg.value == ZYDIS_REGISTER_CL && i > 0;
+		bool cl = ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+			  ops[i].reg.value == ZYDIS_REGISTER_CL && i > 0;
 
-		if ((ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY && ops[i].mem.type != ZYDIS_MEMOP_TYPE_AGEN) ||
+		if ((ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+		     ops[i].mem.type != ZYDIS_MEMOP_TYPE_AGEN) ||
 		    (cl && insn->meta.category == ZYDIS_CATEGORY_SHIFT) ||
 		    (cl && insn->meta.category == ZYDIS_CATEGORY_ROTATE)) {
 			return false;
@@ -40,13 +42,15 @@ static bool on_registers(const ZydisDecodedInstruction *insn, const ZydisDecoded
 }
 
 /* May it stand in a sequence? *ret_af: it leaves AF open. */
-static bool fits(const struct oracle_case *c, const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops, bool *ret_af)
+static bool fits(const struct oracle_case *c, const ZydisDecodedInstruction *insn,
+		 const ZydisDecodedOperand *ops, bool *ret_af)
 {
 	struct oracle_open open;
 	bool none = true;
 
-	if (insn->meta.branch_type != ZYDIS_BRANCH_TYPE_NONE || (insn->attributes & ZYDIS_ATTRIB_IS_PRIVILEGED) != 0 ||
-	    !on_registers(insn, ops) || insn->mnemonic == ZYDIS_MNEMONIC_UD2 || insn->mnemonic == ZYDIS_MNEMONIC_WRFSBASE ||
+	if (insn->meta.branch_type != ZYDIS_BRANCH_TYPE_NONE ||
+	    (insn->attributes & ZYDIS_ATTRIB_IS_PRIVILEGED) != 0 || !on_registers(insn, ops) ||
+	    insn->mnemonic == ZYDIS_MNEMONIC_UD2 || insn->mnemonic == ZYDIS_MNEMONIC_WRFSBASE ||
 	    insn->mnemonic == ZYDIS_MNEMONIC_WRGSBASE || insn->mnemonic == ZYDIS_MNEMONIC_AAM ||
 	    insn->meta.category == ZYDIS_CATEGORY_IO) {
 		return false;
@@ -60,8 +64,8 @@ static bool fits(const struct oracle_case *c, const ZydisDecodedInstruction *ins
 }
 
 /* Appends one instruction that fits to buf; its length, or 0 when none was found that still has room. */
-static unsigned append(const struct oracle_gen *gen, struct oracle_rng *rng, const struct oracle_case *c, uint8_t *at, unsigned room,
-		       bool *af)
+static unsigned append(const struct oracle_gen *gen, struct oracle_rng *rng,
+		       const struct oracle_case *c, uint8_t *at, unsigned room, bool *af)
 {
 	for (unsigned attempt = 0; attempt < 64; attempt++) {
 		const struct oracle_form *f = oracle_pick_form(gen->forms, rng);
@@ -74,9 +78,9 @@ static unsigned append(const struct oracle_gen *gen, struct oracle_rng *rng, con
 			continue;
 		}
 		oracle_put_code(gen, f, rng, buf);
-		if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&gen->decoder, buf, 15, &insn, ops)) && insn.length <= room &&
-		    oracle_acceptable(gen->forms, gen->mode, &insn, ops) && fits(c, &insn, ops, &opens) &&
-		    !(*af && looks_at_af(insn.mnemonic))) {
+		if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&gen->decoder, buf, 15, &insn, ops)) &&
+		    insn.length <= room && oracle_acceptable(gen->forms, gen->mode, &insn, ops) &&
+		    fits(c, &insn, ops, &opens) && !(*af && looks_at_af(insn.mnemonic))) {
 			*af = *af || opens;
 			memcpy(at, buf, insn.length);
 			return insn.length;
@@ -92,7 +96,8 @@ bool oracle_sequence(const struct oracle_gen *gen, struct oracle_rng *rng, struc
 
 	c->instructions = 0;
 	while (c->instructions < wanted && n < SEQUENCE_BYTES) {
-		bool branch = c->instructions > 0 && oracle_percent(rng, 20) && SEQUENCE_BYTES - n > 4;
+		bool branch =
+			c->instructions > 0 && oracle_percent(rng, 20) && SEQUENCE_BYTES - n > 4;
 		unsigned at = n + (branch ? 2 : 0);
 		unsigned bytes = append(gen, rng, c, c->code + at, SEQUENCE_BYTES - at, &af);
 

@@ -47,10 +47,12 @@ static uint64_t displacement(const struct oracle_case *c, const ZydisDecodedInst
 	if (op->visibility != ZYDIS_OPERAND_VISIBILITY_EXPLICIT || insn->raw.disp.size < 32) {
 		return (uint64_t)op->mem.disp.value;
 	}
-	return insn->raw.disp.size == 64 ? load_le64(at) : (uint64_t)(int64_t)(int32_t)load_le32(at);
+	return insn->raw.disp.size == 64 ? load_le64(at)
+					 : (uint64_t)(int64_t)(int32_t)load_le32(at);
 }
 
-uint64_t oracle_effective(const struct oracle_case *c, const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *op)
+uint64_t oracle_effective(const struct oracle_case *c, const ZydisDecodedInstruction *insn,
+			  const ZydisDecodedOperand *op)
 {
 	uint64_t mask = insn->address_width == 32 ? UINT32_MAX : UINT64_MAX;
 	int base = gpr_number(op->mem.base), index = gpr_number(op->mem.index);
@@ -69,7 +71,8 @@ static void reg_put(struct steer *s, int reg, uint64_t value)
 {
 	uint64_t *r = &s->c->in.gpr[reg];
 
-	if (s->insn->address_width == 32 && s->gen->mode == 64 && value <= UINT32_MAX && reg != X86_RSP) {
+	if (s->insn->address_width == 32 && s->gen->mode == 64 && value <= UINT32_MAX &&
+	    reg != X86_RSP) {
 		*r = (*r & ~(uint64_t)UINT32_MAX) | value;
 	} else {
 		*r = s->gen->mode == 32 ? (uint32_t)value : value;
@@ -87,7 +90,8 @@ static uint64_t pick_middle(struct steer *s, uint32_t bytes)
 		return oracle_percent(s->rng, 95) ? at : at + 1;
 	}
 	if (oracle_percent(s->rng, 15)) {
-		return ORACLE_MID - oracle_below(s->rng, bytes + 2); /* across the boundary, or touching it */
+		return ORACLE_MID -
+		       oracle_below(s->rng, bytes + 2); /* across the boundary, or touching it */
 	}
 	if (bytes >= 16) {
 		return oracle_percent(s->rng, 85) ? align_down(at, 16) : at;
@@ -144,7 +148,8 @@ static uint32_t operand_bytes(const ZydisDecodedOperand *op)
 static void solve(struct steer *s, const ZydisDecodedOperand *op, uint64_t target)
 {
 	int base = gpr_number(op->mem.base), index = gpr_number(op->mem.index);
-	uint64_t disp = (uint64_t)op->mem.disp.value, mask = s->insn->address_width == 32 ? UINT32_MAX : UINT64_MAX;
+	uint64_t disp = (uint64_t)op->mem.disp.value,
+		 mask = s->insn->address_width == 32 ? UINT32_MAX : UINT64_MAX;
 	uint64_t scale = op->mem.scale == 0 ? 1 : op->mem.scale;
 
 	if (base < 0 && index >= 0) {
@@ -155,7 +160,8 @@ static void solve(struct steer *s, const ZydisDecodedOperand *op, uint64_t targe
 		}
 		return;
 	}
-	if (index >= 0 && index != base && (s->fixed & BIT32(index)) == 0 && oracle_percent(s->rng, 70)) {
+	if (index >= 0 && index != base && (s->fixed & BIT32(index)) == 0 &&
+	    oracle_percent(s->rng, 70)) {
 		reg_put(s, index, (uint64_t)(int64_t)(int8_t)oracle_random(s->rng) & mask);
 	}
 	if (base >= 0 && (s->fixed & BIT32(base)) == 0) {
@@ -187,7 +193,8 @@ static void steer_memory(struct steer *s, const ZydisDecodedOperand *op, uint32_
 	}
 }
 
-static bool patch_operand(struct steer *s, const ZydisDecodedOperand *op, const void *data, uint32_t bytes)
+static bool patch_operand(struct steer *s, const ZydisDecodedOperand *op, const void *data,
+			  uint32_t bytes)
 {
 	return oracle_patch_add(s->c, oracle_effective(s->c, s->insn, op), data, bytes);
 }
@@ -195,7 +202,8 @@ static bool patch_operand(struct steer *s, const ZydisDecodedOperand *op, const 
 static const ZydisDecodedOperand *memory_operand(const struct steer *s)
 {
 	for (unsigned i = 0; i < s->insn->operand_count; i++) {
-		if (s->ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY && s->ops[i].mem.type == ZYDIS_MEMOP_TYPE_MEM) {
+		if (s->ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+		    s->ops[i].mem.type == ZYDIS_MEMOP_TYPE_MEM) {
 			return &s->ops[i];
 		}
 	}
@@ -217,13 +225,15 @@ static uint64_t trap_address(struct steer *s)
 /* False: the target would be whatever memory holds. */
 static bool steer_branch(struct steer *s)
 {
-	uint64_t trap = oracle_percent(s->rng, 97) ? trap_address(s) : ORACLE_GAP + oracle_below(s->rng, 4096);
+	uint64_t trap = oracle_percent(s->rng, 97) ? trap_address(s)
+						   : ORACLE_GAP + oracle_below(s->rng, 4096);
 	const ZydisDecodedOperand *mem = memory_operand(s);
 
 	if (s->insn->raw.imm[0].is_relative) {
 		uint64_t rel = trap_address(s) - (s->c->address + s->insn->length);
 
-		memcpy(s->c->code + s->insn->raw.imm[0].offset, &rel, s->insn->raw.imm[0].size / 8u);
+		memcpy(s->c->code + s->insn->raw.imm[0].offset, &rel,
+		       s->insn->raw.imm[0].size / 8u);
 	} else if (s->ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
 		   s->ops[0].visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT) {
 		int reg = gpr_number(s->ops[0].reg.value);
@@ -246,7 +256,8 @@ static void steer_bit_offset(struct steer *s)
 	const ZydisDecodedOperand *src = &s->ops[1];
 	int reg = src->type == ZYDIS_OPERAND_TYPE_REGISTER ? gpr_number(src->reg.value) : -1;
 
-	if (s->ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY && reg >= 0 && (s->fixed & BIT32(reg)) == 0) {
+	if (s->ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY && reg >= 0 &&
+	    (s->fixed & BIT32(reg)) == 0) {
 		int64_t offset = (int64_t)oracle_below(s->rng, 2048) - 1024;
 
 		s->c->in.gpr[reg] = s->gen->mode == 64 ? (uint64_t)offset : (uint32_t)offset;
@@ -283,7 +294,7 @@ static void steer_division(struct steer *s)
 static void steer_compare_exchange(struct steer *s)
 {
 	const ZydisDecodedOperand *mem = memory_operand(s);
-	uint64_t pair[2] = { s->c->in.gpr[X86_RAX], s->c->in.gpr[X86_RDX] };
+	uint64_t pair[2] = {s->c->in.gpr[X86_RAX], s->c->in.gpr[X86_RDX]};
 
 	if (oracle_percent(s->rng, 50)) {
 		return;
@@ -293,14 +304,15 @@ static void steer_compare_exchange(struct steer *s)
 	}
 	if (mem != NULL) {
 		(void)patch_operand(s, mem, pair, operand_bytes(mem));
-	} else if (s->ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER && gpr_number(s->ops[0].reg.value) >= 0) {
+	} else if (s->ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+		   gpr_number(s->ops[0].reg.value) >= 0) {
 		s->c->in.gpr[gpr_number(s->ops[0].reg.value)] = pair[0];
 	}
 }
 
 static void steer_fp_memory(struct steer *s, const ZydisDecodedOperand *mem)
 {
-	uint8_t value[32] = { 0 };
+	uint8_t value[32] = {0};
 	uint32_t mxcsr = 0x1f80 | (oracle_below(s->rng, 4) << 13) | oracle_below(s->rng, 64);
 
 	switch (s->insn->mnemonic) {
@@ -322,7 +334,8 @@ static void steer_fp_memory(struct steer *s, const ZydisDecodedOperand *mem)
 	case ZYDIS_MNEMONIC_FXRSTOR:
 	case ZYDIS_MNEMONIC_FXRSTOR64:
 		memcpy(value, s->c->in.fx, 24);
-		store_le32(value + FX_MXCSR, oracle_percent(s->rng, 90) ? mxcsr : mxcsr | 0x80000000u);
+		store_le32(value + FX_MXCSR,
+			   oracle_percent(s->rng, 90) ? mxcsr : mxcsr | 0x80000000u);
 		store_le32(value + FX_MXCSR_MASK, 0);
 		(void)patch_operand(s, mem, value, 32);
 		break;
@@ -349,7 +362,8 @@ static void steer_enter(struct steer *s)
 
 static void steer_count(struct steer *s)
 {
-	if ((s->insn->attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)) != 0) {
+	if ((s->insn->attributes &
+	     (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)) != 0) {
 		uint64_t count = oracle_below(s->rng, oracle_percent(s->rng, 90) ? 20 : 200);
 
 		reg_put(s, X86_RCX, count);
@@ -411,7 +425,7 @@ static uint32_t access_bytes(const struct steer *s, const ZydisDecodedOperand *o
 bool oracle_steer(const struct oracle_gen *gen, struct oracle_rng *rng, struct oracle_case *c,
 		  const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops)
 {
-	struct steer s = { gen, rng, c, insn, ops, 0 };
+	struct steer s = {gen, rng, c, insn, ops, 0};
 
 	if (insn->mnemonic == ZYDIS_MNEMONIC_ENTER) {
 		steer_enter(&s);

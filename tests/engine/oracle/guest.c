@@ -26,7 +26,7 @@ struct oracle_guest {
 	struct gmem gmem;
 	unsigned mode;
 	const uint8_t *pool;
-	uint8_t *memory; /* TABLE_PAGES, read-write: 2 pages, read-only: 1 page */
+	uint8_t *memory;  /* TABLE_PAGES, read-write: 2 pages, read-only: 1 page */
 	uint64_t bp_bias; /* the engine reports #BP with RIP at or after INT3 */
 };
 
@@ -69,7 +69,8 @@ static _Noreturn void give_up(const char *what)
 static void map_pages(struct oracle_guest *g, uint64_t gpa, uint8_t *host, unsigned pages)
 {
 	for (unsigned i = 0; i < pages; i++) {
-		if (gmem_map(&g->gmem, gpa / GMEM_PAGE_BYTES + i, host + i * GMEM_PAGE_BYTES, GMEM_RIGHTS) != 0) {
+		if (gmem_map(&g->gmem, gpa / GMEM_PAGE_BYTES + i, host + i * GMEM_PAGE_BYTES,
+			     GMEM_RIGHTS) != 0) {
 			give_up("gmem_map failed");
 		}
 	}
@@ -92,7 +93,8 @@ static void build_tables(struct oracle_guest *g)
 	table_put(g, 3, 1, ORACLE_RW | 2 | nx);
 	table_put(g, 3, 2, (ORACLE_RW + 0x1000) | 2 | nx);
 	table_put(g, 3, 3, ORACLE_RO | nx);
-	store_le64(g->memory + 3 * GMEM_PAGE_BYTES + 256 * 8, (TABLES + 5 * GMEM_PAGE_BYTES) | 0x63); /* supervisor only */
+	store_le64(g->memory + 3 * GMEM_PAGE_BYTES + 256 * 8,
+		   (TABLES + 5 * GMEM_PAGE_BYTES) | 0x63); /* supervisor only */
 	store_le16(g->memory + 5 * GMEM_PAGE_BYTES + 102, 0xffff);
 	for (unsigned i = 0; i < ORACLE_CODE_BYTES / GMEM_PAGE_BYTES; i++) {
 		table_put(g, 4, i, ORACLE_CODE + i * GMEM_PAGE_BYTES);
@@ -101,18 +103,18 @@ static void build_tables(struct oracle_guest *g)
 
 static void reg_put(struct oracle_guest *g, uint32_t name, uint64_t lo, uint64_t hi)
 {
-	struct hv_u128 v = { lo, hi };
+	struct hv_u128 v = {lo, hi};
 
 	if (!g->ops->reg_set(g->vp, name, &v)) {
-		fprintf(stderr, "oracle: register 0x%x = 0x%llx%016llx\n", name, (unsigned long long)hi,
-			(unsigned long long)lo);
+		fprintf(stderr, "oracle: register 0x%x = 0x%llx%016llx\n", name,
+			(unsigned long long)hi, (unsigned long long)lo);
 		give_up("refuses a register");
 	}
 }
 
 static struct hv_u128 reg_take(struct oracle_guest *g, uint32_t name)
 {
-	struct hv_u128 v = { 0, 0 };
+	struct hv_u128 v = {0, 0};
 
 	if (!g->ops->reg_get(g->vp, name, &v)) {
 		fprintf(stderr, "oracle: register 0x%x\n", name);
@@ -121,11 +123,13 @@ static struct hv_u128 reg_take(struct oracle_guest *g, uint32_t name)
 	return v;
 }
 
-static void segment_put(struct oracle_guest *g, unsigned seg, uint16_t selector, uint16_t attributes, uint64_t base)
+static void segment_put(struct oracle_guest *g, unsigned seg, uint16_t selector,
+			uint16_t attributes, uint64_t base)
 {
 	uint32_t limit = attributes != 0 ? UINT32_MAX : 0;
 
-	reg_put(g, HvX64RegisterEs + seg, base, limit | (uint64_t)selector << 32 | (uint64_t)attributes << 48);
+	reg_put(g, HvX64RegisterEs + seg, base,
+		limit | (uint64_t)selector << 32 | (uint64_t)attributes << 48);
 }
 
 static void system_state(struct oracle_guest *g)
@@ -141,7 +145,9 @@ static void system_state(struct oracle_guest *g)
 	reg_put(g, HvX64RegisterCr3, TABLES, 0);
 	reg_put(g, HvX64RegisterEfer, X86_EFER_LME | X86_EFER_LMA | X86_EFER_NXE | X86_EFER_SCE, 0);
 	reg_put(g, HvX64RegisterCr0,
-		X86_CR0_PE | X86_CR0_MP | X86_CR0_ET | X86_CR0_NE | X86_CR0_WP | X86_CR0_AM | X86_CR0_PG, 0);
+		X86_CR0_PE | X86_CR0_MP | X86_CR0_ET | X86_CR0_NE | X86_CR0_WP | X86_CR0_AM |
+			X86_CR0_PG,
+		0);
 	/* The selectors Linux gives a 64-bit process, and a 32-bit one. */
 	segment_put(g, X86_CS, g->mode == 64 ? 0x33 : 0x23, g->mode == 64 ? 0xa0fb : 0xc0fb, 0);
 	segment_put(g, X86_SS, 0x2b, 0xc0f3, 0);
@@ -164,7 +170,8 @@ static void calibrate(struct oracle_guest *g)
 	store_le32(c.in.fx + FX_MXCSR, 0x1f80);
 	oracle_guest_run(g, &c, &r);
 	if (r.vector != 3 || r.out.rip - ORACLE_CODE > 1) {
-		fprintf(stderr, "oracle: vector 0x%x rip 0x%llx\n", r.vector, (unsigned long long)r.out.rip);
+		fprintf(stderr, "oracle: vector 0x%x rip 0x%llx\n", r.vector,
+			(unsigned long long)r.out.rip);
 		give_up("does not run INT3");
 	}
 	g->bp_bias = 1 - (r.out.rip - ORACLE_CODE);
@@ -173,8 +180,9 @@ static void calibrate(struct oracle_guest *g)
 struct oracle_guest *oracle_guest_create(uint8_t *code, const uint8_t *pool, unsigned mode)
 {
 	struct oracle_guest *g = calloc(1, sizeof(*g));
-	struct gmem_pages pages = { page_alloc, page_free, NULL };
-	struct hv_engine_config config = { .vp_max = 1, .clock = no_clock, .clock_hz = 1000000000, .count_instructions = true };
+	struct gmem_pages pages = {page_alloc, page_free, NULL};
+	struct hv_engine_config config = {
+		.vp_max = 1, .clock = no_clock, .clock_hz = 1000000000, .count_instructions = true};
 
 	if (g == NULL || gmem_init(&g->gmem, 40, &pages) != 0) {
 		give_up("no memory");
@@ -196,7 +204,7 @@ struct oracle_guest *oracle_guest_create(uint8_t *code, const uint8_t *pool, uns
 	if (g->ops->vm_create(&config, &g->vm) != 0 || g->ops->vp_create(g->vm, 0, &g->vp) != 0) {
 		give_up("cannot be created");
 	}
-	gmem_set_watch(&g->gmem, &(struct gmem_watch){ code_written, g });
+	gmem_set_watch(&g->gmem, &(struct gmem_watch){code_written, g});
 	g->ops->intercept_exceptions(g->vm, UINT32_MAX);
 	system_state(g);
 	memset(code, 0xcc, ORACLE_CODE_BYTES);
@@ -241,7 +249,8 @@ static void load(struct oracle_guest *g, const struct oracle_case *c)
 
 	oracle_case_memory(c, g->pool, mem);
 	for (unsigned w = 0; w < ORACLE_WINDOWS; w++) {
-		memcpy(window_memory(g, &oracle_windows[w]), mem + oracle_windows[w].offset, oracle_windows[w].bytes);
+		memcpy(window_memory(g, &oracle_windows[w]), mem + oracle_windows[w].offset,
+		       oracle_windows[w].bytes);
 	}
 	for (uint32_t i = 0; i < 16; i++) {
 		reg_put(g, HvX64RegisterRax + i, s->gpr[i], 0);
@@ -253,13 +262,18 @@ static void load(struct oracle_guest *g, const struct oracle_case *c)
 		segment_put(g, X86_GS, 0, 0, s->gs_base);
 	}
 	reg_put(g, HvX64RegisterFpControlStatus,
-		load_le16(fx + FX_FCW) | (uint64_t)load_le16(fx + FX_FSW) << 16 | (uint64_t)fx[FX_FTW] << 32, 0);
-	reg_put(g, HvX64RegisterXmmControlStatus, 0, load_le32(fx + FX_MXCSR) | UINT64_C(0xffff) << 32);
+		load_le16(fx + FX_FCW) | (uint64_t)load_le16(fx + FX_FSW) << 16 |
+			(uint64_t)fx[FX_FTW] << 32,
+		0);
+	reg_put(g, HvX64RegisterXmmControlStatus, 0,
+		load_le32(fx + FX_MXCSR) | UINT64_C(0xffff) << 32);
 	for (uint32_t i = 0; i < 8; i++) {
-		reg_put(g, HvX64RegisterFpMmx0 + i, load_le64(fx + FX_ST + 16 * i), load_le16(fx + FX_ST + 16 * i + 8));
+		reg_put(g, HvX64RegisterFpMmx0 + i, load_le64(fx + FX_ST + 16 * i),
+			load_le16(fx + FX_ST + 16 * i + 8));
 	}
 	for (uint32_t i = 0; i < 16; i++) {
-		reg_put(g, HvX64RegisterXmm0 + i, load_le64(fx + FX_XMM + 16 * i), load_le64(fx + FX_XMM + 16 * i + 8));
+		reg_put(g, HvX64RegisterXmm0 + i, load_le64(fx + FX_XMM + 16 * i),
+			load_le64(fx + FX_XMM + 16 * i + 8));
 	}
 }
 
@@ -270,7 +284,8 @@ static void store(struct oracle_guest *g, struct oracle_result *r)
 
 	memset(s, 0, sizeof(*s));
 	for (unsigned w = 0; w < ORACLE_WINDOWS; w++) {
-		memcpy(r->mem + oracle_windows[w].offset, window_memory(g, &oracle_windows[w]), oracle_windows[w].bytes);
+		memcpy(r->mem + oracle_windows[w].offset, window_memory(g, &oracle_windows[w]),
+		       oracle_windows[w].bytes);
 	}
 	for (uint32_t i = 0; i < 16; i++) {
 		s->gpr[i] = reg_take(g, HvX64RegisterRax + i).lo;
@@ -298,9 +313,10 @@ static void store(struct oracle_guest *g, struct oracle_result *r)
 	}
 }
 
-void oracle_guest_run(struct oracle_guest *g, const struct oracle_case *c, struct oracle_result *ret)
+void oracle_guest_run(struct oracle_guest *g, const struct oracle_case *c,
+		      struct oracle_result *ret)
 {
-	struct hv_run how = { .deadline_tsc = g->ops->tsc(g->vm) + INSTRUCTIONS_MAX };
+	struct hv_run how = {.deadline_tsc = g->ops->tsc(g->vm) + INSTRUCTIONS_MAX};
 	struct hv_exit exit;
 
 	load(g, c);

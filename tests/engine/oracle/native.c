@@ -4,13 +4,14 @@
  * ends it, INT3 at the latest. The signal handler finds all state in its frame, stores it and starts the next case; it never returns.
  * The child uses no thread-local storage, because FS and GS belong to the cases.
  */
+#include <asm/prctl.h>
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <linux/seccomp.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -18,7 +19,6 @@
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
-#include <asm/prctl.h>
 
 #include "lib/bits.h"
 #include "oracle.h"
@@ -90,7 +90,8 @@ __asm__(
 	"	popfq\n"
 	"	jmp native_handler\n");
 /* clang-format on */
-_Static_assert(offsetof(struct enter_frame, gpr) == 512 && offsetof(struct enter_frame, fs_base) == 640 &&
+_Static_assert(offsetof(struct enter_frame, gpr) == 512 &&
+		       offsetof(struct enter_frame, fs_base) == 640 &&
 		       offsetof(struct enter_frame, rip) == 664,
 	       "native_enter knows the offsets");
 
@@ -103,7 +104,10 @@ static CHILD long raw_syscall(long number, long a, long b, long c)
 {
 	long ret;
 
-	__asm__ volatile("syscall" : "=a"(ret) : "a"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(number), "D"(a), "S"(b), "d"(c)
+			 : "rcx", "r11", "memory");
 	return ret;
 }
 
@@ -115,7 +119,8 @@ static CHILD void child_case_start(void)
 	for (unsigned w = 0; w < ORACLE_WINDOWS; w++) {
 		const struct oracle_window *win = &oracle_windows[w];
 
-		copy((void *)(uintptr_t)win->address, child.shared->pool + c->pool + win->offset, win->bytes);
+		copy((void *)(uintptr_t)win->address, child.shared->pool + c->pool + win->offset,
+		     win->bytes);
 	}
 	for (unsigned i = 0; i < c->patch_count; i++) {
 		copy((void *)(uintptr_t)c->patch[i].address, c->patch[i].data, c->patch[i].bytes);
@@ -146,8 +151,9 @@ static CHILD void child_wait(void)
 
 static CHILD void child_result(const ucontext_t *uc, struct oracle_result *r)
 {
-	static const uint8_t order[16] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
-					   REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15 };
+	static const uint8_t order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
+					  REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
+					  REG_R12, REG_R13, REG_R14, REG_R15};
 	const greg_t *g = uc->uc_mcontext.gregs;
 
 	for (unsigned i = 0; i < 16; i++) {
@@ -200,14 +206,15 @@ static bool child_map(int code_fd)
 		return false;
 	}
 	return mmap((void *)(uintptr_t)ORACLE_CODE, ORACLE_CODE_BYTES, PROT_READ | PROT_EXEC,
-		    MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_POPULATE, code_fd, 0) == (void *)(uintptr_t)ORACLE_CODE;
+		    MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_POPULATE, code_fd,
+		    0) == (void *)(uintptr_t)ORACLE_CODE;
 }
 
 static bool child_signals(void)
 {
-	static const int signals[] = { SIGTRAP, SIGSEGV, SIGILL, SIGFPE, SIGBUS };
-	struct sigaction sa = { .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
-	stack_t stack = { .ss_sp = child.stack, .ss_size = sizeof(child.stack) };
+	static const int signals[] = {SIGTRAP, SIGSEGV, SIGILL, SIGFPE, SIGBUS};
+	struct sigaction sa = {.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+	stack_t stack = {.ss_sp = child.stack, .ss_size = sizeof(child.stack)};
 
 	sa.sa_sigaction = native_handler_entry;
 	if (sigaltstack(&stack, NULL) != 0) {
@@ -304,7 +311,7 @@ void oracle_native_submit(struct oracle_native *n)
 
 bool oracle_native_finish(struct oracle_native *n)
 {
-	struct pollfd fd = { .fd = n->from_child, .events = POLLIN };
+	struct pollfd fd = {.fd = n->from_child, .events = POLLIN};
 	char byte;
 
 	if (poll(&fd, 1, HANG_MS) == 1 && read(n->from_child, &byte, 1) == 1) {

@@ -61,7 +61,8 @@ static const char *group_name(unsigned groups)
 
 static void usage(FILE *to)
 {
-	fprintf(to, "usage: oracle [--cases N] [--seed S] [--group int|x87|mmx|sse|all] [--mode 64|32]\n"
+	fprintf(to, "usage: oracle [--cases N] [--seed S] [--group int|x87|mmx|sse|all] [--mode "
+		    "64|32]\n"
 		    "              [--failures N] [--case S:N] [--list] [--open]\n"
 		    "  --cases N     cases to run, 0: until stopped (default 100000)\n"
 		    "  --failures N  stop after N failures (default 20)\n"
@@ -72,7 +73,8 @@ static void usage(FILE *to)
 
 static unsigned parse_group(const char *text)
 {
-	static const unsigned groups[] = { ORACLE_INT, ORACLE_X87, ORACLE_MMX, ORACLE_SSE, ORACLE_ALL };
+	static const unsigned groups[] = {ORACLE_INT, ORACLE_X87, ORACLE_MMX, ORACLE_SSE,
+					  ORACLE_ALL};
 
 	for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
 		if (strcmp(text, group_name(groups[i])) == 0) {
@@ -83,7 +85,8 @@ static unsigned parse_group(const char *text)
 	exit(2);
 }
 
-static uint64_t parse_number(const char *option, const char *text, char terminator, const char **ret_end)
+static uint64_t parse_number(const char *option, const char *text, char terminator,
+			     const char **ret_end)
 {
 	char *end;
 	uint64_t value;
@@ -101,17 +104,21 @@ static uint64_t parse_number(const char *option, const char *text, char terminat
 static bool parse_options(int argc, char **argv, struct options *opt)
 {
 	static const struct option longs[] = {
-		{ "cases", required_argument, NULL, 'n' }, { "seed", required_argument, NULL, 's' },
-		{ "group", required_argument, NULL, 'g' }, { "mode", required_argument, NULL, 'm' },
-		{ "case", required_argument, NULL, 'c' },  { "failures", required_argument, NULL, 'f' },
-		{ "list", no_argument, NULL, 'l' },        { "open", no_argument, NULL, 'o' },
-		{ "help", no_argument, NULL, 'h' },        { NULL, 0, NULL, 0 },
+		{"cases", required_argument, NULL, 'n'}, {"seed", required_argument, NULL, 's'},
+		{"group", required_argument, NULL, 'g'}, {"mode", required_argument, NULL, 'm'},
+		{"case", required_argument, NULL, 'c'},	 {"failures", required_argument, NULL, 'f'},
+		{"list", no_argument, NULL, 'l'},	 {"open", no_argument, NULL, 'o'},
+		{"help", no_argument, NULL, 'h'},	 {NULL, 0, NULL, 0},
 	};
 	bool list = false;
 	int c;
 
-	*opt = (struct options){ .cases = 100000, .seed = 1, .only = UINT64_MAX, .groups = ORACLE_ALL, .mode = 64,
-				 .failures_max = 20 };
+	*opt = (struct options){.cases = 100000,
+				.seed = 1,
+				.only = UINT64_MAX,
+				.groups = ORACLE_ALL,
+				.mode = 64,
+				.failures_max = 20};
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) >= 0) {
 		const char *end;
 
@@ -174,7 +181,8 @@ static void list_forms(const struct oracle_forms *forms)
 		printf("%-14s %zu\n", ZydisMnemonicGetString(forms->form[forms->first[m]].mnemonic),
 		       forms->first[m + 1] - forms->first[m]);
 	}
-	printf("%zu mnemonics, %zu forms; %zu forms belong to extensions that the host or the engine does not offer\n",
+	printf("%zu mnemonics, %zu forms; %zu forms belong to extensions that the host or the "
+	       "engine does not offer\n",
 	       forms->mnemonic_count, forms->count, forms->skipped);
 }
 
@@ -198,8 +206,11 @@ static void setup(struct oracle *o)
 	o->shared->mode = o->opt.mode;
 	o->guest = oracle_guest_create(o->code, o->shared->pool, o->opt.mode);
 	oracle_forms_init(&o->forms, o->opt.mode, o->opt.groups, oracle_guest_cpuid, o->guest);
-	o->gen = (struct oracle_gen){ .forms = &o->forms, .mode = o->opt.mode, .seed = o->opt.seed, .pool = o->shared->pool,
-				  .sequences = (o->opt.groups & ORACLE_INT) != 0 };
+	o->gen = (struct oracle_gen){.forms = &o->forms,
+				     .mode = o->opt.mode,
+				     .seed = o->opt.seed,
+				     .pool = o->shared->pool,
+				     .sequences = (o->opt.groups & ORACLE_INT) != 0};
 	oracle_decoder_init(&o->gen.decoder, o->opt.mode);
 	o->native = oracle_native_start(o->shared, fd);
 	if (o->native == NULL) {
@@ -231,8 +242,8 @@ static void count_failure(struct oracle *o, unsigned i)
 		seen = o->totals.failed_by_mnemonic[insn.mnemonic]++;
 	}
 	if (seen < 3) { /* enough of one kind */
-		printf("not equal: --group %s --mode %u --case %" PRIu64 ":%" PRIu64 "\n", group_name(o->opt.groups),
-		       o->opt.mode, o->opt.seed, sh->cases[i].number);
+		printf("not equal: --group %s --mode %u --case %" PRIu64 ":%" PRIu64 "\n",
+		       group_name(o->opt.groups), o->opt.mode, o->opt.seed, sh->cases[i].number);
 		oracle_report(&o->gen, &sh->cases[i], &sh->results[i], &o->engine[i], false);
 	}
 }
@@ -254,10 +265,13 @@ static void run_batch(struct oracle *o, uint64_t first, unsigned count)
 		oracle_guest_run(o->guest, &sh->cases[i], &o->engine[i]);
 	}
 	if (!oracle_native_finish(o->native)) {
-		printf("the child died or hung: --group %s --mode %u --case %" PRIu64 ":%" PRIu64 "\n",
-		       group_name(o->opt.groups), o->opt.mode, o->opt.seed, sh->cases[sh->current].number);
+		printf("the child died or hung: --group %s --mode %u --case %" PRIu64 ":%" PRIu64
+		       "\n",
+		       group_name(o->opt.groups), o->opt.mode, o->opt.seed,
+		       sh->cases[sh->current].number);
 		sh->results[sh->current].vector = ORACLE_VECTOR_CHILD_DIED;
-		oracle_report(&o->gen, &sh->cases[sh->current], &sh->results[sh->current], &o->engine[sh->current], true);
+		oracle_report(&o->gen, &sh->cases[sh->current], &sh->results[sh->current],
+			      &o->engine[sh->current], true);
 		o->totals.failures++;
 		return;
 	}
@@ -276,17 +290,19 @@ static void summary(const struct oracle *o, double seconds)
 {
 	const struct totals *t = &o->totals;
 
-	printf("%" PRIu64 " cases of %zu mnemonics in %zu forms (group %s, mode %u, seed %" PRIu64 "): %" PRIu64
-	       " differ; %.0f cases/s\n",
-	       t->cases, o->forms.mnemonic_count, o->forms.count, group_name(o->opt.groups), o->opt.mode, o->opt.seed,
-	       t->failures, seconds > 0 ? (double)t->cases / seconds : 0);
-	printf("ended by: trap %" PRIu64 ", #DE %" PRIu64 ", #UD %" PRIu64 ", #GP %" PRIu64 ", #SS %" PRIu64 ", #PF %" PRIu64
-	       ", #MF %" PRIu64 ", #XM %" PRIu64 "; %zu forms not offered by both sides\n",
-	       t->vectors[3], t->vectors[0], t->vectors[6], t->vectors[13], t->vectors[12], t->vectors[14], t->vectors[16],
-	       t->vectors[19], o->forms.skipped);
+	printf("%" PRIu64 " cases of %zu mnemonics in %zu forms (group %s, mode %u, seed %" PRIu64
+	       "): %" PRIu64 " differ; %.0f cases/s\n",
+	       t->cases, o->forms.mnemonic_count, o->forms.count, group_name(o->opt.groups),
+	       o->opt.mode, o->opt.seed, t->failures, seconds > 0 ? (double)t->cases / seconds : 0);
+	printf("ended by: trap %" PRIu64 ", #DE %" PRIu64 ", #UD %" PRIu64 ", #GP %" PRIu64
+	       ", #SS %" PRIu64 ", #PF %" PRIu64 ", #MF %" PRIu64 ", #XM %" PRIu64
+	       "; %zu forms not offered by both sides\n",
+	       t->vectors[3], t->vectors[0], t->vectors[6], t->vectors[13], t->vectors[12],
+	       t->vectors[14], t->vectors[16], t->vectors[19], o->forms.skipped);
 	for (unsigned m = 0; m <= ZYDIS_MNEMONIC_MAX_VALUE; m++) {
 		if (t->failed_by_mnemonic[m] != 0) {
-			printf("  %s: %u differ\n", ZydisMnemonicGetString((ZydisMnemonic)m), t->failed_by_mnemonic[m]);
+			printf("  %s: %u differ\n", ZydisMnemonicGetString((ZydisMnemonic)m),
+			       t->failed_by_mnemonic[m]);
 		}
 	}
 }
@@ -317,7 +333,8 @@ int main(int argc, char **argv)
 	if (o.opt.only != UINT64_MAX) {
 		run_one(&o);
 	} else {
-		for (uint64_t n = 0; (o.opt.cases == 0 || n < o.opt.cases) && o.totals.failures < o.opt.failures_max;
+		for (uint64_t n = 0; (o.opt.cases == 0 || n < o.opt.cases) &&
+				     o.totals.failures < o.opt.failures_max;
 		     n += ORACLE_BATCH) {
 			uint64_t left = o.opt.cases == 0 ? ORACLE_BATCH : o.opt.cases - n;
 
@@ -325,7 +342,8 @@ int main(int argc, char **argv)
 		}
 	}
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	summary(&o, (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9);
+	summary(&o,
+		(double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9);
 	unsigned failed = o.totals.failures != 0;
 	fini(&o);
 	return failed != 0;

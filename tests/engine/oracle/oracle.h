@@ -43,9 +43,9 @@ struct oracle_window {
 	uint32_t offset; /* in struct oracle_result.mem */
 };
 static const struct oracle_window oracle_windows[ORACLE_WINDOWS] = {
-	{ ORACLE_RW, 256, 0 },
-	{ ORACLE_MID - 512, 1024, 256 },
-	{ ORACLE_RO - 256, 256, 1280 },
+	{ORACLE_RW, 256, 0},
+	{ORACLE_MID - 512, 1024, 256},
+	{ORACLE_RO - 256, 256, 1280},
 };
 
 /* Memory contents come from a pool that both sides hold: regions of integers, floats, doubles, one repeated byte. */
@@ -87,8 +87,8 @@ struct oracle_case {
 	uint64_t number;
 	uint8_t code[ORACLE_SLOT_BYTES - ORACLE_SLOT_START + 16];
 	uint32_t address;
-	uint32_t pool; /* offset of the contents of window 0; the others follow */
-	uint8_t length; /* of the code */
+	uint32_t pool;	      /* offset of the contents of window 0; the others follow */
+	uint8_t length;	      /* of the code */
 	uint8_t instructions; /* 1, or a sequence */
 	uint8_t patch_count;
 	bool bad_lock; /* the decoder was asked without the leading LOCK */
@@ -117,9 +117,9 @@ enum oracle_group {
 
 /* Shared between the parent and the child. */
 struct oracle_shared {
-	volatile uint32_t count; /* cases of this batch */
+	volatile uint32_t count;   /* cases of this batch */
 	volatile uint32_t current; /* the one that runs, for the report of a death */
-	uint32_t mode; /* 64 or 32 */
+	uint32_t mode;		   /* 64 or 32 */
 	bool fsgsbase;
 	struct oracle_case cases[ORACLE_BATCH];
 	struct oracle_result results[ORACLE_BATCH];
@@ -185,12 +185,12 @@ struct oracle_forms {
 /* CPUID of the engine under test; the host's own is asked directly. */
 typedef void oracle_cpuid_fn(void *ctx, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
 /* Enumerates the forms of @groups that host and engine both have. Exits the program when out of memory. */
-void oracle_forms_init(struct oracle_forms *forms, unsigned mode, unsigned groups, oracle_cpuid_fn *engine_cpuid,
-		       void *ctx);
+void oracle_forms_init(struct oracle_forms *forms, unsigned mode, unsigned groups,
+		       oracle_cpuid_fn *engine_cpuid, void *ctx);
 void oracle_forms_fini(struct oracle_forms *forms);
 /* May this instruction be run at all (user mode, deterministic, no change of the child itself)? */
-bool oracle_acceptable(const struct oracle_forms *forms, unsigned mode, const ZydisDecodedInstruction *insn,
-		       const ZydisDecodedOperand *ops);
+bool oracle_acceptable(const struct oracle_forms *forms, unsigned mode,
+		       const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops);
 /* The pp field for a mandatory prefix. */
 uint8_t oracle_vex_prefix(uint8_t prefix);
 unsigned oracle_group_of(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops);
@@ -209,17 +209,21 @@ void oracle_case_make(const struct oracle_gen *gen, uint64_t number, struct orac
 /* The case's code as it lies in its slot; @slot has ORACLE_SLOT_BYTES. */
 void oracle_case_slot(const struct oracle_case *c, uint8_t *slot);
 /* Contents of the windows at the start of @c. */
-void oracle_case_memory(const struct oracle_case *c, const uint8_t *pool, uint8_t mem[ORACLE_MEM_BYTES]);
-const struct oracle_form *oracle_pick_form(const struct oracle_forms *forms, struct oracle_rng *rng);
+void oracle_case_memory(const struct oracle_case *c, const uint8_t *pool,
+			uint8_t mem[ORACLE_MEM_BYTES]);
+const struct oracle_form *oracle_pick_form(const struct oracle_forms *forms,
+					   struct oracle_rng *rng);
 /* Bytes of an instruction of form @f; what follows ModRM is random, the decoder says where it ends. */
-void oracle_put_code(const struct oracle_gen *gen, const struct oracle_form *f, struct oracle_rng *rng, uint8_t buf[40]);
+void oracle_put_code(const struct oracle_gen *gen, const struct oracle_form *f,
+		     struct oracle_rng *rng, uint8_t buf[40]);
 /* gen_sequence.c: fills @c's code with a sequence of integer instructions on registers. False: try again. */
 bool oracle_sequence(const struct oracle_gen *gen, struct oracle_rng *rng, struct oracle_case *c);
 /* gen_steer.c: points the memory operands and branch targets of the decoded case at the areas above. False: not a usable case. */
 bool oracle_steer(const struct oracle_gen *gen, struct oracle_rng *rng, struct oracle_case *c,
 		  const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops);
 /* The linear address of a memory operand with the case's registers. */
-uint64_t oracle_effective(const struct oracle_case *c, const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *op);
+uint64_t oracle_effective(const struct oracle_case *c, const ZydisDecodedInstruction *insn,
+			  const ZydisDecodedOperand *op);
 bool oracle_patch_add(struct oracle_case *c, uint64_t address, const void *data, uint32_t bytes);
 
 /* ---- native.c ---- */
@@ -238,7 +242,8 @@ void oracle_guest_destroy(struct oracle_guest *guest);
 void oracle_guest_cpuid(void *guest, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
 /* The code slots were rewritten. */
 void oracle_guest_code_changed(struct oracle_guest *guest);
-void oracle_guest_run(struct oracle_guest *guest, const struct oracle_case *c, struct oracle_result *ret);
+void oracle_guest_run(struct oracle_guest *guest, const struct oracle_case *c,
+		      struct oracle_result *ret);
 
 /* ---- undefined.c ---- */
 /* Which parts of the outcome of one instruction the architecture leaves open; all zero: everything must agree. */
@@ -246,35 +251,36 @@ struct oracle_open {
 	uint64_t rflags;
 	uint64_t gpr[16];
 	uint16_t fsw;
-	bool memory; /* what was stored is not compared */
-	bool f32_near; /* packed singles: an approximation */
+	bool memory;	   /* what was stored is not compared */
+	bool f32_near;	   /* packed singles: an approximation */
 	unsigned x87_ulps; /* low bits of x87 significands that may differ */
 	/* The same, when the instruction ended with a fault. */
 	bool fault_memory;
-	bool fault_cr2; /* and the error code */
+	bool fault_cr2;	  /* and the error code */
 	bool fault_state; /* only that it faulted is compared */
-	bool fault_x87; /* whether the change to MMX state happened */
-	bool one_sided; /* whether it faults at all */
-	bool gp_or_ss; /* either */
-	bool precision; /* MXCSR.PE with an unmasked overflow or underflow */
-	const char *why; /* of the last row that applies, or NULL */
+	bool fault_x87;	  /* whether the change to MMX state happened */
+	bool one_sided;	  /* whether it faults at all */
+	bool gp_or_ss;	  /* either */
+	bool precision;	  /* MXCSR.PE with an unmasked overflow or underflow */
+	const char *why;  /* of the last row that applies, or NULL */
 };
-void oracle_open_get(const struct oracle_case *c, const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops,
-		     struct oracle_open *ret);
+void oracle_open_get(const struct oracle_case *c, const ZydisDecodedInstruction *insn,
+		     const ZydisDecodedOperand *ops, struct oracle_open *ret);
 /* Copies from one outcome's memory to the other's those bytes of a stored image that are left open. */
-void oracle_open_images(const struct oracle_case *c, const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops,
-			const uint8_t *from, uint8_t *to);
+void oracle_open_images(const struct oracle_case *c, const ZydisDecodedInstruction *insn,
+			const ZydisDecodedOperand *ops, const uint8_t *from, uint8_t *to);
 /* Prints the table for people. */
 void oracle_open_print(void);
 
 /* ---- compare.c ---- */
 /* True when both agree as far as the architecture says. */
-bool oracle_agree(const struct oracle_gen *gen, const struct oracle_case *c, const struct oracle_result *native,
-		  const struct oracle_result *engine);
-void oracle_report(const struct oracle_gen *gen, const struct oracle_case *c, const struct oracle_result *native,
-		   const struct oracle_result *engine, bool everything);
+bool oracle_agree(const struct oracle_gen *gen, const struct oracle_case *c,
+		  const struct oracle_result *native, const struct oracle_result *engine);
+void oracle_report(const struct oracle_gen *gen, const struct oracle_case *c,
+		   const struct oracle_result *native, const struct oracle_result *engine,
+		   bool everything);
 /* Decodes the case's first instruction (without a bad LOCK). False: the decoder refuses it. */
-bool oracle_case_decode(const struct oracle_gen *gen, const struct oracle_case *c, ZydisDecodedInstruction *insn,
-			ZydisDecodedOperand *ops);
+bool oracle_case_decode(const struct oracle_gen *gen, const struct oracle_case *c,
+			ZydisDecodedInstruction *insn, ZydisDecodedOperand *ops);
 
 #endif

@@ -27,7 +27,10 @@ void guest_main(void)
 	print("\n");
 	CHECK_EQ(end - start >= 3000 && end - start < 20000, 1);
 	start = tsc();
-	__asm__ volatile("nop\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop" : : : "memory");
+	__asm__ volatile("nop\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop"
+			 :
+			 :
+			 : "memory");
 	end = tsc();
 	CHECK_EQ(end - start >= 11 && end - start < 20, 1);
 	test_end();

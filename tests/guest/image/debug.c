@@ -72,11 +72,12 @@ static void test_step(void)
 {
 	uint64_t first, last, target;
 	uint64_t count = 3;
-	static uint8_t from[8] = { 1, 2, 3 }, to[8];
+	static uint8_t from[8] = {1, 2, 3}, to[8];
 	void *s = from, *d = to;
 
 	begin("single step");
-	__asm__ volatile(TF_ON "1:\tnop\n2:\tnop\n\t" TF_OFF "3:\tleaq 1b(%%rip), %0\n\tleaq 3b(%%rip), %1\n\tleaq 2b(%%rip), %2"
+	__asm__ volatile(TF_ON "1:\tnop\n2:\tnop\n\t" TF_OFF
+			       "3:\tleaq 1b(%%rip), %0\n\tleaq 3b(%%rip), %1\n\tleaq 2b(%%rip), %2"
 			 : "=&r"(first), "=&r"(last), "=&r"(target)
 			 :
 			 : "memory", "cc");
@@ -87,7 +88,8 @@ static void test_step(void)
 	CHECK_EQ(step_dr6[0], DR6_CLEAR | DR6_BS);
 	test_end();
 	begin("single step through a repeated string instruction");
-	__asm__ volatile(TF_ON "1:\trep movsb\n2:\t" TF_OFF "leaq 1b(%%rip), %0\n\tleaq 2b(%%rip), %1"
+	__asm__ volatile(TF_ON "1:\trep movsb\n2:\t" TF_OFF
+			       "leaq 1b(%%rip), %0\n\tleaq 2b(%%rip), %1"
 			 : "=&r"(first), "=&r"(last), "+S"(s), "+D"(d), "+c"(count)
 			 :
 			 : "memory", "cc");
@@ -98,14 +100,18 @@ static void test_step(void)
 	CHECK_EQ(to[2], 3);
 	test_end();
 	begin("single step over MOV SS");
-	__asm__ volatile("movw %%ss, %%cx\n\t" TF_ON "movw %%cx, %%ss\n1:\tnop\n2:\t" TF_OFF "leaq 1b(%%rip), %0\n\tleaq 2b(%%rip), %1"
+	__asm__ volatile("movw %%ss, %%cx\n\t" TF_ON "movw %%cx, %%ss\n1:\tnop\n2:\t" TF_OFF
+			 "leaq 1b(%%rip), %0\n\tleaq 2b(%%rip), %1"
 			 : "=&r"(first), "=&r"(last)
 			 :
 			 : "rcx", "memory", "cc");
 	CHECK_EQ(steps[0], last); /* no trap between MOV SS and the next instruction */
 	test_end();
 	begin("single step over a branch");
-	__asm__ volatile(TF_ON "jmp 1f\n\tnop\n1:\t" TF_OFF "leaq 1b(%%rip), %0" : "=&r"(first) : : "memory", "cc");
+	__asm__ volatile(TF_ON "jmp 1f\n\tnop\n1:\t" TF_OFF "leaq 1b(%%rip), %0"
+			 : "=&r"(first)
+			 :
+			 : "memory", "cc");
 	CHECK_EQ(steps[0], first);
 	test_end();
 }
@@ -116,7 +122,8 @@ static void test_breakpoints(void)
 	uint64_t at, after;
 
 	begin("execution breakpoint");
-	__asm__ volatile("leaq 1f(%%rip), %0\n\tmovq %0, %%dr0\n\tmovq %2, %%dr7\n\tnop\n1:\tnop\n\tleaq 1b(%%rip), %1"
+	__asm__ volatile("leaq 1f(%%rip), %0\n\tmovq %0, %%dr0\n\tmovq %2, "
+			 "%%dr7\n\tnop\n1:\tnop\n\tleaq 1b(%%rip), %1"
 			 : "=&r"(at), "=&r"(after)
 			 : "r"(0x402ull)
 			 : "memory");
@@ -148,7 +155,10 @@ static void test_breakpoints(void)
 	((volatile uint8_t *)watched)[18] = 1;
 	CHECK_EQ(step_count, 4);
 	/* One access, both registers; the trap comes after the instruction. */
-	__asm__ volatile("movq %2, 4(%1)\n1:\tleaq 1b(%%rip), %0" : "=&r"(after) : "r"(&watched[1]), "r"(5ull) : "memory");
+	__asm__ volatile("movq %2, 4(%1)\n1:\tleaq 1b(%%rip), %0"
+			 : "=&r"(after)
+			 : "r"(&watched[1]), "r"(5ull)
+			 : "memory");
 	if (on_test_host()) {
 		CHECK_EQ(step_dr6[4] & 0xf, 3);
 	}
@@ -194,14 +204,16 @@ static void test_interrupts(void)
 	for (volatile int i = 0; i < 1000; i++) {
 	}
 	CHECK_EQ(interrupts, 0);
-	__asm__ volatile("sti\n1:\tnop\n2:\tnop\n\tcli\n\tleaq 1b(%%rip), %0\n\tleaq 2b(%%rip), %1" : "=&r"(first), "=&r"(second));
+	__asm__ volatile("sti\n1:\tnop\n2:\tnop\n\tcli\n\tleaq 1b(%%rip), %0\n\tleaq 2b(%%rip), %1"
+			 : "=&r"(first), "=&r"(second));
 	CHECK_EQ(interrupts, 1);
 	CHECK_EQ(interrupt_rip, second); /* not before the instruction after STI */
 	outb(PORT_INTERRUPT, 0x41);
 	__asm__ volatile("sti\n\thlt\n1:\tcli\n\tleaq 1b(%%rip), %0" : "=r"(first));
 	CHECK_EQ(interrupts, 2);
 	CHECK_EQ(interrupt_rip, first);
-	__asm__ volatile("movw %%ss, %%cx\n\tmovl $0x40, %%eax\n\tsti\n\tnop\n\toutb %%al, $0xe0\n\tmovw %%cx, %%ss\n1:\tnop\n2:\tnop\n\tcli\n\t"
+	__asm__ volatile("movw %%ss, %%cx\n\tmovl $0x40, %%eax\n\tsti\n\tnop\n\toutb %%al, "
+			 "$0xe0\n\tmovw %%cx, %%ss\n1:\tnop\n2:\tnop\n\tcli\n\t"
 			 "leaq 1b(%%rip), %0\n\tleaq 2b(%%rip), %1"
 			 : "=&r"(first), "=&r"(second)
 			 :
@@ -210,7 +222,11 @@ static void test_interrupts(void)
 	CHECK_EQ(interrupt_rip != first, 1); /* before MOV SS or after the nop */
 	/* POPF opens the window too. */
 	outb(PORT_INTERRUPT, 0x40);
-	__asm__ volatile("pushfq\n\torl $0x200, (%%rsp)\n\tpopfq\n1:\tnop\n\tcli\n\tleaq 1b(%%rip), %0" : "=r"(first) : : "memory", "cc");
+	__asm__ volatile(
+		"pushfq\n\torl $0x200, (%%rsp)\n\tpopfq\n1:\tnop\n\tcli\n\tleaq 1b(%%rip), %0"
+		: "=r"(first)
+		:
+		: "memory", "cc");
 	CHECK_EQ(interrupts, 4);
 	CHECK_EQ(interrupt_rip, first);
 	/* STI; CLI: no window at all. */

@@ -51,7 +51,8 @@ static void test_general_protection(void)
 	check_trap("ds beyond the table", 13, 0xf008);
 	TRY("movl $0x1234, %%ecx\n\tmovw %%cx, %%es");
 	check_trap("es in an empty local table", 13, 0x1234);
-	TRY("xorl %%ecx, %%ecx\n\tmovw %%cx, %%ds\n\tmovl $" STR(SEL_DATA) ", %%ecx\n\tmovw %%cx, %%ds");
+	TRY("xorl %%ecx, %%ecx\n\tmovw %%cx, %%ds\n\tmovl $" STR(
+		SEL_DATA) ", %%ecx\n\tmovw %%cx, %%ds");
 	check_trap("null ds is fine", 256, 0);
 	if (on_test_host()) { /* other emulators are lax here */
 		TRY("movl $3, %%ecx\n\tmovw %%cx, %%ss");
@@ -140,8 +141,8 @@ static void test_page_fault(void)
 	test_end();
 }
 
-extern uint8_t user_code[], user_load[], user_store[], user_jump[], user_hlt[], user_cli[], user_int80[], user_ud[],
-	user_out[], user_code_end[];
+extern uint8_t user_code[], user_load[], user_store[], user_jump[], user_hlt[], user_cli[],
+	user_int80[], user_ud[], user_out[], user_code_end[];
 /* clang-format off */
 __asm__(".pushsection .text\n"
 	"user_code:\n"
@@ -161,7 +162,8 @@ static void user(const uint8_t *label, uint64_t rdi)
 {
 	trap_clear();
 	user_rdi = rdi;
-	user_enter(VA + 8 * 4096 + (uint64_t)(label - user_code), VA + 10 * 4096, SEL_USER64, 0x202);
+	user_enter(VA + 8 * 4096 + (uint64_t)(label - user_code), VA + 10 * 4096, SEL_USER64,
+		   0x202);
 }
 
 static void test_user(void)
@@ -282,13 +284,15 @@ static void test_fpu(void)
 	TRY("fninit\n\tfldcw %0\n\tfld1\n\tfldz\n\tfdivrp\n\tfwait", "m"(fcw_unmasked));
 	check_trap("x87 division by zero", 16, 0);
 	__asm__ volatile("fnclex\n\tfninit");
-	TRY("ldmxcsr %0\n\tpxor %%xmm1, %%xmm1\n\tpcmpeqd %%xmm0, %%xmm0\n\tpsrld $25, %%xmm0\n\tpslld $23, %%xmm0\n\t"
+	TRY("ldmxcsr %0\n\tpxor %%xmm1, %%xmm1\n\tpcmpeqd %%xmm0, %%xmm0\n\tpsrld $25, "
+	    "%%xmm0\n\tpslld $23, %%xmm0\n\t"
 	    "divss %%xmm1, %%xmm0",
 	    "m"(mxcsr_unmasked));
 	check_trap("sse division by zero", 19, 0);
 	__asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
 	write_cr4(read_cr4() & ~0x400ull);
-	TRY("ldmxcsr %0\n\tpxor %%xmm1, %%xmm1\n\tpcmpeqd %%xmm0, %%xmm0\n\tpsrld $25, %%xmm0\n\tpslld $23, %%xmm0\n\t"
+	TRY("ldmxcsr %0\n\tpxor %%xmm1, %%xmm1\n\tpcmpeqd %%xmm0, %%xmm0\n\tpsrld $25, "
+	    "%%xmm0\n\tpslld $23, %%xmm0\n\t"
 	    "divss %%xmm1, %%xmm0",
 	    "m"(mxcsr_unmasked));
 	check_trap("sse division by zero without OSXMMEXCPT", 6, 0);
@@ -330,7 +334,8 @@ static void test_alignment(void)
 	user_rdi = VA + 0x9001;
 	user_enter(VA + 0x8000, VA + 0xa000, SEL_USER64, 0x40202);
 	check_trap("AC without AM", 3, 0);
-	TRY("pushfq\n\torl $0x40000, (%%rsp)\n\tpopfq\n\tmovl 1(%0), %%ecx\n\tpushfq\n\tandl $~0x40000, (%%rsp)\n\tpopfq",
+	TRY("pushfq\n\torl $0x40000, (%%rsp)\n\tpopfq\n\tmovl 1(%0), %%ecx\n\tpushfq\n\tandl "
+	    "$~0x40000, (%%rsp)\n\tpopfq",
 	    "r"(test_pages[5]));
 	check_trap("ring 0 is never checked", 256, 0);
 	test_end();
@@ -346,7 +351,8 @@ static void test_strings(void)
 	memset(p, 0x11, 4096);
 	memset(test_pages[18], 0x22, 4096);
 	trap_clear();
-	__asm__ volatile("leaq 1f(%%rip), %%rax\n\tmovq %%rax, trap_resume\n\tmovq %%rsp, trap_resume_rsp\n\trep movsq\n1:"
+	__asm__ volatile("leaq 1f(%%rip), %%rax\n\tmovq %%rax, trap_resume\n\tmovq %%rsp, "
+			 "trap_resume_rsp\n\trep movsq\n1:"
 			 : "=c"(rcx), "=S"(rsi), "=D"(rdi)
 			 : "c"(32), "S"(test_pages[18]), "D"(p + 4096 - 80)
 			 : "rax", "memory");
@@ -358,7 +364,8 @@ static void test_strings(void)
 	CHECK_EQ(p[4096 - 81], 0x11);
 	CHECK_EQ(*(uint16_t *)trap.frame.rip & 0xff, 0xf3);
 	trap_clear();
-	__asm__ volatile("leaq 1f(%%rip), %%rax\n\tmovq %%rax, trap_resume\n\tmovq %%rsp, trap_resume_rsp\n\tstd\n\trep "
+	__asm__ volatile("leaq 1f(%%rip), %%rax\n\tmovq %%rax, trap_resume\n\tmovq %%rsp, "
+			 "trap_resume_rsp\n\tstd\n\trep "
 			 "stosb\n1:\tcld"
 			 : "=c"(rcx), "=D"(rdi)
 			 : "c"(100), "D"(VA + 18 * 4096 + 9)
@@ -367,7 +374,8 @@ static void test_strings(void)
 	check_trap("rep stosb on nothing", 14, 2);
 	CHECK_EQ(trap.frame.rcx, 100);
 	trap_clear();
-	__asm__ volatile("leaq 1f(%%rip), %%rax\n\tmovq %%rax, trap_resume\n\tmovq %%rsp, trap_resume_rsp\n\tmovb $0x33, "
+	__asm__ volatile("leaq 1f(%%rip), %%rax\n\tmovq %%rax, trap_resume\n\tmovq %%rsp, "
+			 "trap_resume_rsp\n\tmovb $0x33, "
 			 "%%al\n\tstd\n\trep stosb\n1:\tcld"
 			 : "=c"(rcx), "=D"(rdi)
 			 : "c"(100), "D"(VA + 18 * 4096 + 9)
@@ -376,7 +384,8 @@ static void test_strings(void)
 	CHECK_EQ(trap.frame.rcx, 90);
 	CHECK_EQ(test_pages[18][0], 0x33);
 	trap_clear();
-	__asm__ volatile("leaq 1f(%%rip), %%rax\n\tmovq %%rax, trap_resume\n\tmovq %%rsp, trap_resume_rsp\n\tcmpb %%al, "
+	__asm__ volatile("leaq 1f(%%rip), %%rax\n\tmovq %%rax, trap_resume\n\tmovq %%rsp, "
+			 "trap_resume_rsp\n\tcmpb %%al, "
 			 "%%al\n\trepe cmpsb\n1:"
 			 : "=c"(rcx), "=S"(rsi), "=D"(rdi)
 			 : "c"(100), "S"(p + 4096 - 16), "D"(p + 4096 - 16)

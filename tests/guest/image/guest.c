@@ -95,8 +95,11 @@ static void idt_init(void)
 	for (unsigned v = 0; v < 256; v++) {
 		uint64_t at = (uint64_t)trap_stubs + 16 * v;
 
-		idt[v] = (struct idt_entry){ .offset0 = (uint16_t)at, .selector = SEL_CODE, .type = v == 3 || v == 4 ? 0xee : 0x8e,
-					     .offset1 = (uint16_t)(at >> 16), .offset2 = (uint32_t)(at >> 32) };
+		idt[v] = (struct idt_entry){.offset0 = (uint16_t)at,
+					    .selector = SEL_CODE,
+					    .type = v == 3 || v == 4 ? 0xee : 0x8e,
+					    .offset1 = (uint16_t)(at >> 16),
+					    .offset2 = (uint32_t)(at >> 32)};
 	}
 }
 
@@ -105,7 +108,7 @@ static void tables_load(void)
 	struct {
 		uint16_t limit;
 		uint64_t base;
-	} __attribute__((packed)) pointer = { sizeof(idt) - 1, (uint64_t)idt };
+	} __attribute__((packed)) pointer = {sizeof(idt) - 1, (uint64_t)idt};
 
 	__asm__ volatile("lidt %0" : : "m"(pointer));
 }
@@ -118,7 +121,8 @@ static void tss_init(void)
 	tss.rsp[0] = (uint64_t)stack_top - 7 * 16384;
 	tss.ist[0] = (uint64_t)stack_top - 6 * 16384;
 	tss.iomap = sizeof(tss);
-	gdt_set(SEL_TSS, (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56 | 0x890000000000ull | (sizeof(tss) - 1));
+	gdt_set(SEL_TSS, (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56 | 0x890000000000ull |
+				 (sizeof(tss) - 1));
 	gdt_set(SEL_TSS + 8, base >> 32);
 	__asm__ volatile("ltr %w0" : : "r"(SEL_TSS));
 }

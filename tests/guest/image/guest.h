@@ -15,25 +15,28 @@ struct trap_frame {
 	uint64_t vector, error, rip, cs, rflags, rsp, ss;
 };
 struct trap {
-	uint64_t count; /* traps since trap_clear */
+	uint64_t count;		 /* traps since trap_clear */
 	struct trap_frame frame; /* of the last one */
 	uint64_t cr2, dr6;
 };
 extern struct trap trap;
-extern uint64_t trap_resume, trap_resume_rsp, trap_resume_rbp; /* where the handler goes on; 0: returns to the frame */
-extern bool (*trap_hook)(struct trap_frame *frame); /* true: handled, return to the (changed) frame */
+extern uint64_t trap_resume, trap_resume_rsp,
+	trap_resume_rbp; /* where the handler goes on; 0: returns to the frame */
+extern bool (*trap_hook)(
+	struct trap_frame *frame); /* true: handled, return to the (changed) frame */
 void trap_clear(void);
 
 /* Runs assembler text that should trap; afterwards `trap` tells. Uses RAX before the text. */
-#define TRY(text, ...)                                                                                           \
-	do {                                                                                                     \
-		trap_clear();                                                                                    \
-		__asm__ volatile("leaq 99f(%%rip), %%rax\n\tmovq %%rax, trap_resume\n\tmovq %%rsp, trap_resume_rsp\n\t" \
-				 "movq %%rbp, trap_resume_rbp\n\t" \
-				 "xorl %%eax, %%eax\n\t" text "\n99:\tmovq $0, trap_resume"                      \
-				 :                                                                               \
-				 : __VA_ARGS__                                                                   \
-				 : "rax", "rcx", "rdx", "rbx", "r8", "r9", "memory", "cc");                      \
+#define TRY(text, ...)                                                                             \
+	do {                                                                                       \
+		trap_clear();                                                                      \
+		__asm__ volatile("leaq 99f(%%rip), %%rax\n\tmovq %%rax, trap_resume\n\tmovq "      \
+				 "%%rsp, trap_resume_rsp\n\t"                                      \
+				 "movq %%rbp, trap_resume_rbp\n\t"                                 \
+				 "xorl %%eax, %%eax\n\t" text "\n99:\tmovq $0, trap_resume"        \
+				 :                                                                 \
+				 : __VA_ARGS__                                                     \
+				 : "rax", "rcx", "rdx", "rbx", "r8", "r9", "memory", "cc");        \
 	} while (0)
 /* The trap of the last TRY: vector and error code; vector 256: none. */
 void check_trap(const char *what, uint64_t vector, uint64_t error);
@@ -66,7 +69,7 @@ extern struct tss64 tss;
 #define SEL_USER64 0x33
 #define SEL_CODE16 0x38
 #define SEL_DATA16 0x40
-#define SEL_TSS 0x50 /* two slots */
+#define SEL_TSS 0x50  /* two slots */
 #define SEL_FREE 0x60 /* first slot that tests may fill */
 void gdt_set(unsigned selector, uint64_t descriptor);
 
@@ -108,18 +111,21 @@ static inline uint64_t rdmsr(uint32_t index)
 }
 static inline void wrmsr(uint32_t index, uint64_t v)
 {
-	__asm__ volatile("wrmsr" : : "c"(index), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)) : "memory");
+	__asm__ volatile("wrmsr"
+			 :
+			 : "c"(index), "a"((uint32_t)v), "d"((uint32_t)(v >> 32))
+			 : "memory");
 }
-#define CR_ACCESS(n)                                                       \
-	static inline uint64_t read_cr##n(void)                            \
-	{                                                                  \
-		uint64_t v;                                                \
-		__asm__ volatile("movq %%cr" #n ", %0" : "=r"(v));         \
-		return v;                                                  \
-	}                                                                  \
-	static inline void write_cr##n(uint64_t v)                         \
-	{                                                                  \
-		__asm__ volatile("movq %0, %%cr" #n : : "r"(v) : "memory"); \
+#define CR_ACCESS(n)                                                                               \
+	static inline uint64_t read_cr##n(void)                                                    \
+	{                                                                                          \
+		uint64_t v;                                                                        \
+		__asm__ volatile("movq %%cr" #n ", %0" : "=r"(v));                                 \
+		return v;                                                                          \
+	}                                                                                          \
+	static inline void write_cr##n(uint64_t v)                                                 \
+	{                                                                                          \
+		__asm__ volatile("movq %0, %%cr" #n : : "r"(v) : "memory");                        \
 	}
 CR_ACCESS(0)
 CR_ACCESS(2)
@@ -127,7 +133,9 @@ CR_ACCESS(3)
 CR_ACCESS(4)
 static inline void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t r[4])
 {
-	__asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(subleaf));
+	__asm__ volatile("cpuid"
+			 : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3])
+			 : "a"(leaf), "c"(subleaf));
 }
 
 /* Each image has one. */

@@ -25,8 +25,8 @@ void trap_handler(struct trap_frame *frame);
 _Noreturn void trap_leave(const struct trap_frame *frame);
 
 struct tss32 {
-	uint32_t link, esp0, ss0, esp1, ss1, esp2, ss2, cr3, eip, eflags, eax, ecx, edx, ebx, esp, ebp, esi, edi, es, cs, ss, ds,
-		fs, gs, ldt;
+	uint32_t link, esp0, ss0, esp1, ss1, esp2, ss2, cr3, eip, eflags, eax, ecx, edx, ebx, esp,
+		ebp, esi, edi, es, cs, ss, ds, fs, gs, ldt;
 	uint16_t trap, iomap;
 };
 struct tss32 tss_main;
@@ -55,14 +55,15 @@ extern volatile uint64_t gdt[32];
 #define SEL_OTHER 0x68
 #define SEL_GATE 0x70
 
-#define TRY(text, ...)                                                                                       \
-	do {                                                                                                 \
-		trap_clear();                                                                                \
-		__asm__ volatile("movl $99f, trap_resume\n\tmovl %%esp, trap_resume_esp\n\t"                  \
-				 "movl %%ebp, trap_resume_ebp\n\t" text "\n99:\tmovl $0, trap_resume"         \
-				 :                                                                           \
-				 : __VA_ARGS__                                                               \
-				 : "eax", "ecx", "edx", "memory", "cc");                                     \
+#define TRY(text, ...)                                                                             \
+	do {                                                                                       \
+		trap_clear();                                                                      \
+		__asm__ volatile("movl $99f, trap_resume\n\tmovl %%esp, trap_resume_esp\n\t"       \
+				 "movl %%ebp, trap_resume_ebp\n\t" text                            \
+				 "\n99:\tmovl $0, trap_resume"                                     \
+				 :                                                                 \
+				 : __VA_ARGS__                                                     \
+				 : "eax", "ecx", "edx", "memory", "cc");                           \
 	} while (0)
 
 static void trap_clear(void)
@@ -112,14 +113,16 @@ void trap_handler(struct trap_frame *frame)
 
 static void idt_set(unsigned v, uint32_t at, uint16_t selector, uint8_t type)
 {
-	idt[v] = (at & 0xffff) | (uint64_t)selector << 16 | (uint64_t)type << 40 | (uint64_t)(at >> 16) << 48;
+	idt[v] = (at & 0xffff) | (uint64_t)selector << 16 | (uint64_t)type << 40 |
+		 (uint64_t)(at >> 16) << 48;
 }
 
 /* @flags: bits 55:52 of the descriptor (G, D, L, AVL) in its high nibble, access byte in the low byte. */
 static void gdt_set(unsigned selector, uint32_t base, uint32_t limit, uint16_t flags)
 {
-	gdt[selector / 8] = (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | (uint64_t)(flags & 0xff) << 40 |
-			    (uint64_t)(limit >> 16 & 15) << 48 | (uint64_t)(flags >> 12) << 52 | (uint64_t)(base >> 24) << 56;
+	gdt[selector / 8] = (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 |
+			    (uint64_t)(flags & 0xff) << 40 | (uint64_t)(limit >> 16 & 15) << 48 |
+			    (uint64_t)(flags >> 12) << 52 | (uint64_t)(base >> 24) << 56;
 }
 
 static uint8_t buffer[8192] __attribute__((aligned(4096)));
@@ -183,7 +186,9 @@ static void test_limits(void)
 	check_trap("lldt of data", 13, SEL_DATA);
 	gdt_set(SEL_TEST, (uint32_t)buffer, 15, 0x0082); /* local table with one usable entry */
 	((volatile uint64_t *)buffer)[1] = 0x00cf93000000ffffull;
-	TRY("movw %0, %%cx\n\tlldt %%cx\n\tmovw $0xc, %%cx\n\tmovw %%cx, %%fs\n\tmovb %%fs:0x1000, %%al", "i"(SEL_TEST));
+	TRY("movw %0, %%cx\n\tlldt %%cx\n\tmovw $0xc, %%cx\n\tmovw %%cx, %%fs\n\tmovb %%fs:0x1000, "
+	    "%%al",
+	    "i"(SEL_TEST));
 	check_trap("local table", 256, 0);
 	TRY("movw $0x14, %%cx\n\tmovw %%cx, %%fs");
 	check_trap("beyond the local table", 13, 0x14);
@@ -198,13 +203,19 @@ static void test_16bit(void)
 	test_begin("16-bit code and stack segments");
 	gdt_set(SEL_TEST, 0x8000, 0xffff, 0x009b);
 	/* mov $0x1234, %ax; add $0x1111, %ax; lretl (66 cb) */
-	memcpy((void *)0x8000, (const uint8_t[]){ 0xb8, 0x34, 0x12, 0x05, 0x11, 0x11, 0x66, 0xcb }, 8);
-	__asm__ volatile("movl $0xaaaa0000, %%eax\n\tlcall %1, $0" : "=a"(sum) : "i"(SEL_TEST) : "memory");
+	memcpy((void *)0x8000, (const uint8_t[]){0xb8, 0x34, 0x12, 0x05, 0x11, 0x11, 0x66, 0xcb},
+	       8);
+	__asm__ volatile("movl $0xaaaa0000, %%eax\n\tlcall %1, $0"
+			 : "=a"(sum)
+			 : "i"(SEL_TEST)
+			 : "memory");
 	CHECK_EQ(sum, 0xaaaa2345);
 	/* With a 16-bit stack segment a push changes SP only. */
 	gdt_set(SEL_TEST2, 0, 0xffff, 0x0093);
-	__asm__ volatile("movl %%esp, %%edx\n\tmovl %%ss, %%ecx\n\tmovl %1, %%eax\n\tmovl %%eax, %%ss\n\tmovl $0x12340004, %%esp\n\t"
-			 "pushl $0x55\n\tpushl $0x66\n\tmovl %%esp, %0\n\tmovl %%ecx, %%ss\n\tmovl %%edx, %%esp"
+	__asm__ volatile("movl %%esp, %%edx\n\tmovl %%ss, %%ecx\n\tmovl %1, %%eax\n\tmovl %%eax, "
+			 "%%ss\n\tmovl $0x12340004, %%esp\n\t"
+			 "pushl $0x55\n\tpushl $0x66\n\tmovl %%esp, %0\n\tmovl %%ecx, %%ss\n\tmovl "
+			 "%%edx, %%esp"
 			 : "=a"(sum)
 			 : "i"(SEL_TEST2)
 			 : "ecx", "edx", "memory");
@@ -215,7 +226,7 @@ static void test_16bit(void)
 
 static void test_bound_into(void)
 {
-	static const int32_t bounds[2] = { 5, 10 };
+	static const int32_t bounds[2] = {5, 10};
 
 	test_begin("BOUND, INTO, one-byte traps");
 	TRY("movl $7, %%eax\n\tboundl %%eax, %0", "m"(bounds));
@@ -240,8 +251,15 @@ __asm__(".pushsection .text\n"
 
 static void run_user(const uint8_t *code, uint32_t bytes, uint32_t eflags)
 {
-	struct enter_frame f = { (uint32_t)buffer, SEL_USER_CODE, eflags, (uint32_t)user_stack_top, SEL_USER_DATA, SEL_USER_DATA,
-				 SEL_USER_DATA, 0, 0 };
+	struct enter_frame f = {(uint32_t)buffer,
+				SEL_USER_CODE,
+				eflags,
+				(uint32_t)user_stack_top,
+				SEL_USER_DATA,
+				SEL_USER_DATA,
+				SEL_USER_DATA,
+				0,
+				0};
 
 	memcpy(buffer, code, bytes);
 	trap_clear();
@@ -251,25 +269,27 @@ static void run_user(const uint8_t *code, uint32_t bytes, uint32_t eflags)
 static void test_rings(void)
 {
 	test_begin("rings: stack switch, call gate with parameters");
-	run_user((const uint8_t[]){ 0xcc }, 1, 0x202);
+	run_user((const uint8_t[]){0xcc}, 1, 0x202);
 	check_trap("user int3", 3, 0);
 	CHECK_EQ(trap.frame.cs, SEL_USER_CODE);
 	CHECK_EQ(trap.frame.esp, (uint32_t)user_stack_top);
 	CHECK_EQ(trap.frame.ss, SEL_USER_DATA);
-	run_user((const uint8_t[]){ 0xcd, 0x80 }, 2, 0x202);
+	run_user((const uint8_t[]){0xcd, 0x80}, 2, 0x202);
 	check_trap("user int 80 through a ring-0 gate", 13, 0x80 * 8 + 2);
-	run_user((const uint8_t[]){ 0xf4 }, 1, 0x202);
+	run_user((const uint8_t[]){0xf4}, 1, 0x202);
 	check_trap("user hlt", 13, 0);
-	run_user((const uint8_t[]){ 0x8e, 0xd8, 0xcc }, 3, 0x202); /* mov %eax, %ds with whatever EAX is: null or bad */
-	gdt[SEL_GATE / 8] = ((uint32_t)gate_entry & 0xffff) | (uint32_t)SEL_CODE << 16 | (uint64_t)0xec03 << 32 |
-			    (uint64_t)((uint32_t)gate_entry >> 16) << 48;
+	run_user((const uint8_t[]){0x8e, 0xd8, 0xcc}, 3,
+		 0x202); /* mov %eax, %ds with whatever EAX is: null or bad */
+	gdt[SEL_GATE / 8] = ((uint32_t)gate_entry & 0xffff) | (uint32_t)SEL_CODE << 16 |
+			    (uint64_t)0xec03 << 32 | (uint64_t)((uint32_t)gate_entry >> 16) << 48;
 	gate_sum = 0;
 	run_user(user_gate, (uint32_t)(user_gate_end - user_gate), 0x202);
 	check_trap("back from the gate", 3, 0);
 	CHECK_EQ(gate_sum, 0x010203);
 	CHECK_EQ(gate_ss, SEL_DATA);
 	CHECK_EQ(gate_esp, (uint32_t)kernel_stack_top - 7 * 4);
-	CHECK_EQ(trap.frame.esp, (uint32_t)user_stack_top); /* LRET 12 popped the parameters on both stacks */
+	CHECK_EQ(trap.frame.esp,
+		 (uint32_t)user_stack_top);	 /* LRET 12 popped the parameters on both stacks */
 	gdt[SEL_GATE / 8] &= ~(0x6000ull << 32); /* DPL 0 */
 	run_user(user_gate, (uint32_t)(user_gate_end - user_gate), 0x202);
 	check_trap("gate of ring 0", 13, SEL_GATE);
@@ -305,13 +325,14 @@ static void test_tasks(void)
 
 	test_begin("task switches: call, IRET, jump");
 	task_init(task_entry);
-	__asm__ volatile("movl $0x7777, %%ebx\n\tlcall %2, $0\n\tpushfl\n\tpopl %0\n\tmovl %%ebx, %1"
-			 : "=&r"(eflags), "=&r"(ebx)
-			 : "i"(SEL_OTHER)
-			 : "ebx", "eax", "memory");
+	__asm__ volatile(
+		"movl $0x7777, %%ebx\n\tlcall %2, $0\n\tpushfl\n\tpopl %0\n\tmovl %%ebx, %1"
+		: "=&r"(eflags), "=&r"(ebx)
+		: "i"(SEL_OTHER)
+		: "ebx", "eax", "memory");
 	CHECK_EQ(task_runs, 1);
 	CHECK_EQ(task_eflags & 0x4000, 0x4000); /* NT */
-	CHECK_EQ(task_cr0 & 8, 8); /* TS */
+	CHECK_EQ(task_cr0 & 8, 8);		/* TS */
 	CHECK_EQ(task_ebx, 0x1111);
 	CHECK_EQ(eflags & 0x4000, 0);
 	CHECK_EQ(ebx, 0x7777);
@@ -375,7 +396,8 @@ static void test_tasks(void)
 
 static void v86(const uint8_t *code, uint32_t bytes, uint32_t eflags)
 {
-	struct enter_frame f = { 0x10, 0x0a00, 0x20000 | eflags, 0x1000, 0x0b00, 0x0c00, 0x0d00, 0x0e00, 0x0f00 };
+	struct enter_frame f = {0x10,	0x0a00, 0x20000 | eflags, 0x1000, 0x0b00,
+				0x0c00, 0x0d00, 0x0e00,		  0x0f00};
 
 	memcpy((void *)0xa010, code, bytes);
 	trap_clear();
@@ -387,7 +409,7 @@ static void test_v86(void)
 	test_begin("virtual-8086 mode");
 	/* mov $0x1234, %ax; mov %ax, %ds:0x20; int3 */
 	*(volatile uint16_t *)0xd020 = 0;
-	v86((const uint8_t[]){ 0xb8, 0x34, 0x12, 0xa3, 0x20, 0x00, 0xcc }, 7, 0x3202);
+	v86((const uint8_t[]){0xb8, 0x34, 0x12, 0xa3, 0x20, 0x00, 0xcc}, 7, 0x3202);
 	check_trap("int3 at IOPL 3", 3, 0);
 	CHECK_EQ(*(volatile uint16_t *)0xd020, 0x1234);
 	CHECK_EQ(trap.frame.eflags & 0x20000, 0x20000);
@@ -400,30 +422,30 @@ static void test_v86(void)
 	CHECK_EQ(trap.frame.v_fs, 0x0e00);
 	CHECK_EQ(trap.frame.v_gs, 0x0f00);
 	CHECK_EQ(trap.frame.ds & 0xffff, 0); /* a pushed selector need not fill its dword */
-	v86((const uint8_t[]){ 0xcd, 0x21 }, 2, 0x0202);
+	v86((const uint8_t[]){0xcd, 0x21}, 2, 0x0202);
 	check_trap("int at IOPL 0", 13, 0);
 	CHECK_EQ(trap.frame.eip, 0x10);
-	v86((const uint8_t[]){ 0xfa }, 1, 0x0202);
+	v86((const uint8_t[]){0xfa}, 1, 0x0202);
 	check_trap("cli at IOPL 0", 13, 0);
-	v86((const uint8_t[]){ 0x9c }, 1, 0x0202);
+	v86((const uint8_t[]){0x9c}, 1, 0x0202);
 	check_trap("pushf at IOPL 0", 13, 0);
-	v86((const uint8_t[]){ 0xcf }, 1, 0x0202);
+	v86((const uint8_t[]){0xcf}, 1, 0x0202);
 	check_trap("iret at IOPL 0", 13, 0);
-	v86((const uint8_t[]){ 0xf4 }, 1, 0x3202);
+	v86((const uint8_t[]){0xf4}, 1, 0x3202);
 	check_trap("hlt", 13, 0);
-	v86((const uint8_t[]){ 0x0f, 0x00, 0xc8 }, 3, 0x3202);
+	v86((const uint8_t[]){0x0f, 0x00, 0xc8}, 3, 0x3202);
 	check_trap("str", 6, 0);
-	v86((const uint8_t[]){ 0x63, 0xc0 }, 2, 0x3202);
+	v86((const uint8_t[]){0x63, 0xc0}, 2, 0x3202);
 	check_trap("arpl", 6, 0);
 	/* mov $0xffff, %ax; mov %ax, %ds; mov %ds:0x10, %al -> linear 0x100000 */
-	v86((const uint8_t[]){ 0xb8, 0xff, 0xff, 0x8e, 0xd8, 0xa0, 0x10, 0x00, 0xcc }, 9, 0x3202);
+	v86((const uint8_t[]){0xb8, 0xff, 0xff, 0x8e, 0xd8, 0xa0, 0x10, 0x00, 0xcc}, 9, 0x3202);
 	check_trap("segment load is a shift", 3, 0);
 	CHECK_EQ(trap.frame.eax & 0xff, *(volatile uint8_t *)0x100000);
 	/* 67 8a 03: mov (%ebx), %al with EBX beyond 64 KiB; first mov $0x10000, %ebx */
-	v86((const uint8_t[]){ 0x66, 0xbb, 0x00, 0x00, 0x01, 0x00, 0x67, 0x8a, 0x03 }, 9, 0x3202);
+	v86((const uint8_t[]){0x66, 0xbb, 0x00, 0x00, 0x01, 0x00, 0x67, 0x8a, 0x03}, 9, 0x3202);
 	check_trap("beyond 64 KiB", 13, 0);
 	/* far return and call inside: push cs; push 0x15 (6a); retf -> jumps to 0x15: int3 */
-	v86((const uint8_t[]){ 0x0e, 0x6a, 0x15, 0xcb, 0x90, 0xcc }, 6, 0x3202);
+	v86((const uint8_t[]){0x0e, 0x6a, 0x15, 0xcb, 0x90, 0xcc}, 6, 0x3202);
 	check_trap("far return", 3, 0);
 	CHECK_EQ(trap.frame.eip, 0x16);
 	test_end();
@@ -540,7 +562,10 @@ static void test_pae(void)
 	pae_pt[2] = (uint32_t)page[1] | 7 | 1ull << 50;
 	page[0][0] = 0xc3;
 	cr4_change(0x20, 0x10);
-	__asm__ volatile("movl $0xc0000080, %%ecx\n\trdmsr\n\torl $0x800, %%eax\n\twrmsr" : : : "eax", "ecx", "edx");
+	__asm__ volatile("movl $0xc0000080, %%ecx\n\trdmsr\n\torl $0x800, %%eax\n\twrmsr"
+			 :
+			 :
+			 : "eax", "ecx", "edx");
 	__asm__ volatile("movl %0, %%cr3" : : "r"(pae_pdpt) : "memory");
 	cr0_set(cr0_get() | 0x80010000);
 	CHECK_EQ(p[0], 0xc3);
@@ -596,7 +621,7 @@ static void test_shutdown(void)
 	static const struct {
 		uint16_t limit;
 		uint32_t base;
-	} __attribute__((packed)) empty = { 0, 0 };
+	} __attribute__((packed)) empty = {0, 0};
 
 	test_begin("triple fault ends the machine");
 	test_end();
@@ -610,7 +635,7 @@ void guest_start(void)
 	struct {
 		uint16_t limit;
 		uint32_t base;
-	} __attribute__((packed)) pointer = { sizeof(idt) - 1, (uint32_t)idt };
+	} __attribute__((packed)) pointer = {sizeof(idt) - 1, (uint32_t)idt};
 
 	for (unsigned v = 0; v < 256; v++) {
 		idt_set(v, (uint32_t)trap_stubs + 16 * v, SEL_CODE, v == 3 || v == 4 ? 0xee : 0x8e);

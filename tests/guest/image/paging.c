@@ -217,7 +217,7 @@ static void test_pcid(void)
 	if (has(7, 1, 10)) {
 		struct {
 			uint64_t pcid, address;
-		} d = { 0, (uint64_t)p };
+		} d = {0, (uint64_t)p};
 
 		for (uint64_t type = 0; type < 4; type++) {
 			test_pt[4] = (uint64_t)test_pages[4 + (type & 1)] | PTE_P | PTE_W;
@@ -266,7 +266,7 @@ static void test_mmio(void)
 {
 	volatile uint64_t *q = (volatile uint64_t *)(uint64_t)MMIO_BASE;
 	volatile uint32_t *d = (volatile uint32_t *)(uint64_t)MMIO_BASE;
-	uint64_t buf[4] = { 1, 2, 3, 4 };
+	uint64_t buf[4] = {1, 2, 3, 4};
 	void *to = (void *)(uint64_t)(MMIO_BASE + 64), *from = buf;
 	uint64_t count = 4;
 
@@ -290,7 +290,10 @@ static void test_mmio(void)
 	CHECK_EQ(*(volatile uint8_t *)(uint64_t)(MMIO_BASE + 88), 4);
 	__asm__ volatile("pushq (%1)\n\tpopq %0" : "=r"(count) : "r"(q + 9) : "memory");
 	CHECK_EQ(count, 2);
-	__asm__ volatile("movdqu (%1), %%xmm0\n\tmovdqu %%xmm0, (%0)" : : "r"(buf), "r"(q + 8) : "memory");
+	__asm__ volatile("movdqu (%1), %%xmm0\n\tmovdqu %%xmm0, (%0)"
+			 :
+			 : "r"(buf), "r"(q + 8)
+			 : "memory");
 	CHECK_EQ(buf[0], 1);
 	CHECK_EQ(buf[1], 2);
 	test_end();

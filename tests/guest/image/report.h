@@ -17,12 +17,12 @@ void *memset(void *to, int c, size_t bytes);
 #define PORT_EXIT 0xf4
 #define PORT_INTERRUPT 0xe0 /* byte: vector to be injected when possible */
 #define PORT_NMI 0xe1
-#define PORT_START_AP 0xe2 /* byte: index */
-#define PORT_POKE_ADDRESS 0xe4 /* dword: GPA */
-#define PORT_POKE 0xe5 /* byte written there by the host, as a device would */
+#define PORT_START_AP 0xe2	  /* byte: index */
+#define PORT_POKE_ADDRESS 0xe4	  /* dword: GPA */
+#define PORT_POKE 0xe5		  /* byte written there by the host, as a device would */
 #define PORT_EXPECT_SHUTDOWN 0xe6 /* byte: 1, a triple fault is the end that is wanted */
-#define PORT_HOST 0xe7 /* reads 56h on the test host, something else elsewhere */
-#define MMIO_BASE 0xfeb00000u /* 4 KiB of storage that is not memory */
+#define PORT_HOST 0xe7		  /* reads 56h on the test host, something else elsewhere */
+#define MMIO_BASE 0xfeb00000u	  /* 4 KiB of storage that is not memory */
 
 /* ---- results ---- */
 void test_begin(const char *name);

@@ -43,7 +43,10 @@ static void test_rewrite(void)
 	}
 	CHECK_EQ(call(p), 1000 - 1 - 768);
 	/* Each kind of store. */
-	__asm__ volatile("movups (%0), %%xmm0\n\tmovups %%xmm0, (%1)" : : "r"("\xb8\x34\x12\0\0\xc3zzzzzzzzzz"), "r"(p) : "memory");
+	__asm__ volatile("movups (%0), %%xmm0\n\tmovups %%xmm0, (%1)"
+			 :
+			 : "r"("\xb8\x34\x12\0\0\xc3zzzzzzzzzz"), "r"(p)
+			 : "memory");
 	CHECK_EQ(call(p), 0x1234);
 	__asm__ volatile("lock incl (%0)" : : "r"(p + 1) : "memory");
 	CHECK_EQ(call(p), 0x1235);
@@ -59,8 +62,11 @@ static void test_rewrite(void)
 	CHECK_EQ(call(p), 0x6677);
 	__asm__ volatile("movnti %k0, (%1)" : : "r"(0x55ull), "r"(p + 1) : "memory");
 	CHECK_EQ(call(p), 0x55);
-	__asm__ volatile("cmpxchg8b (%0)" : : "r"(p), "a"(*(volatile uint32_t *)p), "d"(*(volatile uint32_t *)(p + 4)), "b"(0x000066b8),
-			 "c"(0xc300) : "memory", "cc");
+	__asm__ volatile("cmpxchg8b (%0)"
+			 :
+			 : "r"(p), "a"(*(volatile uint32_t *)p), "d"(*(volatile uint32_t *)(p + 4)),
+			   "b"(0x000066b8), "c"(0xc300)
+			 : "memory", "cc");
 	CHECK_EQ(call(p), 0x66);
 	test_end();
 }
@@ -69,7 +75,7 @@ static void test_same_block(void)
 {
 	volatile uint8_t *p = test_map(1, 1, PTE_P | PTE_W);
 	/* movb $7, 1f+1(%rip) ; 1: mov $0, %eax ; ret: the store changes the next instruction */
-	static const uint8_t code[] = { 0xc6, 0x05, 0x01, 0, 0, 0, 0x07, 0xb8, 0, 0, 0, 0, 0xc3 };
+	static const uint8_t code[] = {0xc6, 0x05, 0x01, 0, 0, 0, 0x07, 0xb8, 0, 0, 0, 0, 0xc3};
 
 	test_begin("a store into the next instruction of the same block");
 	for (unsigned i = 0; i < sizeof(code); i++) {

@@ -61,9 +61,18 @@ static void work_atomics(unsigned index)
 			}
 		}
 		/* bits and bytes of one word */
-		__asm__ volatile("lock btsq %1, %0\n\tlock btrq %1, %0" : "+m"(split[0]) : "r"((uint64_t)index) : "cc");
-		__asm__ volatile("lock incw %0" : "+m"(*((volatile uint16_t *)&split[1] + index)) : : "cc");
-		__asm__ volatile("lock addl $1, %0" : "+m"(*(volatile uint32_t *)((volatile uint8_t *)split + 18)) : : "cc");
+		__asm__ volatile("lock btsq %1, %0\n\tlock btrq %1, %0"
+				 : "+m"(split[0])
+				 : "r"((uint64_t)index)
+				 : "cc");
+		__asm__ volatile("lock incw %0"
+				 : "+m"(*((volatile uint16_t *)&split[1] + index))
+				 :
+				 : "cc");
+		__asm__ volatile("lock addl $1, %0"
+				 : "+m"(*(volatile uint32_t *)((volatile uint8_t *)split + 18))
+				 :
+				 : "cc");
 	}
 }
 
@@ -71,7 +80,8 @@ static void work_atomics(unsigned index)
 static void work_ordering(unsigned index)
 {
 	for (uint32_t i = 1; i <= MEETINGS && index < 2; i++) {
-		volatile uint32_t *mine = index == 0 ? &flags_x : &flags_y, *other = index == 0 ? &flags_y : &flags_x;
+		volatile uint32_t *mine = index == 0 ? &flags_x : &flags_y,
+				  *other = index == 0 ? &flags_y : &flags_x;
 
 		*mine = i;
 		__asm__ volatile("mfence" : : : "memory");
@@ -127,14 +137,20 @@ static void work_code(unsigned index)
 			uint32_t r[4];
 
 			cpuid(0, 0, r);
-			__asm__ volatile("call *%1" : "=a"(v) : "r"(TEST_VA + 0x2000) : "rcx", "rdx", "memory");
+			__asm__ volatile("call *%1"
+					 : "=a"(v)
+					 : "r"(TEST_VA + 0x2000)
+					 : "rcx", "rdx", "memory");
 			if ((uint32_t)v != (uint32_t)request) {
 				lock_inc(&code_errors);
 			}
 			last = request;
 			lock_inc(&shoot_ack);
 		}
-		__asm__ volatile("call *%1" : "=a"(v) : "r"(TEST_VA + 0x2000) : "rcx", "rdx", "memory");
+		__asm__ volatile("call *%1"
+				 : "=a"(v)
+				 : "r"(TEST_VA + 0x2000)
+				 : "rcx", "rdx", "memory");
 	}
 }
 

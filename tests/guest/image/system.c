@@ -25,7 +25,8 @@ static bool has(uint32_t leaf, unsigned reg, unsigned bit)
 }
 
 /* What the entry points saw. */
-uint64_t entry_rcx, entry_r11, entry_rsp, entry_rflags, entry_cs, entry_ss, entry_count, entry_return;
+uint64_t entry_rcx, entry_r11, entry_rsp, entry_rflags, entry_cs, entry_ss, entry_count,
+	entry_return;
 void syscall_entry(void);
 void sysenter_entry(void);
 extern uint8_t user_syscall[], user_syscall_end[];
@@ -86,7 +87,7 @@ static void run_user(uint64_t cs, uint64_t rflags)
 
 static void test_syscall(void)
 {
-	static const uint8_t code[] = { 0x0f, 0x05 };
+	static const uint8_t code[] = {0x0f, 0x05};
 
 	test_begin("SYSCALL and SYSRET");
 	user_page(code, sizeof(code));
@@ -117,7 +118,9 @@ static void test_syscall(void)
 	check_trap("SYSRETL to a truncated RIP", 14, 0x15);
 	CHECK_EQ(trap.frame.rip, (uint32_t)(VA + 0x8002));
 	CHECK_EQ(trap.frame.cs, SEL_CODE32 + 3);
-	TRY("movl $" "0x200" ", %%r11d\n\txorl %%ecx, %%ecx\n\tincq %%rcx\n\tshlq $62, %%rcx\n\tsysretq");
+	TRY("movl $"
+	    "0x200"
+	    ", %%r11d\n\txorl %%ecx, %%ecx\n\tincq %%rcx\n\tshlq $62, %%rcx\n\tsysretq");
 	check_trap("SYSRETQ to a non-canonical RIP", 13, 0);
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~1ull);
 	run_user(SEL_USER64, 0x202);
@@ -127,7 +130,7 @@ static void test_syscall(void)
 
 static void test_sysenter(void)
 {
-	static const uint8_t code[] = { 0x0f, 0x34 };
+	static const uint8_t code[] = {0x0f, 0x34};
 
 	test_begin("SYSENTER and SYSEXIT");
 	user_page(code, sizeof(code));
@@ -161,7 +164,7 @@ static void test_sysenter(void)
 static void test_bases(void)
 {
 	uint64_t v;
-	static uint64_t cells[2] = { 0x1111, 0x2222 };
+	static uint64_t cells[2] = {0x1111, 0x2222};
 
 	test_begin("FS and GS bases, SWAPGS");
 	wrmsr(MSR_FS_BASE, (uint64_t)&cells[0]);
@@ -201,8 +204,11 @@ static void test_bases(void)
 	test_end();
 }
 
-#define LAR_LIKE(insn, selector, ret, zf) \
-	__asm__ volatile(insn " %w2, %k0\n\tsetz %1" : "=&r"(ret), "=q"(zf) : "r"((uint64_t)(selector)), "0"((uint64_t)0xdead) : "cc")
+#define LAR_LIKE(insn, selector, ret, zf)                                                          \
+	__asm__ volatile(insn " %w2, %k0\n\tsetz %1"                                               \
+			 : "=&r"(ret), "=q"(zf)                                                    \
+			 : "r"((uint64_t)(selector)), "0"((uint64_t)0xdead)                        \
+			 : "cc")
 
 static void test_descriptors(void)
 {
@@ -211,14 +217,14 @@ static void test_descriptors(void)
 		uint8_t lar, lsl, verr, verw;
 		uint32_t rights, limit;
 	} rows[] = {
-		{ 0, 0, 0, 0, 0, 0, 0 },
-		{ SEL_CODE, 1, 1, 1, 0, 0xaf9b00, 0xffffffff },
-		{ SEL_DATA, 1, 1, 1, 1, 0xcf9300, 0xffffffff },
-		{ SEL_USER_DATA, 1, 1, 1, 1, 0xcff300, 0xffffffff },
-		{ SEL_DATA | 3, 0, 0, 0, 0, 0, 0 }, /* RPL above DPL */
-		{ SEL_TSS, 1, 1, 0, 0, 0x008b00, 0x67 },
-		{ 0x1f8, 0, 0, 0, 0, 0, 0 }, /* empty descriptor: type 0 is not valid */
-		{ 0xfff8, 0, 0, 0, 0, 0, 0 },
+		{0, 0, 0, 0, 0, 0, 0},
+		{SEL_CODE, 1, 1, 1, 0, 0xaf9b00, 0xffffffff},
+		{SEL_DATA, 1, 1, 1, 1, 0xcf9300, 0xffffffff},
+		{SEL_USER_DATA, 1, 1, 1, 1, 0xcff300, 0xffffffff},
+		{SEL_DATA | 3, 0, 0, 0, 0, 0, 0}, /* RPL above DPL */
+		{SEL_TSS, 1, 1, 0, 0, 0x008b00, 0x67},
+		{0x1f8, 0, 0, 0, 0, 0, 0}, /* empty descriptor: type 0 is not valid */
+		{0xfff8, 0, 0, 0, 0, 0, 0},
 	};
 
 	test_begin("LAR, LSL, VERR, VERW, SLDT, STR");
@@ -232,9 +238,15 @@ static void test_descriptors(void)
 		LAR_LIKE("lsl", rows[i].selector, v, zf);
 		CHECK_EQ(zf, rows[i].lsl);
 		CHECK_EQ(zf ? v : 0, rows[i].limit);
-		__asm__ volatile("verr %w1\n\tsetz %0" : "=q"(zf) : "r"((uint64_t)rows[i].selector) : "cc");
+		__asm__ volatile("verr %w1\n\tsetz %0"
+				 : "=q"(zf)
+				 : "r"((uint64_t)rows[i].selector)
+				 : "cc");
 		CHECK_EQ(zf, rows[i].verr);
-		__asm__ volatile("verw %w1\n\tsetz %0" : "=q"(zf) : "r"((uint64_t)rows[i].selector) : "cc");
+		__asm__ volatile("verw %w1\n\tsetz %0"
+				 : "=q"(zf)
+				 : "r"((uint64_t)rows[i].selector)
+				 : "cc");
 		CHECK_EQ(zf, rows[i].verw);
 	}
 	{
@@ -267,32 +279,36 @@ static void test_far(void)
 
 	test_begin("far transfers in long mode");
 	/* lretq to the same ring. */
-	__asm__ volatile("pushq %2\n\tleaq 1f(%%rip), %%rax\n\tpushq %%rax\n\tlretq\n1:\tmovl $77, %k0\n\tmovw %%cs, %w1"
+	__asm__ volatile("pushq %2\n\tleaq 1f(%%rip), %%rax\n\tpushq %%rax\n\tlretq\n1:\tmovl $77, "
+			 "%k0\n\tmovw %%cs, %w1"
 			 : "=&r"(v), "=&r"(cs)
 			 : "i"(SEL_CODE)
 			 : "rax", "memory");
 	CHECK_EQ(v, 77);
 	/* Far jump into compatibility mode and back; 16-byte fine: 32-bit code runs at the identity map. */
-	__asm__ volatile("pushq %1\n\tleaq 1f(%%rip), %%rax\n\tpushq %%rax\n\tlretq\n"
-			 ".code32\n1:\tmovl $0x12345678, %%eax\n\tincl %%eax\n\t.byte 0x40\n\tljmp %2, $2f\n"
-			 ".code64\n2:\tmovl %%eax, %k0"
-			 : "=r"(v)
-			 : "i"(SEL_CODE32), "i"(SEL_CODE)
-			 : "rax", "memory");
+	__asm__ volatile(
+		"pushq %1\n\tleaq 1f(%%rip), %%rax\n\tpushq %%rax\n\tlretq\n"
+		".code32\n1:\tmovl $0x12345678, %%eax\n\tincl %%eax\n\t.byte 0x40\n\tljmp %2, $2f\n"
+		".code64\n2:\tmovl %%eax, %k0"
+		: "=r"(v)
+		: "i"(SEL_CODE32), "i"(SEL_CODE)
+		: "rax", "memory");
 	CHECK_EQ(v, 0x1234567a);
 	/* A 64-bit call gate. */
-	gdt_set(SEL_FREE, ((uint64_t)&&gate & 0xffff) | (uint64_t)SEL_CODE << 16 | 0x8c00ull << 32 |
-				  ((uint64_t)&&gate >> 16 & 0xffff) << 48);
+	gdt_set(SEL_FREE, ((uint64_t) && gate & 0xffff) | (uint64_t)SEL_CODE << 16 |
+				  0x8c00ull << 32 | ((uint64_t) && gate >> 16 & 0xffff) << 48);
 	gdt_set(SEL_FREE + 8, 0);
 	pointer.offset = 0x5555;
 	pointer.selector = SEL_FREE;
 	v = 0;
 	trap_clear();
-	__asm__ volatile("leaq gate_target(%%rip), %%rax\n\tmovw %%ax, gdt+%c2\n\tshrq $16, %%rax\n\tmovw %%ax, gdt+%c2+6\n\t"
-			 "jmp 1f\ngate_target:\n\tmovl $99, %k0\n\tlretq\n1:\t.byte 0x48\n\tlcall *%1"
-			 : "=&r"(v)
-			 : "m"(pointer), "i"(SEL_FREE)
-			 : "rax", "memory");
+	__asm__ volatile(
+		"leaq gate_target(%%rip), %%rax\n\tmovw %%ax, gdt+%c2\n\tshrq $16, %%rax\n\tmovw "
+		"%%ax, gdt+%c2+6\n\t"
+		"jmp 1f\ngate_target:\n\tmovl $99, %k0\n\tlretq\n1:\t.byte 0x48\n\tlcall *%1"
+		: "=&r"(v)
+		: "m"(pointer), "i"(SEL_FREE)
+		: "rax", "memory");
 	CHECK_EQ(v, 99);
 gate:
 	TRY("pushq %0\n\tpushq $0x1000\n\tlretq", "i"(SEL_DATA));
@@ -301,7 +317,8 @@ gate:
 	check_trap("far return to null", 13, 0);
 	TRY("pushq %0\n\tpushq $0x1000\n\tlretq", "i"(SEL_USER64 & ~3));
 	check_trap("far return to a ring-3 segment with RPL 0", 13, SEL_USER64 & ~3);
-	TRY("pushq %0\n\tpushq %1\n\tpushq $0x202\n\tpushq %2\n\tpushq $0x1000\n\tiretq", "i"(SEL_DATA), "i"(0x9000), "i"(SEL_DATA));
+	TRY("pushq %0\n\tpushq %1\n\tpushq $0x202\n\tpushq %2\n\tpushq $0x1000\n\tiretq",
+	    "i"(SEL_DATA), "i"(0x9000), "i"(SEL_DATA));
 	check_trap("iret to data", 13, SEL_DATA);
 	TRY("pushfq\n\torl $0x4000, (%%rsp)\n\tpopfq\n\tiretq");
 	check_trap("iret with NT in long mode", 13, 0);
@@ -310,7 +327,7 @@ gate:
 
 static void test_user_interrupt_stack(void)
 {
-	static const uint8_t int3[] = { 0xcc };
+	static const uint8_t int3[] = {0xcc};
 
 	test_begin("stack switch on a trap from ring 3");
 	user_page(int3, 1);
@@ -332,7 +349,7 @@ static void test_user_interrupt_stack(void)
 static void test_hypercall(void)
 {
 	uint64_t v;
-	static const uint8_t vmcall[] = { 0x0f, 0x01, 0xc1 };
+	static const uint8_t vmcall[] = {0x0f, 0x01, 0xc1};
 
 	test_begin("VMCALL exits at any ring");
 	__asm__ volatile("vmcall" : "=a"(v) : "c"(41) : "memory");
@@ -363,7 +380,7 @@ static void test_misc(void)
 	write_cr4(read_cr4() | 4); /* TSD */
 	TRY("rdtsc");
 	check_trap("rdtsc at ring 0 with TSD", 256, 0);
-	user_page((const uint8_t[]){ 0x0f, 0x31 }, 2);
+	user_page((const uint8_t[]){0x0f, 0x31}, 2);
 	run_user(SEL_USER64, 0x202);
 	check_trap("user rdtsc with TSD", 13, 0);
 	write_cr4(read_cr4() & ~4ull);
@@ -371,7 +388,7 @@ static void test_misc(void)
 	check_trap("user rdtsc", 3, 0);
 	if (has(7, 2, 2)) {
 		write_cr4(read_cr4() | 0x800);
-		user_page((const uint8_t[]){ 0x0f, 0x00, 0xc8 }, 3); /* str eax */
+		user_page((const uint8_t[]){0x0f, 0x00, 0xc8}, 3); /* str eax */
 		run_user(SEL_USER64, 0x202);
 		check_trap("user STR under UMIP", 13, 0);
 		write_cr4(read_cr4() & ~0x800ull);
@@ -379,7 +396,9 @@ static void test_misc(void)
 		check_trap("user STR", 3, 0);
 	}
 	/* IOPL 3 lets the user do CLI and port I/O; POPF changes IOPL at ring 0 only. */
-	user_page((const uint8_t[]){ 0xfa, 0xe4, 0x80, 0x9c, 0x81, 0x24, 0x24, 0xff, 0xcf, 0xff, 0xff, 0x9d }, 12);
+	user_page((const uint8_t[]){0xfa, 0xe4, 0x80, 0x9c, 0x81, 0x24, 0x24, 0xff, 0xcf, 0xff,
+				    0xff, 0x9d},
+		  12);
 	run_user(SEL_USER64, 0x3202);
 	check_trap("user CLI, IN, POPF at IOPL 3", 3, 0);
 	CHECK_EQ(trap.frame.rflags & 0x3200, 0x3000);
@@ -399,22 +418,25 @@ static void test_io_bitmap(void)
 	wide.t.iomap = sizeof(wide.t);
 	memset(wide.bitmap, 0xff, sizeof(wide.bitmap));
 	wide.bitmap[0x80 / 8] = 0xfe; /* port 80h alone */
-	gdt_set(SEL_TSS, (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56 | 0x890000000000ull | (sizeof(wide) - 1));
+	gdt_set(SEL_TSS, (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56 | 0x890000000000ull |
+				 (sizeof(wide) - 1));
 	__asm__ volatile("ltr %w0" : : "r"(SEL_TSS));
-	user_page((const uint8_t[]){ 0xe6, 0x80 }, 2);
+	user_page((const uint8_t[]){0xe6, 0x80}, 2);
 	run_user(SEL_USER64, 0x202);
 	check_trap("out to an open port", 3, 0);
-	user_page((const uint8_t[]){ 0xe7, 0x80 }, 2);
+	user_page((const uint8_t[]){0xe7, 0x80}, 2);
 	run_user(SEL_USER64, 0x202);
 	check_trap("dword out: the next port is closed", 13, 0);
-	user_page((const uint8_t[]){ 0xe6, 0x81 }, 2);
+	user_page((const uint8_t[]){0xe6, 0x81}, 2);
 	run_user(SEL_USER64, 0x202);
 	check_trap("out to a closed port", 13, 0);
-	user_page((const uint8_t[]){ 0x66, 0xba, 0xff, 0xff, 0xec }, 5); /* mov $0xffff, %dx; in (%dx), %al */
+	user_page((const uint8_t[]){0x66, 0xba, 0xff, 0xff, 0xec},
+		  5); /* mov $0xffff, %dx; in (%dx), %al */
 	run_user(SEL_USER64, 0x202);
 	check_trap("port beyond the bitmap", 13, 0);
 	base = (uint64_t)&tss;
-	gdt_set(SEL_TSS, (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56 | 0x890000000000ull | (sizeof(tss) - 1));
+	gdt_set(SEL_TSS, (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56 | 0x890000000000ull |
+				 (sizeof(tss) - 1));
 	__asm__ volatile("ltr %w0" : : "r"(SEL_TSS));
 	test_end();
 }
