@@ -317,7 +317,8 @@ static void open_x87(const ZydisDecodedInstruction *insn, struct oracle_open *re
 }
 
 #define ANY_ALIGNMENT                                                                              \
-	"misaligned and not canonical at once: which of the two is found first is up to the "      \
+	"misaligned and not canonical, or two addresses not canonical, at once: which of the two " \
+	"is found first is up to the "                                                             \
 	"processor"
 #define ANY_PRECISION                                                                              \
 	"unmasked overflow or underflow: whether PE is set too differs between vendors"
@@ -339,6 +340,8 @@ static void open_any(const struct oracle_case *c, const ZydisDecodedInstruction 
 				(at & 15) != 0 && (uint64_t)((int64_t)(at << 16) >> 16) != at;
 		}
 	}
+	/* CALL of a non-canonical address with a non-canonical stack. */
+	ret->gp_or_ss |= insn->mnemonic == ZYDIS_MNEMONIC_CALL;
 	ret->precision = true;
 }
 
