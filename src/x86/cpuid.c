@@ -14,7 +14,8 @@ struct feature {
 	uint32_t bit;
 };
 
-static uint32_t offered(const struct x86_cpuid_policy *policy, const struct feature *f, size_t count)
+static uint32_t offered(const struct x86_cpuid_policy *policy, const struct feature *f,
+			size_t count)
 {
 	uint32_t bits = 0;
 
@@ -37,9 +38,10 @@ static void set(uint32_t regs[4], uint32_t a, uint32_t b, uint32_t c, uint32_t d
 static void features(const struct x86_cpuid_policy *policy, uint32_t regs[4])
 {
 	static const struct feature ecx[] = {
-		{ X86_OFFER_SSE3, BIT32(0) },	{ X86_OFFER_PCLMUL, BIT32(1) }, { X86_OFFER_SSSE3, BIT32(9) },
-		{ X86_OFFER_SSE41, BIT32(19) }, { X86_OFFER_SSE42, BIT32(20) }, { X86_OFFER_AES, BIT32(25) },
-		{ X86_OFFER_RDRAND, BIT32(30) },
+		{X86_OFFER_SSE3, BIT32(0)},    {X86_OFFER_PCLMUL, BIT32(1)},
+		{X86_OFFER_SSSE3, BIT32(9)},   {X86_OFFER_SSE41, BIT32(19)},
+		{X86_OFFER_SSE42, BIT32(20)},  {X86_OFFER_AES, BIT32(25)},
+		{X86_OFFER_RDRAND, BIT32(30)},
 	};
 	/* CX16 13, PCID 17, MOVBE 22, POPCNT 23, XSAVE 26 */
 	static const uint32_t ecx_always = 0x04c22000;
@@ -49,7 +51,8 @@ static void features(const struct x86_cpuid_policy *policy, uint32_t regs[4])
 	 */
 	static const uint32_t edx_always = 0x0f8bf9ff;
 
-	set(regs, SIGNATURE, 8u << 8 | 1u << 16, ecx_always | offered(policy, ecx, ARRAY_LEN(ecx)), edx_always);
+	set(regs, SIGNATURE, 8u << 8 | 1u << 16, ecx_always | offered(policy, ecx, ARRAY_LEN(ecx)),
+	    edx_always);
 }
 
 /* L1 data 32 KiB, L1 code 32 KiB, L2 256 KiB, L3 8 MiB; 64-byte lines. */
@@ -59,7 +62,7 @@ static void caches(uint32_t subleaf, uint32_t regs[4])
 		uint8_t type, level;
 		uint16_t ways;
 		uint32_t sets;
-	} cache[] = { { 1, 1, 8, 64 }, { 2, 1, 8, 64 }, { 3, 2, 4, 1024 }, { 3, 3, 16, 8192 } };
+	} cache[] = {{1, 1, 8, 64}, {2, 1, 8, 64}, {3, 2, 4, 1024}, {3, 3, 16, 8192}};
 
 	if (subleaf >= ARRAY_LEN(cache)) {
 		set(regs, 0, 0, 0, 0);
@@ -73,10 +76,10 @@ static void caches(uint32_t subleaf, uint32_t regs[4])
 static void structured(const struct x86_cpuid_policy *policy, uint32_t subleaf, uint32_t regs[4])
 {
 	static const struct feature ebx[] = {
-		{ X86_OFFER_BMI, BIT32(3) | BIT32(8) },
-		{ X86_OFFER_RDRAND, BIT32(18) },
-		{ X86_OFFER_ADX, BIT32(19) },
-		{ X86_OFFER_SHA, BIT32(29) },
+		{X86_OFFER_BMI, BIT32(3) | BIT32(8)},
+		{X86_OFFER_RDRAND, BIT32(18)},
+		{X86_OFFER_ADX, BIT32(19)},
+		{X86_OFFER_SHA, BIT32(29)},
 	};
 	/* FSGSBASE 0, SMEP 7, ERMS 9, INVPCID 10, SMAP 20 */
 	static const uint32_t ebx_always = 0x00100681;
@@ -119,7 +122,7 @@ static void brand(uint32_t part, uint32_t regs[4])
 static void extended(const struct x86_cpuid_policy *policy, uint32_t leaf, uint32_t regs[4])
 {
 	/* LZCNT belongs to BMI. */
-	static const struct feature ecx[] = { { X86_OFFER_BMI, BIT32(5) } };
+	static const struct feature ecx[] = {{X86_OFFER_BMI, BIT32(5)}};
 
 	set(regs, 0, 0, 0, 0);
 	switch (leaf) {
@@ -148,7 +151,8 @@ static void extended(const struct x86_cpuid_policy *policy, uint32_t leaf, uint3
 	}
 }
 
-static void basic(const struct x86_cpuid_policy *policy, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
+static void basic(const struct x86_cpuid_policy *policy, uint32_t leaf, uint32_t subleaf,
+		  uint32_t regs[4])
 {
 	set(regs, 0, 0, 0, 0);
 	switch (leaf) {
@@ -181,11 +185,13 @@ static void basic(const struct x86_cpuid_policy *policy, uint32_t leaf, uint32_t
 	}
 }
 
-void x86_cpuid(const struct x86_cpuid_policy *policy, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
+void x86_cpuid(const struct x86_cpuid_policy *policy, uint32_t leaf, uint32_t subleaf,
+	       uint32_t regs[4])
 {
 	if (leaf >= 0x80000000 && leaf <= X86_CPUID_MAX_EXTENDED) {
 		extended(policy, leaf, regs);
 	} else {
-		basic(policy, leaf <= X86_CPUID_MAX_BASIC ? leaf : X86_CPUID_MAX_BASIC, subleaf, regs);
+		basic(policy, leaf <= X86_CPUID_MAX_BASIC ? leaf : X86_CPUID_MAX_BASIC, subleaf,
+		      regs);
 	}
 }

@@ -17,8 +17,10 @@ bool x86_segment_contains(const struct x86_segment *s, uint32_t offset, unsigned
 		/* Wraps around 4 GiB: only a segment without any limit would hold it, and processors differ there. */
 		return false;
 	}
-	if ((s->attributes & (X86_SEG_S | X86_TYPE_CODE | X86_TYPE_DC)) == (X86_SEG_S | X86_TYPE_DC)) {
-		return offset > s->limit && last <= (s->attributes & X86_SEG_DB ? 0xffffffffu : 0xffffu);
+	if ((s->attributes & (X86_SEG_S | X86_TYPE_CODE | X86_TYPE_DC)) ==
+	    (X86_SEG_S | X86_TYPE_DC)) {
+		return offset > s->limit &&
+		       last <= (s->attributes & X86_SEG_DB ? 0xffffffffu : 0xffffu);
 	}
 	return last <= s->limit;
 }
@@ -47,7 +49,8 @@ static bool long_and_default(uint64_t raw)
 	return (raw >> 53 & 3) == 3;
 }
 
-unsigned x86_check_code_transfer(uint64_t raw, unsigned rpl, unsigned cpl, bool gate, bool long_mode)
+unsigned x86_check_code_transfer(uint64_t raw, unsigned rpl, unsigned cpl, bool gate,
+				 bool long_mode)
 {
 	unsigned dpl = x86_desc_dpl(raw);
 
@@ -80,7 +83,8 @@ unsigned x86_check_code_return(uint64_t raw, unsigned rpl, unsigned cpl, bool lo
 
 static bool visible(uint64_t raw, unsigned rpl, unsigned cpl)
 {
-	return x86_desc_is_conforming(raw) || (cpl <= x86_desc_dpl(raw) && rpl <= x86_desc_dpl(raw));
+	return x86_desc_is_conforming(raw) ||
+	       (cpl <= x86_desc_dpl(raw) && rpl <= x86_desc_dpl(raw));
 }
 
 bool x86_lar_accepts(uint64_t raw, unsigned rpl, unsigned cpl, bool long_mode)
@@ -88,7 +92,8 @@ bool x86_lar_accepts(uint64_t raw, unsigned rpl, unsigned cpl, bool long_mode)
 	/* Spec: SDM vol. 2, LAR, table of segment and gate types. */
 	static const uint16_t legacy = 0x1a3e, in_long = 0x1a04;
 
-	if (!x86_desc_is_segment(raw) && !((long_mode ? in_long : legacy) >> x86_desc_type(raw) & 1)) {
+	if (!x86_desc_is_segment(raw) &&
+	    !((long_mode ? in_long : legacy) >> x86_desc_type(raw) & 1)) {
 		return false;
 	}
 	return visible(raw, rpl, cpl);
@@ -98,7 +103,8 @@ bool x86_lsl_accepts(uint64_t raw, unsigned rpl, unsigned cpl, bool long_mode)
 {
 	static const uint16_t legacy = 0x0a0e, in_long = 0x0a04;
 
-	if (!x86_desc_is_segment(raw) && !((long_mode ? in_long : legacy) >> x86_desc_type(raw) & 1)) {
+	if (!x86_desc_is_segment(raw) &&
+	    !((long_mode ? in_long : legacy) >> x86_desc_type(raw) & 1)) {
 		return false;
 	}
 	return visible(raw, rpl, cpl);
@@ -118,7 +124,8 @@ bool x86_segment_survives_return(const struct x86_segment *s, unsigned cpl)
 {
 	unsigned type = s->attributes & (X86_SEG_S | X86_SEG_TYPE);
 
-	if ((type & (X86_SEG_S | X86_TYPE_CODE | X86_TYPE_DC)) == (X86_SEG_S | X86_TYPE_CODE | X86_TYPE_DC)) {
+	if ((type & (X86_SEG_S | X86_TYPE_CODE | X86_TYPE_DC)) ==
+	    (X86_SEG_S | X86_TYPE_CODE | X86_TYPE_DC)) {
 		return true;
 	}
 	return x86_segment_dpl(s) >= cpl;

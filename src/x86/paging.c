@@ -3,7 +3,8 @@
 
 #include "lib/bits.h"
 
-void x86_paging_init(struct x86_paging *p, uint64_t cr0, uint64_t cr4, uint64_t efer, unsigned pa_bits)
+void x86_paging_init(struct x86_paging *p, uint64_t cr0, uint64_t cr4, uint64_t efer,
+		     unsigned pa_bits)
 {
 	if (!(cr0 & X86_CR0_PG)) {
 		p->mode = X86_PAGING_NONE;
@@ -53,7 +54,8 @@ bool x86_paging_is_reserved(const struct x86_paging *p, unsigned level, uint64_t
 	uint64_t reserved;
 
 	if (p->mode == X86_PAGING_32BIT) {
-		return level == 2 && x86_paging_is_leaf(p, level, entry) && large_32bit_reserved(p, entry);
+		return level == 2 && x86_paging_is_leaf(p, level, entry) &&
+		       large_32bit_reserved(p, entry);
 	}
 	reserved = beyond_physical(p);
 	if (!p->nx) {
@@ -76,7 +78,8 @@ bool x86_paging_is_reserved(const struct x86_paging *p, unsigned level, uint64_t
 
 uint64_t x86_paging_table(const struct x86_paging *p, uint64_t entry)
 {
-	return entry & (p->mode == X86_PAGING_32BIT ? UINT64_C(0xfffff000) : UINT64_C(0x000ffffffffff000));
+	return entry &
+	       (p->mode == X86_PAGING_32BIT ? UINT64_C(0xfffff000) : UINT64_C(0x000ffffffffff000));
 }
 
 uint64_t x86_paging_address(const struct x86_paging *p, unsigned level, uint64_t entry, uint64_t la)
@@ -94,7 +97,8 @@ bool x86_paging_pdpte_reserved(const struct x86_paging *p, uint64_t pdpte)
 	return pdpte & (beyond_physical(p) | UINT64_C(0xfff00000000001e6));
 }
 
-bool x86_page_readable(const struct x86_paging *p, const struct x86_page_rights *r, const struct x86_page_access *a)
+bool x86_page_readable(const struct x86_paging *p, const struct x86_page_rights *r,
+		       const struct x86_page_access *a)
 {
 	if (a->user) {
 		return r->user;
@@ -102,7 +106,8 @@ bool x86_page_readable(const struct x86_paging *p, const struct x86_page_rights 
 	return !(r->user && p->smap && !a->ac);
 }
 
-bool x86_page_writable(const struct x86_paging *p, const struct x86_page_rights *r, const struct x86_page_access *a)
+bool x86_page_writable(const struct x86_paging *p, const struct x86_page_rights *r,
+		       const struct x86_page_access *a)
 {
 	if (!x86_page_readable(p, r, a)) {
 		return false;
@@ -110,7 +115,8 @@ bool x86_page_writable(const struct x86_paging *p, const struct x86_page_rights 
 	return r->write || (!a->user && !p->wp);
 }
 
-bool x86_page_executable(const struct x86_paging *p, const struct x86_page_rights *r, const struct x86_page_access *a)
+bool x86_page_executable(const struct x86_paging *p, const struct x86_page_rights *r,
+			 const struct x86_page_access *a)
 {
 	if (r->nx) {
 		return false;

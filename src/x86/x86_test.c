@@ -11,7 +11,8 @@
 /* Access byte and flags nibble of a descriptor; base 12345678h, limit 9abcdh. */
 static uint64_t raw(unsigned access, unsigned flags)
 {
-	return UINT64_C(0x1200003456780000) | 0xabcd | UINT64_C(9) << 48 | (uint64_t)access << 40 | (uint64_t)flags << 52;
+	return UINT64_C(0x1200003456780000) | 0xabcd | UINT64_C(9) << 48 | (uint64_t)access << 40 |
+	       (uint64_t)flags << 52;
 }
 
 static void test_fields(struct test *t)
@@ -40,20 +41,28 @@ static void test_limits(struct test *t)
 		unsigned bytes;
 		bool inside;
 	} cases[] = {
-		{ 0x93, 0xffff, 0, 1, true },	      { 0x93, 0xffff, 0xffff, 1, true },
-		{ 0x93, 0xffff, 0xffff, 2, false },   { 0x93, 0xffff, 0x10000, 1, false },
-		{ 0x93, 0xffffffff, 0xfffffffc, 4, true }, { 0x93, 0xffffffff, 0xfffffffd, 4, false },
-		{ 0x97, 0x0fff, 0x0fff, 1, false },   { 0x97, 0x0fff, 0x1000, 1, true },
-		{ 0x97, 0x0fff, 0xffff, 1, true },    { 0x97, 0x0fff, 0xffff, 2, false },
-		{ 0x4097, 0x0fff, 0x10000, 4, true }, { 0x4097, 0xffffffff, 0, 1, false },
+		{0x93, 0xffff, 0, 1, true},
+		{0x93, 0xffff, 0xffff, 1, true},
+		{0x93, 0xffff, 0xffff, 2, false},
+		{0x93, 0xffff, 0x10000, 1, false},
+		{0x93, 0xffffffff, 0xfffffffc, 4, true},
+		{0x93, 0xffffffff, 0xfffffffd, 4, false},
+		{0x97, 0x0fff, 0x0fff, 1, false},
+		{0x97, 0x0fff, 0x1000, 1, true},
+		{0x97, 0x0fff, 0xffff, 1, true},
+		{0x97, 0x0fff, 0xffff, 2, false},
+		{0x4097, 0x0fff, 0x10000, 4, true},
+		{0x4097, 0xffffffff, 0, 1, false},
 		/* Code: bit 2 means conforming. */
-		{ 0x9f, 0x0fff, 0x0fff, 1, true },
+		{0x9f, 0x0fff, 0x0fff, 1, true},
 	};
 
 	for (size_t n = 0; n < ARRAY_LEN(cases); n++) {
-		const struct x86_segment s = { .limit = cases[n].limit, .attributes = cases[n].attributes };
+		const struct x86_segment s = {.limit = cases[n].limit,
+					      .attributes = cases[n].attributes};
 
-		EXPECT_EQ(t, x86_segment_contains(&s, cases[n].offset, cases[n].bytes), cases[n].inside);
+		EXPECT_EQ(t, x86_segment_contains(&s, cases[n].offset, cases[n].bytes),
+			  cases[n].inside);
 	}
 }
 
@@ -66,38 +75,38 @@ static void test_privilege(struct test *t)
 		unsigned data, stack, transfer, comeback; /* vectors */
 	} cases[] = {
 		/* data, DPL 0 */
-		{ 0x93, 0, 0, 0, 0, 13, 13 },
-		{ 0x93, 3, 0, 13, 13, 13, 13 },
-		{ 0x93, 0, 3, 13, 13, 13, 13 },
+		{0x93, 0, 0, 0, 0, 13, 13},
+		{0x93, 3, 0, 13, 13, 13, 13},
+		{0x93, 0, 3, 13, 13, 13, 13},
 		/* data, DPL 3 */
-		{ 0xf3, 3, 3, 0, 0, 13, 13 },
-		{ 0xf3, 0, 0, 0, 13, 13, 13 },
-		{ 0xf3, 3, 0, 0, 13, 13, 13 },
+		{0xf3, 3, 3, 0, 0, 13, 13},
+		{0xf3, 0, 0, 0, 13, 13, 13},
+		{0xf3, 3, 0, 0, 13, 13, 13},
 		/* data, DPL 1 */
-		{ 0xb3, 1, 1, 0, 0, 13, 13 },
-		{ 0xb3, 1, 2, 13, 13, 13, 13 },
+		{0xb3, 1, 1, 0, 0, 13, 13},
+		{0xb3, 1, 2, 13, 13, 13, 13},
 		/* read-only data; not present */
-		{ 0x91, 0, 0, 0, 13, 13, 13 },
-		{ 0x13, 0, 0, 11, 12, 13, 13 },
+		{0x91, 0, 0, 0, 13, 13, 13},
+		{0x13, 0, 0, 11, 12, 13, 13},
 		/* code, readable, DPL 0 */
-		{ 0x9b, 0, 0, 0, 13, 0, 0 },
-		{ 0x9b, 3, 3, 13, 13, 13, 13 },
-		{ 0x9b, 1, 0, 13, 13, 13, 13 },
+		{0x9b, 0, 0, 0, 13, 0, 0},
+		{0x9b, 3, 3, 13, 13, 13, 13},
+		{0x9b, 1, 0, 13, 13, 13, 13},
 		/* code, execute only; not present */
-		{ 0x99, 0, 0, 13, 13, 0, 0 },
-		{ 0x1b, 0, 0, 11, 13, 11, 11 },
+		{0x99, 0, 0, 13, 13, 0, 0},
+		{0x1b, 0, 0, 11, 13, 11, 11},
 		/* code, DPL 3: JMP to less privilege is refused, RET is not */
-		{ 0xfb, 3, 3, 0, 13, 0, 0 },
-		{ 0xfb, 3, 0, 0, 13, 13, 0 },
+		{0xfb, 3, 3, 0, 13, 0, 0},
+		{0xfb, 3, 0, 0, 13, 13, 0},
 		/* conforming, DPL 0 */
-		{ 0x9f, 3, 3, 0, 13, 0, 0 },
-		{ 0x9f, 0, 0, 0, 13, 0, 0 },
-		{ 0x9f, 3, 0, 0, 13, 0, 0 },
+		{0x9f, 3, 3, 0, 13, 0, 0},
+		{0x9f, 0, 0, 0, 13, 0, 0},
+		{0x9f, 3, 0, 0, 13, 0, 0},
 		/* conforming, DPL 3 from ring 0 */
-		{ 0xff, 0, 0, 0, 13, 13, 13 },
+		{0xff, 0, 0, 0, 13, 13, 13},
 		/* system */
-		{ 0x89, 0, 0, 13, 13, 13, 13 },
-		{ 0x8c, 0, 0, 13, 13, 13, 13 },
+		{0x89, 0, 0, 13, 13, 13, 13},
+		{0x8c, 0, 0, 13, 13, 13, 13},
 	};
 
 	for (size_t n = 0; n < ARRAY_LEN(cases); n++) {
@@ -126,11 +135,13 @@ static void test_lar_lsl(struct test *t)
 		unsigned type;
 		bool lar, lsl, lar_long, lsl_long;
 	} cases[] = {
-		{ 0, false, false, false, false }, { 1, true, true, false, false },   { 2, true, true, true, true },
-		{ 3, true, true, false, false },   { 4, true, false, false, false },  { 5, true, false, false, false },
-		{ 6, false, false, false, false }, { 7, false, false, false, false }, { 9, true, true, true, true },
-		{ 11, true, true, true, true },	   { 12, true, false, true, false },  { 14, false, false, false, false },
-		{ 15, false, false, false, false },
+		{0, false, false, false, false},  {1, true, true, false, false},
+		{2, true, true, true, true},	  {3, true, true, false, false},
+		{4, true, false, false, false},	  {5, true, false, false, false},
+		{6, false, false, false, false},  {7, false, false, false, false},
+		{9, true, true, true, true},	  {11, true, true, true, true},
+		{12, true, false, true, false},	  {14, false, false, false, false},
+		{15, false, false, false, false},
 	};
 
 	for (size_t n = 0; n < ARRAY_LEN(cases); n++) {
@@ -163,11 +174,12 @@ static void test_return_segments(struct test *t)
 		unsigned cpl;
 		bool survives;
 	} cases[] = {
-		{ 0x93, 3, false }, { 0xf3, 3, true }, { 0x9b, 3, false }, { 0x9f, 3, true }, { 0xb3, 1, true }, { 0xb3, 2, false },
+		{0x93, 3, false}, {0xf3, 3, true}, {0x9b, 3, false},
+		{0x9f, 3, true},  {0xb3, 1, true}, {0xb3, 2, false},
 	};
 
 	for (size_t n = 0; n < ARRAY_LEN(cases); n++) {
-		const struct x86_segment s = { .attributes = cases[n].attributes };
+		const struct x86_segment s = {.attributes = cases[n].attributes};
 
 		EXPECT_EQ(t, x86_segment_survives_return(&s, cases[n].cpl), cases[n].survives);
 	}
@@ -183,32 +195,34 @@ static void test_reserved_bits(struct test *t)
 		uint64_t entry;
 		bool reserved, leaf;
 	} cases[] = {
-		{ X86_PAGING_4LEVEL, true, 4, 0x1007, false, false },
-		{ X86_PAGING_4LEVEL, true, 4, 0x1087, true, false },
-		{ X86_PAGING_4LEVEL, true, 3, 0x40000087, false, true },
-		{ X86_PAGING_4LEVEL, true, 3, 0x40001087, false, true }, /* bit 12: PAT */
-		{ X86_PAGING_4LEVEL, true, 3, 0x40002087, true, true },
-		{ X86_PAGING_4LEVEL, true, 2, 0x00200087, false, true },
-		{ X86_PAGING_4LEVEL, true, 2, 0x00202087, true, true },
-		{ X86_PAGING_4LEVEL, true, 1, 0x1087, false, true },
-		{ X86_PAGING_4LEVEL, true, 1, UINT64_C(0x8000000000001007), false, true },
-		{ X86_PAGING_4LEVEL, false, 1, UINT64_C(0x8000000000001007), true, true },
-		{ X86_PAGING_4LEVEL, true, 1, UINT64_C(0x7ff0000000001007), false, true },
-		{ X86_PAGING_4LEVEL, true, 1, UINT64_C(0x0000010000001007), true, true },
-		{ X86_PAGING_4LEVEL, true, 1, UINT64_C(0x0000008000001007), false, true },
-		{ X86_PAGING_PAE, true, 2, 0x00200087, false, true },
-		{ X86_PAGING_PAE, true, 1, UINT64_C(0x0010000000001007), true, true },
-		{ X86_PAGING_32BIT, false, 2, 0x00400087, false, true },
-		{ X86_PAGING_32BIT, false, 2, 0x00600087, true, true }, /* bit 21 */
-		{ X86_PAGING_32BIT, false, 2, 0x00580087, false, true }, /* PSE-36 address bits */
-		{ X86_PAGING_32BIT, false, 1, 0xfffff087, false, true },
+		{X86_PAGING_4LEVEL, true, 4, 0x1007, false, false},
+		{X86_PAGING_4LEVEL, true, 4, 0x1087, true, false},
+		{X86_PAGING_4LEVEL, true, 3, 0x40000087, false, true},
+		{X86_PAGING_4LEVEL, true, 3, 0x40001087, false, true}, /* bit 12: PAT */
+		{X86_PAGING_4LEVEL, true, 3, 0x40002087, true, true},
+		{X86_PAGING_4LEVEL, true, 2, 0x00200087, false, true},
+		{X86_PAGING_4LEVEL, true, 2, 0x00202087, true, true},
+		{X86_PAGING_4LEVEL, true, 1, 0x1087, false, true},
+		{X86_PAGING_4LEVEL, true, 1, UINT64_C(0x8000000000001007), false, true},
+		{X86_PAGING_4LEVEL, false, 1, UINT64_C(0x8000000000001007), true, true},
+		{X86_PAGING_4LEVEL, true, 1, UINT64_C(0x7ff0000000001007), false, true},
+		{X86_PAGING_4LEVEL, true, 1, UINT64_C(0x0000010000001007), true, true},
+		{X86_PAGING_4LEVEL, true, 1, UINT64_C(0x0000008000001007), false, true},
+		{X86_PAGING_PAE, true, 2, 0x00200087, false, true},
+		{X86_PAGING_PAE, true, 1, UINT64_C(0x0010000000001007), true, true},
+		{X86_PAGING_32BIT, false, 2, 0x00400087, false, true},
+		{X86_PAGING_32BIT, false, 2, 0x00600087, true, true},  /* bit 21 */
+		{X86_PAGING_32BIT, false, 2, 0x00580087, false, true}, /* PSE-36 address bits */
+		{X86_PAGING_32BIT, false, 1, 0xfffff087, false, true},
 	};
 
 	for (size_t n = 0; n < ARRAY_LEN(cases); n++) {
-		const struct x86_paging p = { .mode = cases[n].mode, .pa_bits = 40, .nx = cases[n].nx, .pse = true };
+		const struct x86_paging p = {
+			.mode = cases[n].mode, .pa_bits = 40, .nx = cases[n].nx, .pse = true};
 		unsigned before = t->failures;
 
-		EXPECT_EQ(t, x86_paging_is_reserved(&p, cases[n].level, cases[n].entry), cases[n].reserved);
+		EXPECT_EQ(t, x86_paging_is_reserved(&p, cases[n].level, cases[n].entry),
+			  cases[n].reserved);
 		EXPECT_EQ(t, x86_paging_is_leaf(&p, cases[n].level, cases[n].entry), cases[n].leaf);
 		if (t->failures != before) {
 			printf("# case %zu\n", n);
@@ -220,9 +234,10 @@ static void test_reserved_bits(struct test *t)
 static void test_access_rights(struct test *t)
 {
 	for (unsigned bits = 0; bits < 256; bits++) {
-		const struct x86_paging p = { .wp = bits & 1, .smep = bits & 2, .smap = bits & 4 };
-		const struct x86_page_rights r = { .write = bits & 8, .user = bits & 16, .nx = bits & 32 };
-		const struct x86_page_access a = { .user = bits & 64, .ac = bits & 128 };
+		const struct x86_paging p = {.wp = bits & 1, .smep = bits & 2, .smap = bits & 4};
+		const struct x86_page_rights r = {
+			.write = bits & 8, .user = bits & 16, .nx = bits & 32};
+		const struct x86_page_access a = {.user = bits & 64, .ac = bits & 128};
 		bool read, write, execute;
 
 		if (a.user) {
@@ -242,15 +257,16 @@ static void test_access_rights(struct test *t)
 
 static void test_addresses(struct test *t)
 {
-	const struct x86_paging long4 = { .mode = X86_PAGING_4LEVEL, .pa_bits = 40 };
-	const struct x86_paging legacy = { .mode = X86_PAGING_32BIT, .pa_bits = 40, .pse = true };
+	const struct x86_paging long4 = {.mode = X86_PAGING_4LEVEL, .pa_bits = 40};
+	const struct x86_paging legacy = {.mode = X86_PAGING_32BIT, .pa_bits = 40, .pse = true};
 	const uint64_t la = UINT64_C(0xffff923456789abc);
 
 	EXPECT_EQ(t, x86_paging_offset(&long4, 4, la), 0x124 * 8);
 	EXPECT_EQ(t, x86_paging_offset(&long4, 3, la), 0xd1 * 8);
 	EXPECT_EQ(t, x86_paging_offset(&long4, 2, la), 0xb3 * 8);
 	EXPECT_EQ(t, x86_paging_offset(&long4, 1, la), 0x189 * 8);
-	EXPECT_EQ(t, x86_paging_address(&long4, 1, UINT64_C(0x80000012345fff67), la), UINT64_C(0x12345ffabc));
+	EXPECT_EQ(t, x86_paging_address(&long4, 1, UINT64_C(0x80000012345fff67), la),
+		  UINT64_C(0x12345ffabc));
 	EXPECT_EQ(t, x86_paging_address(&long4, 3, 0xc0001087, la), 0xd6789abc);
 	EXPECT_EQ(t, x86_paging_offset(&legacy, 2, 0x12345678), 0x48 * 4);
 	EXPECT_EQ(t, x86_paging_offset(&legacy, 1, 0x12345678), 0x345 * 4);
@@ -292,8 +308,9 @@ static void test_msr_values(struct test *t)
 
 static void test_cpuid(struct test *t)
 {
-	const struct x86_cpuid_policy none = { .pa_bits = 46, .xcr0 = 3, .xsave_bytes = 576 };
-	const struct x86_cpuid_policy all = { .offer = 0x3ff, .pa_bits = 46, .xcr0 = 3, .xsave_bytes = 576 };
+	const struct x86_cpuid_policy none = {.pa_bits = 46, .xcr0 = 3, .xsave_bytes = 576};
+	const struct x86_cpuid_policy all = {
+		.offer = 0x3ff, .pa_bits = 46, .xcr0 = 3, .xsave_bytes = 576};
 	uint32_t r[4], r2[4];
 	char text[49] = "";
 
@@ -303,8 +320,10 @@ static void test_cpuid(struct test *t)
 	EXPECT_MEM(t, &r[2], "ntel", 4);
 	EXPECT_EQ(t, r[0], 0xd);
 	x86_cpuid(&none, 1, 0, r);
-	EXPECT_EQ(t, r[2] & (BIT32(0) | BIT32(9) | BIT32(19) | BIT32(20) | BIT32(25) | BIT32(28)), 0);
-	EXPECT_EQ(t, r[3] & (BIT32(0) | BIT32(6) | BIT32(25) | BIT32(26)), BIT32(0) | BIT32(6) | BIT32(25) | BIT32(26));
+	EXPECT_EQ(t, r[2] & (BIT32(0) | BIT32(9) | BIT32(19) | BIT32(20) | BIT32(25) | BIT32(28)),
+		  0);
+	EXPECT_EQ(t, r[3] & (BIT32(0) | BIT32(6) | BIT32(25) | BIT32(26)),
+		  BIT32(0) | BIT32(6) | BIT32(25) | BIT32(26));
 	x86_cpuid(&all, 1, 0, r);
 	EXPECT_EQ(t, r[2] & (BIT32(0) | BIT32(9) | BIT32(19) | BIT32(20) | BIT32(25)),
 		  BIT32(0) | BIT32(9) | BIT32(19) | BIT32(20) | BIT32(25));
@@ -335,9 +354,10 @@ static void test_cpuid(struct test *t)
 int main(void)
 {
 	static const struct test_case cases[] = {
-		TEST(test_fields),	  TEST(test_limits),	    TEST(test_privilege), TEST(test_lar_lsl),
-		TEST(test_return_segments), TEST(test_reserved_bits), TEST(test_access_rights), TEST(test_addresses),
-		TEST(test_msr_values),	  TEST(test_cpuid),
+		TEST(test_fields),	  TEST(test_limits),	      TEST(test_privilege),
+		TEST(test_lar_lsl),	  TEST(test_return_segments), TEST(test_reserved_bits),
+		TEST(test_access_rights), TEST(test_addresses),	      TEST(test_msr_values),
+		TEST(test_cpuid),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));

@@ -30,7 +30,8 @@ static bool cr0_valid(const struct emu_vp *vp, uint64_t value)
 {
 	bool paging = value & X86_CR0_PG;
 
-	if (value >> 32 || (paging && !(value & X86_CR0_PE)) || ((value & X86_CR0_NW) && !(value & X86_CR0_CD))) {
+	if (value >> 32 || (paging && !(value & X86_CR0_PE)) ||
+	    ((value & X86_CR0_NW) && !(value & X86_CR0_CD))) {
 		return false;
 	}
 	if (paging && !(vp->cr0 & X86_CR0_PG) && (vp->efer & X86_EFER_LME)) {
@@ -44,8 +45,9 @@ static bool cr0_valid(const struct emu_vp *vp, uint64_t value)
 
 bool emu_cr0_write(struct emu_vp *vp, uint64_t value)
 {
-	static const uint64_t known = X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_NE | X86_CR0_WP |
-				      X86_CR0_AM | X86_CR0_NW | X86_CR0_CD | X86_CR0_PG;
+	static const uint64_t known = X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS |
+				      X86_CR0_NE | X86_CR0_WP | X86_CR0_AM | X86_CR0_NW |
+				      X86_CR0_CD | X86_CR0_PG;
 	uint64_t efer = vp->efer, changed;
 
 	if (!cr0_valid(vp, value)) {
@@ -54,7 +56,8 @@ bool emu_cr0_write(struct emu_vp *vp, uint64_t value)
 	value = (value & known) | X86_CR0_ET;
 	changed = value ^ vp->cr0;
 	if (changed & X86_CR0_PG) {
-		vp->efer = value & X86_CR0_PG && efer & X86_EFER_LME ? efer | X86_EFER_LMA : efer & ~X86_EFER_LMA;
+		vp->efer = value & X86_CR0_PG && efer & X86_EFER_LME ? efer | X86_EFER_LMA
+								     : efer & ~X86_EFER_LMA;
 	}
 	if ((changed & (X86_CR0_PG | X86_CR0_CD | X86_CR0_NW)) &&
 	    !emu_pdptes_load(vp, value, vp->cr3, vp->cr4, vp->pdpte)) {
@@ -98,7 +101,8 @@ bool emu_cr3_write(struct emu_vp *vp, uint64_t value)
 
 bool emu_cr4_write(struct emu_vp *vp, uint64_t value)
 {
-	static const uint64_t paging = X86_CR4_PAE | X86_CR4_PSE | X86_CR4_PGE | X86_CR4_SMEP | X86_CR4_SMAP;
+	static const uint64_t paging =
+		X86_CR4_PAE | X86_CR4_PSE | X86_CR4_PGE | X86_CR4_SMEP | X86_CR4_SMAP;
 	uint64_t changed = value ^ vp->cr4;
 
 	if (value & ~(uint64_t)EMU_CR4_MASK) {

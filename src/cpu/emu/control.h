@@ -8,10 +8,11 @@
 
 #include "vp.h"
 
-#define EMU_CR4_MASK                                                                                              \
-	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | X86_CR4_PAE | X86_CR4_MCE |         \
-	 X86_CR4_PGE | X86_CR4_PCE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_UMIP | X86_CR4_FSGSBASE |      \
-	 X86_CR4_PCIDE | X86_CR4_OSXSAVE | X86_CR4_SMEP | X86_CR4_SMAP)
+#define EMU_CR4_MASK                                                                               \
+	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | X86_CR4_PAE |        \
+	 X86_CR4_MCE | X86_CR4_PGE | X86_CR4_PCE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT |           \
+	 X86_CR4_UMIP | X86_CR4_FSGSBASE | X86_CR4_PCIDE | X86_CR4_OSXSAVE | X86_CR4_SMEP |        \
+	 X86_CR4_SMAP)
 #define EMU_EFER_MASK (X86_EFER_SCE | X86_EFER_LME | X86_EFER_NXE)
 #define EMU_DR6_FIXED UINT64_C(0xffff0ff0)
 #define EMU_DR6_MASK UINT64_C(0xe00f)
@@ -38,7 +39,8 @@ void emu_dr_write(struct emu_vp *vp, unsigned n, uint64_t value);
 /*
  * The four PDPTEs that PAE paging with these control registers uses; untouched in other modes. False: a present one has reserved bits.
  */
-bool emu_pdptes_load(struct emu_vp *vp, uint64_t cr0, uint64_t cr3, uint64_t cr4, uint64_t ret_pdptes[4]);
+bool emu_pdptes_load(struct emu_vp *vp, uint64_t cr0, uint64_t cr3, uint64_t cr4,
+		     uint64_t ret_pdptes[4]);
 
 enum emu_msr_result {
 	EMU_MSR_OK,

@@ -10,10 +10,10 @@ void emu_cpuid(struct emu_vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t regs
 		uint32_t simd;
 		uint32_t offer;
 	} groups[] = {
-		{ EMU_SIMD_SSE3, X86_OFFER_SSE3 },   { EMU_SIMD_SSSE3, X86_OFFER_SSSE3 },
-		{ EMU_SIMD_SSE41, X86_OFFER_SSE41 }, { EMU_SIMD_SSE42, X86_OFFER_SSE42 },
-		{ EMU_SIMD_AES, X86_OFFER_AES },     { EMU_SIMD_PCLMUL, X86_OFFER_PCLMUL },
-		{ EMU_SIMD_SHA, X86_OFFER_SHA },
+		{EMU_SIMD_SSE3, X86_OFFER_SSE3},   {EMU_SIMD_SSSE3, X86_OFFER_SSSE3},
+		{EMU_SIMD_SSE41, X86_OFFER_SSE41}, {EMU_SIMD_SSE42, X86_OFFER_SSE42},
+		{EMU_SIMD_AES, X86_OFFER_AES},	   {EMU_SIMD_PCLMUL, X86_OFFER_PCLMUL},
+		{EMU_SIMD_SHA, X86_OFFER_SHA},
 	};
 	struct x86_cpuid_policy policy = {
 		.offer = X86_OFFER_BMI | X86_OFFER_ADX,

@@ -15,9 +15,9 @@ struct delivery {
 	uint32_t ext; /* EXT bit of error codes */
 	bool has_error;
 	uint64_t flags; /* image to be pushed */
-	uint64_t rip; /* handler */
+	uint64_t rip;	/* handler */
 	uint16_t cs;
-	uint64_t raw; /* its descriptor */
+	uint64_t raw;	/* its descriptor */
 	unsigned bytes; /* of a stack word */
 	unsigned ist;
 	bool trap_gate;
@@ -25,9 +25,10 @@ struct delivery {
 
 static bool is_fault_class(const struct emu_fault *f)
 {
-	static const uint32_t faults = 1u << X86_EXC_DE | 1u << X86_EXC_BR | 1u << X86_EXC_UD | 1u << X86_EXC_NM |
-				       1u << X86_EXC_TS | 1u << X86_EXC_NP | 1u << X86_EXC_SS | 1u << X86_EXC_GP |
-				       1u << X86_EXC_PF | 1u << X86_EXC_MF | 1u << X86_EXC_AC | 1u << X86_EXC_XM;
+	static const uint32_t faults = 1u << X86_EXC_DE | 1u << X86_EXC_BR | 1u << X86_EXC_UD |
+				       1u << X86_EXC_NM | 1u << X86_EXC_TS | 1u << X86_EXC_NP |
+				       1u << X86_EXC_SS | 1u << X86_EXC_GP | 1u << X86_EXC_PF |
+				       1u << X86_EXC_MF | 1u << X86_EXC_AC | 1u << X86_EXC_XM;
 
 	return !f->software && !f->external && f->vector < 32 && (faults >> f->vector & 1);
 }
@@ -47,7 +48,8 @@ static void flags_after(struct emu_vp *vp, uint32_t cleared)
 
 static bool push3(struct emu_vp *vp, struct emu_stack *st, unsigned bytes, uint64_t flags)
 {
-	return emu_stack_push(vp, st, bytes, flags) && emu_stack_push(vp, st, bytes, vp->seg[X86_CS].selector) &&
+	return emu_stack_push(vp, st, bytes, flags) &&
+	       emu_stack_push(vp, st, bytes, vp->seg[X86_CS].selector) &&
 	       emu_stack_push(vp, st, bytes, vp->rip);
 }
 
@@ -79,7 +81,8 @@ static bool deliver_task(struct emu_vp *vp, const struct delivery *d, uint16_t s
 {
 	uint32_t error = d->f->error;
 
-	return emu_task_switch(vp, selector, EMU_TASK_INTERRUPT, vp->rip, d->ext, d->has_error ? &error : NULL, &vp->rip);
+	return emu_task_switch(vp, selector, EMU_TASK_INTERRUPT, vp->rip, d->ext,
+			       d->has_error ? &error : NULL, &vp->rip);
 }
 
 static bool gate_type_good(const struct emu_vp *vp, unsigned type)
@@ -87,8 +90,8 @@ static bool gate_type_good(const struct emu_vp *vp, unsigned type)
 	if (emu_long(vp)) {
 		return type == X86_TYPE_INT32 || type == X86_TYPE_TRAP32;
 	}
-	return type == X86_TYPE_TASK || type == X86_TYPE_INT16 || type == X86_TYPE_TRAP16 || type == X86_TYPE_INT32 ||
-	       type == X86_TYPE_TRAP32;
+	return type == X86_TYPE_TASK || type == X86_TYPE_INT16 || type == X86_TYPE_TRAP16 ||
+	       type == X86_TYPE_INT32 || type == X86_TYPE_TRAP32;
 }
 
 /* Reads and checks the gate; *ret_raw is its first 8 bytes. */
@@ -133,14 +136,16 @@ static bool handler_read(struct emu_vp *vp, struct delivery *d)
 	if (!emu_descriptor_read(vp, d->cs, X86_EXC_GP, d->ext, &d->raw)) {
 		return false;
 	}
-	if (!x86_desc_is_code(d->raw) || x86_desc_dpl(d->raw) > vp->cpl || (emu_long(vp) && (d->raw >> 53 & 3) != 1)) {
+	if (!x86_desc_is_code(d->raw) || x86_desc_dpl(d->raw) > vp->cpl ||
+	    (emu_long(vp) && (d->raw >> 53 & 3) != 1)) {
 		return emu_raise_selector(vp, X86_EXC_GP, d->cs, d->ext);
 	}
 	return x86_desc_present(d->raw) || emu_raise_selector(vp, X86_EXC_NP, d->cs, d->ext);
 }
 
 /* The stack of the handler; *ret_inner when the privilege changes. */
-static bool handler_stack(struct emu_vp *vp, const struct delivery *d, struct emu_stack *st, bool *ret_inner)
+static bool handler_stack(struct emu_vp *vp, const struct delivery *d, struct emu_stack *st,
+			  bool *ret_inner)
 {
 	unsigned dpl = x86_desc_dpl(d->raw);
 
@@ -165,9 +170,10 @@ static bool handler_stack(struct emu_vp *vp, const struct delivery *d, struct em
 	return true;
 }
 
-static bool frame_push(struct emu_vp *vp, const struct delivery *d, struct emu_stack *st, bool inner)
+static bool frame_push(struct emu_vp *vp, const struct delivery *d, struct emu_stack *st,
+		       bool inner)
 {
-	static const uint8_t v86_segments[] = { X86_GS, X86_FS, X86_DS, X86_ES };
+	static const uint8_t v86_segments[] = {X86_GS, X86_FS, X86_DS, X86_ES};
 
 	if (emu_v86(vp)) {
 		for (unsigned n = 0; n < sizeof(v86_segments); n++) {
@@ -176,16 +182,18 @@ static bool frame_push(struct emu_vp *vp, const struct delivery *d, struct emu_s
 			}
 		}
 	}
-	if ((inner || emu_long(vp)) && (!emu_stack_push(vp, st, d->bytes, vp->seg[X86_SS].selector) ||
-					!emu_stack_push(vp, st, d->bytes, vp->r[X86_RSP]))) {
+	if ((inner || emu_long(vp)) &&
+	    (!emu_stack_push(vp, st, d->bytes, vp->seg[X86_SS].selector) ||
+	     !emu_stack_push(vp, st, d->bytes, vp->r[X86_RSP]))) {
 		return false;
 	}
-	return push3(vp, st, d->bytes, d->flags) && (!d->has_error || emu_stack_push(vp, st, d->bytes, d->f->error));
+	return push3(vp, st, d->bytes, d->flags) &&
+	       (!d->has_error || emu_stack_push(vp, st, d->bytes, d->f->error));
 }
 
 static bool deliver_protected(struct emu_vp *vp, struct delivery *d)
 {
-	static const uint8_t segments[] = { X86_ES, X86_DS, X86_FS, X86_GS };
+	static const uint8_t segments[] = {X86_ES, X86_DS, X86_FS, X86_GS};
 	struct emu_stack st;
 	uint64_t gate;
 	bool inner, from_v86 = emu_v86(vp);
@@ -197,8 +205,8 @@ static bool deliver_protected(struct emu_vp *vp, struct delivery *d)
 	if (x86_desc_type(gate) == X86_TYPE_TASK) {
 		return deliver_task(vp, d, d->cs);
 	}
-	if (!handler_read(vp, d) || !handler_stack(vp, d, &st, &inner) || !emu_code_prepare(vp, d->cs, &d->raw, d->rip) ||
-	    !frame_push(vp, d, &st, inner)) {
+	if (!handler_read(vp, d) || !handler_stack(vp, d, &st, &inner) ||
+	    !emu_code_prepare(vp, d->cs, &d->raw, d->rip) || !frame_push(vp, d, &st, inner)) {
 		return false;
 	}
 	cpl = inner ? x86_desc_dpl(d->raw) : vp->cpl;
@@ -226,7 +234,8 @@ static void report(struct emu_vp *vp, const struct emu_fault *f)
 	if (f->vector == X86_EXC_PF) {
 		vp->cr2 = f->parameter;
 	} else if (f->vector == X86_EXC_DB) {
-		vp->dr[6] = (vp->dr[6] & ~UINT64_C(0xf)) | EMU_DR6_FIXED | (f->parameter & EMU_DR6_MASK);
+		vp->dr[6] = (vp->dr[6] & ~UINT64_C(0xf)) | EMU_DR6_FIXED |
+			    (f->parameter & EMU_DR6_MASK);
 		vp->dr[7] &= ~EMU_DR7_GD;
 		vp->msr.debugctl &= ~UINT64_C(3);
 	}
@@ -293,7 +302,8 @@ static enum severity severity(const struct emu_fault *f)
 }
 
 /* @second came up while @first was delivered: what to deliver now. False: triple fault. */
-static bool combine(const struct emu_fault *first, const struct emu_fault *second, struct emu_fault *ret)
+static bool combine(const struct emu_fault *first, const struct emu_fault *second,
+		    struct emu_fault *ret)
 {
 	enum severity a = severity(first), b = severity(second);
 
@@ -301,7 +311,7 @@ static bool combine(const struct emu_fault *first, const struct emu_fault *secon
 		return false;
 	}
 	if ((a == CONTRIBUTORY && b == CONTRIBUTORY) || (a == PAGE_FAULT && b >= CONTRIBUTORY)) {
-		*ret = (struct emu_fault){ .vector = X86_EXC_DF, .has_error = true };
+		*ret = (struct emu_fault){.vector = X86_EXC_DF, .has_error = true};
 	} else {
 		*ret = *second;
 	}
@@ -383,7 +393,8 @@ static bool redirection_bit(struct emu_vp *vp, uint8_t vector, bool *ret_set)
 	return true;
 }
 
-bool emu_v86_redirect(struct emu_vp *vp, uint8_t vector, uint64_t next_rip, bool *ret_redirected, uint64_t *ret_rip)
+bool emu_v86_redirect(struct emu_vp *vp, uint8_t vector, uint64_t next_rip, bool *ret_redirected,
+		      uint64_t *ret_rip)
 {
 	bool virtual = emu_iopl(vp) < 3, to_monitor = true;
 	uint64_t flags = emu_flags_get(vp);
@@ -404,7 +415,8 @@ bool emu_v86_redirect(struct emu_vp *vp, uint8_t vector, uint64_t next_rip, bool
 		flags = (flags & ~(uint64_t)X86_IF) | X86_IOPL | (flags & X86_VIF ? X86_IF : 0);
 	}
 	emu_stack_current(vp, &st);
-	if (!emu_stack_push(vp, &st, 2, flags) || !emu_stack_push(vp, &st, 2, vp->seg[X86_CS].selector) ||
+	if (!emu_stack_push(vp, &st, 2, flags) ||
+	    !emu_stack_push(vp, &st, 2, vp->seg[X86_CS].selector) ||
 	    !emu_stack_push(vp, &st, 2, next_rip)) {
 		return false;
 	}

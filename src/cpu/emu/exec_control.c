@@ -112,7 +112,8 @@ const struct emu_insn *emu_op_smsw(struct emu_vp *vp, const struct emu_insn *i)
 		emu_reg_write(vp, i->osize * 8u, i->rd, vp->cr0);
 		return i + 1;
 	}
-	if (!emu_address(vp, i, 2, HV_ACCESS_WRITE, &la) || !emu_store16(vp, la, (uint16_t)vp->cr0)) {
+	if (!emu_address(vp, i, 2, HV_ACCESS_WRITE, &la) ||
+	    !emu_store16(vp, la, (uint16_t)vp->cr0)) {
 		return emu_leave(vp, i);
 	}
 	return i + 1;
@@ -347,7 +348,8 @@ const struct emu_insn *emu_op_xsetbv(struct emu_vp *vp, const struct emu_insn *i
 		return emu_undefined(vp, i);
 	}
 	/* x87 state cannot be turned off. */
-	if (vp->cpl != 0 || (uint32_t)vp->r[X86_RCX] != 0 || !(value & 1) || (value & ~(uint64_t)EMU_XCR0_MASK)) {
+	if (vp->cpl != 0 || (uint32_t)vp->r[X86_RCX] != 0 || !(value & 1) ||
+	    (value & ~(uint64_t)EMU_XCR0_MASK)) {
 		return emu_gp(vp, i);
 	}
 	vp->xcr0 = value;
@@ -423,7 +425,8 @@ const struct emu_insn *emu_op_invpcid(struct emu_vp *vp, const struct emu_insn *
 	if (vp->cpl != 0) {
 		return emu_gp(vp, i);
 	}
-	if (!emu_address(vp, i, 16, HV_ACCESS_READ, &la) || !emu_load_bytes(vp, la, descriptor, 16)) {
+	if (!emu_address(vp, i, 16, HV_ACCESS_READ, &la) ||
+	    !emu_load_bytes(vp, la, descriptor, 16)) {
 		return emu_leave(vp, i);
 	}
 	if (!invpcid_valid(vp, type, descriptor)) {
@@ -445,7 +448,7 @@ const struct emu_insn *emu_op_invpcid(struct emu_vp *vp, const struct emu_insn *
 /* ---- Flags with privileges ---- */
 
 enum if_access {
-	IF_REAL, /* the interrupt flag itself */
+	IF_REAL,    /* the interrupt flag itself */
 	IF_VIRTUAL, /* VIF instead (VME, PVI) */
 	IF_DENIED,
 };

@@ -3,20 +3,23 @@
 #include "exec_sys.h"
 #include "x86/paging.h"
 
-typedef bool far_fn(struct emu_vp *vp, uint16_t selector, uint64_t offset, const struct emu_insn *i, uint64_t *ret_rip);
+typedef bool far_fn(struct emu_vp *vp, uint16_t selector, uint64_t offset, const struct emu_insn *i,
+		    uint64_t *ret_rip);
 
-static bool jump(struct emu_vp *vp, uint16_t selector, uint64_t offset, const struct emu_insn *i, uint64_t *ret_rip)
+static bool jump(struct emu_vp *vp, uint16_t selector, uint64_t offset, const struct emu_insn *i,
+		 uint64_t *ret_rip)
 {
 	return emu_far_jump(vp, selector, offset, emu_insn_next_rip(vp, i), ret_rip);
 }
 
-static bool call(struct emu_vp *vp, uint16_t selector, uint64_t offset, const struct emu_insn *i, uint64_t *ret_rip)
+static bool call(struct emu_vp *vp, uint16_t selector, uint64_t offset, const struct emu_insn *i,
+		 uint64_t *ret_rip)
 {
 	return emu_far_call(vp, selector, offset, i->osize, emu_insn_next_rip(vp, i), ret_rip);
 }
 
-static const struct emu_insn *transfer(struct emu_vp *vp, const struct emu_insn *i, far_fn *fn, uint16_t selector,
-				       uint64_t offset)
+static const struct emu_insn *transfer(struct emu_vp *vp, const struct emu_insn *i, far_fn *fn,
+				       uint16_t selector, uint64_t offset)
 {
 	uint64_t rip;
 
@@ -46,13 +49,14 @@ static bool load_offset(struct emu_vp *vp, uint64_t la, unsigned bytes, uint64_t
 	}
 }
 
-static const struct emu_insn *transfer_memory(struct emu_vp *vp, const struct emu_insn *i, far_fn *fn)
+static const struct emu_insn *transfer_memory(struct emu_vp *vp, const struct emu_insn *i,
+					      far_fn *fn)
 {
 	uint64_t la, offset;
 	uint16_t selector;
 
-	if (!emu_address(vp, i, i->osize + 2u, HV_ACCESS_READ, &la) || !load_offset(vp, la, i->osize, &offset) ||
-	    !emu_load16(vp, la + i->osize, &selector)) {
+	if (!emu_address(vp, i, i->osize + 2u, HV_ACCESS_READ, &la) ||
+	    !load_offset(vp, la, i->osize, &offset) || !emu_load16(vp, la + i->osize, &selector)) {
 		return emu_leave(vp, i);
 	}
 	return transfer(vp, i, fn, selector, offset);
@@ -82,14 +86,16 @@ const struct emu_insn *emu_op_far_return(struct emu_vp *vp, const struct emu_ins
 {
 	uint64_t rip;
 
-	return emu_far_return(vp, i->osize, (uint16_t)i->imm, &rip) ? emu_end_at(vp, i, rip) : emu_leave(vp, i);
+	return emu_far_return(vp, i->osize, (uint16_t)i->imm, &rip) ? emu_end_at(vp, i, rip)
+								    : emu_leave(vp, i);
 }
 
 const struct emu_insn *emu_op_iret(struct emu_vp *vp, const struct emu_insn *i)
 {
 	uint64_t rip;
 
-	return emu_iret(vp, i->osize, emu_insn_next_rip(vp, i), &rip) ? emu_end_at(vp, i, rip) : emu_leave(vp, i);
+	return emu_iret(vp, i->osize, emu_insn_next_rip(vp, i), &rip) ? emu_end_at(vp, i, rip)
+								      : emu_leave(vp, i);
 }
 
 /* ---- Software interrupts ---- */
@@ -109,7 +115,8 @@ const struct emu_insn *emu_op_int(struct emu_vp *vp, const struct emu_insn *i)
 	uint64_t rip;
 
 	if (emu_v86(vp)) {
-		if (!emu_v86_redirect(vp, (uint8_t)i->imm, emu_insn_next_rip(vp, i), &redirected, &rip)) {
+		if (!emu_v86_redirect(vp, (uint8_t)i->imm, emu_insn_next_rip(vp, i), &redirected,
+				      &rip)) {
 			return emu_leave(vp, i);
 		}
 		if (redirected) {

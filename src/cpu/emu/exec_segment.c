@@ -42,7 +42,8 @@ const struct emu_insn *emu_op_mov_from_sreg(struct emu_vp *vp, const struct emu_
 	return result16(vp, i, vp->seg[i->rs].selector);
 }
 
-static const struct emu_insn *segment_loaded(struct emu_vp *vp, const struct emu_insn *i, bool stack_shadow)
+static const struct emu_insn *segment_loaded(struct emu_vp *vp, const struct emu_insn *i,
+					     bool stack_shadow)
 {
 	emu_mode_update(vp);
 	if (stack_shadow) {
@@ -76,7 +77,8 @@ const struct emu_insn *emu_op_push_sreg(struct emu_vp *vp, const struct emu_insn
 		return i + 1;
 	}
 	/* Spec: SDM vol. 2, PUSH: with 32 bits recent processors write only the selector's two bytes. */
-	if (!emu_stack_address(vp, vp->r[X86_RSP] - 4, 2, HV_ACCESS_WRITE) || !emu_store16(vp, vp->slow, selector)) {
+	if (!emu_stack_address(vp, vp->r[X86_RSP] - 4, 2, HV_ACCESS_WRITE) ||
+	    !emu_store16(vp, vp->slow, selector)) {
 		return emu_leave(vp, i);
 	}
 	emu_sp_set(vp, vp->r[X86_RSP] - 4);
@@ -120,7 +122,8 @@ const struct emu_insn *emu_op_load_pointer(struct emu_vp *vp, const struct emu_i
 		loaded = emu_load16(vp, la, &word);
 		offset = loaded ? word : 0;
 	}
-	if (!loaded || !emu_load16(vp, la + i->osize, &selector) || !emu_segment_load(vp, i->rs, selector)) {
+	if (!loaded || !emu_load16(vp, la + i->osize, &selector) ||
+	    !emu_segment_load(vp, i->rs, selector)) {
 		return emu_leave(vp, i);
 	}
 	emu_reg_write(vp, i->osize * 8u, i->rd, offset);
@@ -170,7 +173,8 @@ const struct emu_insn *emu_op_wrbase(struct emu_vp *vp, const struct emu_insn *i
 typedef bool accepts_fn(uint64_t raw, unsigned rpl, unsigned cpl);
 
 /* *ret_good: the selector names a descriptor that @accepts. */
-static bool verify(struct emu_vp *vp, uint16_t selector, accepts_fn *accepts, bool *ret_good, uint64_t *ret_raw)
+static bool verify(struct emu_vp *vp, uint16_t selector, accepts_fn *accepts, bool *ret_good,
+		   uint64_t *ret_raw)
 {
 	bool found;
 
@@ -245,7 +249,8 @@ const struct emu_insn *emu_op_lsl(struct emu_vp *vp, const struct emu_insn *i)
 	return i + 1;
 }
 
-static const struct emu_insn *verify_op(struct emu_vp *vp, const struct emu_insn *i, accepts_fn *accepts)
+static const struct emu_insn *verify_op(struct emu_vp *vp, const struct emu_insn *i,
+					accepts_fn *accepts)
 {
 	uint16_t selector;
 	uint64_t raw;
@@ -304,7 +309,8 @@ const struct emu_insn *emu_op_arpl(struct emu_vp *vp, const struct emu_insn *i)
 
 /* ---- Descriptor tables ---- */
 
-static const struct emu_insn *table_store(struct emu_vp *vp, const struct emu_insn *i, const struct x86_table *table)
+static const struct emu_insn *table_store(struct emu_vp *vp, const struct emu_insn *i,
+					  const struct x86_table *table)
 {
 	uint8_t image[10];
 	unsigned bytes = vp->mode == EMU_MODE_64 ? 10 : 6;
@@ -315,7 +321,8 @@ static const struct emu_insn *table_store(struct emu_vp *vp, const struct emu_in
 	}
 	store_le16(image, table->limit);
 	store_le64(image + 2, table->base);
-	if (!emu_address(vp, i, bytes, HV_ACCESS_WRITE, &la) || !emu_store_bytes(vp, la, image, bytes)) {
+	if (!emu_address(vp, i, bytes, HV_ACCESS_WRITE, &la) ||
+	    !emu_store_bytes(vp, la, image, bytes)) {
 		return emu_leave(vp, i);
 	}
 	return i + 1;
@@ -331,16 +338,18 @@ const struct emu_insn *emu_op_sidt(struct emu_vp *vp, const struct emu_insn *i)
 	return table_store(vp, i, &vp->idtr);
 }
 
-static const struct emu_insn *table_load(struct emu_vp *vp, const struct emu_insn *i, struct x86_table *table)
+static const struct emu_insn *table_load(struct emu_vp *vp, const struct emu_insn *i,
+					 struct x86_table *table)
 {
-	uint8_t image[10] = { 0 };
+	uint8_t image[10] = {0};
 	unsigned bytes = vp->mode == EMU_MODE_64 ? 10 : 6;
 	uint64_t la, base;
 
 	if (vp->cpl != 0) {
 		return emu_gp(vp, i);
 	}
-	if (!emu_address(vp, i, bytes, HV_ACCESS_READ, &la) || !emu_load_bytes(vp, la, image, bytes)) {
+	if (!emu_address(vp, i, bytes, HV_ACCESS_READ, &la) ||
+	    !emu_load_bytes(vp, la, image, bytes)) {
 		return emu_leave(vp, i);
 	}
 	base = load_le64(image + 2);
@@ -366,7 +375,8 @@ const struct emu_insn *emu_op_lidt(struct emu_vp *vp, const struct emu_insn *i)
 	return table_load(vp, i, &vp->idtr);
 }
 
-static const struct emu_insn *system_selector(struct emu_vp *vp, const struct emu_insn *i, enum x86_seg seg)
+static const struct emu_insn *system_selector(struct emu_vp *vp, const struct emu_insn *i,
+					      enum x86_seg seg)
 {
 	if (!emu_protected(vp)) {
 		return emu_undefined(vp, i);

@@ -29,7 +29,8 @@ static inline const struct emu_insn *emu_undefined(struct emu_vp *vp, const stru
 }
 
 /* The instruction retired after it moved execution to @rip, maybe in another mode. */
-static inline const struct emu_insn *emu_end_at(struct emu_vp *vp, const struct emu_insn *i, uint64_t rip)
+static inline const struct emu_insn *emu_end_at(struct emu_vp *vp, const struct emu_insn *i,
+						uint64_t rip)
 {
 	const struct emu_insn *next = emu_end(vp, i);
 
@@ -38,20 +39,26 @@ static inline const struct emu_insn *emu_end_at(struct emu_vp *vp, const struct 
 }
 
 /* exec_segment.c */
-emu_fn emu_op_mov_from_sreg, emu_op_mov_to_sreg, emu_op_push_sreg, emu_op_pop_sreg, emu_op_load_pointer;
+emu_fn emu_op_mov_from_sreg, emu_op_mov_to_sreg, emu_op_push_sreg, emu_op_pop_sreg,
+	emu_op_load_pointer;
 emu_fn emu_op_lar, emu_op_lsl, emu_op_verr, emu_op_verw, emu_op_arpl;
-emu_fn emu_op_sgdt, emu_op_sidt, emu_op_lgdt, emu_op_lidt, emu_op_sldt, emu_op_str, emu_op_lldt, emu_op_ltr;
+emu_fn emu_op_sgdt, emu_op_sidt, emu_op_lgdt, emu_op_lidt, emu_op_sldt, emu_op_str, emu_op_lldt,
+	emu_op_ltr;
 emu_fn emu_op_swapgs, emu_op_rdbase, emu_op_wrbase;
 
 /* exec_far.c; rs of the software interrupts: vector */
-emu_fn emu_op_far_jump, emu_op_far_jump_m, emu_op_far_call, emu_op_far_call_m, emu_op_far_return, emu_op_iret;
+emu_fn emu_op_far_jump, emu_op_far_jump_m, emu_op_far_call, emu_op_far_call_m, emu_op_far_return,
+	emu_op_iret;
 emu_fn emu_op_int, emu_op_int3, emu_op_int1, emu_op_into;
 emu_fn emu_op_syscall, emu_op_sysret, emu_op_sysenter, emu_op_sysexit;
 
 /* exec_control.c */
-emu_fn emu_op_mov_from_cr, emu_op_mov_to_cr, emu_op_mov_from_dr, emu_op_mov_to_dr, emu_op_clts, emu_op_smsw, emu_op_lmsw;
-emu_fn emu_op_rdmsr, emu_op_wrmsr, emu_op_cpuid, emu_op_rdtsc, emu_op_rdtscp, emu_op_rdpid, emu_op_rdpmc;
-emu_fn emu_op_xgetbv, emu_op_xsetbv, emu_op_hypercall, emu_op_hlt, emu_op_cache, emu_op_invlpg, emu_op_invpcid;
+emu_fn emu_op_mov_from_cr, emu_op_mov_to_cr, emu_op_mov_from_dr, emu_op_mov_to_dr, emu_op_clts,
+	emu_op_smsw, emu_op_lmsw;
+emu_fn emu_op_rdmsr, emu_op_wrmsr, emu_op_cpuid, emu_op_rdtsc, emu_op_rdtscp, emu_op_rdpid,
+	emu_op_rdpmc;
+emu_fn emu_op_xgetbv, emu_op_xsetbv, emu_op_hypercall, emu_op_hlt, emu_op_cache, emu_op_invlpg,
+	emu_op_invpcid;
 emu_fn emu_op_cli, emu_op_sti, emu_op_clac, emu_op_stac, emu_op_pushf, emu_op_popf;
 
 #endif

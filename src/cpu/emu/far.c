@@ -18,7 +18,8 @@ bool emu_code_prepare(struct emu_vp *vp, uint16_t selector, uint64_t *raw, uint6
 	return emu_descriptor_accessed(vp, selector, raw);
 }
 
-static bool enter(struct emu_vp *vp, uint16_t selector, uint64_t raw, unsigned cpl, uint64_t rip, uint64_t *ret_rip)
+static bool enter(struct emu_vp *vp, uint16_t selector, uint64_t raw, unsigned cpl, uint64_t rip,
+		  uint64_t *ret_rip)
 {
 	emu_code_segment_set(vp, selector, raw, cpl);
 	emu_mode_update(vp);
@@ -37,7 +38,7 @@ static bool enter_real(struct emu_vp *vp, uint16_t selector, uint64_t rip, uint6
 /* A call gate, checked; where it leads. */
 struct gate {
 	uint16_t selector; /* of the code segment */
-	uint64_t raw; /* its descriptor */
+	uint64_t raw;	   /* its descriptor */
 	uint64_t rip;
 	unsigned bytes; /* of what is pushed */
 	unsigned parameters;
@@ -89,8 +90,8 @@ static bool gate_read(struct emu_vp *vp, uint16_t selector, uint64_t raw, struct
 	return gate_target(vp, ret);
 }
 
-static bool task_transfer(struct emu_vp *vp, uint16_t selector, uint64_t raw, enum emu_task_cause cause,
-			  uint64_t next_rip, uint64_t *ret_rip)
+static bool task_transfer(struct emu_vp *vp, uint16_t selector, uint64_t raw,
+			  enum emu_task_cause cause, uint64_t next_rip, uint64_t *ret_rip)
 {
 	if (!system_usable(vp, selector, raw)) {
 		return false;
@@ -123,7 +124,8 @@ static enum system_kind system_kind(const struct emu_vp *vp, uint64_t raw)
 	}
 }
 
-static bool jump_system(struct emu_vp *vp, uint16_t selector, uint64_t raw, uint64_t next_rip, uint64_t *ret_rip)
+static bool jump_system(struct emu_vp *vp, uint16_t selector, uint64_t raw, uint64_t next_rip,
+			uint64_t *ret_rip)
 {
 	unsigned vector;
 	struct gate g;
@@ -144,10 +146,12 @@ static bool jump_system(struct emu_vp *vp, uint16_t selector, uint64_t raw, uint
 	if (vector != 0) {
 		return emu_raise_selector(vp, vector, g.selector, 0);
 	}
-	return emu_code_prepare(vp, g.selector, &g.raw, g.rip) && enter(vp, g.selector, g.raw, vp->cpl, g.rip, ret_rip);
+	return emu_code_prepare(vp, g.selector, &g.raw, g.rip) &&
+	       enter(vp, g.selector, g.raw, vp->cpl, g.rip, ret_rip);
 }
 
-bool emu_far_jump(struct emu_vp *vp, uint16_t selector, uint64_t offset, uint64_t next_rip, uint64_t *ret_rip)
+bool emu_far_jump(struct emu_vp *vp, uint16_t selector, uint64_t offset, uint64_t next_rip,
+		  uint64_t *ret_rip)
 {
 	unsigned vector;
 	uint64_t raw;
@@ -171,17 +175,19 @@ bool emu_far_jump(struct emu_vp *vp, uint16_t selector, uint64_t offset, uint64_
 	if (vector != 0) {
 		return emu_raise_selector(vp, vector, selector, 0);
 	}
-	return emu_code_prepare(vp, selector, &raw, offset) && enter(vp, selector, raw, vp->cpl, offset, ret_rip);
+	return emu_code_prepare(vp, selector, &raw, offset) &&
+	       enter(vp, selector, raw, vp->cpl, offset, ret_rip);
 }
 
 static bool push_return(struct emu_vp *vp, struct emu_stack *st, unsigned bytes, uint64_t next_rip)
 {
-	return emu_stack_push(vp, st, bytes, vp->seg[X86_CS].selector) && emu_stack_push(vp, st, bytes, next_rip);
+	return emu_stack_push(vp, st, bytes, vp->seg[X86_CS].selector) &&
+	       emu_stack_push(vp, st, bytes, next_rip);
 }
 
 /* Same privilege: return address on the current stack. */
-static bool call_code(struct emu_vp *vp, uint16_t selector, uint64_t raw, uint64_t rip, unsigned bytes, uint64_t next_rip,
-		      uint64_t *ret_rip)
+static bool call_code(struct emu_vp *vp, uint16_t selector, uint64_t raw, uint64_t rip,
+		      unsigned bytes, uint64_t next_rip, uint64_t *ret_rip)
 {
 	struct emu_stack st;
 
@@ -196,7 +202,8 @@ static bool call_code(struct emu_vp *vp, uint16_t selector, uint64_t raw, uint64
 static bool copy_parameters(struct emu_vp *vp, struct emu_stack *st, const struct gate *g)
 {
 	for (unsigned n = g->parameters; n-- > 0;) {
-		if (!emu_stack_load(vp, (uint64_t)n * g->bytes, g->bytes) || !emu_stack_push(vp, st, g->bytes, vp->slow)) {
+		if (!emu_stack_load(vp, (uint64_t)n * g->bytes, g->bytes) ||
+		    !emu_stack_push(vp, st, g->bytes, vp->slow)) {
 			return false;
 		}
 	}
@@ -209,7 +216,8 @@ static bool call_inner(struct emu_vp *vp, struct gate *g, uint64_t next_rip, uin
 	unsigned dpl = x86_desc_dpl(g->raw);
 	struct emu_stack st;
 
-	if (!emu_stack_from_tss(vp, dpl, 0, 0, &st) || !emu_code_prepare(vp, g->selector, &g->raw, g->rip)) {
+	if (!emu_stack_from_tss(vp, dpl, 0, 0, &st) ||
+	    !emu_code_prepare(vp, g->selector, &g->raw, g->rip)) {
 		return false;
 	}
 	if (!emu_stack_push(vp, &st, g->bytes, vp->seg[X86_SS].selector) ||
@@ -222,7 +230,8 @@ static bool call_inner(struct emu_vp *vp, struct gate *g, uint64_t next_rip, uin
 	return enter(vp, g->selector, g->raw, dpl, g->rip, ret_rip);
 }
 
-static bool call_system(struct emu_vp *vp, uint16_t selector, uint64_t raw, uint64_t next_rip, uint64_t *ret_rip)
+static bool call_system(struct emu_vp *vp, uint16_t selector, uint64_t raw, uint64_t next_rip,
+			uint64_t *ret_rip)
 {
 	struct gate g;
 
@@ -244,8 +253,8 @@ static bool call_system(struct emu_vp *vp, uint16_t selector, uint64_t raw, uint
 	return call_code(vp, g.selector, g.raw, g.rip, g.bytes, next_rip, ret_rip);
 }
 
-static bool call_real(struct emu_vp *vp, uint16_t selector, uint64_t offset, unsigned bytes, uint64_t next_rip,
-		      uint64_t *ret_rip)
+static bool call_real(struct emu_vp *vp, uint16_t selector, uint64_t offset, unsigned bytes,
+		      uint64_t next_rip, uint64_t *ret_rip)
 {
 	struct emu_stack st;
 
@@ -260,7 +269,8 @@ static bool call_real(struct emu_vp *vp, uint16_t selector, uint64_t offset, uns
 	return enter_real(vp, selector, offset, ret_rip);
 }
 
-bool emu_far_call(struct emu_vp *vp, uint16_t selector, uint64_t offset, unsigned bytes, uint64_t next_rip, uint64_t *ret_rip)
+bool emu_far_call(struct emu_vp *vp, uint16_t selector, uint64_t offset, unsigned bytes,
+		  uint64_t next_rip, uint64_t *ret_rip)
 {
 	unsigned vector;
 	uint64_t raw;
@@ -311,7 +321,8 @@ static bool return_code(struct emu_vp *vp, uint16_t selector, uint64_t *ret_raw)
 }
 
 /* SS that comes with a return to @cpl; a null selector is fine for 64-bit code outside of ring 3. */
-static bool return_stack(struct emu_vp *vp, uint16_t selector, unsigned cpl, bool code64, struct x86_segment *ret_ss)
+static bool return_stack(struct emu_vp *vp, uint16_t selector, unsigned cpl, bool code64,
+			 struct x86_segment *ret_ss)
 {
 	unsigned vector;
 	uint64_t raw;
@@ -320,8 +331,8 @@ static bool return_stack(struct emu_vp *vp, uint16_t selector, unsigned cpl, boo
 		if (!code64 || cpl == 3 || (selector & 3u) != cpl) {
 			return emu_raise_error(vp, X86_EXC_GP, 0);
 		}
-		*ret_ss = (struct x86_segment){ .selector = selector,
-						.attributes = (uint16_t)(cpl << X86_SEG_DPL_SHIFT) };
+		*ret_ss = (struct x86_segment){.selector = selector,
+					       .attributes = (uint16_t)(cpl << X86_SEG_DPL_SHIFT)};
 		return true;
 	}
 	if (!emu_descriptor_read(vp, selector, X86_EXC_GP, 0, &raw)) {
@@ -348,7 +359,7 @@ static void stack_adopt(struct emu_vp *vp, const struct x86_segment *ss, uint64_
 
 static void drop_privileged_segments(struct emu_vp *vp)
 {
-	static const uint8_t segs[] = { X86_ES, X86_DS, X86_FS, X86_GS };
+	static const uint8_t segs[] = {X86_ES, X86_DS, X86_FS, X86_GS};
 
 	for (unsigned n = 0; n < sizeof(segs); n++) {
 		struct x86_segment *s = &vp->seg[segs[n]];
@@ -384,7 +395,8 @@ bool emu_far_return(struct emu_vp *vp, unsigned bytes, uint16_t release, uint64_
 	if (!emu_protected(vp)) {
 		return return_real(vp, bytes, release, ret_rip);
 	}
-	if (!peek(vp, 0, bytes, &rip) || !peek(vp, bytes, bytes, &cs) || !return_code(vp, (uint16_t)cs, &raw)) {
+	if (!peek(vp, 0, bytes, &rip) || !peek(vp, bytes, bytes, &cs) ||
+	    !return_code(vp, (uint16_t)cs, &raw)) {
 		return false;
 	}
 	cpl = cs & 3;
@@ -423,7 +435,8 @@ static bool iret_real(struct emu_vp *vp, unsigned bytes, uint64_t *ret_rip)
 	uint32_t mask = emu_flags_changeable(vp, bytes);
 	struct iret_frame f;
 
-	if (!peek(vp, 0, bytes, &f.rip) || !peek(vp, bytes, bytes, &f.cs) || !peek(vp, bytes * 2, bytes, &f.flags)) {
+	if (!peek(vp, 0, bytes, &f.rip) || !peek(vp, bytes, bytes, &f.cs) ||
+	    !peek(vp, bytes * 2, bytes, &f.flags)) {
 		return false;
 	}
 	if (f.rip > vp->seg[X86_CS].limit) {
@@ -446,7 +459,7 @@ static bool iret_real(struct emu_vp *vp, unsigned bytes, uint64_t *ret_rip)
 /* From ring 0 back into a virtual-8086 task. */
 static bool iret_v86(struct emu_vp *vp, const struct iret_frame *f, uint64_t *ret_rip)
 {
-	static const uint8_t order[] = { X86_ES, X86_DS, X86_FS, X86_GS };
+	static const uint8_t order[] = {X86_ES, X86_DS, X86_FS, X86_GS};
 	uint64_t rsp, ss, value[4];
 
 	if (!peek(vp, 12, 4, &rsp) || !peek(vp, 16, 4, &ss)) {
@@ -486,8 +499,8 @@ static bool iret_task(struct emu_vp *vp, uint64_t next_rip, uint64_t *ret_rip)
 	return emu_task_switch(vp, link, EMU_TASK_IRET, next_rip, 0, NULL, ret_rip);
 }
 
-static bool iret_same(struct emu_vp *vp, unsigned bytes, const struct iret_frame *f, uint64_t raw, uint32_t mask,
-		      uint64_t *ret_rip)
+static bool iret_same(struct emu_vp *vp, unsigned bytes, const struct iret_frame *f, uint64_t raw,
+		      uint32_t mask, uint64_t *ret_rip)
 {
 	if (!emu_code_prepare(vp, (uint16_t)f->cs, &raw, f->rip)) {
 		return false;
@@ -498,8 +511,8 @@ static bool iret_same(struct emu_vp *vp, unsigned bytes, const struct iret_frame
 }
 
 /* To less privilege, or in 64-bit mode, where the stack is always in the frame. */
-static bool iret_stack(struct emu_vp *vp, unsigned bytes, struct iret_frame *f, uint64_t raw, uint32_t mask,
-		       uint64_t *ret_rip)
+static bool iret_stack(struct emu_vp *vp, unsigned bytes, struct iret_frame *f, uint64_t raw,
+		       uint32_t mask, uint64_t *ret_rip)
 {
 	unsigned cpl = f->cs & 3, old_cpl = vp->cpl;
 	struct x86_segment stack;
@@ -530,7 +543,8 @@ static bool iret_protected(struct emu_vp *vp, unsigned bytes, uint64_t next_rip,
 	if (vp->flags & X86_NT) {
 		return iret_task(vp, next_rip, ret_rip);
 	}
-	if (!peek(vp, 0, bytes, &f.rip) || !peek(vp, bytes, bytes, &f.cs) || !peek(vp, bytes * 2, bytes, &f.flags)) {
+	if (!peek(vp, 0, bytes, &f.rip) || !peek(vp, bytes, bytes, &f.cs) ||
+	    !peek(vp, bytes * 2, bytes, &f.flags)) {
 		return false;
 	}
 	if (bytes == 4 && (f.flags & X86_VM) && vp->cpl == 0 && !emu_long(vp)) {
@@ -550,7 +564,8 @@ static bool iret_protected(struct emu_vp *vp, unsigned bytes, uint64_t next_rip,
 
 bool emu_iret(struct emu_vp *vp, unsigned bytes, uint64_t next_rip, uint64_t *ret_rip)
 {
-	bool done = emu_protected(vp) ? iret_protected(vp, bytes, next_rip, ret_rip) : iret_real(vp, bytes, ret_rip);
+	bool done = emu_protected(vp) ? iret_protected(vp, bytes, next_rip, ret_rip)
+				      : iret_real(vp, bytes, ret_rip);
 
 	if (done) {
 		vp->nmi_blocked = false;

@@ -11,56 +11,56 @@ struct simple {
 };
 
 static const struct simple simple[] = {
-	{ ZYDIS_MNEMONIC_VERR, emu_op_verr, false },
-	{ ZYDIS_MNEMONIC_VERW, emu_op_verw, false },
-	{ ZYDIS_MNEMONIC_SGDT, emu_op_sgdt, false },
-	{ ZYDIS_MNEMONIC_SIDT, emu_op_sidt, false },
-	{ ZYDIS_MNEMONIC_LGDT, emu_op_lgdt, true },
-	{ ZYDIS_MNEMONIC_LIDT, emu_op_lidt, true },
-	{ ZYDIS_MNEMONIC_SLDT, emu_op_sldt, false },
-	{ ZYDIS_MNEMONIC_STR, emu_op_str, false },
-	{ ZYDIS_MNEMONIC_LLDT, emu_op_lldt, true },
-	{ ZYDIS_MNEMONIC_LTR, emu_op_ltr, true },
-	{ ZYDIS_MNEMONIC_SWAPGS, emu_op_swapgs, true },
-	{ ZYDIS_MNEMONIC_IRET, emu_op_iret, true },
-	{ ZYDIS_MNEMONIC_IRETD, emu_op_iret, true },
-	{ ZYDIS_MNEMONIC_IRETQ, emu_op_iret, true },
-	{ ZYDIS_MNEMONIC_INT, emu_op_int, true },
-	{ ZYDIS_MNEMONIC_INT3, emu_op_int3, true },
-	{ ZYDIS_MNEMONIC_INT1, emu_op_int1, true },
-	{ ZYDIS_MNEMONIC_INTO, emu_op_into, true },
-	{ ZYDIS_MNEMONIC_SYSCALL, emu_op_syscall, true },
-	{ ZYDIS_MNEMONIC_SYSRET, emu_op_sysret, true },
-	{ ZYDIS_MNEMONIC_SYSENTER, emu_op_sysenter, true },
-	{ ZYDIS_MNEMONIC_SYSEXIT, emu_op_sysexit, true },
-	{ ZYDIS_MNEMONIC_CLTS, emu_op_clts, true },
-	{ ZYDIS_MNEMONIC_SMSW, emu_op_smsw, false },
-	{ ZYDIS_MNEMONIC_LMSW, emu_op_lmsw, true },
-	{ ZYDIS_MNEMONIC_RDMSR, emu_op_rdmsr, true },
-	{ ZYDIS_MNEMONIC_WRMSR, emu_op_wrmsr, true },
-	{ ZYDIS_MNEMONIC_CPUID, emu_op_cpuid, true },
-	{ ZYDIS_MNEMONIC_RDTSC, emu_op_rdtsc, false },
-	{ ZYDIS_MNEMONIC_RDTSCP, emu_op_rdtscp, false },
-	{ ZYDIS_MNEMONIC_RDPID, emu_op_rdpid, false },
-	{ ZYDIS_MNEMONIC_RDPMC, emu_op_rdpmc, true },
-	{ ZYDIS_MNEMONIC_XGETBV, emu_op_xgetbv, false },
-	{ ZYDIS_MNEMONIC_XSETBV, emu_op_xsetbv, true },
-	{ ZYDIS_MNEMONIC_VMCALL, emu_op_hypercall, true },
-	{ ZYDIS_MNEMONIC_VMMCALL, emu_op_hypercall, true },
-	{ ZYDIS_MNEMONIC_HLT, emu_op_hlt, true },
-	{ ZYDIS_MNEMONIC_WBINVD, emu_op_cache, true },
-	{ ZYDIS_MNEMONIC_INVD, emu_op_cache, true },
-	{ ZYDIS_MNEMONIC_INVLPG, emu_op_invlpg, true },
-	{ ZYDIS_MNEMONIC_CLI, emu_op_cli, false },
-	{ ZYDIS_MNEMONIC_STI, emu_op_sti, true },
-	{ ZYDIS_MNEMONIC_CLAC, emu_op_clac, true },
-	{ ZYDIS_MNEMONIC_STAC, emu_op_stac, true },
-	{ ZYDIS_MNEMONIC_PUSHF, emu_op_pushf, false },
-	{ ZYDIS_MNEMONIC_PUSHFD, emu_op_pushf, false },
-	{ ZYDIS_MNEMONIC_PUSHFQ, emu_op_pushf, false },
-	{ ZYDIS_MNEMONIC_POPF, emu_op_popf, true },
-	{ ZYDIS_MNEMONIC_POPFD, emu_op_popf, true },
-	{ ZYDIS_MNEMONIC_POPFQ, emu_op_popf, true },
+	{ZYDIS_MNEMONIC_VERR, emu_op_verr, false},
+	{ZYDIS_MNEMONIC_VERW, emu_op_verw, false},
+	{ZYDIS_MNEMONIC_SGDT, emu_op_sgdt, false},
+	{ZYDIS_MNEMONIC_SIDT, emu_op_sidt, false},
+	{ZYDIS_MNEMONIC_LGDT, emu_op_lgdt, true},
+	{ZYDIS_MNEMONIC_LIDT, emu_op_lidt, true},
+	{ZYDIS_MNEMONIC_SLDT, emu_op_sldt, false},
+	{ZYDIS_MNEMONIC_STR, emu_op_str, false},
+	{ZYDIS_MNEMONIC_LLDT, emu_op_lldt, true},
+	{ZYDIS_MNEMONIC_LTR, emu_op_ltr, true},
+	{ZYDIS_MNEMONIC_SWAPGS, emu_op_swapgs, true},
+	{ZYDIS_MNEMONIC_IRET, emu_op_iret, true},
+	{ZYDIS_MNEMONIC_IRETD, emu_op_iret, true},
+	{ZYDIS_MNEMONIC_IRETQ, emu_op_iret, true},
+	{ZYDIS_MNEMONIC_INT, emu_op_int, true},
+	{ZYDIS_MNEMONIC_INT3, emu_op_int3, true},
+	{ZYDIS_MNEMONIC_INT1, emu_op_int1, true},
+	{ZYDIS_MNEMONIC_INTO, emu_op_into, true},
+	{ZYDIS_MNEMONIC_SYSCALL, emu_op_syscall, true},
+	{ZYDIS_MNEMONIC_SYSRET, emu_op_sysret, true},
+	{ZYDIS_MNEMONIC_SYSENTER, emu_op_sysenter, true},
+	{ZYDIS_MNEMONIC_SYSEXIT, emu_op_sysexit, true},
+	{ZYDIS_MNEMONIC_CLTS, emu_op_clts, true},
+	{ZYDIS_MNEMONIC_SMSW, emu_op_smsw, false},
+	{ZYDIS_MNEMONIC_LMSW, emu_op_lmsw, true},
+	{ZYDIS_MNEMONIC_RDMSR, emu_op_rdmsr, true},
+	{ZYDIS_MNEMONIC_WRMSR, emu_op_wrmsr, true},
+	{ZYDIS_MNEMONIC_CPUID, emu_op_cpuid, true},
+	{ZYDIS_MNEMONIC_RDTSC, emu_op_rdtsc, false},
+	{ZYDIS_MNEMONIC_RDTSCP, emu_op_rdtscp, false},
+	{ZYDIS_MNEMONIC_RDPID, emu_op_rdpid, false},
+	{ZYDIS_MNEMONIC_RDPMC, emu_op_rdpmc, true},
+	{ZYDIS_MNEMONIC_XGETBV, emu_op_xgetbv, false},
+	{ZYDIS_MNEMONIC_XSETBV, emu_op_xsetbv, true},
+	{ZYDIS_MNEMONIC_VMCALL, emu_op_hypercall, true},
+	{ZYDIS_MNEMONIC_VMMCALL, emu_op_hypercall, true},
+	{ZYDIS_MNEMONIC_HLT, emu_op_hlt, true},
+	{ZYDIS_MNEMONIC_WBINVD, emu_op_cache, true},
+	{ZYDIS_MNEMONIC_INVD, emu_op_cache, true},
+	{ZYDIS_MNEMONIC_INVLPG, emu_op_invlpg, true},
+	{ZYDIS_MNEMONIC_CLI, emu_op_cli, false},
+	{ZYDIS_MNEMONIC_STI, emu_op_sti, true},
+	{ZYDIS_MNEMONIC_CLAC, emu_op_clac, true},
+	{ZYDIS_MNEMONIC_STAC, emu_op_stac, true},
+	{ZYDIS_MNEMONIC_PUSHF, emu_op_pushf, false},
+	{ZYDIS_MNEMONIC_PUSHFD, emu_op_pushf, false},
+	{ZYDIS_MNEMONIC_PUSHFQ, emu_op_pushf, false},
+	{ZYDIS_MNEMONIC_POPF, emu_op_popf, true},
+	{ZYDIS_MNEMONIC_POPFD, emu_op_popf, true},
+	{ZYDIS_MNEMONIC_POPFQ, emu_op_popf, true},
 };
 
 static bool finish(struct emu_insn *i, emu_fn *fn, bool end)
@@ -75,12 +75,14 @@ static bool finish(struct emu_insn *i, emu_fn *fn, bool end)
 /* A general register or memory. */
 static uint8_t general(const ZydisDecodedOperand *op)
 {
-	return op->type == ZYDIS_OPERAND_TYPE_REGISTER ? emu_reg_number(op->reg.value) : EMU_SYS_MEMORY;
+	return op->type == ZYDIS_OPERAND_TYPE_REGISTER ? emu_reg_number(op->reg.value)
+						       : EMU_SYS_MEMORY;
 }
 
 static bool is_class(const ZydisDecodedOperand *op, ZydisRegisterClass class)
 {
-	return op->type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(op->reg.value) == class;
+	return op->type == ZYDIS_OPERAND_TYPE_REGISTER &&
+	       ZydisRegisterGetClass(op->reg.value) == class;
 }
 
 static bool lift_simple(const struct emu_decoded *d, struct emu_insn *i, const struct simple *s)
@@ -105,9 +107,9 @@ static bool lift_mov(const struct emu_decoded *d, struct emu_insn *i)
 		ZydisRegisterClass class;
 		emu_fn *from, *to;
 	} kinds[] = {
-		{ ZYDIS_REGCLASS_SEGMENT, emu_op_mov_from_sreg, emu_op_mov_to_sreg },
-		{ ZYDIS_REGCLASS_CONTROL, emu_op_mov_from_cr, emu_op_mov_to_cr },
-		{ ZYDIS_REGCLASS_DEBUG, emu_op_mov_from_dr, emu_op_mov_to_dr },
+		{ZYDIS_REGCLASS_SEGMENT, emu_op_mov_from_sreg, emu_op_mov_to_sreg},
+		{ZYDIS_REGCLASS_CONTROL, emu_op_mov_from_cr, emu_op_mov_to_cr},
+		{ZYDIS_REGCLASS_DEBUG, emu_op_mov_from_dr, emu_op_mov_to_dr},
 	};
 
 	for (size_t n = 0; n < ARRAY_LEN(kinds); n++) {
@@ -143,7 +145,8 @@ static bool lift_pointer(const struct emu_decoded *d, struct emu_insn *i, enum x
 	return finish(i, emu_op_load_pointer, true);
 }
 
-static bool lift_far(const struct emu_decoded *d, struct emu_insn *i, emu_fn *direct, emu_fn *indirect)
+static bool lift_far(const struct emu_decoded *d, struct emu_insn *i, emu_fn *direct,
+		     emu_fn *indirect)
 {
 	if (d->insn.meta.branch_type != ZYDIS_BRANCH_TYPE_FAR) {
 		return false;
@@ -209,8 +212,6 @@ bool emu_lift_sys(const struct emu_decoded *d, struct emu_insn *i)
 			return lift_simple(d, i, &simple[n]);
 		}
 	}
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wswitch-enum"
 	switch (d->insn.mnemonic) {
 	case ZYDIS_MNEMONIC_MOV:
 		return lift_mov(d, i);
@@ -253,5 +254,4 @@ bool emu_lift_sys(const struct emu_decoded *d, struct emu_insn *i)
 	default:
 		return false;
 	}
-#pragma GCC diagnostic pop
 }

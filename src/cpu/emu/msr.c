@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The model-specific registers that the engine owns. Numbers and value rules: x86/msr.h. */
-#include "control.h"
 #include "x86/msr.h"
+#include "control.h"
 
 #include "mem.h"
 #include "x86/paging.h"
@@ -10,8 +10,8 @@ enum rule {
 	STORED, /* bits outside of the mask: #GP */
 	CANONICAL,
 	CONSTANT, /* reads as the reset value, writes: #GP */
-	IGNORED, /* reads as the reset value, writes are taken and forgotten */
-	COMMAND, /* write-only bits in the mask; reading: #GP */
+	IGNORED,  /* reads as the reset value, writes are taken and forgotten */
+	COMMAND,  /* write-only bits in the mask; reading: #GP */
 };
 
 struct msr {
@@ -26,31 +26,31 @@ struct msr {
 #define ANY (~UINT64_C(0))
 
 static const struct msr msrs[] = {
-	{ X86_MSR_P5_MC_ADDR, IGNORED, .reset = 0 },
-	{ X86_MSR_P5_MC_TYPE, IGNORED, .reset = 0 },
-	{ X86_MSR_PLATFORM_ID, CONSTANT, .reset = 0 },
+	{X86_MSR_P5_MC_ADDR, IGNORED, .reset = 0},
+	{X86_MSR_P5_MC_TYPE, IGNORED, .reset = 0},
+	{X86_MSR_PLATFORM_ID, CONSTANT, .reset = 0},
 	/* Locked, so that nobody looks for VMX. */
-	{ X86_MSR_FEATURE_CONTROL, CONSTANT, .reset = 1 },
-	{ X86_MSR_SPEC_CTRL, STORED, AT(spec_ctrl), X86_SPEC_CTRL_MASK, 0 },
-	{ X86_MSR_PRED_CMD, COMMAND, .mask = 1 },
-	{ X86_MSR_BIOS_UPDT_TRIG, COMMAND, .mask = ANY },
-	{ X86_MSR_BIOS_SIGN_ID, IGNORED, .reset = X86_MICROCODE_REVISION << 32 },
-	{ X86_MSR_MTRRCAP, CONSTANT, .reset = X86_MTRRCAP_VALUE },
-	{ X86_MSR_ARCH_CAPABILITIES, CONSTANT, .reset = X86_ARCH_CAPABILITIES_VALUE },
-	{ X86_MSR_SYSENTER_CS, STORED, AT(sysenter_cs), 0xffffffff, 0 },
-	{ X86_MSR_SYSENTER_ESP, CANONICAL, AT(sysenter_esp), ANY, 0 },
-	{ X86_MSR_SYSENTER_EIP, CANONICAL, AT(sysenter_eip), ANY, 0 },
-	{ X86_MSR_MCG_CAP, CONSTANT, .reset = X86_MCG_CAP_VALUE },
-	{ X86_MSR_MCG_STATUS, STORED, AT(mcg_status), 0x7, 0 },
-	{ X86_MSR_MCG_CTL, STORED, AT(mcg_ctl), ANY, 0 },
-	{ X86_MSR_MISC_ENABLE, STORED, AT(misc_enable), 0x1801, X86_MISC_ENABLE_RESET },
-	{ X86_MSR_DEBUGCTL, STORED, AT(debugctl), 0x3, 0 },
-	{ X86_MSR_STAR, STORED, AT(star), ANY, 0 },
-	{ X86_MSR_LSTAR, CANONICAL, AT(lstar), ANY, 0 },
-	{ X86_MSR_CSTAR, CANONICAL, AT(cstar), ANY, 0 },
-	{ X86_MSR_SFMASK, STORED, AT(sfmask), 0xffffffff, 0 },
-	{ X86_MSR_KERNEL_GS_BASE, CANONICAL, AT(kernel_gs_base), ANY, 0 },
-	{ X86_MSR_TSC_AUX, STORED, AT(tsc_aux), 0xffffffff, 0 },
+	{X86_MSR_FEATURE_CONTROL, CONSTANT, .reset = 1},
+	{X86_MSR_SPEC_CTRL, STORED, AT(spec_ctrl), X86_SPEC_CTRL_MASK, 0},
+	{X86_MSR_PRED_CMD, COMMAND, .mask = 1},
+	{X86_MSR_BIOS_UPDT_TRIG, COMMAND, .mask = ANY},
+	{X86_MSR_BIOS_SIGN_ID, IGNORED, .reset = X86_MICROCODE_REVISION << 32},
+	{X86_MSR_MTRRCAP, CONSTANT, .reset = X86_MTRRCAP_VALUE},
+	{X86_MSR_ARCH_CAPABILITIES, CONSTANT, .reset = X86_ARCH_CAPABILITIES_VALUE},
+	{X86_MSR_SYSENTER_CS, STORED, AT(sysenter_cs), 0xffffffff, 0},
+	{X86_MSR_SYSENTER_ESP, CANONICAL, AT(sysenter_esp), ANY, 0},
+	{X86_MSR_SYSENTER_EIP, CANONICAL, AT(sysenter_eip), ANY, 0},
+	{X86_MSR_MCG_CAP, CONSTANT, .reset = X86_MCG_CAP_VALUE},
+	{X86_MSR_MCG_STATUS, STORED, AT(mcg_status), 0x7, 0},
+	{X86_MSR_MCG_CTL, STORED, AT(mcg_ctl), ANY, 0},
+	{X86_MSR_MISC_ENABLE, STORED, AT(misc_enable), 0x1801, X86_MISC_ENABLE_RESET},
+	{X86_MSR_DEBUGCTL, STORED, AT(debugctl), 0x3, 0},
+	{X86_MSR_STAR, STORED, AT(star), ANY, 0},
+	{X86_MSR_LSTAR, CANONICAL, AT(lstar), ANY, 0},
+	{X86_MSR_CSTAR, CANONICAL, AT(cstar), ANY, 0},
+	{X86_MSR_SFMASK, STORED, AT(sfmask), 0xffffffff, 0},
+	{X86_MSR_KERNEL_GS_BASE, CANONICAL, AT(kernel_gs_base), ANY, 0},
+	{X86_MSR_TSC_AUX, STORED, AT(tsc_aux), 0xffffffff, 0},
 };
 
 static const struct msr *find(uint32_t index)
@@ -77,7 +77,8 @@ static uint64_t *mtrr_slot(struct emu_vp *vp, uint32_t index)
 	if (fixed >= 0) {
 		return &vp->msr.mtrr_fixed[fixed];
 	}
-	if (index >= X86_MSR_MTRR_VAR_BASE0 && index < X86_MSR_MTRR_VAR_BASE0 + 2 * X86_MSR_MTRR_VAR_COUNT) {
+	if (index >= X86_MSR_MTRR_VAR_BASE0 &&
+	    index < X86_MSR_MTRR_VAR_BASE0 + 2 * X86_MSR_MTRR_VAR_COUNT) {
 		return &vp->msr.mtrr_var[index - X86_MSR_MTRR_VAR_BASE0];
 	}
 	if (index == X86_MSR_MTRR_DEF_TYPE) {
@@ -118,7 +119,9 @@ static bool bank_valid(uint32_t index, uint64_t value)
 
 static uint64_t *base_slot(struct emu_vp *vp, uint32_t index)
 {
-	return index == X86_MSR_FS_BASE ? &vp->seg[X86_FS].base : index == X86_MSR_GS_BASE ? &vp->seg[X86_GS].base : NULL;
+	return index == X86_MSR_FS_BASE	  ? &vp->seg[X86_FS].base
+	       : index == X86_MSR_GS_BASE ? &vp->seg[X86_GS].base
+					  : NULL;
 }
 
 enum emu_msr_result emu_msr_read(struct emu_vp *vp, uint32_t index, uint64_t *ret_value)
@@ -225,7 +228,7 @@ void emu_msr_reset(struct emu_vp *vp, bool init)
 
 uint32_t emu_msr_saved(unsigned n)
 {
-	static const uint32_t others[] = { X86_MSR_PAT, X86_MSR_MTRR_DEF_TYPE };
+	static const uint32_t others[] = {X86_MSR_PAT, X86_MSR_MTRR_DEF_TYPE};
 
 	for (size_t i = 0; i < ARRAY_LEN(msrs); i++) {
 		if (msrs[i].rule != STORED && msrs[i].rule != CANONICAL) {

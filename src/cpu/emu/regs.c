@@ -14,37 +14,38 @@
 static const struct {
 	uint32_t name;
 	uint32_t msr;
-	uint32_t count; /* consecutive names */
+	uint32_t count;	 /* consecutive names */
 	uint32_t stride; /* between their MSRs */
 } msr_names[] = {
-	{ HvX64RegisterKernelGsBase, X86_MSR_KERNEL_GS_BASE, 1, 0 },
-	{ HvX64RegisterPat, X86_MSR_PAT, 1, 0 },
-	{ HvX64RegisterSysenterCs, X86_MSR_SYSENTER_CS, 1, 0 },
-	{ HvX64RegisterSysenterEip, X86_MSR_SYSENTER_EIP, 1, 0 },
-	{ HvX64RegisterSysenterEsp, X86_MSR_SYSENTER_ESP, 1, 0 },
-	{ HvX64RegisterStar, X86_MSR_STAR, 1, 0 },
-	{ HvX64RegisterLstar, X86_MSR_LSTAR, 1, 0 },
-	{ HvX64RegisterCstar, X86_MSR_CSTAR, 1, 0 },
-	{ HvX64RegisterSfmask, X86_MSR_SFMASK, 1, 0 },
-	{ HvX64RegisterMsrMtrrCap, X86_MSR_MTRRCAP, 1, 0 },
-	{ HvX64RegisterMsrMtrrDefType, X86_MSR_MTRR_DEF_TYPE, 1, 0 },
-	{ HvX64RegisterMsrMtrrPhysBase0, X86_MSR_MTRR_VAR_BASE0, X86_MSR_MTRR_VAR_COUNT, 2 },
-	{ HvX64RegisterMsrMtrrPhysMask0, X86_MSR_MTRR_VAR_BASE0 + 1, X86_MSR_MTRR_VAR_COUNT, 2 },
-	{ HvX64RegisterMsrMtrrFix64k00000, X86_MSR_MTRR_FIX64K, 1, 0 },
-	{ HvX64RegisterMsrMtrrFix16k80000, X86_MSR_MTRR_FIX16K_80000, 2, 1 },
-	{ HvX64RegisterMsrMtrrFix4kC0000, X86_MSR_MTRR_FIX4K, 8, 1 },
-	{ HvX64RegisterTscAux, X86_MSR_TSC_AUX, 1, 0 },
-	{ HvX64RegisterDebugCtl, X86_MSR_DEBUGCTL, 1, 0 },
-	{ HvX64RegisterSpecCtrl, X86_MSR_SPEC_CTRL, 1, 0 },
-	{ HvX64RegisterMsrIa32MiscEnable, X86_MSR_MISC_ENABLE, 1, 0 },
-	{ HvX64RegisterIa32FeatureControl, X86_MSR_FEATURE_CONTROL, 1, 0 },
+	{HvX64RegisterKernelGsBase, X86_MSR_KERNEL_GS_BASE, 1, 0},
+	{HvX64RegisterPat, X86_MSR_PAT, 1, 0},
+	{HvX64RegisterSysenterCs, X86_MSR_SYSENTER_CS, 1, 0},
+	{HvX64RegisterSysenterEip, X86_MSR_SYSENTER_EIP, 1, 0},
+	{HvX64RegisterSysenterEsp, X86_MSR_SYSENTER_ESP, 1, 0},
+	{HvX64RegisterStar, X86_MSR_STAR, 1, 0},
+	{HvX64RegisterLstar, X86_MSR_LSTAR, 1, 0},
+	{HvX64RegisterCstar, X86_MSR_CSTAR, 1, 0},
+	{HvX64RegisterSfmask, X86_MSR_SFMASK, 1, 0},
+	{HvX64RegisterMsrMtrrCap, X86_MSR_MTRRCAP, 1, 0},
+	{HvX64RegisterMsrMtrrDefType, X86_MSR_MTRR_DEF_TYPE, 1, 0},
+	{HvX64RegisterMsrMtrrPhysBase0, X86_MSR_MTRR_VAR_BASE0, X86_MSR_MTRR_VAR_COUNT, 2},
+	{HvX64RegisterMsrMtrrPhysMask0, X86_MSR_MTRR_VAR_BASE0 + 1, X86_MSR_MTRR_VAR_COUNT, 2},
+	{HvX64RegisterMsrMtrrFix64k00000, X86_MSR_MTRR_FIX64K, 1, 0},
+	{HvX64RegisterMsrMtrrFix16k80000, X86_MSR_MTRR_FIX16K_80000, 2, 1},
+	{HvX64RegisterMsrMtrrFix4kC0000, X86_MSR_MTRR_FIX4K, 8, 1},
+	{HvX64RegisterTscAux, X86_MSR_TSC_AUX, 1, 0},
+	{HvX64RegisterDebugCtl, X86_MSR_DEBUGCTL, 1, 0},
+	{HvX64RegisterSpecCtrl, X86_MSR_SPEC_CTRL, 1, 0},
+	{HvX64RegisterMsrIa32MiscEnable, X86_MSR_MISC_ENABLE, 1, 0},
+	{HvX64RegisterIa32FeatureControl, X86_MSR_FEATURE_CONTROL, 1, 0},
 };
 
 static bool msr_of_name(uint32_t name, uint32_t *ret_msr)
 {
 	for (size_t n = 0; n < ARRAY_LEN(msr_names); n++) {
 		if (name - msr_names[n].name < msr_names[n].count) {
-			*ret_msr = msr_names[n].msr + (name - msr_names[n].name) * msr_names[n].stride;
+			*ret_msr =
+				msr_names[n].msr + (name - msr_names[n].name) * msr_names[n].stride;
 			return true;
 		}
 	}
@@ -63,8 +64,9 @@ static unsigned dr_of_name(uint32_t name)
 
 static struct hv_u128 segment_pack(const struct x86_segment *s)
 {
-	return (struct hv_u128){ .lo = s->base,
-				 .hi = s->limit | (uint64_t)s->selector << 32 | (uint64_t)s->attributes << 48 };
+	return (struct hv_u128){.lo = s->base,
+				.hi = s->limit | (uint64_t)s->selector << 32 |
+				      (uint64_t)s->attributes << 48};
 }
 
 static struct x86_segment segment_unpack(const struct hv_u128 *v)
@@ -97,7 +99,8 @@ static bool segment_set(struct emu_vp *vp, unsigned seg, const struct hv_u128 *v
 		return false;
 	}
 	/* L with D is no code size. */
-	if (seg == X86_CS && (s.attributes & (X86_SEG_L | X86_SEG_DB)) == (X86_SEG_L | X86_SEG_DB)) {
+	if (seg == X86_CS &&
+	    (s.attributes & (X86_SEG_L | X86_SEG_DB)) == (X86_SEG_L | X86_SEG_DB)) {
 		return false;
 	}
 	vp->seg[seg] = s;
@@ -110,7 +113,7 @@ static bool segment_set(struct emu_vp *vp, unsigned seg, const struct hv_u128 *v
 
 static struct hv_u128 table_pack(const struct x86_table *t)
 {
-	return (struct hv_u128){ .lo = (uint64_t)t->limit << 48, .hi = t->base };
+	return (struct hv_u128){.lo = (uint64_t)t->limit << 48, .hi = t->base};
 }
 
 static bool table_set(struct x86_table *t, const struct hv_u128 *value)
@@ -131,7 +134,8 @@ static bool table_set(struct x86_table *t, const struct hv_u128 *value)
  */
 static bool control_refresh(struct emu_vp *vp)
 {
-	bool long_mode = (vp->cr0 & X86_CR0_PG) && (vp->efer & X86_EFER_LME) && (vp->cr4 & X86_CR4_PAE);
+	bool long_mode =
+		(vp->cr0 & X86_CR0_PG) && (vp->efer & X86_EFER_LME) && (vp->cr4 & X86_CR4_PAE);
 
 	vp->efer = long_mode ? vp->efer | X86_EFER_LMA : vp->efer & ~(uint64_t)X86_EFER_LMA;
 	cpl_refresh(vp);
@@ -250,7 +254,7 @@ bool emu_reg_get(struct emu_vp *vp, uint32_t name, struct hv_u128 *ret_value)
 		return true;
 	}
 	if (get_word(vp, name, &word)) {
-		*ret_value = (struct hv_u128){ .lo = word };
+		*ret_value = (struct hv_u128){.lo = word};
 		return true;
 	}
 	return emu_fpu_reg_get(vp, name, ret_value);
@@ -327,7 +331,8 @@ bool emu_msr_get(struct emu_vp *vp, uint32_t index, uint64_t *ret_value)
 
 bool emu_msr_set(struct emu_vp *vp, uint32_t index, uint64_t value)
 {
-	return index == X86_MSR_EFER ? efer_set(vp, value) : emu_msr_write(vp, index, value) == EMU_MSR_OK;
+	return index == X86_MSR_EFER ? efer_set(vp, value)
+				     : emu_msr_write(vp, index, value) == EMU_MSR_OK;
 }
 
 /* ---- RESET, INIT ---- */
@@ -337,15 +342,15 @@ static void segments_reset(struct emu_vp *vp)
 	static const uint16_t data = X86_SEG_P | X86_SEG_S | X86_TYPE_RW | X86_TYPE_ACCESSED;
 
 	for (unsigned n = 0; n < X86_SEG_COUNT; n++) {
-		vp->seg[n] = (struct x86_segment){ .limit = 0xffff, .attributes = data };
+		vp->seg[n] = (struct x86_segment){.limit = 0xffff, .attributes = data};
 	}
 	vp->seg[X86_CS].selector = 0xf000;
 	vp->seg[X86_CS].base = 0xffff0000;
 	vp->seg[X86_CS].attributes = data | X86_TYPE_CODE;
 	vp->seg[X86_LDTR].attributes = X86_SEG_P | X86_TYPE_LDT;
 	vp->seg[X86_TR].attributes = X86_SEG_P | X86_TYPE_TSS32_BUSY;
-	vp->gdtr = (struct x86_table){ .limit = 0xffff };
-	vp->idtr = (struct x86_table){ .limit = 0xffff };
+	vp->gdtr = (struct x86_table){.limit = 0xffff};
+	vp->idtr = (struct x86_table){.limit = 0xffff};
 }
 
 static void events_reset(struct emu_vp *vp)

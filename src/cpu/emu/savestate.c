@@ -37,7 +37,7 @@ static void put_fault(struct state_writer *w, const struct emu_fault *f)
 
 static struct emu_fault get_fault(struct state_reader *r)
 {
-	struct emu_fault f = { .vector = state_get_u8(r) };
+	struct emu_fault f = {.vector = state_get_u8(r)};
 
 	f.has_error = state_get_u8(r) != 0;
 	f.software = state_get_u8(r) != 0;
@@ -137,8 +137,9 @@ static bool restore_control(struct emu_vp *vp, struct state_reader *r)
 	}
 	vp->dr[6] = EMU_DR6_FIXED | (vp->dr[6] & EMU_DR6_MASK);
 	vp->dr[7] = EMU_DR7_FIXED | (vp->dr[7] & EMU_DR7_MASK);
-	return !(vp->cr4 & ~(uint64_t)EMU_CR4_MASK) && !(vp->efer & ~(uint64_t)(EMU_EFER_MASK | X86_EFER_LMA)) &&
-	       (vp->xcr0 & 1) && !(vp->xcr0 & ~(uint64_t)EMU_XCR0_MASK) && !(vp->cr0 >> 32);
+	return !(vp->cr4 & ~(uint64_t)EMU_CR4_MASK) &&
+	       !(vp->efer & ~(uint64_t)(EMU_EFER_MASK | X86_EFER_LMA)) && (vp->xcr0 & 1) &&
+	       !(vp->xcr0 & ~(uint64_t)EMU_XCR0_MASK) && !(vp->cr0 >> 32);
 }
 
 static void save_msrs(struct emu_vp *vp, struct state_writer *w)
@@ -184,8 +185,8 @@ static void save_events(const struct emu_vp *vp, struct state_writer *w)
 
 	state_begin(w, TAG_EVENTS, VERSION);
 	state_put_u8(w, (uint8_t)((vp->shadow ? SHADOW : 0) | (vp->shadow_ss ? SHADOW_SS : 0) |
-				  (vp->nmi_blocked ? NMI_BLOCKED : 0) | (vp->injected ? INJECTED : 0) |
-				  (faulted ? FAULTED : 0)));
+				  (vp->nmi_blocked ? NMI_BLOCKED : 0) |
+				  (vp->injected ? INJECTED : 0) | (faulted ? FAULTED : 0)));
 	put_fault(w, &vp->inject);
 	put_fault(w, &vp->fault);
 	state_end(w);
@@ -246,7 +247,8 @@ size_t emu_save(struct emu_vp *vp, void *buf, size_t bytes)
 	return w.used;
 }
 
-static bool restore_record(struct emu_vp *vp, uint32_t tag, uint16_t version, struct state_reader *r)
+static bool restore_record(struct emu_vp *vp, uint32_t tag, uint16_t version,
+			   struct state_reader *r)
 {
 	switch (tag) {
 	case TAG_GENERAL:

@@ -38,7 +38,8 @@ bool emu_descriptor_try(struct emu_vp *vp, uint16_t selector, bool *ret_found, u
 	return !*ret_found || emu_load64_sys(vp, la, ret_raw);
 }
 
-bool emu_descriptor_read(struct emu_vp *vp, uint16_t selector, unsigned vector, uint32_t ext, uint64_t *ret_raw)
+bool emu_descriptor_read(struct emu_vp *vp, uint16_t selector, unsigned vector, uint32_t ext,
+			 uint64_t *ret_raw)
 {
 	bool found;
 
@@ -52,7 +53,8 @@ bool emu_descriptor_high(struct emu_vp *vp, uint16_t selector, unsigned vector, 
 {
 	uint64_t la;
 
-	if ((selector & 0xfff8u) > 0xffffu - 15 || !descriptor_address(vp, (uint16_t)(selector + 8), &la)) {
+	if ((selector & 0xfff8u) > 0xffffu - 15 ||
+	    !descriptor_address(vp, (uint16_t)(selector + 8), &la)) {
 		return emu_raise_selector(vp, vector, selector, 0);
 	}
 	if (!emu_load64_sys(vp, la, ret_high)) {
@@ -69,7 +71,8 @@ bool emu_descriptor_accessed(struct emu_vp *vp, uint16_t selector, uint64_t *raw
 		return true;
 	}
 	*raw |= X86_DESC_ACCESSED;
-	return !descriptor_address(vp, selector, &la) || emu_store8_sys(vp, la + 5, (uint8_t)(*raw >> 40));
+	return !descriptor_address(vp, selector, &la) ||
+	       emu_store8_sys(vp, la + 5, (uint8_t)(*raw >> 40));
 }
 
 static bool descriptor_busy(struct emu_vp *vp, uint16_t selector, uint64_t raw)
@@ -88,10 +91,11 @@ void emu_segment_load_real(struct emu_vp *vp, unsigned seg, uint16_t selector)
 	s->base = (uint32_t)selector << 4;
 	if (emu_v86(vp)) {
 		s->limit = 0xffff;
-		s->attributes = X86_SEG_P | X86_SEG_DPL | X86_SEG_S | X86_TYPE_RW | X86_TYPE_ACCESSED;
+		s->attributes =
+			X86_SEG_P | X86_SEG_DPL | X86_SEG_S | X86_TYPE_RW | X86_TYPE_ACCESSED;
 	} else if (seg == X86_CS) {
-		s->attributes = (s->attributes & (X86_SEG_DB | X86_SEG_G)) | X86_SEG_P | X86_SEG_S | X86_TYPE_RW |
-				X86_TYPE_ACCESSED;
+		s->attributes = (s->attributes & (X86_SEG_DB | X86_SEG_G)) | X86_SEG_P | X86_SEG_S |
+				X86_TYPE_RW | X86_TYPE_ACCESSED;
 	} else if (!(s->attributes & X86_SEG_P)) {
 		/* A null selector of protected mode is forgotten; limits and sizes otherwise stay as they were ("big real mode"). */
 		s->limit = 0xffff;
@@ -101,8 +105,8 @@ void emu_segment_load_real(struct emu_vp *vp, unsigned seg, uint16_t selector)
 
 void emu_segment_load_null(struct emu_vp *vp, unsigned seg, uint16_t selector, unsigned dpl)
 {
-	vp->seg[seg] = (struct x86_segment){ .selector = selector,
-					     .attributes = (uint16_t)(dpl << X86_SEG_DPL_SHIFT) };
+	vp->seg[seg] = (struct x86_segment){.selector = selector,
+					    .attributes = (uint16_t)(dpl << X86_SEG_DPL_SHIFT)};
 }
 
 static bool stack_load(struct emu_vp *vp, uint16_t selector)
@@ -172,8 +176,9 @@ void emu_segment_flat_code(struct emu_vp *vp, uint16_t selector, unsigned dpl, b
 	vp->seg[X86_CS] = (struct x86_segment){
 		.selector = selector,
 		.limit = 0xffffffff,
-		.attributes = (uint16_t)(X86_SEG_G | (code64 ? X86_SEG_L : X86_SEG_DB) | X86_SEG_P | X86_SEG_S |
-					 dpl << X86_SEG_DPL_SHIFT | X86_TYPE_CODE | X86_TYPE_RW | X86_TYPE_ACCESSED),
+		.attributes = (uint16_t)(X86_SEG_G | (code64 ? X86_SEG_L : X86_SEG_DB) | X86_SEG_P |
+					 X86_SEG_S | dpl << X86_SEG_DPL_SHIFT | X86_TYPE_CODE |
+					 X86_TYPE_RW | X86_TYPE_ACCESSED),
 	};
 	vp->cpl = (uint8_t)dpl;
 }
@@ -183,13 +188,15 @@ void emu_segment_flat_stack(struct emu_vp *vp, uint16_t selector, unsigned dpl)
 	vp->seg[X86_SS] = (struct x86_segment){
 		.selector = selector,
 		.limit = 0xffffffff,
-		.attributes = (uint16_t)(X86_SEG_G | X86_SEG_DB | X86_SEG_P | X86_SEG_S | dpl << X86_SEG_DPL_SHIFT |
-					 X86_TYPE_RW | X86_TYPE_ACCESSED),
+		.attributes =
+			(uint16_t)(X86_SEG_G | X86_SEG_DB | X86_SEG_P | X86_SEG_S |
+				   dpl << X86_SEG_DPL_SHIFT | X86_TYPE_RW | X86_TYPE_ACCESSED),
 	};
 }
 
 /* Base of a system segment: 64 bits in long mode. */
-static bool system_segment(struct emu_vp *vp, uint16_t selector, uint64_t raw, struct x86_segment *ret)
+static bool system_segment(struct emu_vp *vp, uint16_t selector, uint64_t raw,
+			   struct x86_segment *ret)
 {
 	uint64_t high = 0;
 
@@ -198,7 +205,8 @@ static bool system_segment(struct emu_vp *vp, uint16_t selector, uint64_t raw, s
 	}
 	x86_segment_from_descriptor(ret, selector, raw);
 	ret->base |= high << 32;
-	return emu_canonical(ret->base) || !emu_long(vp) || emu_raise_selector(vp, X86_EXC_GP, selector, 0);
+	return emu_canonical(ret->base) || !emu_long(vp) ||
+	       emu_raise_selector(vp, X86_EXC_GP, selector, 0);
 }
 
 bool emu_lldt(struct emu_vp *vp, uint16_t selector)
@@ -243,8 +251,8 @@ bool emu_ltr(struct emu_vp *vp, uint16_t selector)
 	if (!emu_descriptor_read(vp, selector, X86_EXC_GP, 0, &raw)) {
 		return false;
 	}
-	if (x86_desc_is_segment(raw) ||
-	    (x86_desc_type(raw) != X86_TYPE_TSS32 && (x86_desc_type(raw) != X86_TYPE_TSS16 || emu_long(vp)))) {
+	if (x86_desc_is_segment(raw) || (x86_desc_type(raw) != X86_TYPE_TSS32 &&
+					 (x86_desc_type(raw) != X86_TYPE_TSS16 || emu_long(vp)))) {
 		return emu_raise_selector(vp, X86_EXC_GP, selector, 0);
 	}
 	if (!x86_desc_present(raw)) {
@@ -274,9 +282,11 @@ static bool stack_store(struct emu_vp *vp, bool user, uint64_t la, unsigned byte
 		return user ? emu_store64(vp, la, value) : emu_store64_sys(vp, la, value);
 	}
 	if (bytes == 4) {
-		return user ? emu_store32(vp, la, (uint32_t)value) : emu_store32_sys(vp, la, (uint32_t)value);
+		return user ? emu_store32(vp, la, (uint32_t)value)
+			    : emu_store32_sys(vp, la, (uint32_t)value);
 	}
-	return user ? emu_store16(vp, la, (uint16_t)value) : emu_store16_sys(vp, la, (uint16_t)value);
+	return user ? emu_store16(vp, la, (uint16_t)value)
+		    : emu_store16_sys(vp, la, (uint16_t)value);
 }
 
 bool emu_stack_push(struct emu_vp *vp, struct emu_stack *st, unsigned bytes, uint64_t value)
@@ -304,7 +314,8 @@ bool emu_stack_push(struct emu_vp *vp, struct emu_stack *st, unsigned bytes, uin
 uint64_t emu_stack_pointer(const struct emu_vp *vp, const struct emu_stack *st)
 {
 	/* Only a 16-bit stack keeps the upper half. */
-	return st->mask == 0xffffu ? (vp->r[X86_RSP] & ~UINT64_C(0xffff)) | (st->sp & 0xffff) : st->sp & st->mask;
+	return st->mask == 0xffffu ? (vp->r[X86_RSP] & ~UINT64_C(0xffff)) | (st->sp & 0xffff)
+				   : st->sp & st->mask;
 }
 
 static bool tss_contains(const struct emu_vp *vp, uint32_t offset, unsigned bytes)
@@ -312,7 +323,8 @@ static bool tss_contains(const struct emu_vp *vp, uint32_t offset, unsigned byte
 	return offset + bytes - 1 <= vp->seg[X86_TR].limit;
 }
 
-static bool stack_from_tss64(struct emu_vp *vp, unsigned dpl, unsigned ist, uint32_t ext, struct emu_stack *ret_st)
+static bool stack_from_tss64(struct emu_vp *vp, unsigned dpl, unsigned ist, uint32_t ext,
+			     struct emu_stack *ret_st)
 {
 	uint32_t offset = ist != 0 ? 36 + (ist - 1) * 8 : 4 + dpl * 8;
 
@@ -325,8 +337,8 @@ static bool stack_from_tss64(struct emu_vp *vp, unsigned dpl, unsigned ist, uint
 	if (!emu_canonical(ret_st->sp)) {
 		return emu_raise_error(vp, X86_EXC_SS, ext);
 	}
-	ret_st->ss = (struct x86_segment){ .selector = (uint16_t)dpl,
-					   .attributes = (uint16_t)(dpl << X86_SEG_DPL_SHIFT) };
+	ret_st->ss = (struct x86_segment){.selector = (uint16_t)dpl,
+					  .attributes = (uint16_t)(dpl << X86_SEG_DPL_SHIFT)};
 	ret_st->mask = ~UINT64_C(0);
 	ret_st->flat = true;
 	ret_st->user = dpl == 3;
@@ -334,7 +346,8 @@ static bool stack_from_tss64(struct emu_vp *vp, unsigned dpl, unsigned ist, uint
 	return true;
 }
 
-static bool read_tss_stack(struct emu_vp *vp, unsigned dpl, uint32_t ext, uint16_t *ret_ss, uint32_t *ret_sp)
+static bool read_tss_stack(struct emu_vp *vp, unsigned dpl, uint32_t ext, uint16_t *ret_ss,
+			   uint32_t *ret_sp)
 {
 	const struct x86_segment *tr = &vp->seg[X86_TR];
 	bool wide = tr->attributes & 8;
@@ -356,7 +369,8 @@ static bool read_tss_stack(struct emu_vp *vp, unsigned dpl, uint32_t ext, uint16
 	return true;
 }
 
-bool emu_stack_from_tss(struct emu_vp *vp, unsigned dpl, unsigned ist, uint32_t ext, struct emu_stack *ret_st)
+bool emu_stack_from_tss(struct emu_vp *vp, unsigned dpl, unsigned ist, uint32_t ext,
+			struct emu_stack *ret_st)
 {
 	uint16_t selector;
 	uint32_t sp;
@@ -377,7 +391,8 @@ bool emu_stack_from_tss(struct emu_vp *vp, unsigned dpl, unsigned ist, uint32_t 
 	}
 	vector = x86_check_stack_load(raw, selector & 3, dpl);
 	if (vector != 0) {
-		return emu_raise_selector(vp, vector == X86_EXC_SS ? X86_EXC_SS : X86_EXC_TS, selector, ext);
+		return emu_raise_selector(vp, vector == X86_EXC_SS ? X86_EXC_SS : X86_EXC_TS,
+					  selector, ext);
 	}
 	if (!emu_descriptor_accessed(vp, selector, &raw)) {
 		return false;

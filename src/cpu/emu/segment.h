@@ -39,7 +39,8 @@ static inline bool emu_null(uint16_t selector)
 bool emu_raise_selector(struct emu_vp *vp, unsigned vector, uint16_t selector, uint32_t ext);
 
 /* The descriptor of @selector (not null); beyond its table: @vector with the selector. */
-bool emu_descriptor_read(struct emu_vp *vp, uint16_t selector, unsigned vector, uint32_t ext, uint64_t *ret_raw);
+bool emu_descriptor_read(struct emu_vp *vp, uint16_t selector, unsigned vector, uint32_t ext,
+			 uint64_t *ret_raw);
 /* Without faults of its own: *ret_found is false beyond the table. False only when reading memory failed. For LAR, LSL, VERR, VERW. */
 bool emu_descriptor_try(struct emu_vp *vp, uint16_t selector, bool *ret_found, uint64_t *ret_raw);
 /* Upper 8 bytes of a 16-byte system descriptor in long mode; its type field must be 0. */
@@ -62,10 +63,10 @@ bool emu_ltr(struct emu_vp *vp, uint16_t selector);
 /* A stack that is not yet (or just) the VP's: pushes go below *sp, nothing else changes. */
 struct emu_stack {
 	struct x86_segment ss;
-	uint64_t sp; /* full register */
-	uint64_t mask; /* of the bits that count */
-	bool user; /* accesses with the rights of CPL 3 */
-	bool flat; /* 64-bit mode: no limits, canonical addresses */
+	uint64_t sp;	/* full register */
+	uint64_t mask;	/* of the bits that count */
+	bool user;	/* accesses with the rights of CPL 3 */
+	bool flat;	/* 64-bit mode: no limits, canonical addresses */
 	uint32_t error; /* of the #SS that a push outside of the segment raises */
 };
 void emu_stack_current(const struct emu_vp *vp, struct emu_stack *st);
@@ -75,15 +76,18 @@ uint64_t emu_stack_pointer(const struct emu_vp *vp, const struct emu_stack *st);
 /*
  * The stack for @dpl from the current TSS (legacy modes: SS and ESP, checked; long mode: RSP, or the IST entry @ist when not 0).
  */
-bool emu_stack_from_tss(struct emu_vp *vp, unsigned dpl, unsigned ist, uint32_t ext, struct emu_stack *ret_st);
+bool emu_stack_from_tss(struct emu_vp *vp, unsigned dpl, unsigned ist, uint32_t ext,
+			struct emu_stack *ret_st);
 
 /* ---- Far transfers, far.c. On success state has changed, emu_mode_update() ran and *ret_rip is where to go on. ---- */
 /*
  * After a task switch a fault may be recorded although true is returned: it belongs to the new task, and *ret_rip is its return address.
  * @bytes: operand size 2, 4, 8. @next_rip: return address.
  */
-bool emu_far_jump(struct emu_vp *vp, uint16_t selector, uint64_t offset, uint64_t next_rip, uint64_t *ret_rip);
-bool emu_far_call(struct emu_vp *vp, uint16_t selector, uint64_t offset, unsigned bytes, uint64_t next_rip, uint64_t *ret_rip);
+bool emu_far_jump(struct emu_vp *vp, uint16_t selector, uint64_t offset, uint64_t next_rip,
+		  uint64_t *ret_rip);
+bool emu_far_call(struct emu_vp *vp, uint16_t selector, uint64_t offset, unsigned bytes,
+		  uint64_t next_rip, uint64_t *ret_rip);
 bool emu_far_return(struct emu_vp *vp, unsigned bytes, uint16_t release, uint64_t *ret_rip);
 bool emu_iret(struct emu_vp *vp, unsigned bytes, uint64_t next_rip, uint64_t *ret_rip);
 
@@ -102,8 +106,8 @@ enum emu_task_cause {
  * TSS. @error: to be pushed on the new stack. False: nothing changed. True: the new task runs from *ret_rip; a fault that came up after the
  * commit point is recorded in vp->event.
  */
-bool emu_task_switch(struct emu_vp *vp, uint16_t selector, enum emu_task_cause cause, uint64_t next_rip, uint32_t ext,
-		     const uint32_t *error, uint64_t *ret_rip);
+bool emu_task_switch(struct emu_vp *vp, uint16_t selector, enum emu_task_cause cause,
+		     uint64_t next_rip, uint32_t ext, const uint32_t *error, uint64_t *ret_rip);
 
 /* Loads SYSCALL/SYSENTER style flat segments. */
 void emu_segment_flat_code(struct emu_vp *vp, uint16_t selector, unsigned dpl, bool code64);
@@ -116,7 +120,8 @@ bool emu_io_allowed(struct emu_vp *vp, uint16_t port, unsigned bytes);
  * INT @vector of a virtual-8086 task with CR4.VME: *ret_redirected tells whether the task's own handler was entered (state changed,
  * *ret_rip); otherwise the caller goes through the IDT.
  */
-bool emu_v86_redirect(struct emu_vp *vp, uint8_t vector, uint64_t next_rip, bool *ret_redirected, uint64_t *ret_rip);
+bool emu_v86_redirect(struct emu_vp *vp, uint8_t vector, uint64_t next_rip, bool *ret_redirected,
+		      uint64_t *ret_rip);
 
 /* RFLAGS bits that POPF or IRET at the current CPL may change (without VM, VIF, VIP); @bytes 2, 4, 8. */
 uint32_t emu_flags_changeable(const struct emu_vp *vp, unsigned bytes);

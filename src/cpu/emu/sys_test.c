@@ -37,7 +37,7 @@ enum {
 	S_EXECONLY = 0x58,
 	S_CODE64 = 0x60,
 	S_GATE = 0x68, /* and 0x70 in long mode */
-	S_LDT = 0x78, /* and 0x80 in long mode */
+	S_LDT = 0x78,  /* and 0x80 in long mode */
 	S_TSS2 = 0x88,
 	S_TASKGATE = 0x90,
 	S_USER64 = 0x98 | 3,
@@ -90,13 +90,14 @@ static uint64_t get64(const struct machine *m, uint64_t gpa)
 static uint64_t descriptor(uint32_t base, uint32_t limit, unsigned access, unsigned flags)
 {
 	return (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | (uint64_t)access << 40 |
-	       (uint64_t)(limit >> 16 & 0xf) << 48 | (uint64_t)flags << 52 | (uint64_t)(base >> 24) << 56;
+	       (uint64_t)(limit >> 16 & 0xf) << 48 | (uint64_t)flags << 52 |
+	       (uint64_t)(base >> 24) << 56;
 }
 
 static uint64_t gate(uint16_t selector, uint32_t offset, unsigned access, unsigned low)
 {
-	return (offset & 0xffff) | (uint64_t)selector << 16 | (uint64_t)low << 32 | (uint64_t)access << 40 |
-	       (uint64_t)(offset >> 16) << 48;
+	return (offset & 0xffff) | (uint64_t)selector << 16 | (uint64_t)low << 32 |
+	       (uint64_t)access << 40 | (uint64_t)(offset >> 16) << 48;
 }
 
 static void build_gdt(struct machine *m)
@@ -121,10 +122,12 @@ static void build_gdt(struct machine *m)
 
 static bool machine_init(struct machine *m)
 {
-	const struct gmem_pages pages = { .alloc = page_alloc, .free = page_free };
-	struct hv_engine_config config = {
-		.gmem = &m->gmem, .vp_max = 1, .clock = fake_clock, .clock_hz = 1000000000, .relax = relax
-	};
+	const struct gmem_pages pages = {.alloc = page_alloc, .free = page_free};
+	struct hv_engine_config config = {.gmem = &m->gmem,
+					  .vp_max = 1,
+					  .clock = fake_clock,
+					  .clock_hz = 1000000000,
+					  .relax = relax};
 
 	memset(m, 0, sizeof(*m));
 	m->ram = aligned_alloc(4096, RAM_PAGES * 4096);
@@ -138,7 +141,8 @@ static bool machine_init(struct machine *m)
 		}
 	}
 	build_gdt(m);
-	if (emu_engine_ops.vm_create(&config, &m->vm) != 0 || emu_engine_ops.vp_create(m->vm, 0, &m->handle) != 0) {
+	if (emu_engine_ops.vm_create(&config, &m->vm) != 0 ||
+	    emu_engine_ops.vp_create(m->vm, 0, &m->handle) != 0) {
 		return false;
 	}
 	m->vp = (struct emu_vp *)(void *)m->handle;
@@ -167,8 +171,8 @@ static void protected_mode(struct machine *m, unsigned cpl)
 	struct emu_vp *vp = m->vp;
 
 	vp->cr0 = X86_CR0_PE | X86_CR0_ET;
-	vp->gdtr = (struct x86_table){ GDT, GDT_BYTES - 1 };
-	vp->idtr = (struct x86_table){ IDT, 0x7ff };
+	vp->gdtr = (struct x86_table){GDT, GDT_BYTES - 1};
+	vp->idtr = (struct x86_table){IDT, 0x7ff};
 	vp->seg[X86_CS] = segment(m, cpl == 0 ? S_CODE0 : S_CODE3);
 	for (unsigned n = 0; n < 6; n++) {
 		if (n != X86_CS) {
@@ -222,27 +226,31 @@ static void test_walk_errors(struct test *t)
 		uint64_t cr0, cr4;
 		unsigned access;
 		enum emu_tlb_mode mode;
-		int error; /* -1: success */
+		int error;	/* -1: success */
 		uint64_t after; /* bits that the walk adds */
 	} cases[] = {
-		{ "not present", 0, X86_CR0_WP, 0, HV_ACCESS_READ, EMU_TLB_KERNEL, 0, 0 },
-		{ "not present, user write", 6, X86_CR0_WP, 0, HV_ACCESS_WRITE, EMU_TLB_USER, 6, 0 },
-		{ "kernel read", 1, X86_CR0_WP, 0, HV_ACCESS_READ, EMU_TLB_KERNEL, -1, 0x20 },
-		{ "kernel write", 3, X86_CR0_WP, 0, HV_ACCESS_WRITE, EMU_TLB_KERNEL, -1, 0x60 },
-		{ "kernel write, read-only, WP", 1, X86_CR0_WP, 0, HV_ACCESS_WRITE, EMU_TLB_KERNEL, 3, 0 },
-		{ "kernel write, read-only, no WP", 1, 0, 0, HV_ACCESS_WRITE, EMU_TLB_KERNEL, -1, 0x60 },
-		{ "user read of kernel page", 3, X86_CR0_WP, 0, HV_ACCESS_READ, EMU_TLB_USER, 5, 0 },
-		{ "user write, read-only", 5, X86_CR0_WP, 0, HV_ACCESS_WRITE, EMU_TLB_USER, 7, 0 },
-		{ "user read", 5, X86_CR0_WP, 0, HV_ACCESS_READ, EMU_TLB_USER, -1, 0x20 },
-		{ "NX", X86_PTE_NX | 7, X86_CR0_WP, 0, HV_ACCESS_EXECUTE, EMU_TLB_USER, 0x15, 0 },
-		{ "NX data", X86_PTE_NX | 7, X86_CR0_WP, 0, HV_ACCESS_READ, EMU_TLB_USER, -1, 0x20 },
-		{ "SMEP", 7, X86_CR0_WP, X86_CR4_SMEP, HV_ACCESS_EXECUTE, EMU_TLB_KERNEL, 0x11, 0 },
-		{ "no SMEP", 7, X86_CR0_WP, 0, HV_ACCESS_EXECUTE, EMU_TLB_KERNEL, -1, 0x20 },
-		{ "SMAP", 7, X86_CR0_WP, X86_CR4_SMAP, HV_ACCESS_READ, EMU_TLB_KERNEL, 1, 0 },
-		{ "SMAP write", 7, X86_CR0_WP, X86_CR4_SMAP, HV_ACCESS_WRITE, EMU_TLB_KERNEL, 3, 0 },
-		{ "SMAP with AC", 7, X86_CR0_WP, X86_CR4_SMAP, HV_ACCESS_READ, EMU_TLB_KERNEL_AC, -1, 0x20 },
-		{ "reserved address bit", UINT64_C(1) << 45 | 7, X86_CR0_WP, 0, HV_ACCESS_READ, EMU_TLB_USER, 0xd, 0 },
-		{ "dirty already", 0x47, X86_CR0_WP, 0, HV_ACCESS_READ, EMU_TLB_USER, -1, 0x20 },
+		{"not present", 0, X86_CR0_WP, 0, HV_ACCESS_READ, EMU_TLB_KERNEL, 0, 0},
+		{"not present, user write", 6, X86_CR0_WP, 0, HV_ACCESS_WRITE, EMU_TLB_USER, 6, 0},
+		{"kernel read", 1, X86_CR0_WP, 0, HV_ACCESS_READ, EMU_TLB_KERNEL, -1, 0x20},
+		{"kernel write", 3, X86_CR0_WP, 0, HV_ACCESS_WRITE, EMU_TLB_KERNEL, -1, 0x60},
+		{"kernel write, read-only, WP", 1, X86_CR0_WP, 0, HV_ACCESS_WRITE, EMU_TLB_KERNEL,
+		 3, 0},
+		{"kernel write, read-only, no WP", 1, 0, 0, HV_ACCESS_WRITE, EMU_TLB_KERNEL, -1,
+		 0x60},
+		{"user read of kernel page", 3, X86_CR0_WP, 0, HV_ACCESS_READ, EMU_TLB_USER, 5, 0},
+		{"user write, read-only", 5, X86_CR0_WP, 0, HV_ACCESS_WRITE, EMU_TLB_USER, 7, 0},
+		{"user read", 5, X86_CR0_WP, 0, HV_ACCESS_READ, EMU_TLB_USER, -1, 0x20},
+		{"NX", X86_PTE_NX | 7, X86_CR0_WP, 0, HV_ACCESS_EXECUTE, EMU_TLB_USER, 0x15, 0},
+		{"NX data", X86_PTE_NX | 7, X86_CR0_WP, 0, HV_ACCESS_READ, EMU_TLB_USER, -1, 0x20},
+		{"SMEP", 7, X86_CR0_WP, X86_CR4_SMEP, HV_ACCESS_EXECUTE, EMU_TLB_KERNEL, 0x11, 0},
+		{"no SMEP", 7, X86_CR0_WP, 0, HV_ACCESS_EXECUTE, EMU_TLB_KERNEL, -1, 0x20},
+		{"SMAP", 7, X86_CR0_WP, X86_CR4_SMAP, HV_ACCESS_READ, EMU_TLB_KERNEL, 1, 0},
+		{"SMAP write", 7, X86_CR0_WP, X86_CR4_SMAP, HV_ACCESS_WRITE, EMU_TLB_KERNEL, 3, 0},
+		{"SMAP with AC", 7, X86_CR0_WP, X86_CR4_SMAP, HV_ACCESS_READ, EMU_TLB_KERNEL_AC, -1,
+		 0x20},
+		{"reserved address bit", UINT64_C(1) << 45 | 7, X86_CR0_WP, 0, HV_ACCESS_READ,
+		 EMU_TLB_USER, 0xd, 0},
+		{"dirty already", 0x47, X86_CR0_WP, 0, HV_ACCESS_READ, EMU_TLB_USER, -1, 0x20},
 	};
 	const uint64_t slot = TABLES + 0x3000 + 0x50 * 8, la = 0x50123;
 	static struct machine m;
@@ -344,27 +352,27 @@ static void test_segment_loads(struct test *t)
 		int vector; /* -1: loads */
 		uint32_t error;
 	} cases[] = {
-		{ 0, X86_DS, S_DATA0, -1, 0 },
-		{ 0, X86_DS, 0, -1, 0 },
-		{ 0, X86_DS, 3, -1, 0 },
-		{ 0, X86_DS, S_DATA0 | 3, X86_EXC_GP, S_DATA0 },
-		{ 0, X86_DS, S_CODE0, -1, 0 },
-		{ 0, X86_DS, S_EXECONLY, X86_EXC_GP, S_EXECONLY },
-		{ 0, X86_DS, S_ABSENT, X86_EXC_NP, S_ABSENT },
-		{ 0, X86_DS, S_TSS, X86_EXC_GP, S_TSS },
-		{ 0, X86_DS, 0x1000, X86_EXC_GP, 0x1000 },
-		{ 0, X86_DS, 0x0c, X86_EXC_GP, 0x0c }, /* LDT without one */
-		{ 3, X86_ES, S_DATA0, X86_EXC_GP, S_DATA0 },
-		{ 3, X86_ES, S_DATA3, -1, 0 },
-		{ 3, X86_ES, S_CONFORMING | 3, -1, 0 },
-		{ 0, X86_SS, S_DATA0, -1, 0 },
-		{ 0, X86_SS, 0, X86_EXC_GP, 0 },
-		{ 0, X86_SS, S_DATA3, X86_EXC_GP, S_DATA3 & ~3 },
-		{ 0, X86_SS, S_DATA0 | 1, X86_EXC_GP, S_DATA0 },
-		{ 0, X86_SS, S_READONLY, X86_EXC_GP, S_READONLY },
-		{ 0, X86_SS, S_CODE0, X86_EXC_GP, S_CODE0 },
-		{ 0, X86_SS, S_ABSENT, X86_EXC_SS, S_ABSENT },
-		{ 3, X86_SS, S_DATA3, -1, 0 },
+		{0, X86_DS, S_DATA0, -1, 0},
+		{0, X86_DS, 0, -1, 0},
+		{0, X86_DS, 3, -1, 0},
+		{0, X86_DS, S_DATA0 | 3, X86_EXC_GP, S_DATA0},
+		{0, X86_DS, S_CODE0, -1, 0},
+		{0, X86_DS, S_EXECONLY, X86_EXC_GP, S_EXECONLY},
+		{0, X86_DS, S_ABSENT, X86_EXC_NP, S_ABSENT},
+		{0, X86_DS, S_TSS, X86_EXC_GP, S_TSS},
+		{0, X86_DS, 0x1000, X86_EXC_GP, 0x1000},
+		{0, X86_DS, 0x0c, X86_EXC_GP, 0x0c}, /* LDT without one */
+		{3, X86_ES, S_DATA0, X86_EXC_GP, S_DATA0},
+		{3, X86_ES, S_DATA3, -1, 0},
+		{3, X86_ES, S_CONFORMING | 3, -1, 0},
+		{0, X86_SS, S_DATA0, -1, 0},
+		{0, X86_SS, 0, X86_EXC_GP, 0},
+		{0, X86_SS, S_DATA3, X86_EXC_GP, S_DATA3 & ~3},
+		{0, X86_SS, S_DATA0 | 1, X86_EXC_GP, S_DATA0},
+		{0, X86_SS, S_READONLY, X86_EXC_GP, S_READONLY},
+		{0, X86_SS, S_CODE0, X86_EXC_GP, S_CODE0},
+		{0, X86_SS, S_ABSENT, X86_EXC_SS, S_ABSENT},
+		{3, X86_SS, S_DATA3, -1, 0},
 	};
 	static struct machine m;
 
@@ -381,7 +389,8 @@ static void test_segment_loads(struct test *t)
 		} else {
 			EXPECT_EQ(t, m.vp->fault.vector, cases[n].vector);
 			EXPECT_EQ(t, m.vp->fault.error, cases[n].error);
-			EXPECT_EQ(t, m.vp->seg[cases[n].seg].selector, cases[n].cpl == 0 ? S_DATA0 : S_DATA3);
+			EXPECT_EQ(t, m.vp->seg[cases[n].seg].selector,
+				  cases[n].cpl == 0 ? S_DATA0 : S_DATA3);
 		}
 		if (t->failures != before) {
 			printf("# in case %zu\n", n);
@@ -408,9 +417,14 @@ static void test_segment_loads(struct test *t)
 
 /* ---- Delivery ---- */
 
-static void deliver(struct machine *m, uint8_t vector, bool has_error, uint32_t error, bool software)
+static void deliver(struct machine *m, uint8_t vector, bool has_error, uint32_t error,
+		    bool software)
 {
-	struct emu_fault f = { .vector = vector, .has_error = has_error, .error = error, .software = software, .parameter = 2 };
+	struct emu_fault f = {.vector = vector,
+			      .has_error = has_error,
+			      .error = error,
+			      .software = software,
+			      .parameter = 2};
 
 	emu_deliver(m->vp, &f);
 }
@@ -496,7 +510,8 @@ static void test_deliver_long(struct test *t)
 
 static void test_deliver_legacy(struct test *t)
 {
-	static const uint32_t v86_frame[] = { 0x1234, 0x100, X86_VM | X86_RF | 2, 0x500, 0x3000, 0xe000, 0xd000, 0xf000, 0xb000 };
+	static const uint32_t v86_frame[] = {
+		0x1234, 0x100, X86_VM | X86_RF | 2, 0x500, 0x3000, 0xe000, 0xd000, 0xf000, 0xb000};
 	static struct machine m;
 	struct emu_vp *vp;
 
@@ -823,24 +838,31 @@ static void test_msrs(struct test *t)
 		enum emu_msr_result result;
 		uint64_t after;
 	} cases[] = {
-		{ X86_MSR_LSTAR, UINT64_C(0xffffffff81000000), EMU_MSR_OK, UINT64_C(0xffffffff81000000) },
-		{ X86_MSR_LSTAR, UINT64_C(0x8000000000000000), EMU_MSR_REFUSED, UINT64_C(0xffffffff81000000) },
-		{ X86_MSR_FS_BASE, UINT64_C(0x7fffffffffff), EMU_MSR_OK, UINT64_C(0x7fffffffffff) },
-		{ X86_MSR_FS_BASE, UINT64_C(0x800000000000), EMU_MSR_REFUSED, UINT64_C(0x7fffffffffff) },
-		{ X86_MSR_PAT, UINT64_C(0x0407010600070106), EMU_MSR_OK, UINT64_C(0x0407010600070106) },
-		{ X86_MSR_PAT, 2, EMU_MSR_REFUSED, UINT64_C(0x0407010600070106) },
-		{ X86_MSR_BIOS_SIGN_ID, 0, EMU_MSR_OK, UINT64_C(0x100000000) },
-		{ X86_MSR_SFMASK, UINT64_C(0x100000000), EMU_MSR_REFUSED, 0 },
-		{ X86_MSR_SPEC_CTRL, 1, EMU_MSR_OK, 1 },
-		{ X86_MSR_SPEC_CTRL, 8, EMU_MSR_REFUSED, 1 },
-		{ X86_MSR_MTRR_VAR_BASE0, 6, EMU_MSR_OK, 6 },
-		{ X86_MSR_MTRR_VAR_BASE0 + 1, UINT64_C(0xff00000800), EMU_MSR_OK, UINT64_C(0xff00000800) },
-		{ X86_MSR_MTRR_VAR_BASE0 + 1, UINT64_C(0xffff00000800), EMU_MSR_REFUSED, UINT64_C(0xff00000800) },
-		{ X86_MSR_MTRR_FIX4K + 3, UINT64_C(0x0606060606060606), EMU_MSR_OK, UINT64_C(0x0606060606060606) },
-		{ X86_MSR_MTRR_DEF_TYPE, 0xc06, EMU_MSR_OK, 0xc06 },
-		{ X86_MSR_MTRRCAP, 0, EMU_MSR_REFUSED, X86_MTRRCAP_VALUE },
-		{ X86_MSR_MC0_CTL + 4, ~UINT64_C(0), EMU_MSR_OK, ~UINT64_C(0) },
-		{ X86_MSR_MC0_CTL + 5, 1, EMU_MSR_REFUSED, 0 },
+		{X86_MSR_LSTAR, UINT64_C(0xffffffff81000000), EMU_MSR_OK,
+		 UINT64_C(0xffffffff81000000)},
+		{X86_MSR_LSTAR, UINT64_C(0x8000000000000000), EMU_MSR_REFUSED,
+		 UINT64_C(0xffffffff81000000)},
+		{X86_MSR_FS_BASE, UINT64_C(0x7fffffffffff), EMU_MSR_OK, UINT64_C(0x7fffffffffff)},
+		{X86_MSR_FS_BASE, UINT64_C(0x800000000000), EMU_MSR_REFUSED,
+		 UINT64_C(0x7fffffffffff)},
+		{X86_MSR_PAT, UINT64_C(0x0407010600070106), EMU_MSR_OK,
+		 UINT64_C(0x0407010600070106)},
+		{X86_MSR_PAT, 2, EMU_MSR_REFUSED, UINT64_C(0x0407010600070106)},
+		{X86_MSR_BIOS_SIGN_ID, 0, EMU_MSR_OK, UINT64_C(0x100000000)},
+		{X86_MSR_SFMASK, UINT64_C(0x100000000), EMU_MSR_REFUSED, 0},
+		{X86_MSR_SPEC_CTRL, 1, EMU_MSR_OK, 1},
+		{X86_MSR_SPEC_CTRL, 8, EMU_MSR_REFUSED, 1},
+		{X86_MSR_MTRR_VAR_BASE0, 6, EMU_MSR_OK, 6},
+		{X86_MSR_MTRR_VAR_BASE0 + 1, UINT64_C(0xff00000800), EMU_MSR_OK,
+		 UINT64_C(0xff00000800)},
+		{X86_MSR_MTRR_VAR_BASE0 + 1, UINT64_C(0xffff00000800), EMU_MSR_REFUSED,
+		 UINT64_C(0xff00000800)},
+		{X86_MSR_MTRR_FIX4K + 3, UINT64_C(0x0606060606060606), EMU_MSR_OK,
+		 UINT64_C(0x0606060606060606)},
+		{X86_MSR_MTRR_DEF_TYPE, 0xc06, EMU_MSR_OK, 0xc06},
+		{X86_MSR_MTRRCAP, 0, EMU_MSR_REFUSED, X86_MTRRCAP_VALUE},
+		{X86_MSR_MC0_CTL + 4, ~UINT64_C(0), EMU_MSR_OK, ~UINT64_C(0)},
+		{X86_MSR_MC0_CTL + 5, 1, EMU_MSR_REFUSED, 0},
 	};
 	static struct machine m;
 	uint64_t value;
@@ -882,25 +904,29 @@ static void test_registers(struct test *t)
 	EXPECT_EQ(t, v.lo, 0xffff0ff0);
 
 	/* What the Linux 64-bit boot protocol wants. */
-	EXPECT(t, emu_reg_set(m.vp, HvX64RegisterEfer, &(struct hv_u128){ 0x500, 0 }));
-	EXPECT(t, emu_reg_set(m.vp, HvX64RegisterCr4, &(struct hv_u128){ 0x20, 0 }));
-	EXPECT(t, emu_reg_set(m.vp, HvX64RegisterCr3, &(struct hv_u128){ TABLES, 0 }));
-	EXPECT(t, emu_reg_set(m.vp, HvX64RegisterCr0, &(struct hv_u128){ 0x80000011, 0 }));
-	EXPECT(t, emu_reg_set(m.vp, HvX64RegisterCs, &(struct hv_u128){ 0, UINT64_C(0xa09b0010ffffffff) }));
+	EXPECT(t, emu_reg_set(m.vp, HvX64RegisterEfer, &(struct hv_u128){0x500, 0}));
+	EXPECT(t, emu_reg_set(m.vp, HvX64RegisterCr4, &(struct hv_u128){0x20, 0}));
+	EXPECT(t, emu_reg_set(m.vp, HvX64RegisterCr3, &(struct hv_u128){TABLES, 0}));
+	EXPECT(t, emu_reg_set(m.vp, HvX64RegisterCr0, &(struct hv_u128){0x80000011, 0}));
+	EXPECT(t, emu_reg_set(m.vp, HvX64RegisterCs,
+			      &(struct hv_u128){0, UINT64_C(0xa09b0010ffffffff)}));
 	EXPECT_EQ(t, m.vp->mode, EMU_MODE_64);
 	EXPECT(t, emu_reg_get(m.vp, HvX64RegisterEfer, &v));
 	EXPECT_EQ(t, v.lo, 0x500);
-	EXPECT(t, emu_reg_set(m.vp, HvX64RegisterSs, &(struct hv_u128){ 0, UINT64_C(0xc0f3002bffffffff) }));
+	EXPECT(t, emu_reg_set(m.vp, HvX64RegisterSs,
+			      &(struct hv_u128){0, UINT64_C(0xc0f3002bffffffff)}));
 	EXPECT_EQ(t, m.vp->cpl, 3);
-	EXPECT(t, emu_reg_set(m.vp, HvX64RegisterGdtr, &(struct hv_u128){ UINT64_C(0x7f) << 48, 0x1234 }));
+	EXPECT(t, emu_reg_set(m.vp, HvX64RegisterGdtr,
+			      &(struct hv_u128){UINT64_C(0x7f) << 48, 0x1234}));
 	EXPECT_EQ(t, m.vp->gdtr.limit, 0x7f);
 	EXPECT_EQ(t, m.vp->gdtr.base, 0x1234);
 
-	EXPECT(t, !emu_reg_set(m.vp, HvX64RegisterCr0, &(struct hv_u128){ 0x80000010, 0 }));
-	EXPECT(t, !emu_reg_set(m.vp, HvX64RegisterCr4, &(struct hv_u128){ 1u << 31, 0 }));
-	EXPECT(t, !emu_reg_set(m.vp, HvX64RegisterEfer, &(struct hv_u128){ 2, 0 }));
-	EXPECT(t, !emu_reg_set(m.vp, HvX64RegisterCs, &(struct hv_u128){ 0, UINT64_C(0xe09b0010ffffffff) }));
-	EXPECT(t, !emu_reg_set(m.vp, HvX64RegisterDr7, &(struct hv_u128){ UINT64_C(1) << 32, 0 }));
+	EXPECT(t, !emu_reg_set(m.vp, HvX64RegisterCr0, &(struct hv_u128){0x80000010, 0}));
+	EXPECT(t, !emu_reg_set(m.vp, HvX64RegisterCr4, &(struct hv_u128){1u << 31, 0}));
+	EXPECT(t, !emu_reg_set(m.vp, HvX64RegisterEfer, &(struct hv_u128){2, 0}));
+	EXPECT(t, !emu_reg_set(m.vp, HvX64RegisterCs,
+			       &(struct hv_u128){0, UINT64_C(0xe09b0010ffffffff)}));
+	EXPECT(t, !emu_reg_set(m.vp, HvX64RegisterDr7, &(struct hv_u128){UINT64_C(1) << 32, 0}));
 	EXPECT(t, !emu_reg_set(m.vp, 0x12345678, &v));
 	EXPECT(t, !emu_reg_get(m.vp, HvX64RegisterCr8, &v));
 	machine_fini(&m);
@@ -924,8 +950,8 @@ static void test_saved_state(struct test *t)
 	vp->shadow = true;
 	vp->nmi_blocked = true;
 	vp->injected = true;
-	vp->inject = (struct emu_fault){ .vector = 0x30, .external = true };
-	vp->replay[0] = (struct emu_replay){ 77, 88 };
+	vp->inject = (struct emu_fault){.vector = 0x30, .external = true};
+	vp->replay[0] = (struct emu_replay){77, 88};
 	vp->replay_count = 1;
 	vp->dr[0] = 0x1234;
 	vp->msr.lstar = 0x5678;
@@ -976,7 +1002,7 @@ static void test_init(struct test *t)
 
 static void run(struct machine *m, struct hv_exit *exit)
 {
-	const struct hv_run how = { .deadline_tsc = UINT64_MAX };
+	const struct hv_run how = {.deadline_tsc = UINT64_MAX};
 
 	emu_engine_ops.run(m->handle, &how, exit);
 }
@@ -984,9 +1010,9 @@ static void run(struct machine *m, struct hv_exit *exit)
 /* The stack of an interrupt lies where no memory is: every word is the parent's, and the delivery goes on after each. */
 static void test_deliver_to_device(struct test *t)
 {
-	static const uint8_t handler[] = { 0xe6, 0x80 };
-	const uint64_t words[] = { S_DATA0, 0x50800, X86_RF | X86_IF | 2, S_CODE64, CODE };
-	const uint64_t values[4] = { 0 };
+	static const uint8_t handler[] = {0xe6, 0x80};
+	const uint64_t words[] = {S_DATA0, 0x50800, X86_RF | X86_IF | 2, S_CODE64, CODE};
+	const uint64_t values[4] = {0};
 	static struct machine m;
 	struct hv_exit exit;
 
@@ -1017,8 +1043,8 @@ static void test_deliver_to_device(struct test *t)
 static void test_table_from_parent(struct test *t)
 {
 	/* mov rax, [rbx]; out 80h, al */
-	static const uint8_t code[] = { 0x48, 0x8b, 0x03, 0xe6, 0x80 };
-	const uint64_t values[4] = { 0x51000 | 3 };
+	static const uint8_t code[] = {0x48, 0x8b, 0x03, 0xe6, 0x80};
+	const uint64_t values[4] = {0x51000 | 3};
 	static struct machine m;
 	struct hv_exit exit;
 
@@ -1045,10 +1071,10 @@ static void test_table_from_parent(struct test *t)
 static void test_restore_within_instruction(struct test *t)
 {
 	/* add dword [rbx], 5; out 80h, al */
-	static const uint8_t code[] = { 0x83, 0x03, 0x05, 0xe6, 0x80 };
+	static const uint8_t code[] = {0x83, 0x03, 0x05, 0xe6, 0x80};
 	static struct machine m[2];
 	static uint8_t state[16384];
-	uint64_t values[4] = { 37 };
+	uint64_t values[4] = {37};
 	struct hv_exit exit;
 	size_t bytes;
 

@@ -7,20 +7,22 @@
 
 /* Where things are in the two formats of a TSS. */
 struct layout {
-	uint8_t word; /* bytes of a general register */
+	uint8_t word;		 /* bytes of a general register */
 	uint8_t rip, flags, gpr; /* gpr: AX CX DX BX SP BP SI DI */
-	uint8_t seg, segs; /* ES CS SS DS (FS GS), stride = seg_stride */
+	uint8_t seg, segs;	 /* ES CS SS DS (FS GS), stride = seg_stride */
 	uint8_t seg_stride;
 	uint8_t ldt;
 	uint8_t limit; /* smallest */
 };
 
-static const struct layout layout16 = { /* Spec: figure 7-10 */
-	.word = 2, .rip = 0x0e, .flags = 0x10, .gpr = 0x12, .seg = 0x22, .segs = 4, .seg_stride = 2, .ldt = 0x2a, .limit = 0x2b
-};
-static const struct layout layout32 = { /* Spec: figure 7-2 */
-	.word = 4, .rip = 0x20, .flags = 0x24, .gpr = 0x28, .seg = 0x48, .segs = 6, .seg_stride = 4, .ldt = 0x60, .limit = 0x67
-};
+static const struct layout layout16 = {/* Spec: figure 7-10 */
+				       .word = 2,	.rip = 0x0e, .flags = 0x10,
+				       .gpr = 0x12,	.seg = 0x22, .segs = 4,
+				       .seg_stride = 2, .ldt = 0x2a, .limit = 0x2b};
+static const struct layout layout32 = {/* Spec: figure 7-2 */
+				       .word = 4,	.rip = 0x20, .flags = 0x24,
+				       .gpr = 0x28,	.seg = 0x48, .segs = 6,
+				       .seg_stride = 4, .ldt = 0x60, .limit = 0x67};
 
 #define TSS32_CR3 0x1c
 #define TSS32_TRAP 0x64
@@ -59,10 +61,12 @@ static bool load_word(struct emu_vp *vp, uint64_t la, unsigned bytes, uint32_t *
 
 static bool store_word(struct emu_vp *vp, uint64_t la, unsigned bytes, uint32_t value)
 {
-	return bytes == 4 ? emu_store32_sys(vp, (uint32_t)la, value) : emu_store16_sys(vp, (uint32_t)la, (uint16_t)value);
+	return bytes == 4 ? emu_store32_sys(vp, (uint32_t)la, value)
+			  : emu_store16_sys(vp, (uint32_t)la, (uint16_t)value);
 }
 
-static bool task_descriptor(struct emu_vp *vp, struct task *t, enum emu_task_cause cause, uint32_t ext)
+static bool task_descriptor(struct emu_vp *vp, struct task *t, enum emu_task_cause cause,
+			    uint32_t ext)
 {
 	unsigned vector = cause == EMU_TASK_IRET ? X86_EXC_TS : X86_EXC_GP, type;
 
@@ -92,7 +96,8 @@ static bool task_read(struct emu_vp *vp, struct task *t)
 	uint64_t base = t->tr.base;
 	uint32_t word;
 
-	if (!load_word(vp, base + l->rip, l->word, &t->rip) || !load_word(vp, base + l->flags, l->word, &t->flags)) {
+	if (!load_word(vp, base + l->rip, l->word, &t->rip) ||
+	    !load_word(vp, base + l->flags, l->word, &t->flags)) {
 		return false;
 	}
 	for (unsigned n = 0; n < 8; n++) {
@@ -113,7 +118,8 @@ static bool task_read(struct emu_vp *vp, struct task *t)
 	if (l->word == 2) {
 		return true;
 	}
-	if (!load_word(vp, base + TSS32_CR3, 4, &t->cr3) || !load_word(vp, base + TSS32_TRAP, 2, &word)) {
+	if (!load_word(vp, base + TSS32_CR3, 4, &t->cr3) ||
+	    !load_word(vp, base + TSS32_TRAP, 2, &word)) {
 		return false;
 	}
 	t->trap = word & 1;
@@ -158,7 +164,8 @@ static bool busy_set(struct emu_vp *vp, uint16_t selector, bool busy)
 }
 
 /* Everything of the switch that is in memory; can fail, the registers are still the old task's. */
-static bool memory_switch(struct emu_vp *vp, const struct task *t, enum emu_task_cause cause, uint64_t next_rip)
+static bool memory_switch(struct emu_vp *vp, const struct task *t, enum emu_task_cause cause,
+			  uint64_t next_rip)
 {
 	const struct x86_segment *old = &vp->seg[X86_TR];
 	bool nested = cause == EMU_TASK_CALL || cause == EMU_TASK_INTERRUPT;
@@ -216,7 +223,8 @@ static bool ldt_load(struct emu_vp *vp, uint16_t selector)
 	if (!emu_descriptor_read(vp, selector, X86_EXC_TS, 0, &raw)) {
 		return false;
 	}
-	if (x86_desc_is_segment(raw) || x86_desc_type(raw) != X86_TYPE_LDT || !x86_desc_present(raw)) {
+	if (x86_desc_is_segment(raw) || x86_desc_type(raw) != X86_TYPE_LDT ||
+	    !x86_desc_present(raw)) {
 		return emu_raise_selector(vp, X86_EXC_TS, selector, 0);
 	}
 	x86_segment_from_descriptor(&vp->seg[X86_LDTR], selector, raw);
@@ -230,7 +238,8 @@ static bool segment_load(struct emu_vp *vp, unsigned seg, uint16_t selector)
 	uint64_t raw;
 
 	if (emu_null(selector)) {
-		return (seg != X86_CS && seg != X86_SS) || emu_raise_selector(vp, X86_EXC_TS, selector, 0);
+		return (seg != X86_CS && seg != X86_SS) ||
+		       emu_raise_selector(vp, X86_EXC_TS, selector, 0);
 	}
 	if (!emu_descriptor_read(vp, selector, X86_EXC_TS, 0, &raw)) {
 		return false;
@@ -243,7 +252,8 @@ static bool segment_load(struct emu_vp *vp, unsigned seg, uint16_t selector)
 		vector = x86_check_data_load(raw, selector & 3, vp->cpl);
 	}
 	if (vector != 0) {
-		return emu_raise_selector(vp, vector == X86_EXC_GP ? X86_EXC_TS : vector, selector, 0);
+		return emu_raise_selector(vp, vector == X86_EXC_GP ? X86_EXC_TS : vector, selector,
+					  0);
 	}
 	if (!emu_descriptor_accessed(vp, selector, &raw)) {
 		return false;
@@ -254,7 +264,7 @@ static bool segment_load(struct emu_vp *vp, unsigned seg, uint16_t selector)
 
 static bool segments_load(struct emu_vp *vp, const struct task *t)
 {
-	static const uint8_t order[] = { X86_CS, X86_SS, X86_ES, X86_DS, X86_FS, X86_GS };
+	static const uint8_t order[] = {X86_CS, X86_SS, X86_ES, X86_DS, X86_FS, X86_GS};
 
 	if (!ldt_load(vp, t->ldt)) {
 		return false;
@@ -292,16 +302,17 @@ static bool address_space_switch(struct emu_vp *vp, const struct task *t)
 	return emu_cr3_write(vp, t->cr3) || emu_raise_selector(vp, X86_EXC_TS, t->selector, 0);
 }
 
-bool emu_task_switch(struct emu_vp *vp, uint16_t selector, enum emu_task_cause cause, uint64_t next_rip, uint32_t ext,
-		     const uint32_t *error, uint64_t *ret_rip)
+bool emu_task_switch(struct emu_vp *vp, uint16_t selector, enum emu_task_cause cause,
+		     uint64_t next_rip, uint32_t ext, const uint32_t *error, uint64_t *ret_rip)
 {
-	struct task t = { .selector = selector };
+	struct task t = {.selector = selector};
 	bool good;
 
 	if (!(vp->seg[X86_TR].attributes & X86_SEG_P)) {
 		return emu_raise_error(vp, X86_EXC_TS, ext);
 	}
-	if (!task_descriptor(vp, &t, cause, ext) || !task_read(vp, &t) || !memory_switch(vp, &t, cause, next_rip)) {
+	if (!task_descriptor(vp, &t, cause, ext) || !task_read(vp, &t) ||
+	    !memory_switch(vp, &t, cause, next_rip)) {
 		return false;
 	}
 	registers_switch(vp, &t, cause);

@@ -12,21 +12,21 @@ struct walk {
 	struct x86_page_rights rights;
 	uint64_t la;
 	unsigned access;
-	bool quiet; /* translate only: no A and D bits, no exits */
+	bool quiet;	/* translate only: no A and D bits, no exits */
 	uint32_t error; /* of the page fault */
 };
 
 enum outcome {
 	WALK_OK,
 	WALK_FAULT, /* walk->error */
-	WALK_EXIT, /* recorded */
+	WALK_EXIT,  /* recorded */
 	WALK_AGAIN, /* an entry changed under us */
 };
 
 static uint64_t entry_load(const void *host, unsigned bytes)
 {
-	return bytes == 8 ? __atomic_load_n((const uint64_t *)host, __ATOMIC_RELAXED) :
-			    __atomic_load_n((const uint32_t *)host, __ATOMIC_RELAXED);
+	return bytes == 8 ? __atomic_load_n((const uint64_t *)host, __ATOMIC_RELAXED)
+			  : __atomic_load_n((const uint32_t *)host, __ATOMIC_RELAXED);
 }
 
 static bool entry_exchange(void *host, unsigned bytes, uint64_t old, uint64_t new)
@@ -34,14 +34,16 @@ static bool entry_exchange(void *host, unsigned bytes, uint64_t old, uint64_t ne
 	uint32_t old32 = (uint32_t)old;
 
 	if (bytes == 8) {
-		return __atomic_compare_exchange_n((uint64_t *)host, &old, new, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+		return __atomic_compare_exchange_n((uint64_t *)host, &old, new, false,
+						   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 	}
-	return __atomic_compare_exchange_n((uint32_t *)host, &old32, (uint32_t)new, false, __ATOMIC_ACQ_REL,
-					   __ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n((uint32_t *)host, &old32, (uint32_t) new, false,
+					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 /* Page tables where no memory is: the parent supplies the entry. */
-static enum outcome entry_from_parent(struct emu_vp *vp, const struct walk *w, uint64_t gpa, uint64_t *ret_entry)
+static enum outcome entry_from_parent(struct emu_vp *vp, const struct walk *w, uint64_t gpa,
+				      uint64_t *ret_entry)
 {
 	unsigned bytes = x86_paging_entry_bytes(&w->p);
 
@@ -65,7 +67,8 @@ static enum outcome entry_from_parent(struct emu_vp *vp, const struct walk *w, u
 }
 
 /* Sets A, and D for @dirty. A page table in memory that cannot be written keeps its bits, as ROM would. */
-static enum outcome entry_mark(struct emu_vp *vp, const struct walk *w, uint64_t gpa, uint64_t *entry, bool dirty)
+static enum outcome entry_mark(struct emu_vp *vp, const struct walk *w, uint64_t gpa,
+			       uint64_t *entry, bool dirty)
 {
 	unsigned bytes = x86_paging_entry_bytes(&w->p);
 	uint64_t want = *entry | X86_PTE_A | (dirty ? X86_PTE_D : 0);
@@ -86,7 +89,8 @@ static enum outcome entry_mark(struct emu_vp *vp, const struct walk *w, uint64_t
 	return WALK_OK;
 }
 
-static enum outcome entry_read(struct emu_vp *vp, const struct walk *w, uint64_t gpa, uint64_t *ret_entry)
+static enum outcome entry_read(struct emu_vp *vp, const struct walk *w, uint64_t gpa,
+			       uint64_t *ret_entry)
 {
 	unsigned bytes = x86_paging_entry_bytes(&w->p);
 	const void *host = gmem_ptr(vp->vm->gmem, gpa, bytes, GMEM_R);
@@ -100,7 +104,8 @@ static enum outcome entry_read(struct emu_vp *vp, const struct walk *w, uint64_t
 
 static enum outcome fault(struct walk *w, uint32_t bits)
 {
-	w->error = bits | (w->access == HV_ACCESS_WRITE ? X86_PF_W : 0) | (w->who.user ? X86_PF_U : 0);
+	w->error =
+		bits | (w->access == HV_ACCESS_WRITE ? X86_PF_W : 0) | (w->who.user ? X86_PF_U : 0);
 	/* Spec: 4.7: the I/D flag is reported only when NX or SMEP is in force. */
 	if (w->access == HV_ACCESS_EXECUTE && (w->p.nx || w->p.smep)) {
 		w->error |= X86_PF_I;
@@ -127,8 +132,8 @@ static void narrow(struct walk *w, uint64_t entry)
 	w->rights.nx |= w->p.nx && (entry & X86_PTE_NX);
 }
 
-static enum outcome leaf(struct emu_vp *vp, struct walk *w, unsigned level, uint64_t gpa, uint64_t entry,
-			 struct emu_walk *ret)
+static enum outcome leaf(struct emu_vp *vp, struct walk *w, unsigned level, uint64_t gpa,
+			 uint64_t entry, struct emu_walk *ret)
 {
 	enum outcome o;
 
@@ -153,7 +158,7 @@ static enum outcome walk_once(struct emu_vp *vp, struct walk *w, struct emu_walk
 	uint64_t table = x86_paging_table(&w->p, vp->cr3), entry, gpa;
 	enum outcome o;
 
-	w->rights = (struct x86_page_rights){ .write = true, .user = true };
+	w->rights = (struct x86_page_rights){.write = true, .user = true};
 	if (w->p.mode == X86_PAGING_PAE) {
 		uint64_t pdpte = vp->pdpte[w->la >> 30 & 3];
 
@@ -192,7 +197,10 @@ static enum outcome walk_run(struct emu_vp *vp, struct walk *w, struct emu_walk 
 
 	x86_paging_init(&w->p, vp->cr0, vp->cr4, vp->efer, vp->vm->gmem->pa_bits);
 	if (w->p.mode == X86_PAGING_NONE) {
-		*ret = (struct emu_walk){ .gpa = (uint32_t)w->la, .writable = true, .executable = true, .readable = true };
+		*ret = (struct emu_walk){.gpa = (uint32_t)w->la,
+					 .writable = true,
+					 .executable = true,
+					 .readable = true};
 		return WALK_OK;
 	}
 	do {
@@ -201,10 +209,11 @@ static enum outcome walk_run(struct emu_vp *vp, struct walk *w, struct emu_walk 
 	return o;
 }
 
-bool emu_walk(struct emu_vp *vp, uint64_t la, unsigned access, enum emu_tlb_mode tlb_mode, struct emu_walk *ret)
+bool emu_walk(struct emu_vp *vp, uint64_t la, unsigned access, enum emu_tlb_mode tlb_mode,
+	      struct emu_walk *ret)
 {
 	struct walk w = {
-		.who = { .user = tlb_mode == EMU_TLB_USER, .ac = tlb_mode == EMU_TLB_KERNEL_AC },
+		.who = {.user = tlb_mode == EMU_TLB_USER, .ac = tlb_mode == EMU_TLB_KERNEL_AC},
 		.la = la,
 		.access = access,
 	};
@@ -221,9 +230,11 @@ bool emu_walk(struct emu_vp *vp, uint64_t la, unsigned access, enum emu_tlb_mode
 	}
 }
 
-bool emu_translate(struct emu_vp *vp, uint64_t gva, unsigned access, bool user, uint64_t *ret_gpa, uint32_t *ret_error)
+bool emu_translate(struct emu_vp *vp, uint64_t gva, unsigned access, bool user, uint64_t *ret_gpa,
+		   uint32_t *ret_error)
 {
-	struct walk w = { .who = { .user = user, .ac = true }, .la = gva, .access = access, .quiet = true };
+	struct walk w = {
+		.who = {.user = user, .ac = true}, .la = gva, .access = access, .quiet = true};
 	struct emu_walk found;
 
 	if (emu_long_mode(vp) && !x86_canonical(gva)) {
@@ -238,7 +249,8 @@ bool emu_translate(struct emu_vp *vp, uint64_t gva, unsigned access, bool user, 
 	return true;
 }
 
-bool emu_pdptes_load(struct emu_vp *vp, uint64_t cr0, uint64_t cr3, uint64_t cr4, uint64_t ret_pdptes[4])
+bool emu_pdptes_load(struct emu_vp *vp, uint64_t cr0, uint64_t cr3, uint64_t cr4,
+		     uint64_t ret_pdptes[4])
 {
 	struct x86_paging p;
 

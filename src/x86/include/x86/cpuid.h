@@ -18,13 +18,13 @@
 #define X86_OFFER_PCLMUL 0x0020u
 #define X86_OFFER_SHA 0x0040u
 #define X86_OFFER_RDRAND 0x0080u /* RDRAND and RDSEED */
-#define X86_OFFER_BMI 0x0100u /* BMI1, BMI2, LZCNT */
+#define X86_OFFER_BMI 0x0100u	 /* BMI1, BMI2, LZCNT */
 #define X86_OFFER_ADX 0x0200u
 
 struct x86_cpuid_policy {
 	uint32_t offer; /* X86_OFFER_* */
 	uint8_t pa_bits;
-	uint64_t xcr0; /* state components that XCR0 can enable */
+	uint64_t xcr0;	      /* state components that XCR0 can enable */
 	uint32_t xsave_bytes; /* of the standard format with all of them */
 };
 
@@ -32,6 +32,7 @@ struct x86_cpuid_policy {
 #define X86_CPUID_MAX_EXTENDED 0x80000008u
 
 /* EAX EBX ECX EDX of @leaf / @subleaf. Leaves beyond the highest answer as the highest basic leaf does, like Intel's. */
-void x86_cpuid(const struct x86_cpuid_policy *policy, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
+void x86_cpuid(const struct x86_cpuid_policy *policy, uint32_t leaf, uint32_t subleaf,
+	       uint32_t regs[4]);
 
 #endif

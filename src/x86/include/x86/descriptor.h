@@ -138,7 +138,8 @@ unsigned x86_check_data_load(uint64_t raw, unsigned rpl, unsigned cpl);
 /* SS: #GP, #SS. */
 unsigned x86_check_stack_load(uint64_t raw, unsigned rpl, unsigned cpl);
 /* CS of a far JMP or CALL, directly or (@gate) as the target of a call gate used by JMP; long_mode refuses L with D. */
-unsigned x86_check_code_transfer(uint64_t raw, unsigned rpl, unsigned cpl, bool gate, bool long_mode);
+unsigned x86_check_code_transfer(uint64_t raw, unsigned rpl, unsigned cpl, bool gate,
+				 bool long_mode);
 /* CS of a far RET or IRET; @rpl is the new CPL. */
 unsigned x86_check_code_return(uint64_t raw, unsigned rpl, unsigned cpl, bool long_mode);
 

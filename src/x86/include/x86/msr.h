@@ -60,10 +60,11 @@
  * An interpreter does not speculate: RDCL_NO, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO, IF_PSCHANGE_MC_NO, TAA_NO, SBDR_SSDP_NO,
  * FBSDP_NO, PSDP_NO, BHI_NO, PBRSB_NO, GDS_NO, RFDS_NO and ITS_NO.
  */
-#define X86_ARCH_CAPABILITIES_VALUE                                                                              \
-	(UINT64_C(1) << 0 | UINT64_C(1) << 3 | UINT64_C(1) << 4 | UINT64_C(1) << 5 |         \
-	 UINT64_C(1) << 6 | UINT64_C(1) << 8 | UINT64_C(1) << 13 | UINT64_C(1) << 14 | UINT64_C(1) << 15 |      \
-	 UINT64_C(1) << 20 | UINT64_C(1) << 24 | UINT64_C(1) << 26 | UINT64_C(1) << 27 | UINT64_C(1) << 62)
+#define X86_ARCH_CAPABILITIES_VALUE                                                                \
+	(UINT64_C(1) << 0 | UINT64_C(1) << 3 | UINT64_C(1) << 4 | UINT64_C(1) << 5 |               \
+	 UINT64_C(1) << 6 | UINT64_C(1) << 8 | UINT64_C(1) << 13 | UINT64_C(1) << 14 |             \
+	 UINT64_C(1) << 15 | UINT64_C(1) << 20 | UINT64_C(1) << 24 | UINT64_C(1) << 26 |           \
+	 UINT64_C(1) << 27 | UINT64_C(1) << 62)
 /* IBRS, STIBP, SSBD: not offered; stored without effect for systems that write them unasked. */
 #define X86_SPEC_CTRL_MASK UINT64_C(0x7)
 

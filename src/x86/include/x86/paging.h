@@ -39,7 +39,8 @@ struct x86_paging {
 	bool smap;
 };
 
-void x86_paging_init(struct x86_paging *p, uint64_t cr0, uint64_t cr4, uint64_t efer, unsigned pa_bits);
+void x86_paging_init(struct x86_paging *p, uint64_t cr0, uint64_t cr4, uint64_t efer,
+		     unsigned pa_bits);
 
 /* The level whose table CR3 (or a PDPTE register, with PAE) points to: 2 or 4. */
 static inline unsigned x86_paging_top(const struct x86_paging *p)
@@ -74,7 +75,8 @@ bool x86_paging_is_reserved(const struct x86_paging *p, unsigned level, uint64_t
 /* Address of the table that @entry points to. */
 uint64_t x86_paging_table(const struct x86_paging *p, uint64_t entry);
 /* Physical address of @la in the page that the leaf @entry of @level maps. */
-uint64_t x86_paging_address(const struct x86_paging *p, unsigned level, uint64_t entry, uint64_t la);
+uint64_t x86_paging_address(const struct x86_paging *p, unsigned level, uint64_t entry,
+			    uint64_t la);
 /* A present PDPTE register value of PAE paging that MOV CR3 refuses. */
 bool x86_paging_pdpte_reserved(const struct x86_paging *p, uint64_t pdpte);
 
@@ -91,9 +93,12 @@ struct x86_page_access {
 	bool ac;
 };
 
-bool x86_page_readable(const struct x86_paging *p, const struct x86_page_rights *r, const struct x86_page_access *a);
-bool x86_page_writable(const struct x86_paging *p, const struct x86_page_rights *r, const struct x86_page_access *a);
-bool x86_page_executable(const struct x86_paging *p, const struct x86_page_rights *r, const struct x86_page_access *a);
+bool x86_page_readable(const struct x86_paging *p, const struct x86_page_rights *r,
+		       const struct x86_page_access *a);
+bool x86_page_writable(const struct x86_paging *p, const struct x86_page_rights *r,
+		       const struct x86_page_access *a);
+bool x86_page_executable(const struct x86_paging *p, const struct x86_page_rights *r,
+			 const struct x86_page_access *a);
 
 /* Bits of a @bits wide linear address above the implemented ones repeat its top bit. */
 static inline bool x86_canonical(uint64_t la)
