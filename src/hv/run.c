@@ -61,7 +61,11 @@ static bool wakes(struct hv_vp *vp)
 	if (vp_request_test(vp, REQUEST_NMI) && ops(vp)->can_nmi(vp->engine)) {
 		return true;
 	}
-	if (vp->idle && lapic_pending(vp) >= 0) {
+	/*
+	 * An interrupt that IF or the priority holds back ends the idle state, too. Interop: Linux's
+	 * paravirtual spinlocks wait like this in interrupt handlers of the kick's own class.
+	 */
+	if (vp->idle && lapic_any_requested(vp)) {
 		return true;
 	}
 	if (lapic_pending(vp) < 0 && vp->extint_vector < 0 && !extint_waits(vp)) {
