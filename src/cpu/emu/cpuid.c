@@ -23,6 +23,9 @@ void emu_cpuid(struct emu_vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t regs
 	};
 	uint32_t simd = emu_simd_host_features();
 
+	if (vm->random) {
+		policy.offer |= X86_OFFER_RDRAND;
+	}
 	for (size_t n = 0; n < ARRAY_LEN(groups); n++) {
 		if (simd & groups[n].simd) {
 			policy.offer |= groups[n].offer;

@@ -21,7 +21,7 @@ uint8_t emu_reg_number(ZydisRegister reg);
 
 /*
  * Who claims what. Integer: everything that user code computes, moves, jumps (near) and loops with, IN/OUT/INS/OUTS, LAHF/SAHF, CLC..STD,
- * NOPs, fences, PAUSE, CLFLUSH, UD0-2, RDRAND/RDSEED. System: all that touches segment registers (MOV/PUSH/POP Sreg, LDS.., far transfers),
+ * NOPs, fences, PAUSE, CLFLUSH, UD0-2. System: RDRAND/RDSEED, all that touches segment registers (MOV/PUSH/POP Sreg, LDS.., far transfers),
  * PUSHF/POPF, CLI/STI, INT*, IRET, HLT, RDTSC/RDTSCP/RDPID/RDPMC, CPUID, MSRs, control and debug registers, descriptor tables,
  * SYSCALL.., INVLPG.., VMCALL/VMMCALL, MONITOR/MWAIT, ARPL/LAR/LSL/VERR, SMSW, RDFSBASE.., WBINVD, SWAPGS, CLAC/STAC.
  */

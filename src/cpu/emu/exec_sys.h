@@ -61,4 +61,7 @@ emu_fn emu_op_xgetbv, emu_op_xsetbv, emu_op_hypercall, emu_op_hlt, emu_op_cache,
 	emu_op_invpcid;
 emu_fn emu_op_cli, emu_op_sti, emu_op_clac, emu_op_stac, emu_op_pushf, emu_op_popf;
 
+/* exec_random.c */
+emu_fn emu_op_rdrand, emu_op_rdseed;
+
 #endif

@@ -189,6 +189,16 @@ static bool lift_base(const struct emu_decoded *d, struct emu_insn *i, enum x86_
 	return finish(i, write ? emu_op_wrbase : emu_op_rdbase, false);
 }
 
+static bool lift_random(const struct emu_decoded *d, struct emu_insn *i, emu_fn *fn)
+{
+	if (!d->vp->vm->random) {
+		return false;
+	}
+	i->rd = emu_reg_number(d->ops[0].reg.value);
+	i->osize = (uint8_t)(d->ops[0].size / 8);
+	return finish(i, fn, false);
+}
+
 static bool lift_invpcid(const struct emu_decoded *d, struct emu_insn *i)
 {
 	i->rd = emu_reg_number(d->ops[0].reg.value);
@@ -249,6 +259,10 @@ bool emu_lift_sys(const struct emu_decoded *d, struct emu_insn *i)
 		return lift_base(d, i, X86_FS, true);
 	case ZYDIS_MNEMONIC_WRGSBASE:
 		return lift_base(d, i, X86_GS, true);
+	case ZYDIS_MNEMONIC_RDRAND:
+		return lift_random(d, i, emu_op_rdrand);
+	case ZYDIS_MNEMONIC_RDSEED:
+		return lift_random(d, i, emu_op_rdseed);
 	case ZYDIS_MNEMONIC_INVPCID:
 		return lift_invpcid(d, i);
 	default:

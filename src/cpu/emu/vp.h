@@ -237,6 +237,7 @@ struct emu_vm {
 	_Atomic uint32_t vp_top;       /* one more than the highest index ever created */
 	_Atomic uint32_t exceptions;   /* intercepted vectors */
 	_Atomic uint32_t split_lock;   /* held around locked accesses that host atomics cannot do */
+	bool random; /* RDRAND and RDSEED are there */
 	struct emu_code *code;	       /* which lines of guest memory hold decoded code, code.c */
 };
 
