@@ -299,6 +299,27 @@ static void tlfs_10_guest_idle_with_interrupts_off(struct test *t)
 	rig_fini(&r);
 }
 
+/* So does one that the priority of the interrupt in service holds back. */
+static void tlfs_10_guest_idle_in_a_handler(struct test *t)
+{
+	uint64_t value;
+	struct rig r;
+
+	rig_init(&r, NULL);
+	rig_apic_write(&r, 0, 0xF0, 0x1FF);
+	EXPECT_EQ(t, rig_assert(&r, HvX64InterruptTypeFixed, 0xFB, 0, 0), HV_STATUS_SUCCESS);
+	EXPECT_EQ(t, rig_run(&r, 0), RIG_OK);
+	EXPECT_EQ(t, rig_interrupts(&r, 0, 0xFB), 1);
+	EXPECT_EQ(t, rig_rdmsr(&r, 0, HV_X64_MSR_GUEST_IDLE, &value), RIG_BLOCKED);
+	EXPECT_EQ(t, rig_assert(&r, HvX64InterruptTypeFixed, 0xF7, 0, 0), HV_STATUS_SUCCESS);
+	EXPECT_EQ(t, rig_run(&r, 0), RIG_OK);
+	EXPECT_EQ(t, rig_interrupts(&r, 0, 0xF7), 0);
+	rig_apic_write(&r, 0, 0xB0, 0);
+	EXPECT_EQ(t, rig_run(&r, 0), RIG_OK);
+	EXPECT_EQ(t, rig_interrupts(&r, 0, 0xF7), 1);
+	rig_fini(&r);
+}
+
 /* ---- Reset and crash ---- */
 
 static void tlfs_7_reset_register(struct test *t)
@@ -372,6 +393,7 @@ int main(void)
 		TEST(tlfs_7_vp_run_time_counts_only_running),
 		TEST(tlfs_10_guest_idle),
 		TEST(tlfs_10_guest_idle_with_interrupts_off),
+		TEST(tlfs_10_guest_idle_in_a_handler),
 		TEST(tlfs_7_reset_register),
 		TEST(tlfs_7_crash_registers),
 	};
