@@ -567,7 +567,8 @@ bool emu_iret(struct emu_vp *vp, unsigned bytes, uint64_t next_rip, uint64_t *re
 	bool done = emu_protected(vp) ? iret_protected(vp, bytes, next_rip, ret_rip)
 				      : iret_real(vp, bytes, ret_rip);
 
-	if (done) {
+	/* Spec: SDM vol. 3, 27.2.4: NMIs are no longer blocked even when the IRET faults. */
+	if (done || vp->event == EMU_EVENT_FAULT) {
 		vp->nmi_blocked = false;
 	}
 	return done;
