@@ -82,6 +82,9 @@ emu_fn *emu_find_locked_unary(enum emu_unary op, unsigned log);
 /* Memory bit operations; rs EMU_ATOMIC_IMM: bit number in imm. */
 emu_fn *emu_find_bit(enum emu_bit op, unsigned log, bool memory, bool lock);
 
+/* The part of a handler that is rarely needed, reached by a tail call so that the common part has no stack frame. */
+#define EMU_SLOW_OP(name) static __attribute__((noinline, cold)) EMU_OP(name)
+
 /* A handler */
 #define EMU_OP(name) const struct emu_insn *name(struct emu_vp *vp, const struct emu_insn *i)
 

@@ -39,71 +39,96 @@
 		EMU_NEXT(vp, i);                                                                   \
 	}
 
-#define DEFINE_TO_MEMORY(op, bits, form, source)                                                   \
+#define DEFINE_TO_MEMORY(op, bits, form, writes, source)                                           \
+	EMU_SLOW_OP(op##bits##_##form##_slow)                                                      \
+	{                                                                                          \
+		uint##bits##_t a, b, r;                                                            \
+		uint64_t la;                                                                       \
+                                                                                                   \
+		if (!emu_address(vp, i, bits / 8, HV_ACCESS_WRITE, &la) ||                         \
+		    !emu_rmw_begin(vp, la, bits / 8)) {                                            \
+			return emu_leave(vp, i);                                                   \
+		}                                                                                  \
+		b = (uint##bits##_t)(source);                                                      \
+		a = (uint##bits##_t)vp->slow;                                                      \
+		r = (uint##bits##_t)COMPUTE_##op;                                                  \
+		if (!emu_store##bits(vp, la, r)) {                                                 \
+			return emu_leave(vp, i);                                                   \
+		}                                                                                  \
+		FLAGS_##op(bits);                                                                  \
+		EMU_NEXT(vp, i);                                                                   \
+	}                                                                                          \
 	static EMU_OP(op##bits##_##form)                                                           \
 	{                                                                                          \
 		struct emu_u##bits *p;                                                             \
 		uint##bits##_t a, b, r;                                                            \
 		uint64_t la;                                                                       \
                                                                                                    \
-		if (!emu_address(vp, i, bits / 8, HV_ACCESS_WRITE, &la)) {                         \
-			return emu_leave(vp, i);                                                   \
+		if (!emu_address_quick(vp, i, &la)) {                                              \
+			return op##bits##_##form##_slow(vp, i);                                    \
+		}                                                                                  \
+		p = emu_fast_write(vp, la, bits / 8);                                              \
+		if (unlikely(p == NULL)) {                                                         \
+			return op##bits##_##form##_slow(vp, i);                                    \
 		}                                                                                  \
 		b = (uint##bits##_t)(source);                                                      \
-		p = emu_fast_write(vp, la, bits / 8);                                              \
-		if (likely(p != NULL)) {                                                           \
-			a = p->v;                                                                  \
-			r = (uint##bits##_t)COMPUTE_##op;                                          \
-			p->v = r;                                                                  \
-			FLAGS_##op(bits);                                                          \
-			EMU_NEXT(vp, i);                                                           \
-		}                                                                                  \
-		if (!emu_rmw_begin(vp, la, bits / 8)) {                                            \
-			return emu_leave(vp, i);                                                   \
-		}                                                                                  \
-		a = (uint##bits##_t)vp->slow;                                                      \
+		a = p->v;                                                                          \
 		r = (uint##bits##_t)COMPUTE_##op;                                                  \
-		if (!emu_store_slow(vp, la, bits / 8, r)) {                                        \
-			return emu_leave(vp, i);                                                   \
-		}                                                                                  \
+		p->v = r;                                                                          \
 		FLAGS_##op(bits);                                                                  \
 		EMU_NEXT(vp, i);                                                                   \
 	}
 
-/* CMP and TEST only read the memory operand. */
-#define DEFINE_READ_MEMORY(op, bits, form, source)                                                 \
+/* Memory is only read: it is @m; the other operand, @source, is @o. CMP and TEST with memory first, all others with memory second. */
+#define DEFINE_READ_MEMORY(op, bits, form, m, o, writes, source)                                   \
+	EMU_INLINE const struct emu_insn *op##bits##_##form##_with(                                \
+		struct emu_vp *vp, const struct emu_insn *i, uint##bits##_t m)                     \
+	{                                                                                          \
+		uint##bits##_t o = (uint##bits##_t)(source);                                       \
+		uint##bits##_t r = (uint##bits##_t)COMPUTE_##op;                                   \
+                                                                                                   \
+		FLAGS_##op(bits);                                                                  \
+		if (writes) {                                                                      \
+			emu_reg_write(vp, bits, i->rd, r);                                         \
+		}                                                                                  \
+		EMU_NEXT(vp, i);                                                                   \
+	}                                                                                          \
+	EMU_SLOW_OP(op##bits##_##form##_slow)                                                      \
+	{                                                                                          \
+		uint##bits##_t value;                                                              \
+		uint64_t la;                                                                       \
+                                                                                                   \
+		if (!emu_address(vp, i, bits / 8, HV_ACCESS_READ, &la) ||                          \
+		    !emu_load##bits(vp, la, &value)) {                                             \
+			return emu_leave(vp, i);                                                   \
+		}                                                                                  \
+		return op##bits##_##form##_with(vp, i, value);                                     \
+	}                                                                                          \
 	static EMU_OP(op##bits##_##form)                                                           \
 	{                                                                                          \
-		uint##bits##_t a, b, r;                                                            \
+		const volatile struct emu_u##bits *p;                                              \
 		uint64_t la;                                                                       \
                                                                                                    \
-		if (!emu_address(vp, i, bits / 8, HV_ACCESS_READ, &la) ||                          \
-		    !emu_load##bits(vp, la, &a)) {                                                 \
-			return emu_leave(vp, i);                                                   \
+		if (!emu_address_quick(vp, i, &la)) {                                              \
+			return op##bits##_##form##_slow(vp, i);                                    \
 		}                                                                                  \
-		b = (uint##bits##_t)(source);                                                      \
-		r = (uint##bits##_t)COMPUTE_##op;                                                  \
-		FLAGS_##op(bits);                                                                  \
-		EMU_NEXT(vp, i);                                                                   \
+		p = emu_fast_read(vp, la, bits / 8);                                               \
+		if (unlikely(p == NULL)) {                                                         \
+			return op##bits##_##form##_slow(vp, i);                                    \
+		}                                                                                  \
+		return op##bits##_##form##_with(vp, i, p->v);                                      \
 	}
 
-#define LOAD_B(bits)                                                                               \
-	do {                                                                                       \
-		uint64_t la;                                                                       \
-                                                                                                   \
-		if (!emu_address(vp, i, bits / 8, HV_ACCESS_READ, &la) ||                          \
-		    !emu_load##bits(vp, la, &b)) {                                                 \
-			return emu_leave(vp, i);                                                   \
-		}                                                                                  \
-	} while (0)
+#define DEFINE_COMPARE_MEMORY(op, bits, form, writes, source)                                      \
+	DEFINE_READ_MEMORY(op, bits, form, a, b, writes, source)
 
 #define DEFINE_ALU_SIZE(op, bits, writes, MEMORY)                                                  \
 	DEFINE_TO_REGISTER(op, bits, rr, writes,                                                   \
 			   b = (uint##bits##_t)emu_reg_read(vp, bits, i->rs))                      \
 	DEFINE_TO_REGISTER(op, bits, ri, writes, b = (uint##bits##_t)i->imm)                       \
-	DEFINE_TO_REGISTER(op, bits, rm, writes, LOAD_B(bits))                                     \
-	MEMORY(op, bits, mr, emu_reg_read(vp, bits, i->rs))                                        \
-	MEMORY(op, bits, mi, i->imm)
+	DEFINE_READ_MEMORY(op, bits, rm, b, a, writes, emu_reg_read(vp, bits, i->rd))              \
+	MEMORY(op, bits, mr, writes, emu_reg_read(vp, bits, i->rs))                                \
+	MEMORY(op, bits, mi, writes, i->imm)
 
 #define DEFINE_ALU(op, writes, MEMORY)                                                             \
 	DEFINE_ALU_SIZE(op, 8, writes, MEMORY)                                                     \
@@ -118,8 +143,8 @@ DEFINE_ALU(sbb, 1, DEFINE_TO_MEMORY)
 DEFINE_ALU(and, 1, DEFINE_TO_MEMORY)
 DEFINE_ALU(sub, 1, DEFINE_TO_MEMORY)
 DEFINE_ALU(xor, 1, DEFINE_TO_MEMORY)
-DEFINE_ALU(cmp, 0, DEFINE_READ_MEMORY)
-DEFINE_ALU(test, 0, DEFINE_READ_MEMORY)
+DEFINE_ALU(cmp, 0, DEFINE_COMPARE_MEMORY)
+DEFINE_ALU(test, 0, DEFINE_COMPARE_MEMORY)
 
 #define FORMS(op, bits)                                                                            \
 	{                                                                                          \

@@ -222,31 +222,40 @@ EMU_OP(emu_op_jcxz)
 
 /* ---- CALL and RET ---- */
 
-EMU_INLINE bool push64(struct emu_vp *vp, uint64_t value)
+/* Pushes the return address without a question; false: emu_push() is needed. */
+EMU_INLINE bool push_quick(struct emu_vp *vp, const struct emu_insn *i)
 {
 	uint64_t sp = vp->r[X86_RSP] - 8;
 	struct emu_u64 *p = emu_fast_write(vp, sp, 8);
 
-	if (likely(p != NULL)) {
-		p->v = value;
-		vp->r[X86_RSP] = sp;
-		return true;
+	if (unlikely(p == NULL)) {
+		return false;
 	}
-	return emu_push(vp, 8, value);
+	p->v = vp->r[EMU_REG_BASE] + i->offset + i->bytes;
+	vp->r[X86_RSP] = sp;
+	return true;
+}
+
+EMU_SLOW_OP(call64_slow)
+{
+	if (!emu_push(vp, 8, vp->r[EMU_REG_BASE] + i->offset + i->bytes)) {
+		return emu_leave(vp, i);
+	}
+	return emu_goto_in(vp, vp->r[EMU_REG_BASE] + i->imm, EMU_MODE_64);
 }
 
 EMU_OP(emu_op_call64)
 {
-	if (!push64(vp, vp->r[EMU_REG_BASE] + i->offset + i->bytes)) {
-		return emu_leave(vp, i);
+	if (unlikely(!push_quick(vp, i))) {
+		return call64_slow(vp, i);
 	}
 	return jump_direct(vp, i);
 }
 
 static EMU_OP(call64_far)
 {
-	if (!push64(vp, vp->r[EMU_REG_BASE] + i->offset + i->bytes)) {
-		return emu_leave(vp, i);
+	if (unlikely(!push_quick(vp, i))) {
+		return call64_slow(vp, i);
 	}
 	return emu_goto_in(vp, vp->r[EMU_REG_BASE] + i->imm, EMU_MODE_64);
 }
@@ -261,25 +270,39 @@ EMU_OP(emu_op_call_legacy)
 	return emu_goto_inline(vp, rip);
 }
 
-/* 64-bit RET; imm bytes of arguments go. */
-EMU_OP(emu_op_ret64)
+EMU_SLOW_OP(ret64_slow)
 {
-	uint64_t sp = vp->r[X86_RSP], rip;
-	const struct emu_u64 *p = emu_fast_read(vp, sp, 8);
+	uint64_t sp = vp->r[X86_RSP];
 
-	if (likely(p != NULL)) {
-		rip = p->v;
-	} else if (emu_stack_load(vp, 0, 8)) {
-		rip = vp->slow;
-	} else {
+	if (!emu_stack_load(vp, 0, 8)) {
 		return emu_leave(vp, i);
 	}
-	if (unlikely(!emu_canonical(rip))) {
+	if (!emu_canonical(vp->slow)) {
 		emu_raise_error(vp, X86_EXC_GP, 0);
 		return emu_leave(vp, i);
 	}
 	vp->r[X86_RSP] = sp + 8 + i->imm;
-	return emu_goto_in(vp, rip, EMU_MODE_64);
+	return emu_goto_in(vp, vp->slow, EMU_MODE_64);
+}
+
+/* 64-bit RET; imm bytes of arguments go. A block that is at hand is at a canonical address. */
+EMU_OP(emu_op_ret64)
+{
+	uint64_t sp = vp->r[X86_RSP];
+	const struct emu_u64 *p = emu_fast_read(vp, sp, 8);
+	const struct emu_block *b;
+	uint64_t rip;
+
+	if (unlikely(p == NULL)) {
+		return ret64_slow(vp, i);
+	}
+	rip = p->v;
+	b = emu_block_in(vp, rip, EMU_MODE_64);
+	if (unlikely(b == NULL)) {
+		return ret64_slow(vp, i);
+	}
+	vp->r[X86_RSP] = sp + 8 + i->imm;
+	return emu_enter(vp, b, rip);
 }
 
 EMU_OP(emu_op_ret)

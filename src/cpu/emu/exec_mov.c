@@ -7,6 +7,33 @@
 
 /* ---- MOV ---- */
 
+#define DEFINE_MOV_STORE(bits, form, source)                                                       \
+	EMU_SLOW_OP(mov##bits##_##form##_slow)                                                     \
+	{                                                                                          \
+		uint64_t la;                                                                       \
+                                                                                                   \
+		if (!emu_address(vp, i, bits / 8, HV_ACCESS_WRITE, &la) ||                         \
+		    !emu_store##bits(vp, la, (uint##bits##_t)(source))) {                          \
+			return emu_leave(vp, i);                                                   \
+		}                                                                                  \
+		EMU_NEXT(vp, i);                                                                   \
+	}                                                                                          \
+	static EMU_OP(mov##bits##_##form)                                                          \
+	{                                                                                          \
+		volatile struct emu_u##bits *p;                                                    \
+		uint64_t la;                                                                       \
+                                                                                                   \
+		if (!emu_address_quick(vp, i, &la)) {                                              \
+			return mov##bits##_##form##_slow(vp, i);                                   \
+		}                                                                                  \
+		p = emu_fast_write(vp, la, bits / 8);                                              \
+		if (unlikely(p == NULL)) {                                                         \
+			return mov##bits##_##form##_slow(vp, i);                                   \
+		}                                                                                  \
+		p->v = (uint##bits##_t)(source);                                                   \
+		EMU_NEXT(vp, i);                                                                   \
+	}
+
 #define DEFINE_MOV(bits)                                                                           \
 	static EMU_OP(mov##bits##_rr)                                                              \
 	{                                                                                          \
@@ -18,7 +45,7 @@
 		emu_reg_write(vp, bits, i->rd, i->imm);                                            \
 		EMU_NEXT(vp, i);                                                                   \
 	}                                                                                          \
-	static EMU_OP(mov##bits##_rm)                                                              \
+	EMU_SLOW_OP(mov##bits##_rm_slow)                                                           \
 	{                                                                                          \
 		uint##bits##_t value;                                                              \
 		uint64_t la;                                                                       \
@@ -30,26 +57,23 @@
 		emu_reg_write(vp, bits, i->rd, value);                                             \
 		EMU_NEXT(vp, i);                                                                   \
 	}                                                                                          \
-	static EMU_OP(mov##bits##_mr)                                                              \
+	static EMU_OP(mov##bits##_rm)                                                              \
 	{                                                                                          \
+		const volatile struct emu_u##bits *p;                                              \
 		uint64_t la;                                                                       \
                                                                                                    \
-		if (!emu_address(vp, i, bits / 8, HV_ACCESS_WRITE, &la) ||                         \
-		    !emu_store##bits(vp, la, (uint##bits##_t)emu_reg_read(vp, bits, i->rs))) {     \
-			return emu_leave(vp, i);                                                   \
+		if (!emu_address_quick(vp, i, &la)) {                                              \
+			return mov##bits##_rm_slow(vp, i);                                         \
 		}                                                                                  \
+		p = emu_fast_read(vp, la, bits / 8);                                               \
+		if (unlikely(p == NULL)) {                                                         \
+			return mov##bits##_rm_slow(vp, i);                                         \
+		}                                                                                  \
+		emu_reg_write(vp, bits, i->rd, p->v);                                              \
 		EMU_NEXT(vp, i);                                                                   \
 	}                                                                                          \
-	static EMU_OP(mov##bits##_mi)                                                              \
-	{                                                                                          \
-		uint64_t la;                                                                       \
-                                                                                                   \
-		if (!emu_address(vp, i, bits / 8, HV_ACCESS_WRITE, &la) ||                         \
-		    !emu_store##bits(vp, la, (uint##bits##_t)i->imm)) {                            \
-			return emu_leave(vp, i);                                                   \
-		}                                                                                  \
-		EMU_NEXT(vp, i);                                                                   \
-	}
+	DEFINE_MOV_STORE(bits, mr, emu_reg_read(vp, bits, i->rs))                                  \
+	DEFINE_MOV_STORE(bits, mi, i->imm)
 DEFINE_MOV(8)
 DEFINE_MOV(16)
 DEFINE_MOV(32)
@@ -107,7 +131,7 @@ EMU_OP(emu_op_mov_store_absolute)
 			      (uint64_t)(int64_t)(type)emu_reg_read(vp, from, i->rs));             \
 		EMU_NEXT(vp, i);                                                                   \
 	}                                                                                          \
-	static EMU_OP(name##_m)                                                                    \
+	EMU_SLOW_OP(name##_m_slow)                                                                 \
 	{                                                                                          \
 		uint##from##_t value;                                                              \
 		uint64_t la;                                                                       \
@@ -117,6 +141,21 @@ EMU_OP(emu_op_mov_store_absolute)
 			return emu_leave(vp, i);                                                   \
 		}                                                                                  \
 		emu_reg_write(vp, to, i->rd, (uint64_t)(int64_t)(type)value);                      \
+		EMU_NEXT(vp, i);                                                                   \
+	}                                                                                          \
+	static EMU_OP(name##_m)                                                                    \
+	{                                                                                          \
+		const volatile struct emu_u##from *p;                                              \
+		uint64_t la;                                                                       \
+                                                                                                   \
+		if (!emu_address_quick(vp, i, &la)) {                                              \
+			return name##_m_slow(vp, i);                                               \
+		}                                                                                  \
+		p = emu_fast_read(vp, la, from / 8);                                               \
+		if (unlikely(p == NULL)) {                                                         \
+			return name##_m_slow(vp, i);                                               \
+		}                                                                                  \
+		emu_reg_write(vp, to, i->rd, (uint64_t)(int64_t)(type)p->v);                       \
 		EMU_NEXT(vp, i);                                                                   \
 	}
 DEFINE_EXTEND(movzx16_8, 16, 8, uint8_t)

@@ -3,49 +3,46 @@
 #define EMU_HOT
 #include "exec.h"
 
-EMU_INLINE const struct emu_insn *push64(struct emu_vp *vp, const struct emu_insn *i,
-					 uint64_t value)
+EMU_INLINE bool push_quick(struct emu_vp *vp, uint64_t value)
 {
 	uint64_t sp = vp->r[X86_RSP] - 8;
 	struct emu_u64 *p = emu_fast_write(vp, sp, 8);
 
-	if (likely(p != NULL)) {
-		p->v = value;
-		vp->r[X86_RSP] = sp;
-		EMU_NEXT(vp, i);
+	if (unlikely(p == NULL)) {
+		return false;
 	}
-	if (!emu_push(vp, 8, value)) {
-		return emu_leave(vp, i);
-	}
-	EMU_NEXT(vp, i);
+	p->v = value;
+	vp->r[X86_RSP] = sp;
+	return true;
 }
 
 EMU_OP(emu_op_push64_r)
 {
-	return push64(vp, i, vp->r[i->rs]);
+	if (unlikely(!push_quick(vp, vp->r[i->rs]))) {
+		return emu_op_push_r(vp, i);
+	}
+	EMU_NEXT(vp, i);
 }
 
 EMU_OP(emu_op_push64_i)
 {
-	return push64(vp, i, i->imm);
+	if (unlikely(!push_quick(vp, i->imm))) {
+		return emu_op_push_i(vp, i);
+	}
+	EMU_NEXT(vp, i);
 }
 
 EMU_OP(emu_op_pop64_r)
 {
-	uint64_t sp = vp->r[X86_RSP];
+	uint64_t sp = vp->r[X86_RSP], value;
 	const struct emu_u64 *p = emu_fast_read(vp, sp, 8);
 
-	if (likely(p != NULL)) {
-		uint64_t value = p->v;
-
-		vp->r[X86_RSP] = sp + 8;
-		vp->r[i->rd] = value;
-		EMU_NEXT(vp, i);
+	if (unlikely(p == NULL)) {
+		return emu_op_pop_r(vp, i);
 	}
-	if (!emu_pop(vp, 8)) {
-		return emu_leave(vp, i);
-	}
-	vp->r[i->rd] = vp->slow;
+	value = p->v;
+	vp->r[X86_RSP] = sp + 8;
+	vp->r[i->rd] = value;
 	EMU_NEXT(vp, i);
 }
 

@@ -62,6 +62,17 @@ EMU_INLINE bool emu_address(struct emu_vp *vp, const struct emu_insn *i, unsigne
 	return true;
 }
 
+/*
+ * The common case of emu_address() without the other one. A handler that tries this first and leaves all else to a second function, as a tail
+ * call, needs no stack frame.
+ */
+EMU_INLINE bool emu_address_quick(const struct emu_vp *vp, const struct emu_insn *i,
+				  uint64_t *ret_la)
+{
+	*ret_la = vp->r[i->base] + (vp->r[i->index] << i->scale) + (uint64_t)(int64_t)i->disp;
+	return likely(!(i->flags & EMU_I_SLOWADDR));
+}
+
 /* ---- Loads and stores ---- */
 
 /* Any size 1..8; value in vp->slow. */
