@@ -83,7 +83,9 @@ static bool is_gp_or_ss(uint32_t vector)
 static bool retired(const struct oracle_result *r)
 {
 	return r->vector == X86_EXC_BP ||
-	       (r->vector == X86_EXC_PF && r->out.rip == ORACLE_CODE_END);
+	       (r->vector == X86_EXC_PF && r->cr2 == ORACLE_CODE_END &&
+		(r->error & X86_PF_I) != 0 &&
+		(r->out.rip == ORACLE_CODE_END || r->out.rip == ORACLE_CODE_BYTES));
 }
 
 /* Makes equal in @engine what is open. */

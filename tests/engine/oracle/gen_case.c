@@ -111,6 +111,8 @@ static unsigned put_prefixes(const struct oracle_gen *gen, const struct oracle_f
 		buf[n++] = r < 4 ? 0x64 : 0x65;
 	} else if (r < 12 && gen->mode == 64) {
 		buf[n++] = segments[r & 3];
+	} else if (r < 60 && gen->mode == 16) {
+		buf[n++] = r < 48 ? 0x3e : segments[r & 3];
 	}
 	if (oracle_percent(rng, 4)) {
 		buf[n++] = 0x67;
@@ -215,11 +217,11 @@ static void state_init(const struct oracle_gen *gen, struct oracle_rng *rng, str
 	memset(s, 0, sizeof(*s));
 	for (unsigned i = 0; i < 16; i++) {
 		s->gpr[i] = oracle_value_int(rng);
-		if (gen->mode == 32) {
+		if (gen->mode != 64) {
 			s->gpr[i] = i < 8 ? (uint32_t)s->gpr[i] : 0;
 		}
 	}
-	s->rip = c->address;
+	s->rip = c->address - (gen->mode == 16 ? ORACLE_CODE : 0);
 	s->rflags = 2 | X86_IF | (r & X86_ARITH) | (((r >> 32) & 3) == 0 ? X86_DF : 0);
 	s->fs_base = gen->mode == 64 ? FS_BASE : 0;
 	s->gs_base = gen->mode == 64 ? GS_BASE : 0;

@@ -245,6 +245,8 @@ void oracle_decoder_init(ZydisDecoder *decoder, unsigned mode)
 {
 	if (mode == 64) {
 		ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+	} else if (mode == 16) {
+		ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LONG_COMPAT_16, ZYDIS_STACK_WIDTH_32);
 	} else {
 		ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LONG_COMPAT_32, ZYDIS_STACK_WIDTH_32);
 	}

@@ -30,12 +30,44 @@ static int gpr_number(ZydisRegister reg)
 	}
 }
 
-static uint64_t segment_base(const struct oracle_case *c, const ZydisDecodedOperand *op)
+static bool is_16(const ZydisDecodedInstruction *insn)
 {
-	if (op->mem.segment == ZYDIS_REGISTER_FS) {
+	return insn->machine_mode == ZYDIS_MACHINE_MODE_LONG_COMPAT_16;
+}
+
+static uint64_t segment_base(const struct oracle_case *c, const ZydisDecodedInstruction *insn,
+			     const ZydisDecodedOperand *op)
+{
+	switch (op->mem.segment) {
+	case ZYDIS_REGISTER_FS:
 		return c->in.fs_base;
+	case ZYDIS_REGISTER_GS:
+		return c->in.gs_base;
+	case ZYDIS_REGISTER_CS:
+		return is_16(insn) ? ORACLE_CODE : 0;
+	case ZYDIS_REGISTER_DS:
+	case ZYDIS_REGISTER_ES:
+		return is_16(insn) ? ORACLE_DATA : 0;
+	default:
+		return 0; /* the stack is flat in all modes */
 	}
-	return op->mem.segment == ZYDIS_REGISTER_GS ? c->in.gs_base : 0;
+}
+
+/* PUSH and the like: they go by the size of the stack segment, which is never 16 bits here. */
+static bool is_stack_access(const ZydisDecodedOperand *op)
+{
+	int base = gpr_number(op->mem.base);
+
+	return op->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN &&
+	       (base == X86_RSP || base == X86_RBP);
+}
+
+static uint64_t address_mask(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *op)
+{
+	if (insn->address_width == 16) {
+		return is_stack_access(op) ? UINT32_MAX : 0xffff;
+	}
+	return insn->address_width == 32 ? UINT32_MAX : UINT64_MAX;
 }
 
 /* Displacements may have been patched since the bytes were decoded: they are read from the code again. */
@@ -44,8 +76,11 @@ static uint64_t displacement(const struct oracle_case *c, const ZydisDecodedInst
 {
 	const uint8_t *at = c->code + (c->bad_lock ? 1 : 0) + insn->raw.disp.offset;
 
-	if (op->visibility != ZYDIS_OPERAND_VISIBILITY_EXPLICIT || insn->raw.disp.size < 32) {
+	if (op->visibility != ZYDIS_OPERAND_VISIBILITY_EXPLICIT || insn->raw.disp.size < 16) {
 		return (uint64_t)op->mem.disp.value;
+	}
+	if (insn->raw.disp.size == 16) {
+		return (uint64_t)(int64_t)(int16_t)load_le16(at);
 	}
 	return insn->raw.disp.size == 64 ? load_le64(at)
 					 : (uint64_t)(int64_t)(int32_t)load_le32(at);
@@ -54,7 +89,6 @@ static uint64_t displacement(const struct oracle_case *c, const ZydisDecodedInst
 uint64_t oracle_effective(const struct oracle_case *c, const ZydisDecodedInstruction *insn,
 			  const ZydisDecodedOperand *op)
 {
-	uint64_t mask = insn->address_width == 32 ? UINT32_MAX : UINT64_MAX;
 	int base = gpr_number(op->mem.base), index = gpr_number(op->mem.index);
 	uint64_t at = displacement(c, insn, op);
 
@@ -63,7 +97,7 @@ uint64_t oracle_effective(const struct oracle_case *c, const ZydisDecodedInstruc
 	}
 	at += base >= 0 ? c->in.gpr[base] : 0;
 	at += index >= 0 ? c->in.gpr[index] * (op->mem.scale == 0 ? 1 : op->mem.scale) : 0;
-	return (at & mask) + segment_base(c, op);
+	return (at & address_mask(insn, op)) + segment_base(c, insn, op);
 }
 
 /* Sets the part of a register that an address of the instruction's address size uses. */
@@ -71,11 +105,13 @@ static void reg_put(struct steer *s, int reg, uint64_t value)
 {
 	uint64_t *r = &s->c->in.gpr[reg];
 
-	if (s->insn->address_width == 32 && s->gen->mode == 64 && value <= UINT32_MAX &&
-	    reg != X86_RSP) {
+	if (s->insn->address_width == 16 && value <= 0xffff && reg != X86_RSP) {
+		*r = (*r & ~UINT64_C(0xffff)) | value;
+	} else if (s->insn->address_width == 32 && s->gen->mode == 64 && value <= UINT32_MAX &&
+		   reg != X86_RSP) {
 		*r = (*r & ~(uint64_t)UINT32_MAX) | value;
 	} else {
-		*r = s->gen->mode == 32 ? (uint32_t)value : value;
+		*r = s->gen->mode != 64 ? (uint32_t)value : value;
 	}
 	s->fixed |= BIT32(reg);
 }
@@ -132,7 +168,7 @@ static void patch_disp(struct steer *s, uint64_t value)
 {
 	const ZydisDecodedInstruction *insn = s->insn;
 
-	if (insn->raw.disp.size == 32 || insn->raw.disp.size == 64) {
+	if (insn->raw.disp.size >= 16) {
 		memcpy(s->c->code + insn->raw.disp.offset, &value, insn->raw.disp.size / 8u);
 	}
 }
@@ -148,8 +184,7 @@ static uint32_t operand_bytes(const ZydisDecodedOperand *op)
 static void solve(struct steer *s, const ZydisDecodedOperand *op, uint64_t target)
 {
 	int base = gpr_number(op->mem.base), index = gpr_number(op->mem.index);
-	uint64_t disp = (uint64_t)op->mem.disp.value,
-		 mask = s->insn->address_width == 32 ? UINT32_MAX : UINT64_MAX;
+	uint64_t disp = (uint64_t)op->mem.disp.value, mask = address_mask(s->insn, op);
 	uint64_t scale = op->mem.scale == 0 ? 1 : op->mem.scale;
 
 	if (base < 0 && index >= 0) {
@@ -182,7 +217,7 @@ static void steer_memory(struct steer *s, const ZydisDecodedOperand *op, uint32_
 {
 	bool has_reg = gpr_number(op->mem.base) >= 0 || gpr_number(op->mem.index) >= 0;
 	bool far = has_reg && s->insn->address_width == 64;
-	uint64_t target = pick_target(s, bytes, far) - segment_base(s->c, op);
+	uint64_t target = pick_target(s, bytes, far) - segment_base(s->c, s->insn, op);
 
 	if (op->mem.base == ZYDIS_REGISTER_RIP || op->mem.base == ZYDIS_REGISTER_EIP) {
 		patch_disp(s, target - (s->c->address + s->insn->length));
@@ -210,16 +245,21 @@ static const ZydisDecodedOperand *memory_operand(const struct steer *s)
 	return NULL;
 }
 
-/* An address in the case's own slot that holds INT3. */
+static uint32_t code_base(const struct steer *s)
+{
+	return is_16(s->insn) ? ORACLE_CODE : 0;
+}
+
+/* An offset in the code segment: an address in the case's own slot that holds INT3. */
 static uint64_t trap_address(struct steer *s)
 {
 	uint32_t slot = s->c->address & ~(ORACLE_SLOT_BYTES - 1);
 	uint32_t end = s->c->address + s->insn->length;
 
 	if (end >= slot + ORACLE_SLOT_BYTES || oracle_percent(s->rng, 40)) {
-		return slot + oracle_below(s->rng, s->c->address - slot);
+		return slot - code_base(s) + oracle_below(s->rng, s->c->address - slot);
 	}
-	return end + oracle_below(s->rng, slot + ORACLE_SLOT_BYTES - end);
+	return end - code_base(s) + oracle_below(s->rng, slot + ORACLE_SLOT_BYTES - end);
 }
 
 /* False: the target would be whatever memory holds. */
@@ -230,7 +270,7 @@ static bool steer_branch(struct steer *s)
 	const ZydisDecodedOperand *mem = memory_operand(s);
 
 	if (s->insn->raw.imm[0].is_relative) {
-		uint64_t rel = trap_address(s) - (s->c->address + s->insn->length);
+		uint64_t rel = trap_address(s) - (s->c->address - code_base(s) + s->insn->length);
 
 		memcpy(s->c->code + s->insn->raw.imm[0].offset, &rel,
 		       s->insn->raw.imm[0].size / 8u);
@@ -284,7 +324,7 @@ static void steer_division(struct steer *s)
 			unsigned top = s->insn->operand_width - 1u;
 
 			r[X86_RDX] = ((r[X86_RAX] >> top) & 1) != 0 ? UINT64_MAX : 0;
-			r[X86_RDX] = s->gen->mode == 32 ? (uint32_t)r[X86_RDX] : r[X86_RDX];
+			r[X86_RDX] = s->gen->mode != 64 ? (uint32_t)r[X86_RDX] : r[X86_RDX];
 		} else if (oracle_percent(s->rng, 50)) {
 			r[X86_RDX] = oracle_below(s->rng, 4);
 		}
@@ -392,7 +432,7 @@ static void steer_special(struct steer *s)
 		break;
 	case ZYDIS_MNEMONIC_XLAT:
 		s->c->in.gpr[X86_RBX] -= s->c->in.gpr[X86_RAX] & 0xff;
-		if (s->gen->mode == 32) {
+		if (s->gen->mode != 64) {
 			s->c->in.gpr[X86_RBX] = (uint32_t)s->c->in.gpr[X86_RBX];
 		}
 		break;

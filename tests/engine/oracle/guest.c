@@ -132,6 +132,32 @@ static void segment_put(struct oracle_guest *g, unsigned seg, uint16_t selector,
 		limit | (uint64_t)selector << 32 | (uint64_t)attributes << 48);
 }
 
+/* The selectors Linux gives a 64-bit process, a 32-bit one, and one with two entries in its local table. */
+static void segments_set(struct oracle_guest *g)
+{
+	uint64_t limit16 = 0xffff, code16 = UINT64_C(0x07) << 32 | UINT64_C(0x00fb) << 48;
+	uint64_t data16 = UINT64_C(0x0f) << 32 | UINT64_C(0x00f3) << 48;
+
+	segment_put(g, X86_SS, 0x2b, 0xc0f3, 0);
+	switch (g->mode) {
+	case 64:
+		segment_put(g, X86_CS, 0x33, 0xa0fb, 0);
+		segment_put(g, X86_DS, 0, 0, 0);
+		segment_put(g, X86_ES, 0, 0, 0);
+		break;
+	case 32:
+		segment_put(g, X86_CS, 0x23, 0xc0fb, 0);
+		segment_put(g, X86_DS, 0x2b, 0xc0f3, 0);
+		segment_put(g, X86_ES, 0x2b, 0xc0f3, 0);
+		break;
+	default:
+		reg_put(g, HvX64RegisterCs, ORACLE_CODE, limit16 | code16);
+		reg_put(g, HvX64RegisterDs, ORACLE_DATA, limit16 | data16);
+		reg_put(g, HvX64RegisterEs, ORACLE_DATA, limit16 | data16);
+		break;
+	}
+}
+
 static void system_state(struct oracle_guest *g)
 {
 	uint64_t cr4 = X86_CR4_PAE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_FSGSBASE;
@@ -148,11 +174,7 @@ static void system_state(struct oracle_guest *g)
 		X86_CR0_PE | X86_CR0_MP | X86_CR0_ET | X86_CR0_NE | X86_CR0_WP | X86_CR0_AM |
 			X86_CR0_PG,
 		0);
-	/* The selectors Linux gives a 64-bit process, and a 32-bit one. */
-	segment_put(g, X86_CS, g->mode == 64 ? 0x33 : 0x23, g->mode == 64 ? 0xa0fb : 0xc0fb, 0);
-	segment_put(g, X86_SS, 0x2b, 0xc0f3, 0);
-	segment_put(g, X86_DS, g->mode == 64 ? 0 : 0x2b, g->mode == 64 ? 0 : 0xc0f3, 0);
-	segment_put(g, X86_ES, g->mode == 64 ? 0 : 0x2b, g->mode == 64 ? 0 : 0xc0f3, 0);
+	segments_set(g);
 	segment_put(g, X86_FS, 0, 0, 0);
 	segment_put(g, X86_GS, 0, 0, 0);
 	reg_put(g, HvX64RegisterTr, TSS_VA, 0x67 | UINT64_C(0x40) << 32 | UINT64_C(0x008b) << 48);
@@ -164,17 +186,19 @@ static void calibrate(struct oracle_guest *g)
 	static struct oracle_case c; /* large; zero */
 	static struct oracle_result r;
 
-	c.in.rip = ORACLE_CODE;
+	uint64_t start = g->mode == 16 ? 0 : ORACLE_CODE;
+
+	c.in.rip = start;
 	c.in.rflags = 2 | X86_IF;
 	store_le16(c.in.fx + FX_FCW, 0x37f);
 	store_le32(c.in.fx + FX_MXCSR, 0x1f80);
 	oracle_guest_run(g, &c, &r);
-	if (r.vector != 3 || r.out.rip - ORACLE_CODE > 1) {
+	if (r.vector != 3 || r.out.rip - start > 1) {
 		fprintf(stderr, "oracle: vector 0x%x rip 0x%llx\n", r.vector,
 			(unsigned long long)r.out.rip);
 		give_up("does not run INT3");
 	}
-	g->bp_bias = 1 - (r.out.rip - ORACLE_CODE);
+	g->bp_bias = 1 - (r.out.rip - start);
 }
 
 struct oracle_guest *oracle_guest_create(uint8_t *code, const uint8_t *pool, unsigned mode)

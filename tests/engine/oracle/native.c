@@ -4,6 +4,7 @@
  * ends it, INT3 at the latest. The signal handler finds all state in its frame, stores it and starts the next case; it never returns.
  * The child uses no thread-local storage, because FS and GS belong to the cases.
  */
+#include <asm/ldt.h>
 #include <asm/prctl.h>
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -24,6 +25,8 @@
 #include "oracle.h"
 
 #define HANG_MS 20000
+#define SEL_CODE16 0x07
+#define SEL_DATA16 0x0f
 #define CHILD __attribute__((no_sanitize("address", "undefined"), noinline))
 
 struct oracle_native {
@@ -131,7 +134,7 @@ static CHILD void child_case_start(void)
 	f->gs_base = c->in.gs_base;
 	f->set_bases = child.shared->fsgsbase && child.shared->mode == 64;
 	f->rip = c->in.rip;
-	f->cs = child.shared->mode == 64 ? 0x33 : 0x23;
+	f->cs = child.shared->mode == 64 ? 0x33 : child.shared->mode == 32 ? 0x23 : SEL_CODE16;
 	f->rflags = c->in.rflags;
 	f->rsp = c->in.gpr[4];
 	f->ss = 0x2b;
@@ -228,12 +231,30 @@ static bool child_signals(void)
 	return true;
 }
 
+/* 16-bit code and data segments in the child's local descriptor table. */
+static bool child_segments16(void)
+{
+	struct user_desc code = {.entry_number = 0, .base_addr = ORACLE_CODE, .limit = 0xffff};
+	struct user_desc data = {.entry_number = 1, .base_addr = ORACLE_DATA, .limit = 0xffff};
+
+	code.contents = 2; /* code; useable, 16-bit, byte granular */
+	return syscall(SYS_modify_ldt, 1, &code, sizeof(code)) == 0 &&
+	       syscall(SYS_modify_ldt, 1, &data, sizeof(data)) == 0;
+}
+
 static _Noreturn void child_main(int code_fd)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (!child_map(code_fd) || !child_signals()) {
 		fprintf(stderr, "oracle: the child's memory or signals: %s\n", strerror(errno));
 		_exit(1);
+	}
+	if (child.shared->mode == 16) {
+		if (!child_segments16()) {
+			fprintf(stderr, "oracle: modify_ldt: %s\n", strerror(errno));
+			_exit(1);
+		}
+		__asm__ volatile("movw %w0, %%ds\n\tmovw %w0, %%es" : : "r"(SEL_DATA16));
 	}
 	if (child.shared->mode == 32) {
 		__asm__ volatile("movw %w0, %%ds\n\tmovw %w0, %%es" : : "r"(0x2b));

@@ -156,7 +156,7 @@ static bool parse_options(int argc, char **argv, struct options *opt)
 			exit(2);
 		}
 	}
-	if (optind != argc || (opt->mode != 64 && opt->mode != 32)) {
+	if (optind != argc || (opt->mode != 64 && opt->mode != 32 && opt->mode != 16)) {
 		usage(stderr);
 		exit(2);
 	}
