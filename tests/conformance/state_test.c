@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Save and restore of a partition: what comes out of one hypervisor goes on in another as if nothing had happened. */
+#include "rig.h"
+
+#define VPS 3u
+#define SINT 2u
+#define VECTOR 0xF3u
+#define TSC_PAGE UINT64_C(0x40000)
+#define IMAGE_MAX (1u << 18)
+/* Where the image holds the reference TSC page's sequence: the one thing that a restore changes, to tell the guest. */
+#define SEQUENCE_AT 64u
+
+static const struct hv_port_info message_port = {
+	.port_type = HvPortTypeMessage, .target_sint = SINT, .target_vp = 1};
+
+static void add_port(struct test *t, struct rig *r)
+{
+	EXPECT_EQ(t, rig_port(r, r->id, HV_PARTITION_ID_SELF, 5, &message_port), HV_STATUS_SUCCESS);
+	EXPECT_EQ(t, rig_connect(r, HV_PARTITION_ID_SELF, r->id, 5, HvPortTypeMessage),
+		  HV_STATUS_SUCCESS);
+}
+
+static size_t save(struct test *t, struct rig *r, uint8_t *image)
+{
+	size_t bytes = hv_partition_save(r->partition, NULL, 0);
+
+	EXPECT(t, bytes != 0 && bytes <= IMAGE_MAX);
+	EXPECT_EQ(t, hv_partition_save(r->partition, image, IMAGE_MAX), bytes);
+	return bytes;
+}
+
+static void freeze(struct test *t, struct rig *r, bool frozen)
+{
+	EXPECT_EQ(t, rig_property_set(r, HvPartitionPropertyTimeFreeze, frozen), HV_STATUS_SUCCESS);
+}
+
+/* Something of everything. */
+static void make_rich(struct test *t, struct rig *r)
+{
+	const uint64_t direct = HV_STIMER_DIRECT_MODE | HV_STIMER_AUTO_ENABLE | 0xED0;
+
+	for (uint32_t vp = 0; vp < VPS; vp++) {
+		rig_synic(r, vp, SINT, VECTOR);
+		EXPECT_EQ(t, rig_wrmsr(r, vp, HV_X64_MSR_VP_ASSIST_PAGE, RIG_ASSIST_GPA(vp) | 1),
+			  RIG_OK);
+		EXPECT_EQ(t, rig_wrmsr(r, vp, HV_X64_MSR_SINT0 + 4, HV_SINT_AUTO_EOI | 0x71),
+			  RIG_OK);
+		for (uint32_t i = 0; i < 16; i++) {
+			fake_reg(r->fake[vp], HvX64RegisterRax + i)->lo = 0x1000 * vp + i;
+			*fake_reg(r->fake[vp], HvX64RegisterXmm0 + i) = (struct hv_u128){vp, i};
+		}
+		fake_reg(r->fake[vp], HvX64RegisterKernelGsBase)->lo = 0x7777 + vp;
+		fake_reg(r->fake[vp], HvX64RegisterLstar)->lo = 0x8888 + vp;
+	}
+	EXPECT_EQ(t, rig_wrmsr(r, 0, HV_X64_MSR_REFERENCE_TSC, TSC_PAGE | 1), RIG_OK);
+	for (uint32_t i = 0; i < 5; i++) {
+		EXPECT_EQ(t, rig_wrmsr(r, 0, HV_X64_MSR_CRASH_P0 + i, 100 + i), RIG_OK);
+	}
+	EXPECT_EQ(t, rig_wrmsr(r, 0, HV_X64_MSR_REENLIGHTENMENT_CONTROL, 0x100EE), RIG_OK);
+	EXPECT_EQ(t, rig_wrmsr(r, 0, HV_X64_MSR_TSC_INVARIANT_CONTROL, 1), RIG_OK);
+	/* VP 0: its own TSC, a TSC deadline, a nested interrupt in service, another one requested, and an NMI. */
+	EXPECT_EQ(t, rig_wrmsr(r, 0, 0x10, 1000000), RIG_OK);
+	rig_apic_write(r, 0, 0x320, 0x400EC);
+	EXPECT_EQ(t, rig_wrmsr(r, 0, 0x6E0, 1000000 + 5000), RIG_OK);
+	EXPECT_EQ(t, rig_assert(r, HvX64InterruptTypeFixed, 0x51, 0, HV_INTERRUPT_CONTROL_LEVEL),
+		  HV_STATUS_SUCCESS);
+	rig_run(r, 0);
+	EXPECT_EQ(t, rig_assert(r, HvX64InterruptTypeFixed, 0x41, 0, 0), HV_STATUS_SUCCESS);
+	/* VP 1: a full slot, two messages behind it, a flag, two timers; halted. */
+	for (uint32_t n = 1; n <= 3; n++) {
+		EXPECT_EQ(t, rig_root_post(r, 5, 1, &n, 4), HV_STATUS_SUCCESS);
+	}
+	EXPECT_EQ(t, rig_signal_direct(r, 1, 3, 77, &(uint8_t){0}),
+		  HV_STATUS_INVALID_SYNIC_STATE); /* SINT 3 is masked */
+	EXPECT_EQ(t, rig_signal_direct(r, 1, SINT, 77, &(uint8_t){0}), HV_STATUS_SUCCESS);
+	EXPECT(t, rig_took(r, 1, VECTOR));
+	EXPECT_EQ(t, rig_wrmsr(r, 1, HV_X64_MSR_STIMER0_CONFIG, direct), RIG_OK);
+	EXPECT_EQ(t,
+		  rig_wrmsr(r, 1, HV_X64_MSR_STIMER0_COUNT,
+			    rig_msr(r, 1, HV_X64_MSR_TIME_REF_COUNT) + 3000),
+		  RIG_OK);
+	EXPECT_EQ(t,
+		  rig_wrmsr(r, 1, HV_X64_MSR_STIMER1_CONFIG, direct | HV_STIMER_PERIODIC | 0x010),
+		  RIG_OK);
+	EXPECT_EQ(t, rig_wrmsr(r, 1, HV_X64_MSR_STIMER1_COUNT, 10000000), RIG_OK);
+	EXPECT_EQ(t, rig_halt(r, 1), RIG_BLOCKED);
+	/* VP 2: an xAPIC periodic timer, task priority, waiting NMI while NMIs are blocked. */
+	rig_apic_write(r, 2, 0x3E0, 0xB);
+	rig_apic_write(r, 2, 0x320, 0x200EB);
+	rig_apic_write(r, 2, 0x380, 1000000);
+	rig_apic_write(r, 2, 0x80, 0x20);
+	r->fake[2]->nmi_blocked = true;
+	EXPECT_EQ(t, rig_assert(r, HvX64InterruptTypeNmi, 0, 2, 0), HV_STATUS_SUCCESS);
+	rig_run(r, 2);
+}
+
+static void round_trip_compares_with_a_second_save(struct test *t)
+{
+	static uint8_t first[IMAGE_MAX], second[IMAGE_MAX];
+	struct rig from, to;
+	size_t bytes, again;
+
+	rig_init(&from, &(struct rig_options){.vps = VPS});
+	add_port(t, &from);
+	make_rich(t, &from);
+	freeze(t, &from, true);
+	bytes = save(t, &from, first);
+	/* Saving changes nothing. */
+	EXPECT_EQ(t, save(t, &from, second), bytes);
+	EXPECT_MEM(t, first, second, bytes);
+
+	rig_init(&to, &(struct rig_options){.vps = VPS, .frozen = true});
+	to.machine.now += 987654321; /* another machine, another clock */
+	add_port(t, &to);
+	memcpy(to.ram, from.ram, RIG_RAM_PAGES * HV_PAGE_SIZE);
+	EXPECT(t, hv_partition_restore(to.partition, first, bytes));
+	again = save(t, &to, second);
+	EXPECT_EQ(t, again, bytes);
+	EXPECT_EQ(t, load_le32(second + SEQUENCE_AT), load_le32(first + SEQUENCE_AT) + 1);
+	store_le32(second + SEQUENCE_AT, load_le32(first + SEQUENCE_AT));
+	for (size_t i = 0; i < bytes && i < again; i++) {
+		if (first[i] != second[i]) {
+			test_fail(t, __FILE__, __LINE__, "byte %zu of %zu differs: %02x, then %02x",
+				  i, bytes, first[i], second[i]);
+			break;
+		}
+	}
+	rig_fini(&from);
+	rig_fini(&to);
+}
+
+/* What the guest sees after the move. */
+static void the_guest_goes_on(struct test *t)
+{
+	static uint8_t image[IMAGE_MAX];
+	struct rig from, to;
+	uint64_t reference;
+	uint32_t tag;
+	size_t bytes;
+
+	rig_init(&from, &(struct rig_options){.vps = VPS});
+	add_port(t, &from);
+	make_rich(t, &from);
+	reference = rig_msr(&from, 2, HV_X64_MSR_TIME_REF_COUNT);
+	freeze(t, &from, true);
+	bytes = save(t, &from, image);
+	rig_init(&to, &(struct rig_options){.vps = VPS, .frozen = true});
+	to.machine.now += 987654321;
+	add_port(t, &to);
+	memcpy(to.ram, from.ram, RIG_RAM_PAGES * HV_PAGE_SIZE);
+	rig_fini(&from);
+	EXPECT(t, hv_partition_restore(to.partition, image, bytes));
+	EXPECT_EQ(t, rig_run(&to, 0), RIG_SUSPENDED); /* still frozen */
+	rig_time_100ns(&to, 5000);
+	freeze(t, &to, false);
+
+	/* VP 0: time, registers, page, the interrupt in service and the one that waits. */
+	EXPECT_EQ(t, rig_msr(&to, 0, HV_X64_MSR_TIME_REF_COUNT), reference);
+	EXPECT_EQ(t, rig_msr(&to, 0, 0x10), 1000000);
+	EXPECT_EQ(t, rig_msr(&to, 0, HV_X64_MSR_HYPERCALL), RIG_HYPERCALL_GPA | 1);
+	EXPECT_EQ(t, *(uint8_t *)rig_seen(&to, RIG_HYPERCALL_GPA), 0x0F);
+	EXPECT_EQ(t, rig_msr(&to, 0, HV_X64_MSR_CRASH_P4), 104);
+	EXPECT_EQ(t, fake_reg(to.fake[0], HvX64RegisterR9)->lo, 9);
+	EXPECT_EQ(t, rig_interrupts(&to, 0, 0x41), 0);
+	EXPECT_EQ(t, rig_wrmsr(&to, 0, HV_X64_MSR_EOI, 0), RIG_INTERCEPT); /* it was a level one */
+	EXPECT_EQ(t, to.message.type, (uint32_t)HvMessageTypeX64ApicEoi);
+	EXPECT(t, rig_took(&to, 0, 0x41));
+	rig_time(&to, 4999);
+	EXPECT(t, rig_took(&to, 0, -1));
+	rig_time(&to, 1);
+	EXPECT(t, rig_took(&to, 0, 0xEC));
+
+	/* VP 1: halted, its slot and queue as they were, timers to the tick. */
+	EXPECT_EQ(t, rig_run(&to, 1), RIG_BLOCKED);
+	EXPECT(t, rig_flag(&to, 1, SINT, 77));
+	rig_time_100ns(&to, 3000);
+	EXPECT(t, rig_took(&to, 1, 0xED));
+	for (uint32_t n = 1; n <= 3; n++) {
+		tag = load_le32(rig_slot(&to, 1, SINT)->payload);
+		EXPECT_EQ(t, tag, n);
+		EXPECT_EQ(t, rig_slot(&to, 1, SINT)->flags & 1, n < 3);
+		rig_slot(&to, 1, SINT)->type = 0;
+		EXPECT_EQ(t, rig_wrmsr(&to, 1, HV_X64_MSR_EOM, 0), RIG_OK);
+	}
+	/* The buffers are the port's: sixteen again. */
+	for (unsigned i = 0; i < 17; i++) {
+		EXPECT_EQ(t, rig_root_post(&to, 5, 1, "x", 1), HV_STATUS_SUCCESS);
+	}
+	EXPECT_EQ(t, rig_root_post(&to, 5, 1, "x", 1), HV_STATUS_INSUFFICIENT_BUFFERS);
+
+	/* VP 2: the NMI is still wanted. */
+	rig_run(&to, 2);
+	EXPECT(t, to.fake[2]->nmi_blocked);
+	EXPECT_EQ(t, to.fake[2]->event_count, 0);
+	to.fake[2]->nmi_blocked = false;
+	rig_run(&to, 2);
+	EXPECT_EQ(t, to.fake[2]->events[0].kind, FAKE_NMI);
+	EXPECT_EQ(t, rig_msr(&to, 2, HV_X64_MSR_TPR), 0x20);
+	rig_fini(&to);
+}
+
+/* To a machine with another clock: reference time and the page go on at the right pace. */
+static void another_clock_rate(struct test *t)
+{
+	static uint8_t image[IMAGE_MAX];
+	const struct hv_reference_tsc_page *page;
+	struct rig from, to;
+	uint64_t reference, from_page;
+	size_t bytes;
+
+	rig_init(&from, NULL);
+	EXPECT_EQ(t, rig_wrmsr(&from, 0, HV_X64_MSR_REFERENCE_TSC, TSC_PAGE | 1), RIG_OK);
+	rig_time_100ns(&from, 12345678);
+	reference = rig_msr(&from, 0, HV_X64_MSR_TIME_REF_COUNT);
+	freeze(t, &from, true);
+	bytes = save(t, &from, image);
+	rig_init(&to, &(struct rig_options){.frozen = true, .tsc_hz = 1000000007});
+	EXPECT(t, hv_partition_restore(to.partition, image, bytes));
+	freeze(t, &to, false);
+	EXPECT_EQ(t, rig_msr(&to, 0, HV_X64_MSR_TIME_REF_COUNT), reference);
+	rig_time(&to, 1000000007);
+	EXPECT_EQ(t, rig_msr(&to, 0, HV_X64_MSR_TIME_REF_COUNT), reference + 10000000);
+	page = rig_seen(&to, TSC_PAGE);
+	rig_run(&to, 0);
+	from_page = (uint64_t)(((unsigned __int128)(to.machine.now + to.fake[0]->tsc_offset) *
+				page->tsc_scale) >>
+			       64) +
+		    (uint64_t)page->tsc_offset;
+	EXPECT_EQ(t, from_page, reference + 10000000);
+	rig_fini(&from);
+	rig_fini(&to);
+}
+
+static void wrong_shapes_are_refused(struct test *t)
+{
+	static uint8_t image[IMAGE_MAX];
+	struct rig from, to;
+	size_t bytes;
+
+	rig_init(&from, &(struct rig_options){.vps = 2});
+	bytes = save(t, &from, image);
+	rig_init(&to, &(struct rig_options){.vps = 1, .frozen = true});
+	EXPECT(t, !hv_partition_restore(to.partition, image, bytes)); /* a VP too many */
+	rig_fini(&to);
+	rig_init(&to, &(struct rig_options){.vps = 3, .frozen = true});
+	EXPECT(t, !hv_partition_restore(to.partition, image, bytes)); /* a VP is missing */
+	rig_fini(&to);
+	rig_init(&to, &(struct rig_options){.vps = 2, .frozen = true});
+	EXPECT(t, !hv_partition_restore(to.partition, image, 0));
+	EXPECT(t, !hv_partition_restore(to.partition, "not a saved state", 17));
+	rig_fini(&to);
+	rig_fini(&from);
+}
+
+/* No prefix of an image is taken for the whole. */
+static void torn_images_are_refused(struct test *t)
+{
+	static uint8_t image[IMAGE_MAX];
+	struct rig from, to;
+	size_t bytes;
+
+	rig_init(&from, &(struct rig_options){.vps = 2});
+	rig_synic(&from, 1, SINT, VECTOR);
+	bytes = save(t, &from, image);
+	rig_init(&to, &(struct rig_options){.vps = 2, .frozen = true});
+	for (size_t n = 0; n < bytes; n += n < 700 ? 1 : 97) {
+		uint8_t *exact = malloc(n != 0 ? n : 1);
+
+		memcpy(exact, image, n);
+		if (hv_partition_restore(to.partition, exact, n)) {
+			test_fail(t, __FILE__, __LINE__, "prefix of %zu bytes", n);
+		}
+		free(exact);
+	}
+	EXPECT(t, hv_partition_restore(to.partition, image, bytes));
+	rig_fini(&to);
+	rig_fini(&from);
+}
+
+/* Any single damaged byte: true or false, but nothing breaks, and the partition can still be taken down. */
+static void damaged_images_do_no_harm(struct test *t)
+{
+	static uint8_t image[IMAGE_MAX];
+	struct rig from, to;
+	size_t bytes;
+
+	rig_init(&from, &(struct rig_options){.vps = VPS});
+	add_port(t, &from);
+	make_rich(t, &from);
+	freeze(t, &from, true);
+	bytes = save(t, &from, image);
+	for (size_t at = 0; at < bytes; at += at < 3000 ? 5 : 211) {
+		rig_init(&to, &(struct rig_options){.vps = VPS, .frozen = true});
+		add_port(t, &to);
+		image[at] ^= 0xFF;
+		if (hv_partition_restore(to.partition, image, bytes)) {
+			freeze(t, &to, false);
+			for (uint32_t vp = 0; vp < VPS; vp++) {
+				rig_time_100ns(&to, 100000);
+				rig_run(&to, vp);
+			}
+		}
+		image[at] ^= 0xFF;
+		rig_fini(&to);
+	}
+	EXPECT(t, bytes > 0);
+	rig_fini(&from);
+}
+
+int main(void)
+{
+	static const struct test_case cases[] = {
+		TEST(round_trip_compares_with_a_second_save),
+		TEST(the_guest_goes_on),
+		TEST(another_clock_rate),
+		TEST(wrong_shapes_are_refused),
+		TEST(torn_images_are_refused),
+		TEST(damaged_images_do_no_harm),
+	};
+
+	return test_main(cases, ARRAY_LEN(cases));
+}
