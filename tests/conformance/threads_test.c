@@ -98,7 +98,7 @@ static void queue_action(struct vp_thread *th, struct fake_vp *f)
 	unsigned n = __atomic_fetch_add(&th->actions, 1, __ATOMIC_RELAXED);
 	uint32_t other = (th->vp + 1 + n % (VPS - 1)) % VPS;
 
-	switch (n % 9) {
+	switch (n % 10) {
 	case 0:
 		queue_call(f, HvCallSendSyntheticClusterIpi, IPI_VECTOR, BIT64(other), 0);
 		break;
@@ -120,10 +120,17 @@ static void queue_action(struct vp_thread *th, struct fake_vp *f)
 		queue_write(f, HV_X64_MSR_STIMER1_COUNT, 1);
 		break;
 	case 6:
-		queue_write(f, HV_X64_MSR_VP_ASSIST_PAGE, RIG_ASSIST_GPA(th->vp) | (n / 9 & 1));
+		queue_write(f, HV_X64_MSR_VP_ASSIST_PAGE, RIG_ASSIST_GPA(th->vp) | (n / 10 & 1));
 		break;
 	case 7:
 		queue_write(f, HV_X64_MSR_SINT0 + SINT, VECTOR);
+		break;
+	case 8:
+		/* As a processor that goes offline and comes back. */
+		queue_write(f, HV_X64_MSR_SIEFP, RIG_SIEF_GPA(th->vp));
+		queue_write(f, HV_X64_MSR_SIMP, RIG_SIM_GPA(th->vp));
+		queue_write(f, HV_X64_MSR_SIMP, RIG_SIM_GPA(th->vp) | HV_MSR_PAGE_ENABLE);
+		queue_write(f, HV_X64_MSR_SIEFP, RIG_SIEF_GPA(th->vp) | HV_MSR_PAGE_ENABLE);
 		break;
 	default:
 		fake_push(f, &(struct hv_exit){.kind = HV_EXIT_HALT});
@@ -185,12 +192,13 @@ static void *parent_main(void *arg)
 
 	for (unsigned n = 0; !__atomic_load_n(&p->stop, __ATOMIC_SEQ_CST); n++) {
 		uint32_t vp = n % VPS, tag = p->posted[vp] + 1;
+		uint16_t status;
 
 		if (rig_root_post(p->r, 10 + vp, 1, &tag, sizeof(tag)) == HV_STATUS_SUCCESS) {
 			p->posted[vp] = tag;
 		}
-		CHECK(rig_signal_direct(p->r, vp, SINT, (uint16_t)(n % 2048), &(uint8_t){0}) ==
-		      HV_STATUS_SUCCESS);
+		status = rig_signal_direct(p->r, vp, SINT, (uint16_t)(n % 2048), &(uint8_t){0});
+		CHECK(status == HV_STATUS_SUCCESS || status == HV_STATUS_INVALID_SYNIC_STATE);
 		CHECK(rig_assert(p->r, HvX64InterruptTypeFixed, IPI_VECTOR, vp, 0) ==
 		      HV_STATUS_SUCCESS);
 		look_at_registers(p->r, vp);
