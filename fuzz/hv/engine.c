@@ -64,7 +64,7 @@ static bool reg_set(struct hv_engine_vp *vp, uint32_t name, const struct hv_u128
 
 void fuzz_reg_set(struct hv_engine_vp *vp, uint32_t name, uint64_t lo, uint64_t hi)
 {
-	*reg(vp, name) = (struct hv_u128){ lo, hi };
+	*reg(vp, name) = (struct hv_u128){lo, hi};
 }
 
 static bool msr_get(struct hv_engine_vp *vp, uint32_t index, uint64_t *ret_value)
@@ -132,9 +132,10 @@ static bool start(struct hv_engine_vp *vp, const struct hv_exit *exit, struct hv
 	*ret = *exit;
 	vp->last = *exit;
 	vp->rip = reg(vp, HvX64RegisterRip)->lo;
-	vp->pending = exit->kind == HV_EXIT_PORT || exit->kind == HV_EXIT_MEMORY || exit->kind == HV_EXIT_MSR ||
-		      exit->kind == HV_EXIT_CR8 || exit->kind == HV_EXIT_CPUID ||
-		      exit->kind == HV_EXIT_HYPERCALL || exit->kind == HV_EXIT_EXCEPTION;
+	vp->pending = exit->kind == HV_EXIT_PORT || exit->kind == HV_EXIT_MEMORY ||
+		      exit->kind == HV_EXIT_MSR || exit->kind == HV_EXIT_CR8 ||
+		      exit->kind == HV_EXIT_CPUID || exit->kind == HV_EXIT_HYPERCALL ||
+		      exit->kind == HV_EXIT_EXCEPTION;
 	return true;
 }
 
@@ -194,7 +195,8 @@ static void abandon(struct hv_engine_vp *vp)
 	vp->pending = false;
 }
 
-static void inject_exception(struct hv_engine_vp *vp, uint8_t vector, bool has_error, uint32_t error, uint64_t parameter)
+static void inject_exception(struct hv_engine_vp *vp, uint8_t vector, bool has_error,
+			     uint32_t error, uint64_t parameter)
 {
 	CHECK(vector < 32);
 	vp->pending = false;
@@ -280,8 +282,8 @@ static void code_written(struct hv_engine_vm *vm, uint64_t gpa, size_t bytes)
 {
 }
 
-static bool translate(struct hv_engine_vp *vp, uint64_t gva, unsigned access, bool user, uint64_t *ret_gpa,
-		      uint32_t *ret_error)
+static bool translate(struct hv_engine_vp *vp, uint64_t gva, unsigned access, bool user,
+		      uint64_t *ret_gpa, uint32_t *ret_error)
 {
 	*ret_gpa = gva;
 	*ret_error = (uint32_t)(gva >> 60);

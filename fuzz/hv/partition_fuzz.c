@@ -28,7 +28,7 @@ static uint8_t hv_memory[HV_PAGES][HV_PAGE_SIZE] __attribute__((aligned(4096)));
 static uint8_t ram[RAM_PAGES][HV_PAGE_SIZE] __attribute__((aligned(4096)));
 static uint8_t pool[POOL_PAGES][HV_PAGE_SIZE] __attribute__((aligned(4096)));
 static bool pool_given[POOL_PAGES];
-static const uint32_t vp_indexes[VPS] = { 0, 1, 70 };
+static const uint32_t vp_indexes[VPS] = {0, 1, 70};
 
 /* ---- The host: system pages 1.. are RAM, 0x100.. the pool, each given once until it comes back ---- */
 
@@ -133,7 +133,7 @@ static uint16_t root(struct hv *hv, unsigned code, unsigned reps, const void *in
 
 static void deposit(struct hv *hv, uint64_t id, unsigned pages)
 {
-	uint64_t in[512] = { id };
+	uint64_t in[512] = {id};
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < POOL_PAGES && n < pages; i++) {
@@ -146,12 +146,14 @@ static void deposit(struct hv *hv, uint64_t id, unsigned pages)
 
 static void set_mode(struct hv_engine_vp *vp, uint8_t mode)
 {
-	struct hv_x64_segment_register s = { .limit = UINT32_MAX, .selector = 8, .attributes = 0xA09B };
+	struct hv_x64_segment_register s = {
+		.limit = UINT32_MAX, .selector = 8, .attributes = 0xA09B};
 	uint64_t words[2];
 
 	fuzz_reg_set(vp, HvX64RegisterCr0, mode & 1 ? 0 : X86_CR0_PE | X86_CR0_PG, 0);
 	fuzz_reg_set(vp, HvX64RegisterEfer, mode & 2 ? 0 : X86_EFER_LMA | X86_EFER_LME, 0);
-	fuzz_reg_set(vp, HvX64RegisterRflags, (mode & 4 ? 0 : X86_IF) | (mode & 8 ? X86_VM : 0) | 2, 0);
+	fuzz_reg_set(vp, HvX64RegisterRflags, (mode & 4 ? 0 : X86_IF) | (mode & 8 ? X86_VM : 0) | 2,
+		     0);
 	memcpy(words, &s, sizeof(words));
 	fuzz_reg_set(vp, HvX64RegisterCs, words[0], words[1]);
 	s.attributes = mode & 16 ? 0xC0F3 : 0xC093;
@@ -164,18 +166,18 @@ static void set_register(struct hv *hv, uint64_t id, uint32_t vp, uint32_t name,
 	struct {
 		struct hv_input_vp vp;
 		struct hv_register_assoc assoc;
-	} in = { { .partition_id = id, .vp_index = vp }, { .name = name, .value = { value, 0 } } };
+	} in = {{.partition_id = id, .vp_index = vp}, {.name = name, .value = {value, 0}}};
 
 	root(hv, HvCallSetVpRegisters, 1, &in, NULL);
 }
 
 static uint64_t set_up(struct hv *hv, uint8_t options)
 {
-	struct hv_input_create_partition create = { 0 };
+	struct hv_input_create_partition create = {0};
 	struct {
 		struct hv_input_map_gpa head;
 		uint64_t spn[RAM_PAGES];
-	} map = { .head = { .map_flags = 0xF } };
+	} map = {.head = {.map_flags = 0xF}};
 	uint64_t id = 0;
 
 	root(hv, HvCallCreatePartition, 0, &create, &id);
@@ -187,7 +189,7 @@ static uint64_t set_up(struct hv *hv, uint8_t options)
 	}
 	root(hv, HvCallMapGpaPages, RAM_PAGES, &map, NULL);
 	for (unsigned i = 0; i < VPS; i++) {
-		struct hv_input_create_vp vp = { .partition_id = id, .vp_index = vp_indexes[i] };
+		struct hv_input_create_vp vp = {.partition_id = id, .vp_index = vp_indexes[i]};
 
 		root(hv, HvCallCreateVp, 0, &vp, NULL);
 		set_mode(world.newest, 0);
@@ -216,7 +218,9 @@ static void guest_msr(struct input *in, struct hv_exit *exit)
 	take(in, &index, sizeof(index));
 	exit->kind = HV_EXIT_MSR;
 	exit->msr.write = kind & 1;
-	exit->msr.index = kind & 2 ? 0x800u + (index & 0xFF) : kind & 4 ? index : 0x40000000u + (index & 0x1FF);
+	exit->msr.index = kind & 2   ? 0x800u + (index & 0xFF)
+			  : kind & 4 ? index
+				     : 0x40000000u + (index & 0x1FF);
 	exit->msr.data = exit->msr.write ? take64(in) : 0;
 }
 
@@ -307,7 +311,7 @@ static void guest_other(struct input *in, struct hv_exit *exit)
 
 static void dispatch(struct input *in, struct hv_vp *vp, uint8_t answer)
 {
-	uint64_t values[4] = { 0, 1, 2, 3 }, wake_ns;
+	uint64_t values[4] = {0, 1, 2, 3}, wake_ns;
 	struct hv_message message;
 
 	world.running = vp;
@@ -433,7 +437,8 @@ static void parent_step(struct input *in, struct hv *hv, uint64_t id, uint8_t op
 static void usable(struct hv *hv, uint64_t id, uint8_t op, struct input *in)
 {
 	struct hv_partition *p = hv_root_partition(hv, id);
-	struct hv_input_partition_property clock = { id, HvPartitionPropertyProcessorClockFrequency, 0, 0 };
+	struct hv_input_partition_property clock = {id, HvPartitionPropertyProcessorClockFrequency,
+						    0, 0};
 	uint64_t hz = 0;
 
 	/* The parent may have torn it down. */
@@ -451,7 +456,7 @@ static void usable(struct hv *hv, uint64_t id, uint8_t op, struct input *in)
 /* Everything that is left, so that the pools can be looked at by the sanitizers. */
 static void tear_down(struct hv *hv)
 {
-	uint64_t in[2] = { HV_PARTITION_ID_SELF, 0 }, id = 0, out[2];
+	uint64_t in[2] = {HV_PARTITION_ID_SELF, 0}, id = 0, out[2];
 
 	for (;;) {
 		in[1] = 0;
@@ -473,11 +478,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
 	struct hv_config config = {
 		.engine = &fuzz_engine,
-		.engine_config = { .clock_ctx = &world, .vp_max = 128 },
+		.engine_config = {.clock_ctx = &world, .vp_max = 128},
 		.memory = hv_memory,
 		.pages = HV_PAGES,
 	};
-	struct input in = { data, bytes };
+	struct input in = {data, bytes};
 	struct hv *hv;
 	uint64_t id;
 

@@ -40,7 +40,8 @@ static uint64_t *find_slot(const struct gmem *gm, uint64_t gpn)
 		return NULL;
 	}
 	for (unsigned level = levels(gm) - 1; level > 0; level--) {
-		uint64_t next = __atomic_load_n(&table->slot[slot_index(gpn, level)], __ATOMIC_ACQUIRE);
+		uint64_t next =
+			__atomic_load_n(&table->slot[slot_index(gpn, level)], __ATOMIC_ACQUIRE);
 
 		if (next == 0) {
 			return NULL;
@@ -85,7 +86,7 @@ int gmem_init(struct gmem *gm, unsigned pa_bits, const struct gmem_pages *pages)
 	if (pa_bits < 32 || pa_bits > 52) {
 		return -ERR_INVAL;
 	}
-	*gm = (struct gmem){ .pages = *pages, .pa_bits = pa_bits };
+	*gm = (struct gmem){.pages = *pages, .pa_bits = pa_bits};
 	gm->root = pages->alloc(pages->ctx);
 	return gm->root != NULL ? 0 : -ERR_NOMEM;
 }
@@ -122,7 +123,7 @@ void gmem_fini(struct gmem *gm)
 	if (gm->root != NULL && gm->pages.free != NULL) {
 		free_tables(gm);
 	}
-	*gm = (struct gmem){ 0 };
+	*gm = (struct gmem){0};
 }
 
 void gmem_set_watch(struct gmem *gm, const struct gmem_watch *watch)
@@ -181,7 +182,9 @@ int gmem_unmap(struct gmem *gm, uint64_t gpn)
 	if (slot == NULL) {
 		return -ERR_NOENT;
 	}
-	return __atomic_exchange_n(parents_slot(gm, gpn, slot), 0, __ATOMIC_ACQ_REL) != 0 ? 0 : -ERR_NOENT;
+	return __atomic_exchange_n(parents_slot(gm, gpn, slot), 0, __ATOMIC_ACQ_REL) != 0
+		       ? 0
+		       : -ERR_NOENT;
 }
 
 int gmem_protect(struct gmem *gm, uint64_t gpn, uint32_t rights)
@@ -198,13 +201,14 @@ int gmem_protect(struct gmem *gm, uint64_t gpn, uint32_t rights)
 		if (gmem_entry_page(old) == NULL) {
 			return -ERR_NOENT;
 		}
-	} while (!__atomic_compare_exchange_n(where, &old,
-					      (old & ~(uint64_t)GMEM_RIGHTS) | (rights & GMEM_RIGHTS),
-					      true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(
+		where, &old, (old & ~(uint64_t)GMEM_RIGHTS) | (rights & GMEM_RIGHTS), true,
+		__ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
 	return 0;
 }
 
-int gmem_overlay_add(struct gmem *gm, struct gmem_overlay *o, uint64_t gpn, void *page, uint32_t rights)
+int gmem_overlay_add(struct gmem *gm, struct gmem_overlay *o, uint64_t gpn, void *page,
+		     uint32_t rights)
 {
 	struct gmem_overlay *covered;
 	uint64_t *slot, before;
@@ -213,10 +217,11 @@ int gmem_overlay_add(struct gmem *gm, struct gmem_overlay *o, uint64_t gpn, void
 	if (err) {
 		return err;
 	}
-	*o = (struct gmem_overlay){ .gpn = gpn, .active = true };
+	*o = (struct gmem_overlay){.gpn = gpn, .active = true};
 	covered = newest_overlay(gm, gpn);
 	before = __atomic_exchange_n(
-		slot, make_entry(page, (rights & GMEM_RIGHTS) | GMEM_OVERLAY | GMEM_DIRTY), __ATOMIC_ACQ_REL);
+		slot, make_entry(page, (rights & GMEM_RIGHTS) | GMEM_OVERLAY | GMEM_DIRTY),
+		__ATOMIC_ACQ_REL);
 	if (covered != NULL) {
 		covered->entry = before;
 	} else {
@@ -278,8 +283,8 @@ static uint64_t change_flags(struct gmem *gm, uint64_t gpn, uint64_t set, uint64
 		if (gmem_entry_page(old) == NULL) {
 			return 0;
 		}
-	} while (!__atomic_compare_exchange_n(slot, &old, (old | set) & ~clear, true, __ATOMIC_SEQ_CST,
-					      __ATOMIC_ACQUIRE));
+	} while (!__atomic_compare_exchange_n(slot, &old, (old | set) & ~clear, true,
+					      __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE));
 	return old;
 }
 
@@ -309,7 +314,8 @@ static bool usable(uint64_t entry, uint32_t rights)
 	return gmem_entry_page(entry) != NULL && (entry & rights) == rights;
 }
 
-static bool copy_out(const struct gmem *gm, uint64_t gpa, uint8_t *buf, size_t bytes, uint32_t rights)
+static bool copy_out(const struct gmem *gm, uint64_t gpa, uint8_t *buf, size_t bytes,
+		     uint32_t rights)
 {
 	while (bytes > 0) {
 		size_t n = in_page(gpa, bytes);
@@ -347,7 +353,8 @@ static void mark_written(const struct gmem *gm, uint64_t gpa, size_t bytes)
 	}
 }
 
-static bool copy_in(const struct gmem *gm, uint64_t gpa, const uint8_t *buf, size_t bytes, uint32_t rights)
+static bool copy_in(const struct gmem *gm, uint64_t gpa, const uint8_t *buf, size_t bytes,
+		    uint32_t rights)
 {
 	while (bytes > 0) {
 		size_t n = in_page(gpa, bytes);
@@ -415,7 +422,8 @@ void gmem_dirty_take(struct gmem *gm, uint64_t first_gpn, uint64_t count, uint64
 		if (i % 64 == 0) {
 			bitmap[i / 64] = 0;
 		}
-		if ((entry & GMEM_DIRTY) && (gmem_entry_clear(gm, first_gpn + i, GMEM_DIRTY) & GMEM_DIRTY)) {
+		if ((entry & GMEM_DIRTY) &&
+		    (gmem_entry_clear(gm, first_gpn + i, GMEM_DIRTY) & GMEM_DIRTY)) {
 			bitmap[i / 64] |= bit;
 		}
 	}

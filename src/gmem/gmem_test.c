@@ -52,10 +52,10 @@ static void code_written(void *ctx, uint64_t gpa, size_t bytes)
 
 static void setup(struct fixture *f, unsigned pa_bits)
 {
-	struct gmem_pages pages = { page_alloc, page_free, &f->pages };
-	struct gmem_watch watch = { code_written, f };
+	struct gmem_pages pages = {page_alloc, page_free, &f->pages};
+	struct gmem_watch watch = {code_written, f};
 
-	*f = (struct fixture){ .pages.limit = 100 };
+	*f = (struct fixture){.pages.limit = 100};
 	gmem_init(&f->gm, pa_bits, &pages);
 	gmem_set_watch(&f->gm, &watch);
 	f->ram = aligned_alloc(GMEM_PAGE_BYTES, 8 * GMEM_PAGE_BYTES);
@@ -76,15 +76,19 @@ static void test_limits(struct test *t)
 		uint64_t gpn;
 		int result;
 	} rows[] = {
-		{ 32, 0xFFFFF, 0 },	      { 32, 0x100000, -ERR_INVAL },
-		{ 36, 0xFFFFFF, 0 },	      { 36, 0x1000000, -ERR_INVAL },
-		{ 39, 0x7FFFFFF, 0 },	      { 39, 0x8000000, -ERR_INVAL },
-		{ 52, 0xFFFFFFFFFF, 0 },      { 52, 0x10000000000, -ERR_INVAL },
-		{ 52, UINT64_MAX, -ERR_INVAL },
+		{32, 0xFFFFF, 0},
+		{32, 0x100000, -ERR_INVAL},
+		{36, 0xFFFFFF, 0},
+		{36, 0x1000000, -ERR_INVAL},
+		{39, 0x7FFFFFF, 0},
+		{39, 0x8000000, -ERR_INVAL},
+		{52, 0xFFFFFFFFFF, 0},
+		{52, 0x10000000000, -ERR_INVAL},
+		{52, UINT64_MAX, -ERR_INVAL},
 	};
 	struct gmem gm;
-	struct pages p = { 0, 10 };
-	struct gmem_pages pages = { page_alloc, page_free, &p };
+	struct pages p = {0, 10};
+	struct gmem_pages pages = {page_alloc, page_free, &p};
 
 	EXPECT_EQ(t, gmem_init(&gm, 31, &pages), -ERR_INVAL);
 	EXPECT_EQ(t, gmem_init(&gm, 53, &pages), -ERR_INVAL);
@@ -168,7 +172,7 @@ static void test_dirty_log(struct test *t)
 static void test_code_watch(struct test *t)
 {
 	struct fixture f;
-	uint8_t b[4] = { 0 };
+	uint8_t b[4] = {0};
 
 	setup(&f, 40);
 	gmem_map(&f.gm, 1, f.ram, GMEM_RIGHTS);
@@ -246,8 +250,8 @@ static void test_overlays_stack(struct test *t)
 int main(void)
 {
 	static const struct test_case cases[] = {
-		TEST(test_limits),	 TEST(test_out_of_pages), TEST(test_copy_and_rights),
-		TEST(test_dirty_log), TEST(test_code_watch),	  TEST(test_overlays_stack),
+		TEST(test_limits),    TEST(test_out_of_pages), TEST(test_copy_and_rights),
+		TEST(test_dirty_log), TEST(test_code_watch),   TEST(test_overlays_stack),
 	};
 	return test_main(cases, ARRAY_LEN(cases));
 }

@@ -70,7 +70,8 @@ static bool matches_logical(const struct hv_vp *vp, const struct apic_message *m
 }
 
 /* Runs over the VPs that @m addresses. */
-static struct hv_vp *next_match(struct hv_partition *p, const struct apic_message *m, uint32_t *cursor)
+static struct hv_vp *next_match(struct hv_partition *p, const struct apic_message *m,
+				uint32_t *cursor)
 {
 	struct hv_vp *vp;
 

@@ -51,7 +51,7 @@ void pool_free(struct hv_pool *pool, void *object);
 struct hv_time {
 	uint32_t sequence; /* odd while it changes */
 	bool frozen;
-	uint64_t offset; /* guest TSC = engine TSC + offset while running */
+	uint64_t offset;     /* guest TSC = engine TSC + offset while running */
 	uint64_t frozen_tsc; /* guest TSC while frozen */
 	uint64_t tsc_hz;
 	uint64_t scale; /* reference time = (guest TSC * scale >> 64) + reference_offset */
@@ -129,7 +129,7 @@ struct lapic {
 	uint32_t divide;
 	uint32_t initial_count;
 	uint64_t timer_deadline; /* guest TSC with the VP's offset removed; 0: not armed */
-	uint64_t tsc_deadline; /* as the guest wrote it; 0: not armed */
+	uint64_t tsc_deadline;	 /* as the guest wrote it; 0: not armed */
 };
 
 enum lapic_result { LAPIC_OK, LAPIC_FAULT };
@@ -299,26 +299,26 @@ struct hv_vp {
 	void *cookie;
 
 	/* Shared words. */
-	uint32_t owned; /* 1: a dispatcher or a register access has the VP */
+	uint32_t owned;	  /* 1: a dispatcher or a register access has the VP */
 	uint32_t running; /* inside engine run() */
 	uint32_t blocked; /* the dispatcher was told to sleep */
 	uint32_t requests;
 	uint32_t explicit_suspend;
 
 	/* Owner only from here on. */
-	bool startup_suspend; /* waits for INIT-SIPI */
-	bool halted; /* HLT */
-	bool idle; /* HV_X64_MSR_GUEST_IDLE */
-	bool dead; /* triple fault; only INIT helps */
-	int16_t extint_vector; /* 8259 vector that the parent gave; -1: none */
-	bool intercept; /* an intercept message waits for its answer */
-	struct hv_exit exit; /* what it was */
-	bool message_ready; /* notification to hand to the parent */
+	bool startup_suspend;	    /* waits for INIT-SIPI */
+	bool halted;		    /* HLT */
+	bool idle;		    /* HV_X64_MSR_GUEST_IDLE */
+	bool dead;		    /* triple fault; only INIT helps */
+	int16_t extint_vector;	    /* 8259 vector that the parent gave; -1: none */
+	bool intercept;		    /* an intercept message waits for its answer */
+	struct hv_exit exit;	    /* what it was */
+	bool message_ready;	    /* notification to hand to the parent */
 	struct hv_message *message; /* in its own page */
 
-	uint64_t tsc_offset; /* guest wrote IA32_TSC */
+	uint64_t tsc_offset;  /* guest wrote IA32_TSC */
 	uint64_t tsc_applied; /* offset that the engine knows */
-	uint64_t runtime; /* engine TSC ticks inside run() */
+	uint64_t runtime;     /* engine TSC ticks inside run() */
 
 	struct lapic lapic;
 	struct synic synic;
@@ -358,7 +358,8 @@ uint64_t vp_runtime_100ns(const struct hv_vp *vp);
  * INVALID_PARAMETER (unknown name, or not for the guest).
  */
 uint16_t vp_register_get(struct hv_vp *vp, uint32_t name, bool by_parent, struct hv_u128 *ret);
-uint16_t vp_register_set(struct hv_vp *vp, uint32_t name, bool by_parent, const struct hv_u128 *value);
+uint16_t vp_register_set(struct hv_vp *vp, uint32_t name, bool by_parent,
+			 const struct hv_u128 *value);
 /* Registers that the engine certainly has. */
 uint64_t vp_reg(struct hv_vp *vp, uint32_t name);
 void vp_reg_set(struct hv_vp *vp, uint32_t name, uint64_t value);
@@ -371,7 +372,7 @@ struct intercepts {
 	uint32_t *port_read_high;
 	uint32_t *port_write_high;
 	struct intercept_entry *entries; /* MSR and CPUID indexes */
-	uint32_t msr_any; /* access mask: every MSR that is not implemented */
+	uint32_t msr_any;		 /* access mask: every MSR that is not implemented */
 	uint32_t cpuid_any;
 	uint32_t mmio; /* access mask of unmapped GPAs */
 	uint32_t exceptions;
@@ -388,7 +389,8 @@ bool intercept_cpuid(const struct hv_partition *p, uint32_t leaf);
 /* Build the message of an exit in *ret. */
 void message_port(struct hv_vp *vp, const struct hv_exit *exit, struct hv_message *ret);
 void message_memory(struct hv_vp *vp, const struct hv_exit *exit, struct hv_message *ret);
-void message_msr(struct hv_vp *vp, uint32_t index, bool write, uint64_t data, struct hv_message *ret);
+void message_msr(struct hv_vp *vp, uint32_t index, bool write, uint64_t data,
+		 struct hv_message *ret);
 void message_cpuid(struct hv_vp *vp, const struct hv_exit *exit, const uint32_t answer[4],
 		   struct hv_message *ret);
 void message_exception(struct hv_vp *vp, const struct hv_exit *exit, struct hv_message *ret);
@@ -401,7 +403,7 @@ void message_apic_eoi(struct hv_vp *vp, uint8_t vector, struct hv_message *ret);
 
 enum msr_result {
 	MSR_OK,
-	MSR_FAULT, /* #GP */
+	MSR_FAULT,   /* #GP */
 	MSR_UNKNOWN, /* nobody implements it */
 };
 enum msr_result msr_read(struct hv_vp *vp, uint32_t index, uint64_t *ret);
@@ -440,7 +442,8 @@ struct hv_partition {
 	struct hv_partition *next;
 	uint64_t id;
 	enum partition_state state;
-	struct hv_lock lock; /* GPA map, overlays, VP table, intercepts, ports, partition-wide MSRs */
+	/* GPA map, overlays, intercepts */
+	struct hv_lock lock;
 	uint64_t privileges;
 	struct hv_pool pool;
 	struct gmem gmem;
@@ -470,7 +473,7 @@ _Static_assert(sizeof(struct hv_partition) <= HV_PAGE_SIZE, "a partition is one 
 _Static_assert(sizeof(struct hv_vp) <= HV_PAGE_SIZE, "a VP is one page");
 
 struct hv {
-	struct hv_lock lock; /* the list of partitions, ports and connections */
+	struct hv_lock lock; /* the list of partitions, VP tables, ports and connections */
 	const struct hv_engine_ops *engine;
 	struct hv_engine_config engine_config;
 	void *root_cookie;
@@ -484,7 +487,8 @@ struct hv {
 
 /* Caller holds hv->lock or knows that the partition stays. SELF resolves to @self. NULL: none. */
 struct hv_partition *partition_find(struct hv *hv, uint64_t id);
-uint16_t partition_create(struct hv *hv, const struct hv_input_create_partition *in, uint64_t *ret_id);
+uint16_t partition_create(struct hv *hv, const struct hv_input_create_partition *in,
+			  uint64_t *ret_id);
 uint16_t partition_initialize(struct hv_partition *p);
 uint16_t partition_finalize(struct hv_partition *p);
 uint16_t partition_delete(struct hv_partition *p);

@@ -106,8 +106,9 @@ static uint32_t features_edx(const struct hv_partition *p)
 
 static uint32_t hints_eax(const struct hv_partition *p)
 {
-	uint32_t eax = HV_HINT_HypercallForRemoteFlush | HV_HINT_RelaxedTiming | HV_HINT_DeprecateAutoEoi |
-		       HV_HINT_SyntheticClusterIpi | HV_HINT_ExProcessorMasks;
+	uint32_t eax = HV_HINT_HypercallForRemoteFlush | HV_HINT_RelaxedTiming |
+		       HV_HINT_DeprecateAutoEoi | HV_HINT_SyntheticClusterIpi |
+		       HV_HINT_ExProcessorMasks;
 
 	if (partition_may(p, HV_PRIVILEGE_AccessIntrCtrlRegs)) {
 		eax |= HV_HINT_ApicAccessMsrs;
@@ -147,7 +148,8 @@ static void hypervisor_leaf(const struct hv_partition *p, uint32_t leaf, uint32_
 		regs[EBX] = HV_MAXIMUM_PROCESSORS;
 		break;
 	case HV_CPUID_FUNCTION_HARDWARE:
-		regs[EAX] = 1u << 3 | 1u << 23; /* second level address translation, APIC emulation */
+		regs[EAX] =
+			1u << 3 | 1u << 23; /* second level address translation, APIC emulation */
 		break;
 	default:
 		break;

@@ -10,18 +10,20 @@
 #define PARENT MAY(CreatePartitions)
 #define IN(type) sizeof(struct type)
 
-#define SIMPLE(name, privilege_, in, out, fn)                                                    \
-	{                                                                                        \
-		.code = HvCall##name, .privilege = (privilege_), .input_bytes = (in),            \
-		.output_bytes = (out), .call = (fn)                                              \
+#define SIMPLE(name, privilege_, in, out, fn)                                                      \
+	{                                                                                          \
+		.code = HvCall##name, .privilege = (privilege_), .input_bytes = (in),              \
+		.output_bytes = (out), .call = (fn)                                                \
 	}
-#define VARIABLE(name, in, fn) \
-	{ .code = HvCall##name, .variable = true, .input_bytes = (in), .call = (fn) }
-#define REP(name, privilege_, in, in_el, out_el, fn, done)                                       \
-	{                                                                                        \
+#define VARIABLE(name, in, fn)                                                                     \
+	{                                                                                          \
+		.code = HvCall##name, .variable = true, .input_bytes = (in), .call = (fn)          \
+	}
+#define REP(name, privilege_, in, in_el, out_el, fn, done)                                         \
+	{                                                                                          \
 		.code = HvCall##name, .rep = true, .privilege = (privilege_), .input_bytes = (in), \
-		.input_element = (in_el), .output_element = (out_el), .element = (fn),           \
-		.reps_done = (done)                                                              \
+		.input_element = (in_el), .output_element = (out_el), .element = (fn),             \
+		.reps_done = (done)                                                                \
 	}
 
 static const struct hv_call_entry table[] = {
@@ -30,40 +32,47 @@ static const struct hv_call_entry table[] = {
 	SIMPLE(NotifyLongSpinWait, 0, 8, 0, call_notify_long_spin_wait),
 	SIMPLE(SendSyntheticClusterIpi, 0, 16, 0, call_send_ipi),
 	VARIABLE(FlushVirtualAddressSpaceEx, 32, call_flush_space_ex),
-	{ .code = HvCallFlushVirtualAddressListEx,
-	  .rep = true,
-	  .variable = true,
-	  .input_bytes = 32,
-	  .input_element = 8,
-	  .element = call_flush_list_ex,
-	  .reps_done = call_flush_list_ex_done },
+	{.code = HvCallFlushVirtualAddressListEx,
+	 .rep = true,
+	 .variable = true,
+	 .input_bytes = 32,
+	 .input_element = 8,
+	 .element = call_flush_list_ex,
+	 .reps_done = call_flush_list_ex_done},
 	VARIABLE(SendSyntheticClusterIpiEx, 24, call_send_ipi_ex),
 	SIMPLE(PostMessage, MAY(PostMessages), IN(hv_input_post_message), 0, call_post_message),
 	SIMPLE(SignalEvent, MAY(SignalEvents), IN(hv_input_signal_event), 0, call_signal_event),
-	REP(GetVpRegisters, MAY(AccessVpRegisters), IN(hv_input_vp), 4, 16, call_get_vp_registers, NULL),
-	REP(SetVpRegisters, MAY(AccessVpRegisters), IN(hv_input_vp), 32, 0, call_set_vp_registers, NULL),
+	REP(GetVpRegisters, MAY(AccessVpRegisters), IN(hv_input_vp), 4, 16, call_get_vp_registers,
+	    NULL),
+	REP(SetVpRegisters, MAY(AccessVpRegisters), IN(hv_input_vp), 32, 0, call_set_vp_registers,
+	    NULL),
 	SIMPLE(GetPartitionId, MAY(AccessPartitionId), 0, 8, call_get_partition_id),
-	SIMPLE(StartVirtualProcessor, MAY(StartVirtualProcessor), IN(hv_input_start_virtual_processor), 0,
-	       call_start_virtual_processor),
-	REP(GetVpIndexFromApicId, MAY(AccessVpIndex), 16, 4, 4, call_get_vp_index_from_apic_id, NULL),
+	SIMPLE(StartVirtualProcessor, MAY(StartVirtualProcessor),
+	       IN(hv_input_start_virtual_processor), 0, call_start_virtual_processor),
+	REP(GetVpIndexFromApicId, MAY(AccessVpIndex), 16, 4, 4, call_get_vp_index_from_apic_id,
+	    NULL),
 
 	SIMPLE(CreatePartition, PARENT, IN(hv_input_create_partition), 8, call_create_partition),
 	SIMPLE(InitializePartition, PARENT, 8, 0, call_initialize_partition),
 	SIMPLE(FinalizePartition, PARENT, 8, 0, call_finalize_partition),
 	SIMPLE(DeletePartition, PARENT, 8, 0, call_delete_partition),
 	SIMPLE(GetPartitionProperty, PARENT, 16, 8, call_get_partition_property),
-	SIMPLE(SetPartitionProperty, PARENT, IN(hv_input_partition_property), 0, call_set_partition_property),
+	SIMPLE(SetPartitionProperty, PARENT, IN(hv_input_partition_property), 0,
+	       call_set_partition_property),
 	SIMPLE(GetNextChildPartition, PARENT, 16, 8, call_get_next_child_partition),
 	REP(DepositMemory, PARENT, 8, 8, 0, call_deposit_memory, NULL),
 	REP(WithdrawMemory, PARENT, 16, 0, 8, call_withdraw_memory, NULL),
 	SIMPLE(GetMemoryBalance, PARENT, 16, 16, call_get_memory_balance),
 	REP(MapGpaPages, PARENT, IN(hv_input_map_gpa), 8, 0, call_map_gpa_pages, call_map_gpa_done),
-	REP(UnmapGpaPages, PARENT, IN(hv_input_map_gpa), 0, 0, call_unmap_gpa_pages, call_map_gpa_done),
-	REP(ModifySparseGpaPages, PARENT, 16, 8, 0, call_modify_sparse_gpa_pages, call_modify_sparse_gpa_done),
+	REP(UnmapGpaPages, PARENT, IN(hv_input_map_gpa), 0, 0, call_unmap_gpa_pages,
+	    call_map_gpa_done),
+	REP(ModifySparseGpaPages, PARENT, 16, 8, 0, call_modify_sparse_gpa_pages,
+	    call_modify_sparse_gpa_done),
 	SIMPLE(InstallIntercept, PARENT, IN(hv_input_install_intercept), 0, call_install_intercept),
 	SIMPLE(CreateVp, PARENT, IN(hv_input_create_vp), 0, call_create_vp),
 	SIMPLE(DeleteVp, PARENT, 16, 0, call_delete_vp),
-	SIMPLE(TranslateVirtualAddress, PARENT, IN(hv_input_translate_gva), 16, call_translate_virtual_address),
+	SIMPLE(TranslateVirtualAddress, PARENT, IN(hv_input_translate_gva), 16,
+	       call_translate_virtual_address),
 	SIMPLE(ReadGpa, PARENT, 32, 24, call_read_gpa),
 	SIMPLE(WriteGpa, PARENT, 48, 8, call_write_gpa),
 	SIMPLE(AssertVirtualInterrupt, PARENT, IN(hv_input_assert_virtual_interrupt), 0,
@@ -72,8 +81,10 @@ static const struct hv_call_entry table[] = {
 	SIMPLE(DeletePort, PARENT, 16, 0, call_delete_port),
 	SIMPLE(ConnectPort, PARENT, IN(hv_input_connect_port), 0, call_connect_port),
 	SIMPLE(DisconnectPort, PARENT, 16, 0, call_disconnect_port),
-	SIMPLE(SignalEventDirect, PARENT, IN(hv_input_signal_event_direct), 8, call_signal_event_direct),
-	SIMPLE(PostMessageDirect, PARENT, IN(hv_input_post_message_direct), 0, call_post_message_direct),
+	SIMPLE(SignalEventDirect, PARENT, IN(hv_input_signal_event_direct), 8,
+	       call_signal_event_direct),
+	SIMPLE(PostMessageDirect, PARENT, IN(hv_input_post_message_direct), 0,
+	       call_post_message_direct),
 };
 
 /* Elements between two looks at the rest of the world: a guest's rep call gives way after so many. */
@@ -130,9 +141,12 @@ static struct control decode_control(uint64_t word)
 {
 	return (struct control){
 		.code = (unsigned)(word & HV_HYPERCALL_CODE),
-		.variable = (unsigned)bits_get(word, HV_HYPERCALL_VARHEAD_SHIFT, HV_HYPERCALL_VARHEAD_BITS),
-		.rep_count = (unsigned)bits_get(word, HV_HYPERCALL_REP_COUNT_SHIFT, HV_HYPERCALL_REP_BITS),
-		.rep_start = (unsigned)bits_get(word, HV_HYPERCALL_REP_START_SHIFT, HV_HYPERCALL_REP_BITS),
+		.variable = (unsigned)bits_get(word, HV_HYPERCALL_VARHEAD_SHIFT,
+					       HV_HYPERCALL_VARHEAD_BITS),
+		.rep_count = (unsigned)bits_get(word, HV_HYPERCALL_REP_COUNT_SHIFT,
+						HV_HYPERCALL_REP_BITS),
+		.rep_start = (unsigned)bits_get(word, HV_HYPERCALL_REP_START_SHIFT,
+						HV_HYPERCALL_REP_BITS),
 		.fast = (word & HV_HYPERCALL_FAST) != 0,
 		.word = word,
 	};
@@ -198,7 +212,8 @@ uint64_t hv_root_hypercall(struct hv *hv, uint64_t control, const void *input, v
 {
 	struct control k = decode_control(control);
 	const struct hv_call_entry *e = find_entry(k.code);
-	struct hv_call c = { .hv = hv, .caller = hv->root, .entry = e, .input = input, .output = output };
+	struct hv_call c = {
+		.hv = hv, .caller = hv->root, .entry = e, .input = input, .output = output};
 	unsigned at = k.rep_start;
 	uint16_t status = check_control(hv->root, e, &k);
 
@@ -206,7 +221,8 @@ uint64_t hv_root_hypercall(struct hv *hv, uint64_t control, const void *input, v
 		return make_result(status, 0);
 	}
 	if (k.fast || input_size(e, &k) > HV_PAGE_SIZE || output_size(e, &k) > HV_PAGE_SIZE ||
-	    ((uintptr_t)input & 7) || ((uintptr_t)output & 7) || (input == NULL && input_size(e, &k) != 0) ||
+	    ((uintptr_t)input & 7) || ((uintptr_t)output & 7) ||
+	    (input == NULL && input_size(e, &k) != 0) ||
 	    (output == NULL && output_size(e, &k) != 0)) {
 		return make_result(HV_STATUS_INVALID_HYPERCALL_INPUT, 0);
 	}
@@ -226,7 +242,7 @@ struct guest_call {
 	struct hv_vp *vp;
 	struct control k;
 	struct hv_call c;
-	bool wide; /* 64-bit caller */
+	bool wide;	       /* 64-bit caller */
 	uint64_t parameter[2]; /* input and output GPA, or fast input */
 	size_t input_bytes;
 	size_t output_bytes;
@@ -246,7 +262,7 @@ static void set_pair32(struct hv_vp *vp, uint32_t high, uint32_t low, uint64_t v
 static void read_registers(struct guest_call *g)
 {
 	struct hv_vp *vp = g->vp;
-	struct hv_u128 cs = { 0, 0 };
+	struct hv_u128 cs = {0, 0};
 	struct hv_x64_segment_register s;
 
 	vp_ops(vp)->reg_get(vp->engine, HvX64RegisterCs, &cs);
@@ -266,14 +282,15 @@ static void read_registers(struct guest_call *g)
 /* Spec: TLFS 3.5: only the most privileged mode may call, through an enabled hypercall page. */
 static bool caller_allowed(struct hv_vp *vp)
 {
-	struct hv_u128 ss = { 0, 0 };
+	struct hv_u128 ss = {0, 0};
 	struct hv_x64_segment_register s;
 
 	vp_ops(vp)->reg_get(vp->engine, HvX64RegisterSs, &ss);
 	__builtin_memcpy(&s, &ss, sizeof(s));
-	return (vp_reg(vp, HvX64RegisterCr0) & X86_CR0_PE) && !(vp_reg(vp, HvX64RegisterRflags) & X86_VM) &&
-	       (s.attributes & X86_SEG_DPL) == 0 &&
-	       (__atomic_load_n(&vp->partition->hypercall_page.msr, __ATOMIC_RELAXED) & HV_MSR_PAGE_ENABLE);
+	return (vp_reg(vp, HvX64RegisterCr0) & X86_CR0_PE) &&
+	       !(vp_reg(vp, HvX64RegisterRflags) & X86_VM) && (s.attributes & X86_SEG_DPL) == 0 &&
+	       (__atomic_load_n(&vp->partition->hypercall_page.msr, __ATOMIC_RELAXED) &
+		HV_MSR_PAGE_ENABLE);
 }
 
 static void undefined_opcode(struct hv_vp *vp)
@@ -283,7 +300,7 @@ static void undefined_opcode(struct hv_vp *vp)
 
 static void finish(struct guest_call *g, uint64_t result)
 {
-	uint64_t none[4] = { 0 };
+	uint64_t none[4] = {0};
 
 	if (g->wide) {
 		vp_reg_set(g->vp, HvX64RegisterRax, result);
@@ -296,7 +313,8 @@ static void finish(struct guest_call *g, uint64_t result)
 /* The guest runs the instruction again and finds the new rep start index in its control register. */
 static void continue_later(struct guest_call *g, unsigned at)
 {
-	uint64_t mask = ((UINT64_C(1) << HV_HYPERCALL_REP_BITS) - 1) << HV_HYPERCALL_REP_START_SHIFT;
+	uint64_t mask = ((UINT64_C(1) << HV_HYPERCALL_REP_BITS) - 1)
+			<< HV_HYPERCALL_REP_START_SHIFT;
 	uint64_t word = (g->k.word & ~mask) | (uint64_t)at << HV_HYPERCALL_REP_START_SHIFT;
 
 	if (g->wide) {
@@ -314,7 +332,7 @@ static void read_fast_input(struct guest_call *g)
 	store_le64(g->vp->call_input, g->parameter[0]);
 	store_le64(g->vp->call_input + 8, g->parameter[1]);
 	for (uint32_t i = 0; FAST_BYTES_GPR + 16 * i < g->input_bytes; i++) {
-		struct hv_u128 v = { 0, 0 };
+		struct hv_u128 v = {0, 0};
 
 		vp_ops(g->vp)->reg_get(g->vp->engine, HvX64RegisterXmm0 + i, &v);
 		__builtin_memcpy(g->vp->call_input + FAST_BYTES_GPR + 16 * i, &v, 16);
@@ -331,7 +349,8 @@ static void write_fast_output(struct guest_call *g, size_t bytes)
 
 		__builtin_memcpy(&v, g->vp->call_output + done, 16);
 		if (at > 0) {
-			vp_ops(g->vp)->reg_set(g->vp->engine, HvX64RegisterXmm0 + (uint32_t)(at / 16 - 1), &v);
+			vp_ops(g->vp)->reg_set(g->vp->engine,
+					       HvX64RegisterXmm0 + (uint32_t)(at / 16 - 1), &v);
 		} else if (g->wide) {
 			vp_reg_set(g->vp, HvX64RegisterRdx, v.lo);
 			vp_reg_set(g->vp, HvX64RegisterR8, v.hi);
@@ -373,7 +392,8 @@ static uint16_t check_gpa(const struct guest_call *g, uint64_t gpa, size_t bytes
 	}
 	entry = gmem_entry(gm, gpa >> HV_PAGE_SHIFT);
 	/* Decision: a page that is not there is the caller's mistake, not an intercept: parameters never lie in MMIO. */
-	if (gmem_entry_page(entry) == NULL || (entry & GMEM_OVERLAY) || (entry & rights) != rights) {
+	if (gmem_entry_page(entry) == NULL || (entry & GMEM_OVERLAY) ||
+	    (entry & rights) != rights) {
 		return HV_STATUS_INVALID_PARAMETER;
 	}
 	return HV_STATUS_SUCCESS;
@@ -397,7 +417,8 @@ static uint16_t fetch(struct guest_call *g)
 		status = HV_STATUS_INVALID_PARAMETER;
 	}
 	if (status == HV_STATUS_SUCCESS && g->input_bytes != 0 &&
-	    !gmem_read(&g->vp->partition->gmem, g->parameter[0], g->vp->call_input, g->input_bytes)) {
+	    !gmem_read(&g->vp->partition->gmem, g->parameter[0], g->vp->call_input,
+		       g->input_bytes)) {
 		status = HV_STATUS_INVALID_PARAMETER;
 	}
 	return status;
@@ -406,7 +427,8 @@ static uint16_t fetch(struct guest_call *g)
 static void write_output(struct guest_call *g, size_t from, size_t to)
 {
 	if (to > from) {
-		gmem_write(&g->vp->partition->gmem, g->parameter[1] + from, g->vp->call_output + from, to - from);
+		gmem_write(&g->vp->partition->gmem, g->parameter[1] + from,
+			   g->vp->call_output + from, to - from);
 	}
 }
 
@@ -437,7 +459,8 @@ static void invoke_rep(struct guest_call *g)
 	if (g->k.fast) {
 		write_fast_output(g, at * (size_t)e->output_element);
 	} else {
-		write_output(g, g->k.rep_start * (size_t)e->output_element, at * (size_t)e->output_element);
+		write_output(g, g->k.rep_start * (size_t)e->output_element,
+			     at * (size_t)e->output_element);
 	}
 	if (status == HV_STATUS_SUCCESS && at < g->k.rep_count) {
 		continue_later(g, at);
@@ -469,13 +492,14 @@ static bool prepare(struct guest_call *g)
 	if (g->k.fast) {
 		read_fast_input(g);
 	}
-	__builtin_memset(g->vp->call_output, 0, min_u64(align_up(g->output_bytes, 16), HV_PAGE_SIZE));
+	__builtin_memset(g->vp->call_output, 0,
+			 min_u64(align_up(g->output_bytes, 16), HV_PAGE_SIZE));
 	return true;
 }
 
 bool hypercall_guest(struct hv_vp *vp)
 {
-	struct guest_call g = { .vp = vp };
+	struct guest_call g = {.vp = vp};
 
 	if (!caller_allowed(vp)) {
 		undefined_opcode(vp);
@@ -483,15 +507,15 @@ bool hypercall_guest(struct hv_vp *vp)
 	}
 	read_registers(&g);
 	vp->call_counts[min_u64(g.k.code, HV_STATS_CALLS - 1)]++;
-	g.c = (struct hv_call){ .hv = vp->partition->hv,
-				.caller = vp->partition,
-				.vp = vp,
-				.entry = find_entry(g.k.code),
-				.input = vp->call_input,
-				.output = vp->call_output,
-				.variable = g.k.variable,
-				.rep_count = g.k.rep_count,
-				.rep_start = g.k.rep_start };
+	g.c = (struct hv_call){.hv = vp->partition->hv,
+			       .caller = vp->partition,
+			       .vp = vp,
+			       .entry = find_entry(g.k.code),
+			       .input = vp->call_input,
+			       .output = vp->call_output,
+			       .variable = g.k.variable,
+			       .rep_count = g.k.rep_count,
+			       .rep_start = g.k.rep_start};
 	if (g.c.entry == NULL && vp->partition->intercepts.hypercall) {
 		message_hypercall(vp, vp->message);
 		return false;

@@ -14,8 +14,8 @@ struct hv_call {
 	struct hv_vp *vp; /* NULL: the root */
 	const struct hv_call_entry *entry;
 	const uint8_t *input; /* header, variable header, elements */
-	uint8_t *output; /* header, elements; zeroed */
-	unsigned variable; /* qwords of variable header */
+	uint8_t *output;      /* header, elements; zeroed */
+	unsigned variable;    /* qwords of variable header */
 	unsigned rep_count;
 	unsigned rep_start;
 	bool intercept; /* set by a handler: the parent is to answer this call */

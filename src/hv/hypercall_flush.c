@@ -11,7 +11,7 @@ struct vp_set {
 	bool all;
 	uint64_t valid_banks;
 	const uint8_t *banks; /* packed qwords */
-	uint64_t mask; /* bank 0 without a sparse set */
+	uint64_t mask;	      /* bank 0 without a sparse set */
 	bool sparse;
 };
 
@@ -58,7 +58,7 @@ static uint16_t parse_set(const struct hv_call *c, size_t at, struct vp_set *ret
 	uint64_t format = load_le64(c->input + at);
 	uint64_t valid = load_le64(c->input + at + 8);
 
-	*ret = (struct vp_set){ .sparse = true };
+	*ret = (struct vp_set){.sparse = true};
 	if (format == HV_GENERIC_SET_ALL) {
 		ret->all = true;
 		return HV_STATUS_SUCCESS;
@@ -100,8 +100,9 @@ static uint16_t check_flags(uint64_t flags, uint64_t allowed, struct vp_set *set
 	return HV_STATUS_SUCCESS;
 }
 
-#define SPACE_FLAGS \
-	(HV_FLUSH_ALL_PROCESSORS | HV_FLUSH_ALL_VIRTUAL_ADDRESS_SPACES | HV_FLUSH_NON_GLOBAL_MAPPINGS_ONLY)
+#define SPACE_FLAGS                                                                                \
+	(HV_FLUSH_ALL_PROCESSORS | HV_FLUSH_ALL_VIRTUAL_ADDRESS_SPACES |                           \
+	 HV_FLUSH_NON_GLOBAL_MAPPINGS_ONLY)
 #define LIST_FLAGS (HV_FLUSH_ALL_PROCESSORS | HV_FLUSH_ALL_VIRTUAL_ADDRESS_SPACES)
 
 static uint16_t flush_target(struct hv_call *c, bool ex, uint64_t allowed, struct vp_set *set)
@@ -112,7 +113,7 @@ static uint16_t flush_target(struct hv_call *c, bool ex, uint64_t allowed, struc
 	if (ex) {
 		status = parse_set(c, 16, set);
 	} else {
-		*set = (struct vp_set){ .mask = load_le64(c->input + 16) };
+		*set = (struct vp_set){.mask = load_le64(c->input + 16)};
 	}
 	return status != HV_STATUS_SUCCESS ? status : check_flags(flags, allowed, set);
 }
@@ -206,7 +207,8 @@ static uint16_t send_ipi(struct hv_call *c, const struct vp_set *set)
 	uint32_t vector = load_le32(c->input);
 	struct hv_vp *vp;
 
-	if (vector < 0x10 || vector > 0xFF || (load_le32(c->input + 4) & ~0x1Fu) || (c->input[4] & 0xF)) {
+	if (vector < 0x10 || vector > 0xFF || (load_le32(c->input + 4) & ~0x1Fu) ||
+	    (c->input[4] & 0xF)) {
 		return HV_STATUS_INVALID_PARAMETER;
 	}
 	for (uint32_t i = 0; (vp = next_in_set(c->caller, set, &i)) != NULL;) {
@@ -217,7 +219,7 @@ static uint16_t send_ipi(struct hv_call *c, const struct vp_set *set)
 
 uint16_t call_send_ipi(struct hv_call *c)
 {
-	struct vp_set set = { .mask = load_le64(c->input + 8) };
+	struct vp_set set = {.mask = load_le64(c->input + 8)};
 
 	return send_ipi(c, &set);
 }

@@ -67,8 +67,9 @@ uint16_t call_get_memory_balance(struct hv_call *c)
 
 /* ---- GPA space ---- */
 
-#define MAP_FLAGS \
-	(HV_MAP_GPA_READABLE | HV_MAP_GPA_WRITABLE | HV_MAP_GPA_KERNEL_EXECUTABLE | HV_MAP_GPA_USER_EXECUTABLE)
+#define MAP_FLAGS                                                                                  \
+	(HV_MAP_GPA_READABLE | HV_MAP_GPA_WRITABLE | HV_MAP_GPA_KERNEL_EXECUTABLE |                \
+	 HV_MAP_GPA_USER_EXECUTABLE)
 
 static uint16_t map_rights(uint32_t flags, uint32_t *ret)
 {
@@ -76,7 +77,8 @@ static uint16_t map_rights(uint32_t flags, uint32_t *ret)
 		return HV_STATUS_INVALID_PARAMETER;
 	}
 	/* The engines do not tell kernel from user mode in the GPA map: execution is one right. */
-	*ret = (flags & HV_MAP_GPA_READABLE ? GMEM_R : 0) | (flags & HV_MAP_GPA_WRITABLE ? GMEM_W : 0) |
+	*ret = (flags & HV_MAP_GPA_READABLE ? GMEM_R : 0) |
+	       (flags & HV_MAP_GPA_WRITABLE ? GMEM_W : 0) |
 	       (flags & (HV_MAP_GPA_KERNEL_EXECUTABLE | HV_MAP_GPA_USER_EXECUTABLE) ? GMEM_X : 0);
 	return HV_STATUS_SUCCESS;
 }
@@ -132,8 +134,8 @@ uint16_t call_unmap_gpa_pages(struct hv_call *c, unsigned n)
 		return status;
 	}
 	hv_host_lock(&p->lock);
-	status = gmem_unmap(&p->gmem, in->target_gpa_base + n) == 0 ? HV_STATUS_SUCCESS :
-								       HV_STATUS_INVALID_PARAMETER;
+	status = gmem_unmap(&p->gmem, in->target_gpa_base + n) == 0 ? HV_STATUS_SUCCESS
+								    : HV_STATUS_INVALID_PARAMETER;
 	hv_host_unlock(&p->lock);
 	return status;
 }
@@ -153,7 +155,8 @@ uint16_t call_modify_sparse_gpa_pages(struct hv_call *c, unsigned n)
 		return status;
 	}
 	hv_host_lock(&p->lock);
-	status = gmem_protect(&p->gmem, gpn, rights) == 0 ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_PARAMETER;
+	status = gmem_protect(&p->gmem, gpn, rights) == 0 ? HV_STATUS_SUCCESS
+							  : HV_STATUS_INVALID_PARAMETER;
 	hv_host_unlock(&p->lock);
 	return status;
 }
@@ -169,7 +172,8 @@ void call_modify_sparse_gpa_done(struct hv_call *c, unsigned first, unsigned end
 
 /* ---- Access on behalf of the parent ---- */
 
-static uint16_t target_vp(struct hv_call *c, uint64_t partition_id, uint32_t index, struct hv_vp **ret)
+static uint16_t target_vp(struct hv_call *c, uint64_t partition_id, uint32_t index,
+			  struct hv_vp **ret)
 {
 	uint16_t status;
 	struct hv_partition *p = active_child(c, partition_id, &status);
@@ -183,16 +187,16 @@ static uint16_t target_vp(struct hv_call *c, uint64_t partition_id, uint32_t ind
 
 static uint32_t translate_result(struct hv_vp *vp, uint64_t flags, uint64_t gva, uint64_t *ret_gpn)
 {
-	unsigned access = flags & HV_TRANSLATE_GVA_VALIDATE_WRITE   ? HV_ACCESS_WRITE :
-			  flags & HV_TRANSLATE_GVA_VALIDATE_EXECUTE ? HV_ACCESS_EXECUTE :
-								      HV_ACCESS_READ;
+	unsigned access = flags & HV_TRANSLATE_GVA_VALIDATE_WRITE     ? HV_ACCESS_WRITE
+			  : flags & HV_TRANSLATE_GVA_VALIDATE_EXECUTE ? HV_ACCESS_EXECUTE
+								      : HV_ACCESS_READ;
 	uint64_t gpa, entry;
 	uint32_t error;
 
 	if (!vp_ops(vp)->translate(vp->engine, gva, access, false, &gpa, &error)) {
-		return error & X86_PF_RSVD ? HvTranslateGvaInvalidPageTableFlags :
-		       error & X86_PF_P	   ? HvTranslateGvaPrivilegeViolation :
-					     HvTranslateGvaPageNotPresent;
+		return error & X86_PF_RSVD ? HvTranslateGvaInvalidPageTableFlags
+		       : error & X86_PF_P  ? HvTranslateGvaPrivilegeViolation
+					   : HvTranslateGvaPageNotPresent;
 	}
 	*ret_gpn = gpa >> HV_PAGE_SHIFT;
 	entry = gmem_entry(&vp->partition->gmem, *ret_gpn);
@@ -202,14 +206,14 @@ static uint32_t translate_result(struct hv_vp *vp, uint64_t flags, uint64_t gva,
 	if (!(entry & GMEM_R)) {
 		return HvTranslateGvaGpaNoReadAccess;
 	}
-	return access == HV_ACCESS_WRITE && !(entry & GMEM_W) ? HvTranslateGvaGpaNoWriteAccess :
-								HvTranslateGvaSuccess;
+	return access == HV_ACCESS_WRITE && !(entry & GMEM_W) ? HvTranslateGvaGpaNoWriteAccess
+							      : HvTranslateGvaSuccess;
 }
 
 uint16_t call_translate_virtual_address(struct hv_call *c)
 {
 	const struct hv_input_translate_gva *in = (const void *)c->input;
-	struct hv_output_translate_gva out = { 0 };
+	struct hv_output_translate_gva out = {0};
 	struct hv_vp *vp = NULL;
 	uint16_t status = target_vp(c, in->partition_id, in->vp_index, &vp);
 
@@ -222,7 +226,8 @@ uint16_t call_translate_virtual_address(struct hv_call *c)
 	if (!vp_try_acquire(vp)) {
 		return HV_STATUS_INVALID_VP_STATE;
 	}
-	out.result_code = translate_result(vp, in->control_flags, in->gva_page << HV_PAGE_SHIFT, &out.gpa_page);
+	out.result_code = translate_result(vp, in->control_flags, in->gva_page << HV_PAGE_SHIFT,
+					   &out.gpa_page);
 	vp_release(vp);
 	__builtin_memcpy(c->output, &out, sizeof(out));
 	return HV_STATUS_SUCCESS;
@@ -232,7 +237,7 @@ static uint16_t gpa_access(struct hv_call *c, bool write)
 {
 	const struct hv_input_read_gpa *in = (const void *)c->input;
 	uint32_t result = HvAccessGpaSuccess;
-	uint8_t data[16] = { 0 };
+	uint8_t data[16] = {0};
 	struct hv_vp *vp = NULL;
 	uint16_t status = target_vp(c, in->partition_id, in->vp_index, &vp);
 

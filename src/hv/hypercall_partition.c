@@ -77,7 +77,8 @@ uint16_t call_get_partition_id(struct hv_call *c)
 
 uint16_t call_get_next_child_partition(struct hv_call *c)
 {
-	uint64_t parent = load_le64(c->input), previous = load_le64(c->input + 8), next = UINT64_MAX;
+	uint64_t parent = load_le64(c->input), previous = load_le64(c->input + 8),
+		 next = UINT64_MAX;
 
 	if (parent != HV_PARTITION_ID_SELF && parent != c->caller->id) {
 		return HV_STATUS_INVALID_PARTITION_ID;

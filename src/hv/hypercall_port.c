@@ -17,7 +17,8 @@ uint16_t call_post_message(struct hv_call *c)
 		c->intercept = true;
 		return HV_STATUS_SUCCESS;
 	}
-	return port_post_message(c->caller, in->connection_id, in->message_type, in->payload, in->payload_size);
+	return port_post_message(c->caller, in->connection_id, in->message_type, in->payload,
+				 in->payload_size);
 }
 
 uint16_t call_signal_event(struct hv_call *c)
@@ -74,8 +75,8 @@ uint16_t call_disconnect_port(struct hv_call *c)
 	return sender == NULL ? HV_STATUS_INVALID_PARTITION_ID : port_disconnect(sender, in->id);
 }
 
-static uint16_t direct_target(struct hv_call *c, uint64_t partition_id, uint32_t vp_index, unsigned sint,
-			      struct hv_vp **ret)
+static uint16_t direct_target(struct hv_call *c, uint64_t partition_id, uint32_t vp_index,
+			      unsigned sint, struct hv_vp **ret)
 {
 	struct hv_partition *p = call_partition(c, partition_id);
 
@@ -120,7 +121,8 @@ uint16_t call_post_message_direct(struct hv_call *c)
 		return status;
 	}
 	__builtin_memcpy(&message, in->message, sizeof(message));
-	if (message.type == HvMessageTypeNone || message.payload_size > HV_MESSAGE_PAYLOAD_BYTE_COUNT) {
+	if (message.type == HvMessageTypeNone ||
+	    message.payload_size > HV_MESSAGE_PAYLOAD_BYTE_COUNT) {
 		return HV_STATUS_INVALID_PARAMETER;
 	}
 	return synic_post_direct(vp, in->sint, &message);

@@ -21,7 +21,8 @@ uint16_t call_create_vp(struct hv_call *c)
 		return HV_STATUS_INVALID_PARAMETER;
 	}
 	hv_host_lock(&c->hv->lock);
-	status = vp_find(p, in->vp_index) != NULL ? HV_STATUS_INVALID_VP_INDEX : vp_create(p, in->vp_index);
+	status = vp_find(p, in->vp_index) != NULL ? HV_STATUS_INVALID_VP_INDEX
+						  : vp_create(p, in->vp_index);
 	hv_host_unlock(&c->hv->lock);
 	return status;
 }
@@ -114,7 +115,7 @@ uint16_t call_set_vp_registers(struct hv_call *c, unsigned n)
 		return status;
 	}
 	__builtin_memcpy(&assoc, call_element(c, n), sizeof(assoc));
-	value = (struct hv_u128){ assoc.value[0], assoc.value[1] };
+	value = (struct hv_u128){assoc.value[0], assoc.value[1]};
 	if (assoc.reserved1 != 0 || assoc.reserved2 != 0) {
 		return HV_STATUS_INVALID_PARAMETER;
 	}
@@ -192,13 +193,14 @@ uint16_t call_assert_virtual_interrupt(struct hv_call *c)
 		.logical = (in->control & HV_INTERRUPT_CONTROL_LOGICAL) != 0,
 		.level = (in->control & HV_INTERRUPT_CONTROL_LEVEL) != 0,
 	};
-	bool needs_vector = m.type == HvX64InterruptTypeFixed || m.type == HvX64InterruptTypeLowestPriority;
+	bool needs_vector =
+		m.type == HvX64InterruptTypeFixed || m.type == HvX64InterruptTypeLowestPriority;
 
 	if (p == NULL || p == c->caller) {
 		return HV_STATUS_INVALID_PARTITION_ID;
 	}
-	if (in->requested_vector > 0xFF || m.type > HvX64InterruptTypeSipi || (in->target_vtl & 0xF) ||
-	    (needs_vector && m.vector < 16)) {
+	if (in->requested_vector > 0xFF || m.type > HvX64InterruptTypeSipi ||
+	    (in->target_vtl & 0xF) || (needs_vector && m.vector < 16)) {
 		return HV_STATUS_INVALID_PARAMETER;
 	}
 	if (p->state != PARTITION_ACTIVE) {

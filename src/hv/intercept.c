@@ -13,8 +13,8 @@ struct intercept_entry {
 
 static bool port_maps_alloc(struct hv_partition *p)
 {
-	uint32_t **maps[] = { &p->intercepts.port_read, &p->intercepts.port_read_high,
-			      &p->intercepts.port_write, &p->intercepts.port_write_high };
+	uint32_t **maps[] = {&p->intercepts.port_read, &p->intercepts.port_read_high,
+			     &p->intercepts.port_write, &p->intercepts.port_write_high};
 
 	for (size_t i = 0; i < ARRAY_LEN(maps); i++) {
 		if (*maps[i] == NULL) {
@@ -47,7 +47,8 @@ static void set_port(struct hv_partition *p, uint16_t port, bool write, bool on)
 	}
 }
 
-static uint16_t install_ports(struct hv_partition *p, uint32_t access, uint64_t first, uint64_t last)
+static uint16_t install_ports(struct hv_partition *p, uint32_t access, uint64_t first,
+			      uint64_t last)
 {
 	if ((access & HV_INTERCEPT_ACCESS_MASK_EXECUTE) || first > last || last > 0xFFFF) {
 		return HV_STATUS_INVALID_PARAMETER;
@@ -62,7 +63,8 @@ static uint16_t install_ports(struct hv_partition *p, uint32_t access, uint64_t 
 	return HV_STATUS_SUCCESS;
 }
 
-static struct intercept_entry *entry_find(const struct hv_partition *p, uint32_t type, uint32_t index)
+static struct intercept_entry *entry_find(const struct hv_partition *p, uint32_t type,
+					  uint32_t index)
 {
 	struct intercept_entry *e = __atomic_load_n(&p->intercepts.entries, __ATOMIC_ACQUIRE);
 
@@ -73,7 +75,8 @@ static struct intercept_entry *entry_find(const struct hv_partition *p, uint32_t
 }
 
 /* Entries are never taken off the list while VPs may look at it: a mask of 0 does the same. */
-static uint16_t install_entry(struct hv_partition *p, uint32_t type, uint32_t index, uint32_t access)
+static uint16_t install_entry(struct hv_partition *p, uint32_t type, uint32_t index,
+			      uint32_t access)
 {
 	struct intercept_entry *e = entry_find(p, type, index);
 
@@ -82,7 +85,8 @@ static uint16_t install_entry(struct hv_partition *p, uint32_t type, uint32_t in
 		if (e == NULL) {
 			return HV_STATUS_INSUFFICIENT_MEMORY;
 		}
-		*e = (struct intercept_entry){ .next = p->intercepts.entries, .type = type, .index = index };
+		*e = (struct intercept_entry){
+			.next = p->intercepts.entries, .type = type, .index = index};
 		e->access = access;
 		__atomic_store_n(&p->intercepts.entries, e, __ATOMIC_RELEASE);
 	}
@@ -114,14 +118,17 @@ static uint16_t install_locked(struct hv_partition *p, const struct hv_input_ins
 		if (in->parameter >> 32 != 0) {
 			return HV_STATUS_INVALID_PARAMETER;
 		}
-		return install_ports(p, in->access_type, in->parameter & 0xFFFF, in->parameter >> 16);
+		return install_ports(p, in->access_type, in->parameter & 0xFFFF,
+				     in->parameter >> 16);
 	case HvInterceptTypeX64Msr:
 		ic->msr_any = in->access_type;
 		return HV_STATUS_SUCCESS;
 	case HvInterceptTypeX64MsrIndex:
-		return install_entry(p, HvInterceptTypeX64MsrIndex, (uint32_t)in->parameter, in->access_type);
+		return install_entry(p, HvInterceptTypeX64MsrIndex, (uint32_t)in->parameter,
+				     in->access_type);
 	case HvInterceptTypeX64Cpuid:
-		return install_entry(p, HvInterceptTypeX64Cpuid, (uint32_t)in->parameter, in->access_type);
+		return install_entry(p, HvInterceptTypeX64Cpuid, (uint32_t)in->parameter,
+				     in->access_type);
 	case HvInterceptTypeX64GlobalCpuid:
 		ic->cpuid_any = in->access_type;
 		return HV_STATUS_SUCCESS;
@@ -171,7 +178,7 @@ void intercept_fini(struct hv_partition *p)
 	pool_page_free(&p->pool, ic->port_read_high);
 	pool_page_free(&p->pool, ic->port_write);
 	pool_page_free(&p->pool, ic->port_write_high);
-	*ic = (struct intercepts){ 0 };
+	*ic = (struct intercepts){0};
 }
 
 bool intercept_port(const struct hv_partition *p, uint16_t port, bool write)
@@ -193,7 +200,8 @@ bool intercept_msr(const struct hv_partition *p, uint32_t index, bool write)
 {
 	uint32_t access = write ? HV_INTERCEPT_ACCESS_MASK_WRITE : HV_INTERCEPT_ACCESS_MASK_READ;
 
-	return (p->intercepts.msr_any & access) || listed(p, HvInterceptTypeX64MsrIndex, index, access);
+	return (p->intercepts.msr_any & access) ||
+	       listed(p, HvInterceptTypeX64MsrIndex, index, access);
 }
 
 bool intercept_cpuid(const struct hv_partition *p, uint32_t leaf)
@@ -206,7 +214,7 @@ bool intercept_cpuid(const struct hv_partition *p, uint32_t leaf)
 
 static void get_segment(struct hv_vp *vp, uint32_t name, struct hv_x64_segment_register *ret)
 {
-	struct hv_u128 v = { 0, 0 };
+	struct hv_u128 v = {0, 0};
 
 	vp_ops(vp)->reg_get(vp->engine, name, &v);
 	__builtin_memcpy(ret, &v, sizeof(*ret));
@@ -245,18 +253,19 @@ static void fill_header(struct hv_vp *vp, uint8_t insn_bytes, uint8_t access,
 
 static void finish(struct hv_message *m, uint32_t type, const void *payload, size_t bytes)
 {
-	*m = (struct hv_message){ .type = type, .payload_size = (uint8_t)bytes };
+	*m = (struct hv_message){.type = type, .payload_size = (uint8_t)bytes};
 	__builtin_memcpy(m->payload, payload, bytes);
 }
 
 void message_port(struct hv_vp *vp, const struct hv_exit *exit, struct hv_message *ret)
 {
-	struct hv_x64_io_port_intercept_message m = { 0 };
+	struct hv_x64_io_port_intercept_message m = {0};
 
 	fill_header(vp, exit->insn_bytes, exit->port.write, &m.header);
 	m.port_number = exit->port.port;
-	m.access_info = (uint8_t)(exit->port.bytes | (exit->port.string ? HV_IO_PORT_ACCESS_STRING : 0) |
-				  (exit->port.rep ? HV_IO_PORT_ACCESS_REP : 0));
+	m.access_info =
+		(uint8_t)(exit->port.bytes | (exit->port.string ? HV_IO_PORT_ACCESS_STRING : 0) |
+			  (exit->port.rep ? HV_IO_PORT_ACCESS_REP : 0));
 	m.rax = exit->port.write ? exit->port.data : vp_reg(vp, HvX64RegisterRax);
 	get_segment(vp, HvX64RegisterDs, &m.ds);
 	get_segment(vp, HvX64RegisterEs, &m.es);
@@ -268,13 +277,14 @@ void message_port(struct hv_vp *vp, const struct hv_exit *exit, struct hv_messag
 
 void message_memory(struct hv_vp *vp, const struct hv_exit *exit, struct hv_message *ret)
 {
-	struct hv_x64_memory_intercept_message m = { 0 };
-	uint32_t type = (uint32_t)(exit->memory.mapped ? HvMessageTypeGpaIntercept : HvMessageTypeUnmappedGpa);
+	struct hv_x64_memory_intercept_message m = {0};
+	uint32_t type = (uint32_t)(exit->memory.mapped ? HvMessageTypeGpaIntercept
+						       : HvMessageTypeUnmappedGpa);
 
 	fill_header(vp, exit->insn_bytes, exit->memory.access, &m.header);
-	m.memory_access_info = exit->memory.gva_valid ?
-				       HV_MEMORY_ACCESS_GVA_VALID | HV_MEMORY_ACCESS_GVA_GPA_VALID :
-				       0;
+	m.memory_access_info = exit->memory.gva_valid
+				       ? HV_MEMORY_ACCESS_GVA_VALID | HV_MEMORY_ACCESS_GVA_GPA_VALID
+				       : 0;
 	m.tpr_priority = (uint8_t)(vp->lapic.tpr >> 4);
 	m.gva = exit->memory.gva;
 	m.gpa = exit->memory.gpa;
@@ -283,9 +293,10 @@ void message_memory(struct hv_vp *vp, const struct hv_exit *exit, struct hv_mess
 	finish(ret, type, &m, sizeof(m));
 }
 
-void message_msr(struct hv_vp *vp, uint32_t index, bool write, uint64_t data, struct hv_message *ret)
+void message_msr(struct hv_vp *vp, uint32_t index, bool write, uint64_t data,
+		 struct hv_message *ret)
 {
-	struct hv_x64_msr_intercept_message m = { 0 };
+	struct hv_x64_msr_intercept_message m = {0};
 
 	fill_header(vp, vp->exit.insn_bytes, write, &m.header);
 	m.msr_number = index;
@@ -299,7 +310,7 @@ void message_msr(struct hv_vp *vp, uint32_t index, bool write, uint64_t data, st
 void message_cpuid(struct hv_vp *vp, const struct hv_exit *exit, const uint32_t answer[4],
 		   struct hv_message *ret)
 {
-	struct hv_x64_cpuid_intercept_message m = { 0 };
+	struct hv_x64_cpuid_intercept_message m = {0};
 
 	fill_header(vp, exit->insn_bytes, HV_INTERCEPT_ACCESS_EXECUTE, &m.header);
 	m.rax = exit->cpuid.leaf;
@@ -315,7 +326,7 @@ void message_cpuid(struct hv_vp *vp, const struct hv_exit *exit, const uint32_t 
 
 void message_exception(struct hv_vp *vp, const struct hv_exit *exit, struct hv_message *ret)
 {
-	struct hv_x64_exception_intercept_message m = { 0 };
+	struct hv_x64_exception_intercept_message m = {0};
 
 	fill_header(vp, exit->insn_bytes, HV_INTERCEPT_ACCESS_EXECUTE, &m.header);
 	m.exception_vector = exit->exception.vector;
@@ -327,7 +338,7 @@ void message_exception(struct hv_vp *vp, const struct hv_exit *exit, struct hv_m
 
 void message_simple(struct hv_vp *vp, uint32_t type, struct hv_message *ret)
 {
-	struct hv_x64_intercept_message_header h = { 0 };
+	struct hv_x64_intercept_message_header h = {0};
 
 	fill_header(vp, 0, HV_INTERCEPT_ACCESS_EXECUTE, &h);
 	finish(ret, type, &h, sizeof(h));
@@ -346,7 +357,7 @@ void message_text(struct hv_vp *vp, uint32_t type, const char *text, struct hv_m
 
 void message_hypercall(struct hv_vp *vp, struct hv_message *ret)
 {
-	struct hv_x64_hypercall_intercept_message m = { 0 };
+	struct hv_x64_hypercall_intercept_message m = {0};
 
 	fill_header(vp, vp->exit.insn_bytes, HV_INTERCEPT_ACCESS_EXECUTE, &m.header);
 	m.rax = vp_reg(vp, HvX64RegisterRax);
@@ -357,7 +368,7 @@ void message_hypercall(struct hv_vp *vp, struct hv_message *ret)
 	m.rsi = vp_reg(vp, HvX64RegisterRsi);
 	m.rdi = vp_reg(vp, HvX64RegisterRdi);
 	for (uint32_t i = 0; i < 6; i++) {
-		struct hv_u128 v = { 0, 0 };
+		struct hv_u128 v = {0, 0};
 
 		vp_ops(vp)->reg_get(vp->engine, HvX64RegisterXmm0 + i, &v);
 		m.xmm[i][0] = v.lo;
@@ -368,7 +379,7 @@ void message_hypercall(struct hv_vp *vp, struct hv_message *ret)
 
 void message_apic_eoi(struct hv_vp *vp, uint8_t vector, struct hv_message *ret)
 {
-	struct hv_x64_apic_eoi_message m = { vp->index, vector };
+	struct hv_x64_apic_eoi_message m = {vp->index, vector};
 
 	finish(ret, (uint32_t)HvMessageTypeX64ApicEoi, &m, sizeof(m));
 }

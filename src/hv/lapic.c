@@ -104,7 +104,7 @@ static void reset_registers(struct hv_vp *vp)
 	struct lapic *l = &vp->lapic;
 	uint64_t base = l->base;
 
-	*l = (struct lapic){ .base = base, .dfr = UINT32_MAX, .svr = 0xFF };
+	*l = (struct lapic){.base = base, .dfr = UINT32_MAX, .svr = 0xFF};
 	for (unsigned i = 0; i < LVT_COUNT; i++) {
 		l->lvt[i] = LVT_MASKED;
 	}
@@ -177,7 +177,8 @@ int lapic_pending(const struct hv_vp *vp)
 {
 	int vector = bitmap256_highest(vp->lapic.irr);
 
-	if (vector < 0 || !lapic_enabled(vp) || (uint32_t)(vector & 0xF0) <= (processor_priority(vp) & 0xF0)) {
+	if (vector < 0 || !lapic_enabled(vp) ||
+	    (uint32_t)(vector & 0xF0) <= (processor_priority(vp) & 0xF0)) {
 		return -1;
 	}
 	return vector;
@@ -265,7 +266,8 @@ static uint32_t current_count(const struct hv_vp *vp)
 	if (l->timer_deadline == 0 || l->timer_deadline <= now) {
 		return 0;
 	}
-	left = mul_div_u64(l->timer_deadline - now, APIC_HZ, vp->partition->time.tsc_hz) >> divide_shift(l);
+	left = mul_div_u64(l->timer_deadline - now, APIC_HZ, vp->partition->time.tsc_hz) >>
+	       divide_shift(l);
 	return (uint32_t)min_u64(left, l->initial_count);
 }
 
@@ -291,7 +293,8 @@ void lapic_timer_poll(struct hv_vp *vp, uint64_t guest_tsc)
 			uint64_t period = timer_period(vp);
 
 			/* Missed periods are one interrupt; the phase stays. */
-			l->timer_deadline = guest_tsc + period - (guest_tsc - l->timer_deadline) % period;
+			l->timer_deadline =
+				guest_tsc + period - (guest_tsc - l->timer_deadline) % period;
 		} else {
 			l->timer_deadline = 0;
 		}
@@ -344,7 +347,8 @@ static void lvt_write(struct hv_vp *vp, unsigned n, uint32_t value)
 		value |= LVT_MASKED;
 	}
 	__atomic_store_n(&l->lvt[n], value, __ATOMIC_RELAXED);
-	if (n == LVT_TIMER && (mode == TIMER_TSC_DEADLINE) != (timer_mode(vp) == TIMER_TSC_DEADLINE)) {
+	if (n == LVT_TIMER &&
+	    (mode == TIMER_TSC_DEADLINE) != (timer_mode(vp) == TIMER_TSC_DEADLINE)) {
 		l->timer_deadline = 0;
 		l->tsc_deadline = 0;
 	}
@@ -377,7 +381,8 @@ enum lapic_result lapic_icr_write(struct hv_vp *vp, uint64_t icr, bool x2apic)
 
 	vp->lapic.icr_low = (uint32_t)icr & 0x000CCFFF;
 	vp->lapic.icr_high = (uint32_t)(icr >> 32);
-	if ((m.type == HvX64InterruptTypeFixed || m.type == HvX64InterruptTypeLowestPriority) && m.vector < 16) {
+	if ((m.type == HvX64InterruptTypeFixed || m.type == HvX64InterruptTypeLowestPriority) &&
+	    m.vector < 16) {
 		note_error(vp, ESR_SEND_ILLEGAL);
 		return LAPIC_OK;
 	}
@@ -526,8 +531,8 @@ enum lapic_result lapic_write(struct hv_vp *vp, unsigned reg, bool x2apic, uint6
 		l->esr = __atomic_exchange_n(&l->esr_pending, 0, __ATOMIC_SEQ_CST);
 		break;
 	case REG_ICR_LOW:
-		return lapic_icr_write(vp, x2apic ? value : (uint64_t)l->icr_high << 32 | (uint32_t)value,
-				       x2apic);
+		return lapic_icr_write(
+			vp, x2apic ? value : (uint64_t)l->icr_high << 32 | (uint32_t)value, x2apic);
 	case REG_ICR_HIGH:
 		l->icr_high = (uint32_t)value & 0xFF000000;
 		break;

@@ -22,9 +22,9 @@ uint64_t partition_default_privileges(void)
 	       HV_PRIVILEGE_AccessIntrCtrlRegs | HV_PRIVILEGE_AccessHypercallMsrs |
 	       HV_PRIVILEGE_AccessVpIndex | HV_PRIVILEGE_AccessResetReg |
 	       HV_PRIVILEGE_AccessPartitionReferenceTsc | HV_PRIVILEGE_AccessGuestIdleReg |
-	       HV_PRIVILEGE_AccessFrequencyRegs | HV_PRIVILEGE_PostMessages | HV_PRIVILEGE_SignalEvents |
-	       HV_PRIVILEGE_AccessVpRegisters | HV_PRIVILEGE_FastHypercallOutput |
-	       HV_PRIVILEGE_StartVirtualProcessor;
+	       HV_PRIVILEGE_AccessFrequencyRegs | HV_PRIVILEGE_PostMessages |
+	       HV_PRIVILEGE_SignalEvents | HV_PRIVILEGE_AccessVpRegisters |
+	       HV_PRIVILEGE_FastHypercallOutput | HV_PRIVILEGE_StartVirtualProcessor;
 }
 
 /* ---- The hypervisor ---- */
@@ -40,15 +40,15 @@ struct hv *hv_init(const struct hv_config *config)
 		return NULL;
 	}
 	root = (struct hv_partition *)(void *)(memory + HV_PAGE_SIZE);
-	*hv = (struct hv){ .engine = config->engine,
-			   .engine_config = config->engine_config,
-			   .root_cookie = config->root_cookie,
-			   .root = root,
-			   .last_id = HV_ROOT_PARTITION_ID };
-	*root = (struct hv_partition){ .hv = hv,
-				       .id = HV_ROOT_PARTITION_ID,
-				       .state = PARTITION_ACTIVE,
-				       .privileges = UINT64_MAX };
+	*hv = (struct hv){.engine = config->engine,
+			  .engine_config = config->engine_config,
+			  .root_cookie = config->root_cookie,
+			  .root = root,
+			  .last_id = HV_ROOT_PARTITION_ID};
+	*root = (struct hv_partition){.hv = hv,
+				      .id = HV_ROOT_PARTITION_ID,
+				      .state = PARTITION_ACTIVE,
+				      .privileges = UINT64_MAX};
 	for (size_t i = 2; i < config->pages; i++) {
 		pool_deposit(&root->pool, memory + i * HV_PAGE_SIZE);
 	}
@@ -85,7 +85,8 @@ uint64_t hv_partition_reference_time(struct hv_partition *p)
 
 /* ---- Life cycle ---- */
 
-uint16_t partition_create(struct hv *hv, const struct hv_input_create_partition *in, uint64_t *ret_id)
+uint16_t partition_create(struct hv *hv, const struct hv_input_create_partition *in,
+			  uint64_t *ret_id)
 {
 	struct hv_partition *p;
 
@@ -159,7 +160,7 @@ void partition_fill_reference_tsc(struct hv_partition *p)
 
 static bool alloc_pages(struct hv_partition *p)
 {
-	const struct gmem_pages pages = { tables_alloc, tables_free, p };
+	const struct gmem_pages pages = {tables_alloc, tables_free, p};
 
 	p->hypercall_page.page = pool_page_alloc(&p->pool);
 	p->reference_tsc.page = pool_page_alloc(&p->pool);
@@ -172,8 +173,8 @@ static void free_pages(struct hv_partition *p)
 	gmem_fini(&p->gmem);
 	pool_page_free(&p->pool, p->hypercall_page.page);
 	pool_page_free(&p->pool, p->reference_tsc.page);
-	p->hypercall_page = (struct hv_overlay){ 0 };
-	p->reference_tsc = (struct hv_overlay){ 0 };
+	p->hypercall_page = (struct hv_overlay){0};
+	p->reference_tsc = (struct hv_overlay){0};
 	for (unsigned i = 0; i < VP_TABLE_PAGES; i++) {
 		pool_page_free(&p->pool, p->vp_table[i]);
 		p->vp_table[i] = NULL;
@@ -182,7 +183,7 @@ static void free_pages(struct hv_partition *p)
 
 static uint16_t start_engine(struct hv_partition *p)
 {
-	const struct gmem_watch watch = { code_written, p };
+	const struct gmem_watch watch = {code_written, p};
 	struct hv_engine_config config = p->hv->engine_config;
 
 	config.gmem = &p->gmem;
@@ -302,7 +303,7 @@ void hv_partition_stats(struct hv_partition *p, struct hv_stats *ret)
 {
 	struct hv_vp *vp;
 
-	*ret = (struct hv_stats){ 0 };
+	*ret = (struct hv_stats){0};
 	for (uint32_t i = 0; (vp = vp_next(p, &i)) != NULL;) {
 		ret->instructions += p->hv->engine->instructions(vp->engine);
 		for (unsigned n = 0; n < ARRAY_LEN(ret->exits); n++) {

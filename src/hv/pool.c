@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A partition's memory pool: pages that its parent deposited. Small objects are cut from pages of one size class each; a page whose
+ * A partition's memory pool: pages that its parent deposited. Small objects are cut from pages of one size size_class each; a page whose
  * last object is freed goes back to the pool, so that a partition without objects can be drained completely.
  */
 #include "core.h"
@@ -17,14 +17,14 @@ struct pool_slab {
 	struct pool_slab *next; /* in the list of pages with free objects */
 	struct pool_slab **link;
 	struct pool_object *free;
-	uint32_t class;
+	uint32_t size_class;
 	uint32_t used;
 };
 
 #define SLAB_HEADER 64u
 _Static_assert(sizeof(struct pool_slab) <= SLAB_HEADER, "slab header");
 
-static const uint16_t class_bytes[POOL_CLASSES] = { 64, 128, 320, 1008, 2016 };
+static const uint16_t class_bytes[POOL_CLASSES] = {64, 128, 320, 1008, 2016};
 
 static void push_page(struct hv_pool *pool, void *page)
 {
@@ -92,7 +92,7 @@ void pool_page_free(struct hv_pool *pool, void *page)
 
 static void slab_link(struct hv_pool *pool, struct pool_slab *slab)
 {
-	struct pool_slab **head = &pool->partial[slab->class];
+	struct pool_slab **head = &pool->partial[slab->size_class];
 
 	slab->next = *head;
 	slab->link = head;
@@ -110,17 +110,18 @@ static void slab_unlink(struct pool_slab *slab)
 	}
 }
 
-static struct pool_slab *slab_create(struct hv_pool *pool, uint32_t class)
+static struct pool_slab *slab_create(struct hv_pool *pool, uint32_t size_class)
 {
 	struct pool_slab *slab = pop_page(pool);
 
 	if (slab == NULL) {
 		return NULL;
 	}
-	slab->class = class;
+	slab->size_class = size_class;
 	slab->used = 0;
 	slab->free = NULL;
-	for (uint32_t at = SLAB_HEADER; at + class_bytes[class] <= HV_PAGE_SIZE; at += class_bytes[class]) {
+	for (uint32_t at = SLAB_HEADER; at + class_bytes[size_class] <= HV_PAGE_SIZE;
+	     at += class_bytes[size_class]) {
 		struct pool_object *o = (struct pool_object *)(void *)((uint8_t *)slab + at);
 
 		o->next = slab->free;
@@ -134,16 +135,16 @@ void *pool_alloc(struct hv_pool *pool, size_t bytes)
 {
 	struct pool_object *o = NULL;
 	struct pool_slab *slab;
-	uint32_t class = 0;
+	uint32_t size_class = 0;
 
 	CHECK(bytes <= POOL_OBJECT_MAX);
-	while (class_bytes[class] < bytes) {
-		class ++;
+	while (class_bytes[size_class] < bytes) {
+		size_class++;
 	}
 	hv_host_lock(&pool->lock);
-	slab = pool->partial[class];
+	slab = pool->partial[size_class];
 	if (slab == NULL) {
-		slab = slab_create(pool, class);
+		slab = slab_create(pool, size_class);
 	}
 	if (slab != NULL) {
 		o = slab->free;
@@ -155,7 +156,7 @@ void *pool_alloc(struct hv_pool *pool, size_t bytes)
 	}
 	hv_host_unlock(&pool->lock);
 	if (o != NULL) {
-		__builtin_memset(o, 0, class_bytes[class]);
+		__builtin_memset(o, 0, class_bytes[size_class]);
 	}
 	return o;
 }

@@ -174,7 +174,8 @@ bool hv_root_take_event(struct hv *hv, uint32_t *ret_port_id, uint16_t *ret_flag
 
 static uint16_t check_event_range(const struct hv_port_info *info)
 {
-	if (info->flag_count == 0 || info->base_flag_number + info->flag_count >= HV_EVENT_FLAGS_COUNT) {
+	if (info->flag_count == 0 ||
+	    info->base_flag_number + info->flag_count >= HV_EVENT_FLAGS_COUNT) {
 		return HV_STATUS_INVALID_PARAMETER;
 	}
 	return HV_STATUS_SUCCESS;
@@ -197,7 +198,8 @@ static uint16_t check_port(struct hv_partition *owner, const struct hv_input_cre
 	if (info->port_type == HvPortTypeEvent && check_event_range(info) != HV_STATUS_SUCCESS) {
 		return HV_STATUS_INVALID_PARAMETER;
 	}
-	if (!is_root(owner) && info->target_vp != HV_ANY_VP && vp_find(owner, info->target_vp) == NULL) {
+	if (!is_root(owner) && info->target_vp != HV_ANY_VP &&
+	    vp_find(owner, info->target_vp) == NULL) {
 		return HV_STATUS_INVALID_VP_INDEX;
 	}
 	return HV_STATUS_SUCCESS;
@@ -224,7 +226,8 @@ static struct hv_port *port_alloc(struct hv_partition *owner, const struct hv_po
 			return port;
 		}
 	} else {
-		port->root_flags = is_root(owner) ? pool_alloc(&owner->pool, flag_words(port) * 4) : NULL;
+		port->root_flags =
+			is_root(owner) ? pool_alloc(&owner->pool, flag_words(port) * 4) : NULL;
 		if (!is_root(owner) || port->root_flags != NULL) {
 			return port;
 		}
@@ -268,7 +271,8 @@ static uint16_t connect_locked(struct hv_partition *sender, struct hv_partition 
 	if (sender->state != PARTITION_ACTIVE) {
 		return HV_STATUS_INVALID_PARTITION_STATE;
 	}
-	if (in->connection_id >> HV_PORT_ID_BITS != 0 || connection_find(sender, in->connection_id) != NULL) {
+	if (in->connection_id >> HV_PORT_ID_BITS != 0 ||
+	    connection_find(sender, in->connection_id) != NULL) {
 		return HV_STATUS_INVALID_CONNECTION_ID;
 	}
 	port = port_find(port_owner, in->port_id);
@@ -282,9 +286,10 @@ static uint16_t connect_locked(struct hv_partition *sender, struct hv_partition 
 	if (c == NULL) {
 		return HV_STATUS_INSUFFICIENT_MEMORY;
 	}
-	*c = (struct hv_connection){
-		.next = sender->connections, .id = in->connection_id, .port = port, .partition = sender
-	};
+	*c = (struct hv_connection){.next = sender->connections,
+				    .id = in->connection_id,
+				    .port = port,
+				    .partition = sender};
 	sender->connections = c;
 	port->connection = c;
 	return HV_STATUS_SUCCESS;
@@ -396,7 +401,8 @@ bool port_restore_message(struct hv_vp *vp, struct state_reader *r)
 	struct hv_port *port;
 
 	state_get_bytes(r, &message, sizeof(message));
-	if (r->bad || sint >= HV_SYNIC_SINT_COUNT || message.payload_size > HV_MESSAGE_PAYLOAD_BYTE_COUNT) {
+	if (r->bad || sint >= HV_SYNIC_SINT_COUNT ||
+	    message.payload_size > HV_MESSAGE_PAYLOAD_BYTE_COUNT) {
 		return false;
 	}
 	hv_host_lock(&hv->lock);
@@ -421,7 +427,8 @@ static uint16_t find_target(struct hv_partition *sender, uint32_t connection_id,
 	if (c == NULL) {
 		return HV_STATUS_INVALID_CONNECTION_ID;
 	}
-	if (c->port == NULL || c->port->info.port_type != type || c->port->owner->state != PARTITION_ACTIVE) {
+	if (c->port == NULL || c->port->info.port_type != type ||
+	    c->port->owner->state != PARTITION_ACTIVE) {
 		return HV_STATUS_INVALID_PORT_ID;
 	}
 	*ret = c->port;
@@ -435,8 +442,8 @@ static uint16_t message_vp(struct hv_port *port, struct hv_vp **ret)
 
 	if (port->info.target_vp != HV_ANY_VP) {
 		*ret = vp_find(port->owner, port->info.target_vp);
-		return *ret == NULL ? HV_STATUS_INVALID_VP_INDEX :
-				      synic_message_state(*ret, port->info.target_sint);
+		return *ret == NULL ? HV_STATUS_INVALID_VP_INDEX
+				    : synic_message_state(*ret, port->info.target_sint);
 	}
 	for (uint32_t i = 0; (vp = vp_next(port->owner, &i)) != NULL;) {
 		if (synic_message_state(vp, port->info.target_sint) == HV_STATUS_SUCCESS) {
@@ -476,7 +483,7 @@ uint16_t port_post_message(struct hv_partition *sender, uint32_t connection_id, 
 			   const uint8_t *payload, uint32_t payload_bytes)
 {
 	struct hv *hv = sender->hv;
-	struct hv_message message = { .type = type };
+	struct hv_message message = {.type = type};
 	struct hv_port *port = NULL;
 	bool to_root = false;
 	uint16_t status;
@@ -509,8 +516,8 @@ static uint16_t signal_vps(struct hv_port *port, unsigned flag)
 
 	if (info->target_vp != HV_ANY_VP) {
 		vp = vp_find(port->owner, info->target_vp);
-		return vp == NULL ? HV_STATUS_INVALID_VP_INDEX :
-				    synic_signal(vp, info->target_sint, flag, &newly);
+		return vp == NULL ? HV_STATUS_INVALID_VP_INDEX
+				  : synic_signal(vp, info->target_sint, flag, &newly);
 	}
 	for (uint32_t i = 0; (vp = vp_next(port->owner, &i)) != NULL;) {
 		if (synic_signal(vp, info->target_sint, flag, &newly) == HV_STATUS_SUCCESS) {
@@ -535,7 +542,8 @@ uint16_t port_signal_event(struct hv_partition *sender, uint32_t connection_id, 
 	if (status == HV_STATUS_SUCCESS) {
 		to_root = is_root(port->owner);
 		if (to_root) {
-			__atomic_fetch_or(&port->root_flags[flag / 32], BIT32(flag % 32), __ATOMIC_SEQ_CST);
+			__atomic_fetch_or(&port->root_flags[flag / 32], BIT32(flag % 32),
+					  __ATOMIC_SEQ_CST);
 		} else {
 			status = signal_vps(port, port->info.base_flag_number + (unsigned)flag);
 		}

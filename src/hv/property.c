@@ -3,15 +3,15 @@
 #include "core.h"
 
 /* What a child may be given: nothing that manages other partitions or the machine. */
-#define ASSIGNABLE                                                                                  \
-	(HV_PRIVILEGE_AccessVpRunTimeReg | HV_PRIVILEGE_AccessPartitionReferenceCounter |           \
-	 HV_PRIVILEGE_AccessSynicRegs | HV_PRIVILEGE_AccessSyntheticTimerRegs |                     \
-	 HV_PRIVILEGE_AccessIntrCtrlRegs | HV_PRIVILEGE_AccessHypercallMsrs |                       \
-	 HV_PRIVILEGE_AccessVpIndex | HV_PRIVILEGE_AccessResetReg |                                 \
-	 HV_PRIVILEGE_AccessPartitionReferenceTsc | HV_PRIVILEGE_AccessGuestIdleReg |               \
-	 HV_PRIVILEGE_AccessFrequencyRegs | HV_PRIVILEGE_AccessReenlightenmentControls |            \
-	 HV_PRIVILEGE_AccessTscInvariantControls | HV_PRIVILEGE_AccessPartitionId |                 \
-	 HV_PRIVILEGE_PostMessages | HV_PRIVILEGE_SignalEvents | HV_PRIVILEGE_AccessVpRegisters |   \
+#define ASSIGNABLE                                                                                 \
+	(HV_PRIVILEGE_AccessVpRunTimeReg | HV_PRIVILEGE_AccessPartitionReferenceCounter |          \
+	 HV_PRIVILEGE_AccessSynicRegs | HV_PRIVILEGE_AccessSyntheticTimerRegs |                    \
+	 HV_PRIVILEGE_AccessIntrCtrlRegs | HV_PRIVILEGE_AccessHypercallMsrs |                      \
+	 HV_PRIVILEGE_AccessVpIndex | HV_PRIVILEGE_AccessResetReg |                                \
+	 HV_PRIVILEGE_AccessPartitionReferenceTsc | HV_PRIVILEGE_AccessGuestIdleReg |              \
+	 HV_PRIVILEGE_AccessFrequencyRegs | HV_PRIVILEGE_AccessReenlightenmentControls |           \
+	 HV_PRIVILEGE_AccessTscInvariantControls | HV_PRIVILEGE_AccessPartitionId |                \
+	 HV_PRIVILEGE_PostMessages | HV_PRIVILEGE_SignalEvents | HV_PRIVILEGE_AccessVpRegisters |  \
 	 HV_PRIVILEGE_FastHypercallOutput | HV_PRIVILEGE_StartVirtualProcessor)
 
 #define CPU_MAX UINT64_C(0x10000)
@@ -27,23 +27,25 @@ struct property {
 #define SETTING(field) offsetof(struct hv_partition, settings.field)
 
 static const struct property table[] = {
-	{ HvPartitionPropertyPrivilegeFlags, true, 0, UINT64_MAX, offsetof(struct hv_partition, privileges) },
-	{ HvPartitionPropertySyntheticProcFeatures, true, 0, UINT64_MAX, SETTING(synthetic_features) },
-	{ HvPartitionPropertyCpuReserve, false, 0, CPU_MAX, SETTING(cpu_reserve) },
-	{ HvPartitionPropertyCpuCap, false, 0, CPU_MAX, SETTING(cpu_cap) },
-	{ HvPartitionPropertyCpuWeight, false, 1, 10000, SETTING(cpu_weight) },
-	{ HvPartitionPropertyCpuGroupId, false, 0, UINT64_MAX, SETTING(cpu_group) },
-	{ HvPartitionPropertyProcessorsPerSocket, false, 0, HV_MAXIMUM_PROCESSORS,
-	  SETTING(processors_per_socket) },
-	{ HvPartitionPropertyGpaPageAccessTracking, false, 0, 1, SETTING(access_tracking) },
-	{ HvPartitionPropertyUnimplementedMsrAction, false, 0, HV_UNIMPLEMENTED_MSR_ACTION_IGNORE_WRITE_READ_ZERO,
-	  SETTING(unimplemented_msr_action) },
-	{ HvPartitionPropertyPhysicalAddressWidth, true, 36, 52, SETTING(pa_bits) },
-	{ HvPartitionPropertyTimeFreeze, false, 0, 1, 0 },
-	{ HvPartitionPropertySuspend, false, 0, 1, 0 },
-	{ HvPartitionPropertyReferenceTime, false, 0, UINT64_MAX, 0 },
-	{ HvPartitionPropertyProcessorClockFrequency, false, 1, 0, 0 }, /* max below min: read-only */
-	{ HvPartitionPropertyGuestOsId, false, 1, 0, offsetof(struct hv_partition, guest_os_id) },
+	{HvPartitionPropertyPrivilegeFlags, true, 0, UINT64_MAX,
+	 offsetof(struct hv_partition, privileges)},
+	{HvPartitionPropertySyntheticProcFeatures, true, 0, UINT64_MAX,
+	 SETTING(synthetic_features)},
+	{HvPartitionPropertyCpuReserve, false, 0, CPU_MAX, SETTING(cpu_reserve)},
+	{HvPartitionPropertyCpuCap, false, 0, CPU_MAX, SETTING(cpu_cap)},
+	{HvPartitionPropertyCpuWeight, false, 1, 10000, SETTING(cpu_weight)},
+	{HvPartitionPropertyCpuGroupId, false, 0, UINT64_MAX, SETTING(cpu_group)},
+	{HvPartitionPropertyProcessorsPerSocket, false, 0, HV_MAXIMUM_PROCESSORS,
+	 SETTING(processors_per_socket)},
+	{HvPartitionPropertyGpaPageAccessTracking, false, 0, 1, SETTING(access_tracking)},
+	{HvPartitionPropertyUnimplementedMsrAction, false, 0,
+	 HV_UNIMPLEMENTED_MSR_ACTION_IGNORE_WRITE_READ_ZERO, SETTING(unimplemented_msr_action)},
+	{HvPartitionPropertyPhysicalAddressWidth, true, 36, 52, SETTING(pa_bits)},
+	{HvPartitionPropertyTimeFreeze, false, 0, 1, 0},
+	{HvPartitionPropertySuspend, false, 0, 1, 0},
+	{HvPartitionPropertyReferenceTime, false, 0, UINT64_MAX, 0},
+	{HvPartitionPropertyProcessorClockFrequency, false, 1, 0, 0}, /* max below min: read-only */
+	{HvPartitionPropertyGuestOsId, false, 1, 0, offsetof(struct hv_partition, guest_os_id)},
 };
 
 static const struct property *find(uint32_t code)
@@ -85,7 +87,8 @@ uint16_t property_get(struct hv_partition *p, uint32_t code, uint64_t *ret)
 	if (row == NULL) {
 		return HV_STATUS_UNKNOWN_PROPERTY;
 	}
-	*ret = row->offset != 0 ? __atomic_load_n(word(p, row), __ATOMIC_RELAXED) : computed(p, code);
+	*ret = row->offset != 0 ? __atomic_load_n(word(p, row), __ATOMIC_RELAXED)
+				: computed(p, code);
 	return HV_STATUS_SUCCESS;
 }
 

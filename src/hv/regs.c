@@ -11,20 +11,20 @@ static const struct {
 	uint32_t count;
 	uint32_t msr;
 } msr_names[] = {
-	{ HvRegisterVpRuntime, 1, HV_X64_MSR_VP_RUNTIME },
-	{ HvX64RegisterHypercall, 1, HV_X64_MSR_HYPERCALL },
-	{ HvRegisterGuestOsId, 1, HV_X64_MSR_GUEST_OS_ID },
-	{ HvRegisterVpIndex, 1, HV_X64_MSR_VP_INDEX },
-	{ HvRegisterTimeRefCount, 1, HV_X64_MSR_TIME_REF_COUNT },
-	{ HvX64RegisterEoi, 3, HV_X64_MSR_EOI },
-	{ HvRegisterVpAssistPage, 1, HV_X64_MSR_VP_ASSIST_PAGE },
-	{ HvRegisterReferenceTsc, 1, HV_X64_MSR_REFERENCE_TSC },
-	{ HvRegisterSint0, HV_SYNIC_SINT_COUNT, HV_X64_MSR_SINT0 },
-	{ HvRegisterScontrol, 5, HV_X64_MSR_SCONTROL },
-	{ HvRegisterStimer0Config, 2 * HV_SYNIC_STIMER_COUNT, HV_X64_MSR_STIMER0_CONFIG },
-	{ HvRegisterGuestCrashP0, 5, HV_X64_MSR_CRASH_P0 },
-	{ HvRegisterProcessorClockFrequency, 2, HV_X64_MSR_TSC_FREQUENCY },
-	{ HvX64RegisterTsc, 1, 0x10 },
+	{HvRegisterVpRuntime, 1, HV_X64_MSR_VP_RUNTIME},
+	{HvX64RegisterHypercall, 1, HV_X64_MSR_HYPERCALL},
+	{HvRegisterGuestOsId, 1, HV_X64_MSR_GUEST_OS_ID},
+	{HvRegisterVpIndex, 1, HV_X64_MSR_VP_INDEX},
+	{HvRegisterTimeRefCount, 1, HV_X64_MSR_TIME_REF_COUNT},
+	{HvX64RegisterEoi, 3, HV_X64_MSR_EOI},
+	{HvRegisterVpAssistPage, 1, HV_X64_MSR_VP_ASSIST_PAGE},
+	{HvRegisterReferenceTsc, 1, HV_X64_MSR_REFERENCE_TSC},
+	{HvRegisterSint0, HV_SYNIC_SINT_COUNT, HV_X64_MSR_SINT0},
+	{HvRegisterScontrol, 5, HV_X64_MSR_SCONTROL},
+	{HvRegisterStimer0Config, 2 * HV_SYNIC_STIMER_COUNT, HV_X64_MSR_STIMER0_CONFIG},
+	{HvRegisterGuestCrashP0, 5, HV_X64_MSR_CRASH_P0},
+	{HvRegisterProcessorClockFrequency, 2, HV_X64_MSR_TSC_FREQUENCY},
+	{HvX64RegisterTsc, 1, 0x10},
 };
 
 static bool msr_of(uint32_t name, uint32_t *ret_msr)
@@ -55,7 +55,7 @@ static bool own_get(struct hv_vp *vp, uint32_t name, struct hv_u128 *v)
 {
 	uint32_t regs[4];
 
-	*v = (struct hv_u128){ 0, 0 };
+	*v = (struct hv_u128){0, 0};
 	switch (name) {
 	case HvRegisterExplicitSuspend:
 		v->lo = __atomic_load_n(&vp->explicit_suspend, __ATOMIC_SEQ_CST);
@@ -86,9 +86,9 @@ static bool own_get(struct hv_vp *vp, uint32_t name, struct hv_u128 *v)
 	case HvRegisterFeaturesInfo:
 	case HvRegisterImplementationLimitsInfo:
 	case HvRegisterHardwareFeaturesInfo: {
-		uint32_t leaf = name == HvRegisterHypervisorVersion ?
-					HV_CPUID_FUNCTION_VERSION :
-					HV_CPUID_FUNCTION_FEATURES + (name & 0xF);
+		uint32_t leaf = name == HvRegisterHypervisorVersion
+					? HV_CPUID_FUNCTION_VERSION
+					: HV_CPUID_FUNCTION_FEATURES + (name & 0xF);
 
 		cpuid_answer(vp, leaf, 0, regs);
 		v->lo = (uint64_t)regs[1] << 32 | regs[0];
@@ -182,12 +182,13 @@ static bool own_set(struct hv_vp *vp, uint32_t name, uint64_t value, uint16_t *r
 /* What a guest may name: processor and synthetic registers, but not the event and suspend state of a VP in the middle of a call. */
 static bool guest_may_name(uint32_t name)
 {
-	return name >= HvX64RegisterRax || (name >= HvRegisterHypervisorVersion && name < HvRegisterPendingInterruption);
+	return name >= HvX64RegisterRax ||
+	       (name >= HvRegisterHypervisorVersion && name < HvRegisterPendingInterruption);
 }
 
 uint16_t vp_register_get(struct hv_vp *vp, uint32_t name, bool by_parent, struct hv_u128 *ret)
 {
-	struct hv_u128 v = { 0, 0 };
+	struct hv_u128 v = {0, 0};
 	uint32_t msr;
 
 	if (!by_parent && !guest_may_name(name)) {
@@ -204,10 +205,12 @@ uint16_t vp_register_get(struct hv_vp *vp, uint32_t name, bool by_parent, struct
 		*ret = v;
 		return HV_STATUS_SUCCESS;
 	}
-	return vp_ops(vp)->reg_get(vp->engine, name, ret) ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_PARAMETER;
+	return vp_ops(vp)->reg_get(vp->engine, name, ret) ? HV_STATUS_SUCCESS
+							  : HV_STATUS_INVALID_PARAMETER;
 }
 
-uint16_t vp_register_set(struct hv_vp *vp, uint32_t name, bool by_parent, const struct hv_u128 *value)
+uint16_t vp_register_set(struct hv_vp *vp, uint32_t name, bool by_parent,
+			 const struct hv_u128 *value)
 {
 	struct hv_u128 old;
 	uint16_t status;
@@ -220,13 +223,13 @@ uint16_t vp_register_set(struct hv_vp *vp, uint32_t name, bool by_parent, const 
 		return status;
 	}
 	if (msr_of(name, &msr)) {
-		return (by_parent ? msr_write_all : msr_write)(vp, msr, value->lo) == MSR_OK ?
-			       HV_STATUS_SUCCESS :
-			       HV_STATUS_INVALID_REGISTER_VALUE;
+		return (by_parent ? msr_write_all : msr_write)(vp, msr, value->lo) == MSR_OK
+			       ? HV_STATUS_SUCCESS
+			       : HV_STATUS_INVALID_REGISTER_VALUE;
 	}
 	if (!vp_ops(vp)->reg_get(vp->engine, name, &old)) {
 		return HV_STATUS_INVALID_PARAMETER;
 	}
-	return vp_ops(vp)->reg_set(vp->engine, name, value) ? HV_STATUS_SUCCESS :
-							       HV_STATUS_INVALID_REGISTER_VALUE;
+	return vp_ops(vp)->reg_set(vp->engine, name, value) ? HV_STATUS_SUCCESS
+							    : HV_STATUS_INVALID_REGISTER_VALUE;
 }

@@ -33,7 +33,7 @@ static bool take_request(struct hv_vp *vp, uint32_t bit, uint32_t *ret_all)
 
 static void complete(struct hv_vp *vp, uint64_t value)
 {
-	uint64_t values[4] = { value, 0, 0, 0 };
+	uint64_t values[4] = {value, 0, 0, 0};
 
 	ops(vp)->complete(vp->engine, values);
 }
@@ -197,14 +197,16 @@ static enum step block(struct hv_vp *vp, uint64_t *ret_wake_ns)
 	}
 	*ret_wake_ns = UINT64_MAX;
 	if (next != UINT64_MAX) {
-		*ret_wake_ns = mul_div_u64(next - now, NS_PER_SECOND, vp->partition->time.tsc_hz) + 1;
+		*ret_wake_ns =
+			mul_div_u64(next - now, NS_PER_SECOND, vp->partition->time.tsc_hz) + 1;
 	}
 	return STEP_BLOCKED;
 }
 
 static bool suspended(const struct hv_vp *vp)
 {
-	return __atomic_load_n(&vp->explicit_suspend, __ATOMIC_SEQ_CST) || time_frozen(vp->partition);
+	return __atomic_load_n(&vp->explicit_suspend, __ATOMIC_SEQ_CST) ||
+	       time_frozen(vp->partition);
 }
 
 static enum step stay_suspended(struct hv_vp *vp)
@@ -238,7 +240,8 @@ static enum step exit_port(struct hv_vp *vp, struct hv_message *message)
 static bool is_apic_page(const struct hv_vp *vp, uint64_t gpa)
 {
 	return (vp->lapic.base & LAPIC_BASE_ENABLE) && !lapic_x2apic(vp) &&
-	       ((gpa ^ vp->lapic.base) & GMEM_PAGE_MASK) == 0 && vp->exit.memory.access != HV_ACCESS_EXECUTE;
+	       ((gpa ^ vp->lapic.base) & GMEM_PAGE_MASK) == 0 &&
+	       vp->exit.memory.access != HV_ACCESS_EXECUTE;
 }
 
 static enum step apic_page(struct hv_vp *vp)
@@ -381,7 +384,8 @@ static enum step handle_exit(struct hv_vp *vp, struct hv_message *message)
 		return STEP_INTERCEPT;
 	case HV_EXIT_FAILED:
 		vp->dead = true;
-		message_text(vp, (uint32_t)HvMessageTypeUnsupportedFeature, vp->exit.failed.what, message);
+		message_text(vp, (uint32_t)HvMessageTypeUnsupportedFeature, vp->exit.failed.what,
+			     message);
 		return STEP_INTERCEPT;
 	case HV_EXIT_INTERRUPTED:
 	case HV_EXIT_INTERRUPT_WINDOW:
@@ -427,7 +431,7 @@ static enum step run(struct hv_vp *vp, struct hv_run *how, struct hv_message *me
 
 static enum step step(struct hv_vp *vp, struct hv_message *message, uint64_t *ret_wake_ns)
 {
-	struct hv_run how = { 0 };
+	struct hv_run how = {0};
 	enum step s;
 	uint32_t all;
 
@@ -467,7 +471,8 @@ static enum step step(struct hv_vp *vp, struct hv_message *message, uint64_t *re
 	return run(vp, &how, message);
 }
 
-enum hv_dispatch hv_vp_dispatch(struct hv_vp *vp, struct hv_message *ret_message, uint64_t *ret_wake_ns)
+enum hv_dispatch hv_vp_dispatch(struct hv_vp *vp, struct hv_message *ret_message,
+				uint64_t *ret_wake_ns)
 {
 	static const enum hv_dispatch answers[] = {
 		[STEP_INTERCEPT] = HV_DISPATCH_INTERCEPT,
@@ -513,8 +518,9 @@ void hv_vp_finish(struct hv_vp *vp, const uint64_t values[4])
 			ops(vp)->complete(vp->engine, values);
 			break;
 		case HV_EXIT_EXCEPTION:
-			ops(vp)->inject_exception(vp->engine, e->exception.vector, e->exception.has_error,
-						  e->exception.error, e->exception.parameter);
+			ops(vp)->inject_exception(vp->engine, e->exception.vector,
+						  e->exception.has_error, e->exception.error,
+						  e->exception.parameter);
 			break;
 		default:
 			break;
@@ -541,8 +547,8 @@ void hv_partition_set_extint(struct hv_partition *p, bool raised)
 	uint32_t old = __atomic_load_n(&p->extint, __ATOMIC_RELAXED);
 	struct hv_vp *vp = vp_find(p, 0);
 
-	while (!__atomic_compare_exchange_n(&p->extint, &old, ((old | 1) + 1) | raised, true, __ATOMIC_SEQ_CST,
-					    __ATOMIC_RELAXED)) {
+	while (!__atomic_compare_exchange_n(&p->extint, &old, ((old | 1) + 1) | raised, true,
+					    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
 	}
 	if (raised && vp != NULL) {
 		vp_notify(vp);
@@ -556,5 +562,6 @@ uint32_t hv_partition_extint(struct hv_partition *p)
 
 void hv_partition_extint_drop(struct hv_partition *p, uint32_t seen)
 {
-	__atomic_compare_exchange_n(&p->extint, &seen, seen & ~1u, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+	__atomic_compare_exchange_n(&p->extint, &seen, seen & ~1u, false, __ATOMIC_SEQ_CST,
+				    __ATOMIC_RELAXED);
 }

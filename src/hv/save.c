@@ -22,28 +22,28 @@ static const struct {
 	uint32_t first;
 	uint32_t last;
 } register_runs[] = {
-	{ HvX64RegisterEfer, HvX64RegisterEfer },
-	{ HvX64RegisterCr4, HvX64RegisterCr4 },
-	{ HvX64RegisterCr3, HvX64RegisterCr3 },
-	{ HvX64RegisterCr0, HvX64RegisterCr0 },
-	{ HvX64RegisterCr2, HvX64RegisterCr2 },
-	{ HvX64RegisterXfem, HvX64RegisterXfem },
-	{ HvX64RegisterEs, HvX64RegisterTr },
-	{ HvX64RegisterIdtr, HvX64RegisterGdtr },
-	{ HvX64RegisterRax, HvX64RegisterRflags },
-	{ HvX64RegisterXmm0, HvX64RegisterXmmControlStatus },
-	{ HvX64RegisterDr0, HvX64RegisterDr7 },
-	{ HvX64RegisterKernelGsBase, HvX64RegisterKernelGsBase },
-	{ HvX64RegisterPat, HvX64RegisterSfmask },
-	{ HvX64RegisterMsrMtrrDefType, HvX64RegisterDebugCtl },
-	{ HvX64RegisterSpecCtrl, HvX64RegisterSpecCtrl },
-	{ HvX64RegisterMsrIa32MiscEnable, HvX64RegisterIa32FeatureControl },
+	{HvX64RegisterEfer, HvX64RegisterEfer},
+	{HvX64RegisterCr4, HvX64RegisterCr4},
+	{HvX64RegisterCr3, HvX64RegisterCr3},
+	{HvX64RegisterCr0, HvX64RegisterCr0},
+	{HvX64RegisterCr2, HvX64RegisterCr2},
+	{HvX64RegisterXfem, HvX64RegisterXfem},
+	{HvX64RegisterEs, HvX64RegisterTr},
+	{HvX64RegisterIdtr, HvX64RegisterGdtr},
+	{HvX64RegisterRax, HvX64RegisterRflags},
+	{HvX64RegisterXmm0, HvX64RegisterXmmControlStatus},
+	{HvX64RegisterDr0, HvX64RegisterDr7},
+	{HvX64RegisterKernelGsBase, HvX64RegisterKernelGsBase},
+	{HvX64RegisterPat, HvX64RegisterSfmask},
+	{HvX64RegisterMsrMtrrDefType, HvX64RegisterDebugCtl},
+	{HvX64RegisterSpecCtrl, HvX64RegisterSpecCtrl},
+	{HvX64RegisterMsrIa32MiscEnable, HvX64RegisterIa32FeatureControl},
 };
 
 /* MSRs of the engine that have no register name. */
 static const uint32_t msr_indexes[] = {
-	0x8B,  0x17A, 0x17B, 0x400, 0x401, 0x402, 0x403, 0x404, 0x405, 0x406, 0x407,
-	0x408, 0x409, 0x40A, 0x40B, 0x40C, 0x40D, 0x40E, 0x40F, 0xDA0,
+	0x8B,  0x17A, 0x17B, 0x400, 0x401, 0x402, 0x403, 0x404, 0x405, 0x406,
+	0x407, 0x408, 0x409, 0x40A, 0x40B, 0x40C, 0x40D, 0x40E, 0x40F, 0xDA0,
 };
 
 /* ---- Save ---- */
@@ -54,7 +54,8 @@ static void save_registers(struct state_writer *w, struct hv_vp *vp)
 
 	state_begin(w, TAG_REGISTERS, 1);
 	for (size_t i = 0; i < ARRAY_LEN(register_runs); i++) {
-		for (uint32_t name = register_runs[i].first; name <= register_runs[i].last; name++) {
+		for (uint32_t name = register_runs[i].first; name <= register_runs[i].last;
+		     name++) {
 			if (vp_ops(vp)->reg_get(vp->engine, name, &v)) {
 				state_put_u32(w, name);
 				state_put_u64(w, v.lo);
@@ -165,7 +166,8 @@ static void save_queues(struct state_writer *w, struct hv_vp *vp)
 {
 	hv_host_lock(&vp->synic.lock);
 	for (unsigned i = 0; i < HV_SYNIC_SINT_COUNT; i++) {
-		for (struct hv_message_buffer *b = vp->synic.queue_head[i]; b != NULL; b = b->next) {
+		for (struct hv_message_buffer *b = vp->synic.queue_head[i]; b != NULL;
+		     b = b->next) {
 			state_begin(w, TAG_QUEUE, 1);
 			state_put_u32(w, i);
 			state_put_u32(w, b->port->id);
@@ -308,7 +310,8 @@ static bool restore_synic(struct state_reader *r, struct hv_vp *vp)
 	for (unsigned i = 0; i < HV_SYNIC_SINT_COUNT; i++) {
 		sint[i] = state_get_u64(r);
 	}
-	if (r->bad || !overlay_set(p, &vp->synic.sim, sim) || !overlay_set(p, &vp->synic.sief, sief) ||
+	if (r->bad || !overlay_set(p, &vp->synic.sim, sim) ||
+	    !overlay_set(p, &vp->synic.sief, sief) ||
 	    !overlay_set(p, &vp->assist.overlay, assist)) {
 		return false;
 	}
@@ -392,10 +395,12 @@ static bool restore_vp(struct state_reader *r, struct hv_partition *p)
 
 static bool restore_partition(struct state_reader *r, struct hv_partition *p)
 {
-	uint64_t guest_tsc = state_get_u64(r), reference = state_get_u64(r), hypercall, reference_tsc;
+	uint64_t guest_tsc = state_get_u64(r), reference = state_get_u64(r), hypercall,
+		 reference_tsc;
 	uint32_t sequence;
 
-	state_get_u64(r); /* TSC rate of the machine it came from: the reference TSC page tells the guest the new one */
+	state_get_u64(
+		r); /* TSC rate of the machine it came from: the reference TSC page tells the guest the new one */
 	if (state_get_u32(r) != p->vp_count) {
 		return false;
 	}
@@ -417,7 +422,8 @@ static bool restore_partition(struct state_reader *r, struct hv_partition *p)
 	time_set(p, guest_tsc, reference);
 	((struct hv_reference_tsc_page *)p->reference_tsc.page)->tsc_sequence = sequence;
 	partition_fill_reference_tsc(p);
-	return overlay_set(p, &p->hypercall_page, hypercall) && overlay_set(p, &p->reference_tsc, reference_tsc);
+	return overlay_set(p, &p->hypercall_page, hypercall) &&
+	       overlay_set(p, &p->reference_tsc, reference_tsc);
 }
 
 bool hv_partition_restore(struct hv_partition *p, const void *buf, size_t bytes)

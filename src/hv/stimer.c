@@ -150,8 +150,8 @@ bool stimer_take_message(struct hv_vp *vp, unsigned sint, struct hv_message *ret
 			.expiration_time = t->message_expiry,
 			.delivery_time = time_reference(vp->partition),
 		};
-		*ret = (struct hv_message){ .type = (uint32_t)HvMessageTimerExpired,
-					    .payload_size = sizeof(payload) };
+		*ret = (struct hv_message){.type = (uint32_t)HvMessageTimerExpired,
+					   .payload_size = sizeof(payload)};
 		__builtin_memcpy(ret->payload, &payload, sizeof(payload));
 		return true;
 	}

@@ -38,7 +38,8 @@ static void set_pending_flag(struct hv_vp *vp, unsigned sint)
 
 static bool messages_enabled(const struct hv_vp *vp)
 {
-	return (vp->synic.scontrol & HV_SCONTROL_ENABLE) && (vp->synic.sim.msr & HV_MSR_PAGE_ENABLE);
+	return (vp->synic.scontrol & HV_SCONTROL_ENABLE) &&
+	       (vp->synic.sim.msr & HV_MSR_PAGE_ENABLE);
 }
 
 static void raise(struct hv_vp *vp, unsigned sint)
@@ -111,7 +112,8 @@ void synic_scan(struct hv_vp *vp)
 void synic_eoi(struct hv_vp *vp, uint8_t vector)
 {
 	for (unsigned i = 0; i < HV_SYNIC_SINT_COUNT; i++) {
-		if ((vp->synic.sint[i] & HV_SINT_VECTOR) == vector && !(vp->synic.sint[i] & HV_SINT_MASKED)) {
+		if ((vp->synic.sint[i] & HV_SINT_VECTOR) == vector &&
+		    !(vp->synic.sint[i] & HV_SINT_MASKED)) {
 			hv_host_lock(&vp->synic.lock);
 			scan_sint(vp, i);
 			hv_host_unlock(&vp->synic.lock);
@@ -262,7 +264,7 @@ void synic_reset(struct hv_vp *vp)
 		s->sint[i] = HV_SINT_MASKED;
 	}
 	for (unsigned i = 0; i < HV_SYNIC_STIMER_COUNT; i++) {
-		s->timer[i] = (struct hv_stimer){ 0 };
+		s->timer[i] = (struct hv_stimer){0};
 	}
 	recompute_auto_eoi(vp);
 	__builtin_memset(s->sim.page, 0, HV_PAGE_SIZE);

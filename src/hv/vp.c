@@ -10,7 +10,8 @@ struct hv_vp *vp_find(struct hv_partition *p, uint32_t index)
 		return NULL;
 	}
 	page = __atomic_load_n(&p->vp_table[index / VPS_PER_TABLE_PAGE], __ATOMIC_ACQUIRE);
-	return page != NULL ? __atomic_load_n(&page[index % VPS_PER_TABLE_PAGE], __ATOMIC_ACQUIRE) : NULL;
+	return page != NULL ? __atomic_load_n(&page[index % VPS_PER_TABLE_PAGE], __ATOMIC_ACQUIRE)
+			    : NULL;
 }
 
 struct hv_vp *vp_next(struct hv_partition *p, uint32_t *cursor)
@@ -68,7 +69,8 @@ void vp_release(struct hv_vp *vp)
 
 void vp_tsc_apply(struct hv_vp *vp)
 {
-	uint64_t offset = __atomic_load_n(&vp->partition->time.offset, __ATOMIC_RELAXED) + vp->tsc_offset;
+	uint64_t offset =
+		__atomic_load_n(&vp->partition->time.offset, __ATOMIC_RELAXED) + vp->tsc_offset;
 
 	if (offset != vp->tsc_applied) {
 		vp->tsc_applied = offset;
@@ -83,7 +85,7 @@ uint64_t vp_runtime_100ns(const struct hv_vp *vp)
 
 uint64_t vp_reg(struct hv_vp *vp, uint32_t name)
 {
-	struct hv_u128 v = { 0, 0 };
+	struct hv_u128 v = {0, 0};
 
 	CHECK(vp_ops(vp)->reg_get(vp->engine, name, &v));
 	return v.lo;
@@ -91,7 +93,7 @@ uint64_t vp_reg(struct hv_vp *vp, uint32_t name)
 
 void vp_reg_set(struct hv_vp *vp, uint32_t name, uint64_t value)
 {
-	struct hv_u128 v = { value, 0 };
+	struct hv_u128 v = {value, 0};
 
 	CHECK(vp_ops(vp)->reg_set(vp->engine, name, &v));
 }
@@ -155,18 +157,18 @@ void vp_set_initial_context(struct hv_vp *vp, const struct hv_initial_vp_context
 		uint32_t name;
 		uint32_t offset;
 	} words[] = {
-		{ HvX64RegisterEfer, offsetof(struct hv_initial_vp_context, efer) },
-		{ HvX64RegisterCr4, offsetof(struct hv_initial_vp_context, cr4) },
-		{ HvX64RegisterCr3, offsetof(struct hv_initial_vp_context, cr3) },
-		{ HvX64RegisterCr0, offsetof(struct hv_initial_vp_context, cr0) },
-		{ HvX64RegisterPat, offsetof(struct hv_initial_vp_context, msr_cr_pat) },
-		{ HvX64RegisterRip, offsetof(struct hv_initial_vp_context, rip) },
-		{ HvX64RegisterRsp, offsetof(struct hv_initial_vp_context, rsp) },
-		{ HvX64RegisterRflags, offsetof(struct hv_initial_vp_context, rflags) },
+		{HvX64RegisterEfer, offsetof(struct hv_initial_vp_context, efer)},
+		{HvX64RegisterCr4, offsetof(struct hv_initial_vp_context, cr4)},
+		{HvX64RegisterCr3, offsetof(struct hv_initial_vp_context, cr3)},
+		{HvX64RegisterCr0, offsetof(struct hv_initial_vp_context, cr0)},
+		{HvX64RegisterPat, offsetof(struct hv_initial_vp_context, msr_cr_pat)},
+		{HvX64RegisterRip, offsetof(struct hv_initial_vp_context, rip)},
+		{HvX64RegisterRsp, offsetof(struct hv_initial_vp_context, rsp)},
+		{HvX64RegisterRflags, offsetof(struct hv_initial_vp_context, rflags)},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-		struct hv_u128 v = { load_le64((const uint8_t *)c + words[i].offset), 0 };
+		struct hv_u128 v = {load_le64((const uint8_t *)c + words[i].offset), 0};
 
 		vp_ops(vp)->reg_set(vp->engine, words[i].name, &v);
 	}
@@ -218,7 +220,8 @@ static void init_state(struct hv_vp *vp)
 	vp->synic.sief.rights = GMEM_R | GMEM_W;
 	vp->assist.overlay.rights = GMEM_R | GMEM_W;
 	vp->extint_vector = -1;
-	vp->explicit_suspend = 1; /* Spec: TLFS 7.4: the parent starts it by clearing the register */
+	vp->explicit_suspend =
+		1; /* Spec: TLFS 7.4: the parent starts it by clearing the register */
 	vp->startup_suspend = !is_bsp(vp);
 	lapic_reset(vp, false);
 	synic_reset(vp);
@@ -267,8 +270,9 @@ void vp_destroy(struct hv_vp *vp)
 	overlay_set(p, &vp->synic.sim, 0);
 	overlay_set(p, &vp->synic.sief, 0);
 	overlay_set(p, &vp->assist.overlay, 0);
-	__atomic_store_n(&p->vp_table[vp->index / VPS_PER_TABLE_PAGE][vp->index % VPS_PER_TABLE_PAGE], NULL,
-			 __ATOMIC_RELEASE);
+	__atomic_store_n(
+		&p->vp_table[vp->index / VPS_PER_TABLE_PAGE][vp->index % VPS_PER_TABLE_PAGE], NULL,
+		__ATOMIC_RELEASE);
 	p->vp_count--;
 	p->hv->engine->vp_destroy(vp->engine);
 	free_pages(vp);

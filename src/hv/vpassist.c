@@ -18,7 +18,8 @@ void vp_assist_write(struct hv_vp *vp, uint64_t value, bool *ret_ok)
 	}
 	if (vp->assist.armed) {
 		vp->assist.armed = false;
-		__atomic_fetch_and(assist_word(vp), ~HV_APIC_ASSIST_NO_EOI_REQUIRED, __ATOMIC_SEQ_CST);
+		__atomic_fetch_and(assist_word(vp), ~HV_APIC_ASSIST_NO_EOI_REQUIRED,
+				   __ATOMIC_SEQ_CST);
 	}
 	if ((value & HV_MSR_PAGE_ENABLE) && !(vp->assist.overlay.msr & HV_MSR_PAGE_ENABLE)) {
 		__atomic_store_n(assist_word(vp), 0, __ATOMIC_SEQ_CST);
@@ -53,7 +54,8 @@ void vp_assist_arm(struct hv_vp *vp, uint8_t vector)
 
 static bool offer_taken(struct hv_vp *vp)
 {
-	return !(__atomic_load_n(assist_word(vp), __ATOMIC_SEQ_CST) & HV_APIC_ASSIST_NO_EOI_REQUIRED);
+	return !(__atomic_load_n(assist_word(vp), __ATOMIC_SEQ_CST) &
+		 HV_APIC_ASSIST_NO_EOI_REQUIRED);
 }
 
 void vp_assist_sync(struct hv_vp *vp)
@@ -64,12 +66,14 @@ void vp_assist_sync(struct hv_vp *vp)
 		return;
 	}
 	taken = offer_taken(vp);
-	if (!taken && bitmap256_test(vp->lapic.isr, vp->assist.vector) && !lapic_any_requested(vp)) {
+	if (!taken && bitmap256_test(vp->lapic.isr, vp->assist.vector) &&
+	    !lapic_any_requested(vp)) {
 		return;
 	}
 	if (!taken) {
 		/* The owner runs here, not the guest: the word cannot change under us any more. */
-		__atomic_fetch_and(assist_word(vp), ~HV_APIC_ASSIST_NO_EOI_REQUIRED, __ATOMIC_SEQ_CST);
+		__atomic_fetch_and(assist_word(vp), ~HV_APIC_ASSIST_NO_EOI_REQUIRED,
+				   __ATOMIC_SEQ_CST);
 	}
 	vp->assist.armed = false;
 	if (taken && bitmap256_test(vp->lapic.isr, vp->assist.vector)) {

@@ -204,8 +204,7 @@
 #define HV_HYPERCALL_REP_COUNT_SHIFT 32
 #define HV_HYPERCALL_REP_START_SHIFT 48
 #define HV_HYPERCALL_REP_BITS 12
-#define HV_HYPERCALL_RSVDZ                                                                     \
-	(UINT64_C(0xF) << 27 | UINT64_C(0xF) << 44 | UINT64_C(0xF) << 60)
+#define HV_HYPERCALL_RSVDZ (UINT64_C(0xF) << 27 | UINT64_C(0xF) << 44 | UINT64_C(0xF) << 60)
 
 static inline uint64_t hv_hypercall_control(unsigned code, unsigned rep_count)
 {
@@ -398,7 +397,7 @@ _Static_assert(sizeof(struct hv_x64_table_register) == 16, "hv_x64_table_registe
 
 struct hv_x64_intercept_message_header {
 	uint32_t vp_index;
-	uint8_t instruction_length; /* [3:0] length, [7:4] CR8 */
+	uint8_t instruction_length;    /* [3:0] length, [7:4] CR8 */
 	uint8_t intercept_access_type; /* HV_INTERCEPT_ACCESS_* */
 	uint16_t execution_state;
 	struct hv_x64_segment_register cs;
@@ -553,16 +552,17 @@ _Static_assert(sizeof(struct hv_input_create_vp) == 40, "create vp");
 struct hv_input_map_gpa {
 	uint64_t target_partition_id;
 	uint64_t target_gpa_base; /* page number */
-	uint32_t map_flags; /* HV_MAP_GPA_*; unmap: 0 */
+	uint32_t map_flags;	  /* HV_MAP_GPA_*; unmap: 0 */
 	uint32_t padding;
 };
 _Static_assert(sizeof(struct hv_input_map_gpa) == 24, "map gpa");
 
 struct hv_input_install_intercept {
 	uint64_t partition_id;
-	uint32_t access_type; /* HV_INTERCEPT_ACCESS_MASK_* */
+	uint32_t access_type;	 /* HV_INTERCEPT_ACCESS_MASK_* */
 	uint32_t intercept_type; /* enum hv_intercept_type */
-	uint64_t parameter; /* port, MSR index, CPUID leaf, exception vector; port range: first in [15:0], last in [31:16] */
+	/* Port, MSR index, CPUID leaf, exception vector; port range: first [15:0], last [31:16]. */
+	uint64_t parameter;
 };
 _Static_assert(sizeof(struct hv_input_install_intercept) == 24, "install intercept");
 

@@ -26,7 +26,8 @@
 #define GMEM_X 0x4u
 #define GMEM_RIGHTS 0x7u
 #define GMEM_DIRTY 0x8u /* written since the log was last cleared */
-#define GMEM_CODE 0x10u /* an engine holds decoded instructions of this page: writes must be reported */
+#define GMEM_CODE                                                                                  \
+	0x10u /* an engine holds decoded instructions of this page: writes must be reported */
 #define GMEM_OVERLAY 0x20u /* an overlay page covers what the parent mapped */
 #define GMEM_WCACHED 0x40u /* some VP may hold a cached translation that writes without asking */
 
@@ -81,7 +82,8 @@ int gmem_protect(struct gmem *gm, uint64_t gpn, uint32_t rights);
  * gmem_overlay_remove brings back what lies beneath. Overlays on one page stack; the newest is seen.
  * Works where nothing is mapped too. -EINVAL: beyond the space; -ENOMEM.
  */
-int gmem_overlay_add(struct gmem *gm, struct gmem_overlay *o, uint64_t gpn, void *page, uint32_t rights);
+int gmem_overlay_add(struct gmem *gm, struct gmem_overlay *o, uint64_t gpn, void *page,
+		     uint32_t rights);
 void gmem_overlay_remove(struct gmem *gm, struct gmem_overlay *o);
 
 /* The entry of @gpn (0: unmapped or beyond the space). Lock-free. */

@@ -26,7 +26,7 @@ struct hv_vp;
 struct hv_config {
 	const struct hv_engine_ops *engine;
 	struct hv_engine_config engine_config; /* .gmem is filled in per partition */
-	void *root_cookie; /* handed to hv_host_root_message */
+	void *root_cookie;		       /* handed to hv_host_root_message */
 	void *memory; /* 4 KiB aligned, zeroed: the hypervisor's own memory and the root's pool */
 	size_t pages; /* at least HV_MEMORY_PAGES_MIN */
 };
@@ -56,7 +56,7 @@ enum hv_dispatch {
 	HV_DISPATCH_INTERCEPT, /* *ret_message holds an intercept message */
 	HV_DISPATCH_BLOCKED, /* nothing to run before hv_host_wake or *ret_wake_ns from now (UINT64_MAX: event only) */
 	HV_DISPATCH_INTERRUPTED, /* hv_vp_kick */
-	HV_DISPATCH_SUSPENDED, /* explicitly suspended, or partition time is frozen */
+	HV_DISPATCH_SUSPENDED,	 /* explicitly suspended, or partition time is frozen */
 };
 
 /*
@@ -64,7 +64,8 @@ enum hv_dispatch {
  * blocks. An intercept that was not answered by hv_vp_finish* when the VP is dispatched again is taken as handled through
  * registers: the instruction is dropped and execution goes on at RIP.
  */
-enum hv_dispatch hv_vp_dispatch(struct hv_vp *vp, struct hv_message *ret_message, uint64_t *ret_wake_ns);
+enum hv_dispatch hv_vp_dispatch(struct hv_vp *vp, struct hv_message *ret_message,
+				uint64_t *ret_wake_ns);
 /* Makes a dispatch in progress, or else the next one, return HV_DISPATCH_INTERRUPTED. [any] */
 void hv_vp_kick(struct hv_vp *vp);
 
@@ -98,7 +99,7 @@ bool hv_root_take_event(struct hv *hv, uint32_t *ret_port_id, uint16_t *ret_flag
 #define HV_STATS_CALLS 512u
 struct hv_stats {
 	uint64_t instructions;
-	uint64_t exits[16]; /* by enum hv_exit_kind */
+	uint64_t exits[16];		     /* by enum hv_exit_kind */
 	uint64_t hypercalls[HV_STATS_CALLS]; /* by code; codes above in the last */
 };
 /* Sums over all VPs of @p into *ret. [any, approximate while VPs run] */
