@@ -4,6 +4,7 @@
  * An invalidated block stays where it is, with every handler replaced by emu_op_stale, so that links to it and a run through it find out.
  */
 #include "core.h"
+#include "exec.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -287,6 +288,7 @@ static const struct emu_block *decode_block(struct emu_vp *vp, uint64_t la, uint
 		count++;
 	}
 	settle_counts(cache->scratch, count);
+	emu_fuse(cache->scratch, count);
 	terminate(&cache->scratch[count], (uint16_t)(offset - start), one);
 	b = block_add(cache,
 		      gpn << 12 | start | (uint64_t)vp->mode << EMU_KEY_MODE_SHIFT |

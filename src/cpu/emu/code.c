@@ -85,6 +85,35 @@ static struct code_page *page_get(struct emu_code *code, uint64_t gpn)
 	return *slot;
 }
 
+/* Posts the request to VP number @n; NULL: nobody to wait for. */
+static struct emu_vp *post_no_write(struct emu_vp *vp, uint32_t n, uint64_t gpn,
+				    uint64_t *ret_number)
+{
+	struct emu_vm *vm = vp->vm;
+	struct emu_vp *other;
+
+	emu_spin_lock(vm, &vm->vps_lock);
+	other = atomic_load(&vm->vps[n]);
+	if (other == vp) {
+		other = NULL;
+	}
+	if (other != NULL) {
+		*ret_number = emu_post_no_write(other, gpn);
+	}
+	emu_spin_unlock(&vm->vps_lock);
+	return other;
+}
+
+static bool post_done(struct emu_vm *vm, uint32_t n, struct emu_vp *other, uint64_t number)
+{
+	bool done;
+
+	emu_spin_lock(vm, &vm->vps_lock);
+	done = atomic_load(&vm->vps[n]) != other || emu_post_done(other, number);
+	emu_spin_unlock(&vm->vps_lock);
+	return done;
+}
+
 /* Waits until no other VP writes to @gpn without asking. */
 static void wait_no_write(struct emu_vp *vp, uint64_t gpn)
 {
@@ -93,14 +122,11 @@ static void wait_no_write(struct emu_vp *vp, uint64_t gpn)
 
 	emu_tlb_drop_writes(vp, gpn);
 	for (uint32_t n = 0; n < top; n++) {
-		struct emu_vp *other = atomic_load(&vm->vps[n]);
 		uint64_t number;
+		struct emu_vp *other = post_no_write(vp, n, gpn, &number);
 
-		if (other == NULL || other == vp) {
-			continue;
-		}
-		number = emu_post_no_write(other, gpn);
-		for (unsigned round = 0; !emu_post_done(other, number); round++) {
+		for (unsigned round = 0; other != NULL && !post_done(vm, n, other, number);
+		     round++) {
 			if (atomic_load(&vp->attention) & EMU_ATTENTION_REQUEST) {
 				emu_requests_handle(vp);
 			}
@@ -146,6 +172,7 @@ static void post_lines(struct emu_vm *vm, const struct emu_vp *self, uint64_t gp
 {
 	uint32_t top = atomic_load(&vm->vp_top);
 
+	emu_spin_lock(vm, &vm->vps_lock);
 	for (uint32_t n = 0; n < top; n++) {
 		struct emu_vp *vp = atomic_load(&vm->vps[n]);
 
@@ -153,6 +180,7 @@ static void post_lines(struct emu_vm *vm, const struct emu_vp *self, uint64_t gp
 			emu_post_lines(vp, gpn, lines);
 		}
 	}
+	emu_spin_unlock(&vm->vps_lock);
 }
 
 static void page_written(struct emu_vm *vm, struct emu_vp *vp, uint64_t gpn, uint64_t lines)

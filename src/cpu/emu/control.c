@@ -2,10 +2,40 @@
 /* Control and debug registers. Spec: Intel SDM vol. 3, 2.5 (control registers), 9.8 (mode switching), 17.2 (debug registers). */
 #include "control.h"
 
+#include "core.h"
 #include "mem.h"
 #include "segment.h"
 #include "x86/msr.h"
 #include "x86/paging.h"
+
+static void note_first_user(struct emu_vm *vm)
+{
+	uint64_t none = 0;
+
+	atomic_compare_exchange_strong(&vm->first_user, &none,
+				       emu_clock(vm));
+}
+
+/* Segments whose checks can never fail in this mode. */
+static uint8_t flat_segments(const struct emu_vp *vp)
+{
+	static const uint16_t mask =
+		X86_SEG_P | X86_SEG_S | X86_TYPE_CODE | X86_TYPE_DC | X86_TYPE_RW;
+	uint8_t flat = 0;
+
+	if (vp->mode != EMU_MODE_16 && vp->mode != EMU_MODE_32) {
+		return 0;
+	}
+	for (unsigned n = X86_ES; n <= X86_GS; n++) {
+		const struct x86_segment *s = &vp->seg[n];
+
+		if ((s->attributes & mask) == (X86_SEG_P | X86_SEG_S | X86_TYPE_RW) &&
+		    s->base == 0 && s->limit == 0xffffffff) {
+			flat |= (uint8_t)BIT32(n);
+		}
+	}
+	return flat;
+}
 
 void emu_mode_update(struct emu_vp *vp)
 {
@@ -23,7 +53,12 @@ void emu_mode_update(struct emu_vp *vp)
 		mode = cs & X86_SEG_DB ? EMU_MODE_32 : EMU_MODE_16;
 	}
 	vp->mode = (uint8_t)mode;
+	vp->flat = flat_segments(vp);
 	emu_tlb_select(vp);
+	if (unlikely(vp->cpl == 3 &&
+		     atomic_load_explicit(&vp->vm->first_user, memory_order_relaxed) == 0)) {
+		note_first_user(vp->vm);
+	}
 }
 
 static bool cr0_valid(const struct emu_vp *vp, uint64_t value)

@@ -197,6 +197,5 @@ void emu_guest_enter(struct emu_vp *vp);
 void emu_guest_leave(struct emu_vp *vp);
 void emu_complete(struct emu_vp *vp, const uint64_t values[4]);
 void emu_abandon(struct emu_vp *vp);
-uint64_t emu_clock(struct emu_vm *vm);
 
 #endif

@@ -356,6 +356,115 @@ static void test_straddling(struct test *t)
 	machine_fini(&m);
 }
 
+/* What the host's processor says about @cc after the comparison. */
+static bool host_condition(bool test, unsigned bits, uint64_t a, uint64_t b, unsigned cc)
+{
+	uint64_t flags;
+	bool yes[8];
+
+	a <<= 64 - bits;
+	b <<= 64 - bits;
+	if (test) {
+		__asm__ volatile("test %2, %1\n\tpushfq\n\tpop %0"
+				 : "=r"(flags)
+				 : "r"(a), "r"(b)
+				 : "cc");
+	} else {
+		__asm__ volatile("cmp %2, %1\n\tpushfq\n\tpop %0"
+				 : "=r"(flags)
+				 : "r"(a), "r"(b)
+				 : "cc");
+	}
+	/* Parity is of the low byte, which the shift above has moved. */
+	yes[0] = flags & X86_OF;
+	yes[1] = flags & X86_CF;
+	yes[2] = flags & X86_ZF;
+	yes[3] = yes[1] || yes[2];
+	yes[4] = flags & X86_SF;
+	yes[5] = !__builtin_parity((unsigned)((test ? a & b : a - b) >> (64 - bits) & 0xff));
+	yes[6] = yes[4] != yes[0];
+	yes[7] = yes[2] || yes[6];
+	return yes[cc >> 1] != (cc & 1);
+}
+
+/* CMP and TEST with a Jcc behind, all forms and conditions; a device patches the code each time. */
+static void test_compare_and_jump(struct test *t)
+{
+	/* RAX = a, RCX = b, RBX -> memory with a (and RSI -> b) */
+	static const struct {
+		const char *text;
+		uint8_t code[4];
+		unsigned length, bits;
+		bool test, immediate;
+	} forms[] = {
+		{"cmp cl, al", {0x38, 0xc8}, 2, 8, false, false},
+		{"cmp eax, ecx", {0x39, 0xc8}, 2, 32, false, false},
+		{"cmp rax, rcx", {0x48, 0x39, 0xc8}, 3, 64, false, false},
+		{"cmp eax, [rsi]", {0x3b, 0x06}, 2, 32, false, false},
+		{"cmp [rbx], ecx", {0x39, 0x0b}, 2, 32, false, false},
+		{"cmp [rbx], rcx", {0x48, 0x39, 0x0b}, 3, 64, false, false},
+		{"cmp byte [rbx], 5", {0x80, 0x3b, 0x05}, 3, 8, false, true},
+		{"cmp rax, 5", {0x48, 0x83, 0xf8, 0x05}, 4, 64, false, true},
+		{"cmp cx word", {0x66, 0x39, 0xc8}, 3, 16, false, false},
+		{"test al, cl", {0x84, 0xc8}, 2, 8, true, false},
+		{"test eax, ecx", {0x85, 0xc8}, 2, 32, true, false},
+		{"test [rbx], rcx", {0x48, 0x85, 0x0b}, 3, 64, true, false},
+		{"test byte [rbx], 5", {0xf6, 0x03, 0x05}, 3, 8, true, true},
+	};
+	static const uint64_t values[] = {0,
+					  1,
+					  5,
+					  0x7f,
+					  0x80,
+					  0xff,
+					  0x7fff,
+					  0x8000,
+					  0x7fffffff,
+					  0x80000000,
+					  0xffffffff,
+					  0x7fffffffffffffff,
+					  0x8000000000000000,
+					  UINT64_MAX};
+	/* jcc 1f; xor edx, edx; jmp 2f; 1: mov edx, 1; 2: */
+	uint8_t tail[] = {0x70, 0x04, 0x31, 0xd2, 0xeb, 0x05, 0xba, 1, 0, 0, 0, END};
+	static struct machine m;
+	struct hv_exit exit;
+	unsigned wrong = 0;
+
+	EXPECT(t, machine_init(&m, false));
+	for (unsigned f = 0; f < ARRAY_LEN(forms); f++) {
+		for (unsigned cc = 0; cc < 16; cc++) {
+			tail[0] = (uint8_t)(0x70 + cc);
+			put_code(&m, CODE, forms[f].code, forms[f].length);
+			put_code(&m, CODE + forms[f].length, tail, sizeof(tail));
+			for (unsigned n = 0; n < ARRAY_LEN(values) * ARRAY_LEN(values); n++) {
+				uint64_t a = values[n % ARRAY_LEN(values)],
+					 b = values[n / ARRAY_LEN(values)];
+				struct emu_vp *vp = vp_of(&m, 0);
+
+				store_le64(m.ram + DATA, a);
+				store_le64(m.ram + DATA + 8, b);
+				vp->r[X86_RAX] = a;
+				vp->r[X86_RCX] = b;
+				vp->r[X86_RBX] = DATA;
+				vp->r[X86_RSI] = DATA + 8;
+				vp->rip = CODE;
+				run(&m, 0, &exit);
+				emu_engine_ops.abandon(m.vps[0]);
+				wrong += vp->r[X86_RDX] !=
+					 host_condition(forms[f].test, forms[f].bits, a,
+							forms[f].immediate ? 5 : b, cc);
+			}
+			if (wrong != 0) {
+				test_fail(t, __FILE__, __LINE__, "%s, condition %u: %u wrong",
+					  forms[f].text, cc, wrong);
+				wrong = 0;
+			}
+		}
+	}
+	machine_fini(&m);
+}
+
 /* Deterministic clock: the deadline is met at the same instruction every time. */
 static void test_counted_deadline(struct test *t)
 {
@@ -495,6 +604,7 @@ int main(void)
 		TEST(test_port_string),
 		TEST(test_rep_movs),
 		TEST(test_straddling),
+		TEST(test_compare_and_jump),
 		TEST(test_counted_deadline),
 		TEST(test_locked),
 		TEST(test_cross_modifying),

@@ -65,7 +65,9 @@ static void vp_destroy(struct hv_engine_vp *handle)
 	struct emu_vp *vp = vp_of(handle);
 
 	if (vp != NULL) {
+		emu_spin_lock(vp->vm, &vp->vm->vps_lock);
 		atomic_store(&vp->vm->vps[vp->index], NULL);
+		emu_spin_unlock(&vp->vm->vps_lock);
 		vp_free(vp);
 	}
 }
@@ -240,6 +242,11 @@ static uint64_t tsc(struct hv_engine_vm *vm)
 	return emu_clock(vm_of(vm));
 }
 
+static uint64_t first_user(struct hv_engine_vm *vm)
+{
+	return atomic_load(&vm_of(vm)->first_user);
+}
+
 static uint64_t tsc_hz(struct hv_engine_vm *vm)
 {
 	return vm_of(vm)->config.clock_hz;
@@ -270,6 +277,7 @@ static void gpa_changed(struct hv_engine_vm *handle, uint64_t gpn, uint64_t coun
 	struct emu_vm *vm = vm_of(handle);
 	uint32_t top = atomic_load(&vm->vp_top);
 
+	emu_spin_lock(vm, &vm->vps_lock);
 	for (uint32_t n = 0; n < top; n++) {
 		struct emu_vp *vp = atomic_load(&vm->vps[n]);
 
@@ -277,6 +285,7 @@ static void gpa_changed(struct hv_engine_vm *handle, uint64_t gpn, uint64_t coun
 			emu_post_gpa(vp, gpn, count);
 		}
 	}
+	emu_spin_unlock(&vm->vps_lock);
 }
 
 static void code_written(struct hv_engine_vm *vm, uint64_t gpa, size_t bytes)
@@ -343,5 +352,6 @@ const struct hv_engine_ops emu_engine_ops = {
 	.translate = translate,
 	.intercept_exceptions = intercept_exceptions,
 	.instructions = instructions,
+	.first_user = first_user,
 	.hypercall_insn = hypercall_insn,
 };

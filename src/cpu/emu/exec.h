@@ -109,6 +109,25 @@ emu_fn emu_op_jmp64, emu_op_jmp_legacy, emu_op_call64, emu_op_call_legacy, emu_o
 emu_fn emu_op_jmp_r, emu_op_jmp_m, emu_op_call_r, emu_op_call_m;
 emu_fn emu_op_loop, emu_op_loope, emu_op_loopne, emu_op_jcxz;
 
+emu_fn emu_link_jump;
+/* Goes on at the target of the direct jump @i of 64-bit code. */
+EMU_INLINE const struct emu_insn *emu_jump_direct(struct emu_vp *vp, const struct emu_insn *i)
+{
+	const struct emu_block *b = (const struct emu_block *)(uintptr_t)i->aux;
+
+	if (likely(b != NULL)) {
+		return emu_enter(vp, b, vp->r[EMU_REG_BASE] + i->imm);
+	}
+	return emu_link_jump(vp, i);
+}
+
+/*
+ * exec_fused.c: CMP or TEST and the Jcc behind it as one handler; both stay in their slots. The lifters leave EMU_FUSE_* in aux of the first and
+ * the condition in rd of the second.
+ */
+#define EMU_FUSE(op, log, form) (1u | (unsigned)(op) << 1 | (log) << 5 | (unsigned)(form) << 7)
+void emu_fuse(struct emu_insn *insns, uint32_t count);
+
 /* exec_muldiv.c: operand in rs, or memory */
 emu_fn *emu_find_muldiv(unsigned reg, unsigned log,
 			bool memory); /* reg: MUL 4, IMUL 5, DIV 6, IDIV 7 */

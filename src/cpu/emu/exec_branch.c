@@ -28,7 +28,7 @@ static bool target_good(struct emu_vp *vp, uint64_t rip)
  * First time that this jump is taken: find the block and remember it. JMP and CALL into another page get a handler that does not
  * come here again.
  */
-static __attribute__((noinline)) EMU_OP(link_jump)
+EMU_OP(emu_link_jump)
 {
 	uint64_t from = emu_insn_rip(vp, i), rip = vp->r[EMU_REG_BASE] + i->imm;
 	struct emu_insn *self = (struct emu_insn *)(uintptr_t)i;
@@ -48,16 +48,6 @@ static __attribute__((noinline)) EMU_OP(link_jump)
 	return emu_enter(vp, b, rip);
 }
 
-EMU_INLINE const struct emu_insn *jump_direct(struct emu_vp *vp, const struct emu_insn *i)
-{
-	const struct emu_block *b = (const struct emu_block *)(uintptr_t)i->aux;
-
-	if (likely(b != NULL)) {
-		return emu_enter(vp, b, vp->r[EMU_REG_BASE] + i->imm);
-	}
-	return link_jump(vp, i);
-}
-
 /* Legacy modes: the target wraps to the operand size and has to lie within the segment. */
 static EMU_OP(jump_legacy)
 {
@@ -71,7 +61,7 @@ static EMU_OP(jump_legacy)
 
 EMU_OP(emu_op_jmp64)
 {
-	return jump_direct(vp, i);
+	return emu_jump_direct(vp, i);
 }
 
 static EMU_OP(jmp64_far)
@@ -83,7 +73,7 @@ static EMU_OP(jmp64_far)
 EMU_OP(emu_op_next)
 {
 	if (likely(vp->mode == EMU_MODE_64)) {
-		return jump_direct(vp, i);
+		return emu_jump_direct(vp, i);
 	}
 	return emu_goto_inline(vp, emu_insn_rip(vp, i));
 }
@@ -110,7 +100,7 @@ static __attribute__((noinline)) EMU_OP(exit_legacy)
 	{                                                                                          \
 		if (emu_condition(vp, cc)) {                                                       \
 			vp->budget += i->disp;                                                     \
-			return jump_direct(vp, i);                                                 \
+			return emu_jump_direct(vp, i);                                                 \
 		}                                                                                  \
 		EMU_NEXT(vp, i);                                                                   \
 	}                                                                                          \
@@ -161,7 +151,7 @@ static EMU_OP(counted_jump)
 {
 	if (vp->mode == EMU_MODE_64) {
 		vp->budget += i->disp;
-		return jump_direct(vp, i);
+		return emu_jump_direct(vp, i);
 	}
 	return exit_legacy(vp, i);
 }
@@ -194,7 +184,7 @@ static EMU_OP(loop_taken)
 	}
 	counter_write(vp, i, counter(vp, i) - 1);
 	vp->budget += i->disp;
-	return vp->mode == EMU_MODE_64 ? jump_direct(vp, i) : emu_goto_inline(vp, rip);
+	return vp->mode == EMU_MODE_64 ? emu_jump_direct(vp, i) : emu_goto_inline(vp, rip);
 }
 
 EMU_OP(emu_op_loop)
@@ -249,7 +239,7 @@ EMU_OP(emu_op_call64)
 	if (unlikely(!push_quick(vp, i))) {
 		return call64_slow(vp, i);
 	}
-	return jump_direct(vp, i);
+	return emu_jump_direct(vp, i);
 }
 
 static EMU_OP(call64_far)

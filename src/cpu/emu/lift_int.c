@@ -95,6 +95,7 @@ static bool lift_alu(const struct emu_decoded *d, struct emu_insn *i, enum emu_a
 		return (shape.form == EMU_MR || shape.form == EMU_MI) &&
 		       set(i, emu_find_locked_alu(op, shape.log));
 	}
+	i->aux = EMU_FUSE(op, shape.log, shape.form);
 	return set(i, emu_find_alu(op, shape.log, shape.form));
 }
 
@@ -405,6 +406,7 @@ static bool lift_jcc(const struct emu_decoded *d, struct emu_insn *i)
 {
 	direct_target(d, i);
 	i->flags |= EMU_I_EXIT;
+	i->rd = d->insn.opcode & 15;
 	return set(i, emu_find_jcc(d->insn.opcode & 15, d->mode == EMU_MODE_64));
 }
 

@@ -53,11 +53,21 @@ static bool segment_holds(const struct x86_segment *s, uint64_t ea, unsigned byt
 	return last <= s->limit;
 }
 
+/* Flat segments, as 32-bit systems use them: nothing to check but the end of the address space. */
+static inline bool flat_address(struct emu_vp *vp, unsigned seg, uint64_t ea, unsigned bytes)
+{
+	vp->slow = ea;
+	return likely(vp->flat >> seg & 1) && ea + bytes <= UINT64_C(0x100000000);
+}
+
 bool emu_segment_address(struct emu_vp *vp, unsigned seg, uint64_t ea, unsigned bytes,
 			 unsigned access)
 {
 	const struct x86_segment *s = &vp->seg[seg];
 
+	if (flat_address(vp, seg, ea, bytes)) {
+		return true;
+	}
 	if (vp->mode == EMU_MODE_64) {
 		vp->slow = seg >= X86_FS ? ea + s->base : ea;
 		return true;
@@ -72,7 +82,10 @@ bool emu_segment_address(struct emu_vp *vp, unsigned seg, uint64_t ea, unsigned 
 
 bool emu_address_slow(struct emu_vp *vp, const struct emu_insn *i, unsigned bytes, unsigned access)
 {
-	return emu_segment_address(vp, i->seg, emu_effective(vp, i), bytes, access);
+	uint64_t ea = emu_effective(vp, i);
+
+	return flat_address(vp, i->seg, ea, bytes) ||
+	       emu_segment_address(vp, i->seg, ea, bytes, access);
 }
 
 /* ---- TLB ---- */

@@ -175,6 +175,7 @@ struct emu_vp {
 	uint32_t flags; /* RFLAGS without the arithmetic flags, bit 1 set */
 	uint8_t cpl;
 	uint8_t mode;	/* enum emu_mode: code size and addressing of CS */
+	uint8_t flat; /* bit n: legacy code may read and write segment n anywhere in 4 GiB, base 0 */
 	bool shadow;	/* interrupt shadow (STI, MOV SS, POP SS) covers the next instruction */
 	bool shadow_ss; /* it came from MOV/POP SS: debug traps wait too */
 
@@ -236,7 +237,9 @@ struct emu_vm {
 	_Atomic(struct emu_vp *) *vps; /* config.vp_max of them; NULL: not created */
 	_Atomic uint32_t vp_top;       /* one more than the highest index ever created */
 	_Atomic uint32_t exceptions;   /* intercepted vectors */
+	_Atomic uint32_t vps_lock; /* held while somebody else's VP is used: it is not destroyed meanwhile */
 	_Atomic uint32_t split_lock;   /* held around locked accesses that host atomics cannot do */
+	_Atomic uint64_t first_user;   /* clock when a VP first got to CPL 3; 0: not yet */
 	bool random; /* RDRAND and RDSEED are there */
 	struct emu_code *code;	       /* which lines of guest memory hold decoded code, code.c */
 };
@@ -304,6 +307,8 @@ static inline uint64_t emu_retired(const struct emu_vp *vp)
 	return atomic_load_explicit(&vp->retired, memory_order_relaxed) +
 	       (uint64_t)(vp->refill - vp->budget);
 }
+/* Engine time: the host's clock, or the instructions of VP 0. Any thread. */
+uint64_t emu_clock(struct emu_vm *vm);
 /* The TSC: engine time plus the VP's offset. When instructions are the clock, _at is exact within a block. */
 uint64_t emu_tsc(struct emu_vp *vp);
 uint64_t emu_tsc_at(struct emu_vp *vp, const struct emu_insn *i);
