@@ -8,6 +8,7 @@
 #include "abi/hv.h"
 #include "lib/bits.h"
 #include "lib/check.h"
+#include "lib/err.h"
 #include "lib/state.h"
 #include "x86/arch.h"
 
@@ -110,12 +111,13 @@ static bool msr_set(struct hv_engine_vp *vp, uint32_t index, uint64_t value)
 
 static int vm_create(const struct hv_engine_config *config, struct hv_engine_vm **ret_vm)
 {
-	struct fake_vm *vm = calloc(1, sizeof(*vm));
+	struct fake_machine *machine = config->clock_ctx;
+	struct fake_vm *vm = machine->fail_create ? NULL : calloc(1, sizeof(*vm));
 
 	if (vm == NULL) {
-		return -12;
+		return -ERR_NOMEM;
 	}
-	vm->machine = config->clock_ctx;
+	vm->machine = machine;
 	vm->gmem = config->gmem;
 	vm->machine->vm = vm;
 	vm->machine->vms++;
@@ -160,10 +162,10 @@ static void reset_registers(struct fake_vp *vp)
 
 static int vp_create(struct hv_engine_vm *vm, uint32_t index, struct hv_engine_vp **ret_vp)
 {
-	struct fake_vp *vp = calloc(1, sizeof(*vp));
+	struct fake_vp *vp = to_vm(vm)->machine->fail_create ? NULL : calloc(1, sizeof(*vp));
 
 	if (vp == NULL) {
-		return -12;
+		return -ERR_NOMEM;
 	}
 	CHECK(index < FAKE_VPS_MAX && to_vm(vm)->vps[index] == NULL);
 	vp->vm = to_vm(vm);

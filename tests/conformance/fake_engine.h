@@ -94,6 +94,7 @@ struct fake_machine {
 	uint64_t now; /* engine TSC; atomic */
 	uint64_t hz;
 	struct fake_vm *vm; /* of the newest partition */
+	bool fail_create;   /* vm_create and vp_create answer -ENOMEM */
 	unsigned vms;	    /* alive */
 	unsigned vps;
 };

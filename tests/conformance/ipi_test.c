@@ -275,6 +275,24 @@ static void sdm_init_resets(struct test *t)
 	rig_fini(&r);
 }
 
+/* An INIT while the parent works on an intercept: the instruction is gone, and so is the answer to it. */
+static void sdm_init_during_an_intercept(struct test *t)
+{
+	struct rig r;
+
+	init(&r, 2);
+	EXPECT_EQ(t, rig_intercept(&r, HvInterceptTypeX64IoPort, 3, 0x60), HV_STATUS_SUCCESS);
+	EXPECT_EQ(t, rig_port_in(&r, 1, 0x60, 1), RIG_INTERCEPT);
+	send(&r, 0, 1, INIT | 0x4000);
+	hv_vp_finish(r.vp[1], (uint64_t[4]){0x55});
+	EXPECT_EQ(t, rig_run(&r, 1), RIG_BLOCKED);
+	EXPECT_EQ(t, r.fake[1]->inits, 1);
+	hv_vp_finish(r.vp[1], (uint64_t[4]){0x55});
+	send(&r, 0, 1, STARTUP | 0x10);
+	EXPECT_EQ(t, rig_run(&r, 1), RIG_OK);
+	rig_fini(&r);
+}
+
 /* An INIT de-assert is not an INIT. */
 static void sdm_init_deassert(struct test *t)
 {
@@ -422,6 +440,7 @@ int main(void)
 		TEST(tlfs_10_assert_virtual_interrupt),
 		TEST(sdm_mp_start_of_64_vps),
 		TEST(sdm_init_resets),
+		TEST(sdm_init_during_an_intercept),
 		TEST(sdm_init_deassert),
 		TEST(sdm_init_voids_an_earlier_sipi),
 		TEST(sdm_bsp_starts_again_after_init),

@@ -180,6 +180,21 @@ static void sdm_apic_error_status(struct test *t)
 	rig_fini(&r);
 }
 
+/* An illegal vector is the receiver's error, too. */
+static void sdm_apic_illegal_vector_received(struct test *t)
+{
+	struct rig r;
+
+	init(&r, 1);
+	EXPECT_EQ(t, rig_wrmsr(&r, 0, MSR_APIC_BASE, BASE | ENABLE | X2 | BSP), RIG_OK);
+	EXPECT_EQ(t, rig_wrmsr(&r, 0, X2APIC(0x37), 0xE0), RIG_OK);
+	EXPECT_EQ(t, rig_wrmsr(&r, 0, X2APIC(0x3F), 5), RIG_OK);
+	EXPECT_EQ(t, rig_interrupts(&r, 0, 0xE0), 1);
+	EXPECT_EQ(t, rig_wrmsr(&r, 0, X2APIC(0x28), 0), RIG_OK);
+	EXPECT_EQ(t, rig_msr(&r, 0, X2APIC(0x28)), 0x40);
+	rig_fini(&r);
+}
+
 /* Registers are 16 bytes apart and 4 wide; other widths and places do no harm. */
 static void sdm_apic_odd_accesses(struct test *t)
 {
@@ -507,6 +522,25 @@ static void sdm_extint(struct test *t)
 	rig_fini(&r);
 }
 
+/* With the APIC switched off in its base register the 8259 is wired to the processor, and messages find nobody. */
+static void sdm_apic_hardware_disable(struct test *t)
+{
+	struct rig r;
+
+	init(&r, 1);
+	EXPECT_EQ(t, rig_wrmsr(&r, 0, MSR_APIC_BASE, BASE | BSP), RIG_OK);
+	interrupt(t, &r, 0x41);
+	EXPECT_EQ(t, rig_assert(&r, HvX64InterruptTypeNmi, 0, 0, 0), HV_STATUS_SUCCESS);
+	EXPECT(t, rig_took(&r, 0, -1));
+	EXPECT_EQ(t, r.fake[0]->event_count, 0);
+	EXPECT_EQ(t, rig_read(&r, 0, BASE + VERSION, 4), RIG_OK);
+	EXPECT_EQ(t, r.fake[0]->values[0], UINT64_MAX);
+	hv_partition_set_extint(r.partition, true);
+	EXPECT_EQ(t, rig_run(&r, 0), RIG_INTERCEPT);
+	EXPECT_EQ(t, r.message.type, (uint32_t)HvMessageTypeX64InterruptionDeliverable);
+	rig_fini(&r);
+}
+
 static void sdm_extint_wakes_a_halted_vp(struct test *t)
 {
 	struct rig r;
@@ -690,6 +724,7 @@ int main(void)
 		TEST(sdm_apic_writable_bits),
 		TEST(sdm_apic_software_disable),
 		TEST(sdm_apic_error_status),
+		TEST(sdm_apic_illegal_vector_received),
 		TEST(sdm_apic_odd_accesses),
 		TEST(sdm_apic_base_transitions),
 		TEST(sdm_apic_base_moves_the_page),
@@ -703,6 +738,7 @@ int main(void)
 		TEST(sdm_interrupt_window),
 		TEST(sdm_nmi_window),
 		TEST(sdm_extint),
+		TEST(sdm_apic_hardware_disable),
 		TEST(sdm_extint_wakes_a_halted_vp),
 		TEST(sdm_timer_one_shot),
 		TEST(sdm_timer_periodic),

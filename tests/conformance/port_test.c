@@ -350,6 +350,23 @@ static void tlfs_11_10_event_flag_is_base_plus_number(struct test *t)
 	rig_fini(&r);
 }
 
+static void tlfs_11_10_event_for_any_vp(struct test *t)
+{
+	struct hv_port_info any = event_info;
+	struct rig r;
+
+	init(&r);
+	any.target_vp = HV_ANY_VP;
+	link_port(t, &r, 5, &any);
+	EXPECT_EQ(t, rig_wrmsr(&r, 0, HV_X64_MSR_SINT0 + SINT, HV_SINT_MASKED), RIG_OK);
+	EXPECT_EQ(t, rig_root_signal(&r, 5, 0), HV_STATUS_SUCCESS);
+	EXPECT(t, rig_flag(&r, 1, SINT, 100));
+	EXPECT(t, !rig_flag(&r, 0, SINT, 100));
+	EXPECT_EQ(t, rig_wrmsr(&r, 1, HV_X64_MSR_SCONTROL, 0), RIG_OK);
+	EXPECT_EQ(t, rig_root_signal(&r, 5, 0), HV_STATUS_INVALID_SYNIC_STATE);
+	rig_fini(&r);
+}
+
 /* ---- Between two children, and when one goes away ---- */
 
 static void tlfs_11_10_child_to_child(struct test *t)
@@ -413,6 +430,7 @@ int main(void)
 		TEST(tlfs_11_10_signal_event_errors),
 		TEST(tlfs_11_10_events_to_the_root),
 		TEST(tlfs_11_10_event_flag_is_base_plus_number),
+		TEST(tlfs_11_10_event_for_any_vp),
 		TEST(tlfs_11_10_child_to_child),
 		TEST(tlfs_11_10_sender_goes_away),
 		TEST(tlfs_4_finalize_with_queued_messages),

@@ -287,6 +287,17 @@ static void tlfs_10_guest_idle_with_interrupts_off(struct test *t)
 	EXPECT(t, r.fake[0]->how.want_interrupt_window);
 	fake_reg(r.fake[0], HvX64RegisterRflags)->lo |= X86_IF;
 	EXPECT(t, rig_took(&r, 0, 0x41));
+	/* So does one that waits behind another of its own class. */
+	rig_forget(&r, 0);
+	EXPECT_EQ(t, rig_assert(&r, HvX64InterruptTypeFixed, 0x45, 0, 0), HV_STATUS_SUCCESS);
+	EXPECT_EQ(t, rig_run(&r, 0), RIG_OK);
+	EXPECT_EQ(t, rig_rdmsr(&r, 0, HV_X64_MSR_GUEST_IDLE, &value), RIG_BLOCKED);
+	EXPECT_EQ(t, rig_assert(&r, HvX64InterruptTypeFixed, 0x41, 0, 0), HV_STATUS_SUCCESS);
+	EXPECT_EQ(t, rig_run(&r, 0), RIG_OK);
+	EXPECT_EQ(t, rig_interrupts(&r, 0, 0x41), 0);
+	rig_eoi(&r, 0);
+	EXPECT_EQ(t, rig_interrupts(&r, 0, 0x41), 1);
+	rig_eoi(&r, 0);
 	/* HLT with IF clear sleeps on. */
 	fake_reg(r.fake[0], HvX64RegisterRflags)->lo &= ~(uint64_t)X86_IF;
 	EXPECT_EQ(t, rig_halt(&r, 0), RIG_BLOCKED);
