@@ -370,6 +370,7 @@ static void drop_privileged_segments(struct emu_vp *vp)
 			s->attributes = 0;
 		}
 	}
+	emu_mode_update(vp);
 }
 
 static bool return_real(struct emu_vp *vp, unsigned bytes, uint16_t release, uint64_t *ret_rip)
