@@ -20,7 +20,7 @@ struct options {
 	unsigned groups;
 	unsigned mode;
 	unsigned failures_max;
-	bool verbose;
+	bool alone; /* the engine without the host: for builds with sanitizers */
 };
 
 struct totals {
@@ -61,14 +61,16 @@ static const char *group_name(unsigned groups)
 
 static void usage(FILE *to)
 {
-	fprintf(to, "usage: oracle [--cases N] [--seed S] [--group int|x87|mmx|sse|all] [--mode "
-		    "64|32]\n"
-		    "              [--failures N] [--case S:N] [--list] [--open]\n"
-		    "  --cases N     cases to run, 0: until stopped (default 100000)\n"
-		    "  --failures N  stop after N failures (default 20)\n"
-		    "  --case S:N    run case N of seed S alone and print everything\n"
-		    "  --list        print the number of forms of each mnemonic and leave\n"
-		    "  --open        print what is not compared, and why, and leave\n");
+	fprintf(to,
+		"usage: oracle [--cases N] [--seed S] [--group int|x87|mmx|sse|all] [--mode "
+		"64|32]\n"
+		"              [--failures N] [--case S:N] [--alone] [--list] [--open]\n"
+		"  --cases N     cases to run, 0: until stopped (default 100000)\n"
+		"  --failures N  stop after N failures (default 20)\n"
+		"  --case S:N    run case N of seed S alone and print everything\n"
+		"  --alone       run the engine only and compare nothing (builds with sanitizers)\n"
+		"  --list        print the number of forms of each mnemonic and leave\n"
+		"  --open        print what is not compared, and why, and leave\n");
 }
 
 static unsigned parse_group(const char *text)
@@ -104,11 +106,17 @@ static uint64_t parse_number(const char *option, const char *text, char terminat
 static bool parse_options(int argc, char **argv, struct options *opt)
 {
 	static const struct option longs[] = {
-		{"cases", required_argument, NULL, 'n'}, {"seed", required_argument, NULL, 's'},
-		{"group", required_argument, NULL, 'g'}, {"mode", required_argument, NULL, 'm'},
-		{"case", required_argument, NULL, 'c'},	 {"failures", required_argument, NULL, 'f'},
-		{"list", no_argument, NULL, 'l'},	 {"open", no_argument, NULL, 'o'},
-		{"help", no_argument, NULL, 'h'},	 {NULL, 0, NULL, 0},
+		{"cases", required_argument, NULL, 'n'},
+		{"seed", required_argument, NULL, 's'},
+		{"group", required_argument, NULL, 'g'},
+		{"mode", required_argument, NULL, 'm'},
+		{"case", required_argument, NULL, 'c'},
+		{"failures", required_argument, NULL, 'f'},
+		{"list", no_argument, NULL, 'l'},
+		{"alone", no_argument, NULL, 'a'},
+		{"open", no_argument, NULL, 'o'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	bool list = false;
 	int c;
@@ -141,6 +149,9 @@ static bool parse_options(int argc, char **argv, struct options *opt)
 		case 'c':
 			opt->seed = parse_number("case", optarg, ':', &end);
 			opt->only = parse_number("case", end + 1, 0, &end);
+			break;
+		case 'a':
+			opt->alone = true;
 			break;
 		case 'l':
 			list = true;
@@ -212,8 +223,8 @@ static void setup(struct oracle *o)
 				     .pool = o->shared->pool,
 				     .sequences = (o->opt.groups & ORACLE_INT) != 0};
 	oracle_decoder_init(&o->gen.decoder, o->opt.mode);
-	o->native = oracle_native_start(o->shared, fd);
-	if (o->native == NULL) {
+	o->native = o->opt.alone ? NULL : oracle_native_start(o->shared, fd);
+	if (o->native == NULL && !o->opt.alone) {
 		exit(1);
 	}
 	close(fd);
@@ -221,7 +232,9 @@ static void setup(struct oracle *o)
 
 static void fini(struct oracle *o)
 {
-	oracle_native_stop(o->native);
+	if (o->native != NULL) {
+		oracle_native_stop(o->native);
+	}
 	oracle_guest_destroy(o->guest);
 	oracle_forms_fini(&o->forms);
 	free(o->engine);
@@ -260,9 +273,15 @@ static void run_batch(struct oracle *o, uint64_t first, unsigned count)
 	}
 	sh->count = count;
 	oracle_guest_code_changed(o->guest);
-	oracle_native_submit(o->native);
+	if (!o->opt.alone) {
+		oracle_native_submit(o->native);
+	}
 	for (unsigned i = 0; i < count; i++) {
 		oracle_guest_run(o->guest, &sh->cases[i], &o->engine[i]);
+	}
+	if (o->opt.alone) {
+		o->totals.cases += count;
+		return;
 	}
 	if (!oracle_native_finish(o->native)) {
 		printf("the child died or hung: --group %s --mode %u --case %" PRIu64 ":%" PRIu64
@@ -290,6 +309,10 @@ static void summary(const struct oracle *o, double seconds)
 {
 	const struct totals *t = &o->totals;
 
+	if (o->opt.alone) {
+		printf("%" PRIu64 " cases run by the engine alone\n", t->cases);
+		return;
+	}
 	printf("%" PRIu64 " cases of %zu mnemonics in %zu forms (group %s, mode %u, seed %" PRIu64
 	       "): %" PRIu64 " differ; %.0f cases/s\n",
 	       t->cases, o->forms.mnemonic_count, o->forms.count, group_name(o->opt.groups),
