@@ -2,7 +2,7 @@
 /*
  * The objects of the hypervisor, shared by the files of this folder and by nobody else.
  *
- * Lock order: hv->lock, partition->lock, vp->synic.lock, port->lock, pool->lock. Time, the local APIC's request bits and everything
+ * Lock order: hv->lock, vp->synic.lock, partition->lock, port->lock, pool->lock. Time, the local APIC's request bits and everything
  * else that one VP asks of another are atomic words; what belongs to a VP's own thread ("owner") needs no lock.
  */
 #ifndef HV_CORE_H
@@ -210,6 +210,8 @@ struct hv_message_buffer {
 void synic_reset(struct hv_vp *vp);
 bool synic_sint_write(struct hv_vp *vp, unsigned sint, uint64_t value);
 void synic_scontrol_write(struct hv_vp *vp, uint64_t value);
+/* Places the SIM or SIEF page; false: no memory for it. */
+bool synic_page_write(struct hv_vp *vp, struct hv_overlay *page, uint64_t value);
 /* Looks at all slots again: EOM, or queues changed hands. */
 void synic_scan(struct hv_vp *vp);
 /* An EOI for @vector: looks at the slots of SINTs with that vector. */

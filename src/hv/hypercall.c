@@ -175,6 +175,7 @@ static uint16_t check_control(const struct hv_partition *caller, const struct hv
 
 static size_t input_size(const struct hv_call_entry *e, const struct control *k)
 {
+	CHECK(e != NULL);
 	return e->input_bytes + k->variable * 8u + (size_t)k->rep_count * e->input_element;
 }
 

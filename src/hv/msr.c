@@ -188,18 +188,15 @@ static struct hv_overlay *synic_page(struct hv_vp *vp, unsigned n)
 	return n == 0 ? &vp->synic.sief : &vp->synic.sim;
 }
 
-static enum msr_result synic_page_read(struct hv_vp *vp, unsigned n, uint64_t *ret)
+static enum msr_result siefp_simp_read(struct hv_vp *vp, unsigned n, uint64_t *ret)
 {
 	*ret = synic_page(vp, n)->msr;
 	return MSR_OK;
 }
 
-static enum msr_result synic_page_write(struct hv_vp *vp, unsigned n, uint64_t value)
+static enum msr_result siefp_simp_write(struct hv_vp *vp, unsigned n, uint64_t value)
 {
-	bool ok = overlay_set(vp->partition, synic_page(vp, n), value);
-
-	synic_scan(vp);
-	return from_bool(ok);
+	return from_bool(synic_page_write(vp, synic_page(vp, n), value));
 }
 
 static enum msr_result eom_read(struct hv_vp *vp, unsigned n, uint64_t *ret)
@@ -341,7 +338,7 @@ static const struct msr_entry table[] = {
 	 assist_write},
 	{MSR(SCONTROL), MSR(SCONTROL), MAY(AccessSynicRegs), scontrol_read, scontrol_write},
 	{MSR(SVERSION), MSR(SVERSION), MAY(AccessSynicRegs), sversion_read, NULL},
-	{MSR(SIEFP), MSR(SIMP), MAY(AccessSynicRegs), synic_page_read, synic_page_write},
+	{MSR(SIEFP), MSR(SIMP), MAY(AccessSynicRegs), siefp_simp_read, siefp_simp_write},
 	{MSR(SINT0), MSR(SINT15), MAY(AccessSynicRegs), sint_read, sint_write},
 	{MSR(CRASH_P0), MSR(CRASH_P4), 0, crash_parameter_read, crash_parameter_write},
 	{MSR(CRASH_CTL), MSR(CRASH_CTL), 0, crash_ctl_read, crash_ctl_write},

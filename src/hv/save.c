@@ -310,8 +310,8 @@ static bool restore_synic(struct state_reader *r, struct hv_vp *vp)
 	for (unsigned i = 0; i < HV_SYNIC_SINT_COUNT; i++) {
 		sint[i] = state_get_u64(r);
 	}
-	if (r->bad || !overlay_set(p, &vp->synic.sim, sim) ||
-	    !overlay_set(p, &vp->synic.sief, sief) ||
+	if (r->bad || !synic_page_write(vp, &vp->synic.sim, sim) ||
+	    !synic_page_write(vp, &vp->synic.sief, sief) ||
 	    !overlay_set(p, &vp->assist.overlay, assist)) {
 		return false;
 	}

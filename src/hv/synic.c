@@ -244,6 +244,18 @@ bool synic_sint_write(struct hv_vp *vp, unsigned sint, uint64_t value)
 	return true;
 }
 
+bool synic_page_write(struct hv_vp *vp, struct hv_overlay *page, uint64_t value)
+{
+	bool ok;
+
+	/* Whoever posts or signals looks at where the page is. */
+	hv_host_lock(&vp->synic.lock);
+	ok = overlay_set(vp->partition, page, value);
+	hv_host_unlock(&vp->synic.lock);
+	synic_scan(vp);
+	return ok;
+}
+
 void synic_scontrol_write(struct hv_vp *vp, uint64_t value)
 {
 	hv_host_lock(&vp->synic.lock);
@@ -257,8 +269,8 @@ void synic_reset(struct hv_vp *vp)
 	struct synic *s = &vp->synic;
 
 	synic_purge(vp, NULL);
-	overlay_set(vp->partition, &s->sim, 0);
-	overlay_set(vp->partition, &s->sief, 0);
+	synic_page_write(vp, &s->sim, 0);
+	synic_page_write(vp, &s->sief, 0);
 	s->scontrol = 0;
 	for (unsigned i = 0; i < HV_SYNIC_SINT_COUNT; i++) {
 		s->sint[i] = HV_SINT_MASKED;

@@ -267,8 +267,8 @@ void vp_destroy(struct hv_vp *vp)
 	struct hv_partition *p = vp->partition;
 
 	synic_purge(vp, NULL);
-	overlay_set(p, &vp->synic.sim, 0);
-	overlay_set(p, &vp->synic.sief, 0);
+	synic_page_write(vp, &vp->synic.sim, 0);
+	synic_page_write(vp, &vp->synic.sief, 0);
 	overlay_set(p, &vp->assist.overlay, 0);
 	__atomic_store_n(
 		&p->vp_table[vp->index / VPS_PER_TABLE_PAGE][vp->index % VPS_PER_TABLE_PAGE], NULL,
