@@ -30,16 +30,17 @@ struct emu_page_link {
 	uint64_t lines; /* 64-byte lines of the page that the block was decoded from */
 };
 
+/* What entering a block reads comes first. */
 struct emu_block {
 	uint64_t key;
-	struct emu_block *hash_next;
 	uint64_t gpn;
-	uint64_t gpn2; /* second page of a straddling instruction */
-	struct emu_page_link links[2];
 	uint32_t count; /* instructions */
 	uint32_t bytes; /* length of the code */
 	uint32_t slots; /* entries of insns: instructions and a terminator */
 	bool dead;	/* invalidated; its memory stays until the whole cache is dropped */
+	struct emu_block *hash_next;
+	uint64_t gpn2; /* second page of a straddling instruction */
+	struct emu_page_link links[2];
 	struct emu_insn insns[];
 };
 

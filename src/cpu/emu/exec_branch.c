@@ -25,8 +25,7 @@ static bool target_good(struct emu_vp *vp, uint64_t rip)
 }
 
 /*
- * First time that this jump is taken: find the block and remember it. JMP and CALL into another page get a handler that does not
- * come here again.
+ * Find the block and remember it. JMP and CALL into another page get a handler that looks at that page first.
  */
 EMU_OP(emu_link_jump)
 {
@@ -40,10 +39,12 @@ EMU_OP(emu_link_jump)
 	}
 	if (((from ^ rip) & EMU_PAGE_MASK) == 0) {
 		self->aux = (uintptr_t)b;
-	} else if (self->fn == emu_op_call64) {
+	} else if (self->fn == emu_op_call64 || self->fn == call64_far) {
 		self->fn = call64_far;
-	} else if (self->fn == emu_op_jmp64) {
+		self->aux = (uintptr_t)b;
+	} else if (self->fn == emu_op_jmp64 || self->fn == jmp64_far) {
 		self->fn = jmp64_far;
+		self->aux = (uintptr_t)b;
 	}
 	return emu_enter(vp, b, rip);
 }
@@ -64,9 +65,22 @@ EMU_OP(emu_op_jmp64)
 	return emu_jump_direct(vp, i);
 }
 
+/* Into another page: where it leads is remembered too, but the page may be mapped elsewhere by now. */
+EMU_INLINE const struct emu_insn *jump_far(struct emu_vp *vp, const struct emu_insn *i)
+{
+	const struct emu_block *b = (const struct emu_block *)(uintptr_t)i->aux;
+	uint64_t rip = vp->r[EMU_REG_BASE] + i->imm;
+	const struct emu_tlb_entry *e = emu_tlb_slot(vp, rip);
+
+	if (likely(b != NULL && e->tag_x == (rip & EMU_PAGE_MASK) && e->gpn == b->gpn)) {
+		return emu_enter(vp, b, rip);
+	}
+	return emu_link_jump(vp, i);
+}
+
 static EMU_OP(jmp64_far)
 {
-	return emu_goto_in(vp, vp->r[EMU_REG_BASE] + i->imm, EMU_MODE_64);
+	return jump_far(vp, i);
 }
 
 /* End of a block without a jump; imm is its length. */
@@ -100,7 +114,7 @@ static __attribute__((noinline)) EMU_OP(exit_legacy)
 	{                                                                                          \
 		if (emu_condition(vp, cc)) {                                                       \
 			vp->budget += i->disp;                                                     \
-			return emu_jump_direct(vp, i);                                                 \
+			return emu_jump_direct(vp, i);                                             \
 		}                                                                                  \
 		EMU_NEXT(vp, i);                                                                   \
 	}                                                                                          \
@@ -247,7 +261,7 @@ static EMU_OP(call64_far)
 	if (unlikely(!push_quick(vp, i))) {
 		return call64_slow(vp, i);
 	}
-	return emu_goto_in(vp, vp->r[EMU_REG_BASE] + i->imm, EMU_MODE_64);
+	return jump_far(vp, i);
 }
 
 EMU_OP(emu_op_call_legacy)
