@@ -36,7 +36,7 @@
 #define HDR_SETUP_DATA 0x250
 #define HDR_PREF_ADDRESS 0x258
 #define HDR_INIT_SIZE 0x260
-#define HDR_LIMIT 0x290
+#define HDR_LIMIT LOADER_HEAD_BYTES
 
 #define BOOT_FLAG 0xaa55u
 #define LOADER_UNKNOWN 0xffu
@@ -83,6 +83,20 @@ bool linux_is_bzimage(const struct loader_input *in)
 
 	return in->kernel_bytes >= HDR_MAGIC + 4 && load_le16(file + HDR_BOOT_FLAG) == BOOT_FLAG &&
 	       memcmp(file + HDR_MAGIC, "HdrS", 4) == 0;
+}
+
+bool loader_footprint(const void *head, size_t bytes, uint64_t *ret_gpa, uint64_t *ret_bytes)
+{
+	const struct loader_input in = {.kernel = head, .kernel_bytes = bytes};
+	const uint8_t *file = head;
+
+	if (bytes < HDR_LIMIT || !linux_is_bzimage(&in) ||
+	    load_le16(file + HDR_VERSION) < VERSION_INIT_SIZE) {
+		return false;
+	}
+	*ret_gpa = load_le64(file + HDR_PREF_ADDRESS);
+	*ret_bytes = load_le32(file + HDR_INIT_SIZE);
+	return true;
 }
 
 static enum loader_status read_payload(struct target *t, const uint8_t *file, struct header *h)

@@ -351,6 +351,17 @@ static void expect_long_mode(struct test *t, const struct loader_start *s)
 	EXPECT_EQ(t, pde, 0xffe00083);
 }
 
+static void expect_footprint(struct test *t, const struct image *i)
+{
+	uint64_t gpa = 0, bytes = 0;
+
+	EXPECT(t, loader_footprint(i->data, LOADER_HEAD_BYTES, &gpa, &bytes));
+	EXPECT_EQ(t, gpa, KERNEL_GPA);
+	EXPECT_EQ(t, bytes, 0x40000);
+	EXPECT(t, !loader_footprint(i->data, LOADER_HEAD_BYTES - 1, &gpa, &bytes));
+	EXPECT(t, !loader_footprint("#!/bin/sh", 9, &gpa, &bytes));
+}
+
 static void test_bzimage_payload_in_every_format(struct test *t)
 {
 	struct image elf = make_elf64(false);
@@ -364,6 +375,7 @@ static void test_bzimage_payload_in_every_format(struct test *t)
 		EXPECT_EQ(t, load(&i, &s, &err), LOADER_OK);
 		EXPECT_EQ(t, s.kind, LOADER_LINUX64);
 		EXPECT_EQ(t, s.rip, KERNEL_GPA);
+		expect_footprint(t, &i);
 		expect_long_mode(t, &s);
 		expect_params(t, "console=ttyS0");
 		expect_segments(t, &elf);

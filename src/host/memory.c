@@ -47,6 +47,17 @@ void host_ram_discard(void *ram, size_t bytes)
 	madvise(ram, bytes, MADV_DONTNEED);
 }
 
+void host_ram_populate(void *start, size_t bytes)
+{
+	for (size_t at = 0; at < bytes; at += HUGE_BYTES) {
+		size_t step = bytes - at < HUGE_BYTES ? bytes - at : HUGE_BYTES;
+
+		if (madvise((char *)start + at, step, MADV_POPULATE_WRITE) < 0 && errno != EINTR) {
+			return;
+		}
+	}
+}
+
 size_t host_ram_resident(const void *ram, size_t bytes)
 {
 	enum { CHUNK = 4096 };

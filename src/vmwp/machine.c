@@ -25,6 +25,10 @@
 				host */
 #define NS_PER_REFERENCE 100
 #define PA_BITS_MIN 36
+#define MTRR_ENABLE 0x800u
+#define MTRR_FIXED_ENABLE 0x400u
+#define MTRR_WRITE_BACK 6u
+#define MTRR_MASK_VALID 0x800u
 
 uint64_t machine_guest_ns(struct worker *w)
 {
@@ -199,6 +203,38 @@ static unsigned pa_bits_for(uint64_t end_gpa)
 	return bits;
 }
 
+/*
+ * Memory types as firmware leaves them: RAM write-back, the hole below 1 MiB and the gap below 4 GiB
+ * uncached. On every VP; INIT keeps them.
+ */
+static int set_memory_types(struct vid_vp *vp, unsigned pa_bits)
+{
+	const uint64_t all_write_back = UINT64_C(0x0606060606060606);
+	const uint64_t gap_bytes = MEMORY_HIGH_BASE - MEMORY_LOW_LIMIT;
+	const uint64_t gap_mask = ~(gap_bytes - 1) & ((UINT64_C(1) << pa_bits) - 1);
+	const struct {
+		uint32_t name;
+		uint64_t value;
+	} registers[] = {
+		{HvX64RegisterMsrMtrrFix64k00000, all_write_back},
+		{HvX64RegisterMsrMtrrFix16k80000, all_write_back},
+		{HvX64RegisterMsrMtrrFix16kA0000, 0},
+		{HvX64RegisterMsrMtrrPhysBase0, MEMORY_LOW_LIMIT},
+		{HvX64RegisterMsrMtrrPhysMask0, gap_mask | MTRR_MASK_VALID},
+		{HvX64RegisterMsrMtrrDefType, MTRR_ENABLE | MTRR_FIXED_ENABLE | MTRR_WRITE_BACK},
+	};
+	int r = 0;
+
+	for (uint32_t name = HvX64RegisterMsrMtrrFix4kC0000;
+	     name <= HvX64RegisterMsrMtrrFix4kF8000 && r == 0; name++) {
+		r = vid_reg_set64(vp, name, all_write_back);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(registers) && r == 0; i++) {
+		r = vid_reg_set64(vp, registers[i].name, registers[i].value);
+	}
+	return r;
+}
+
 static int create_partition(struct worker *w)
 {
 	const struct vid_config config = {
@@ -235,6 +271,9 @@ static int create_partition(struct worker *w)
 	}
 	for (uint32_t i = 0; i < w->config.processors && r == 0; i++) {
 		r = vid_vp_create(m->partition, i, &w->vps[i], &w->vps[i].vp);
+		if (r == 0) {
+			r = set_memory_types(w->vps[i].vp, config.pa_bits);
+		}
 	}
 	return r;
 }

@@ -9,10 +9,13 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "firmware/loader.h"
 #include "host/log.h"
 #include "host/memory.h"
 #include "host/sandbox.h"
 #include "lib/bits.h"
+
+#define POPULATE_ALIGN ((size_t)2 << 20)
 
 void worker_end_round(struct worker *w, enum worker_end why)
 {
@@ -115,6 +118,39 @@ static int open_signals(void)
 	return fd < 0 ? -errno : fd;
 }
 
+/*
+ * Most of the time to the first instruction goes into the host clearing pages for the kernel: a thread of its own begins with that
+ * while this one sets up the rest.
+ */
+static void *populate_main(void *arg)
+{
+	struct worker *w = arg;
+
+	host_ram_populate((uint8_t *)w->ram + w->populate_gpa, w->populate_bytes);
+	return NULL;
+}
+
+static void start_populating(struct worker *w)
+{
+	uint8_t head[LOADER_HEAD_BYTES];
+	ssize_t n = pread(w->config.kernel_fd, head, sizeof(head), 0);
+	uint64_t gpa, bytes;
+	pthread_t thread;
+
+	if (n < 0 || !loader_footprint(head, (size_t)n, &gpa, &bytes)) {
+		return;
+	}
+	gpa &= ~(uint64_t)(POPULATE_ALIGN - 1);
+	if (!range_within(gpa, bytes, w->map.low_bytes)) {
+		return;
+	}
+	w->populate_gpa = gpa;
+	w->populate_bytes = bytes;
+	if (pthread_create(&thread, NULL, populate_main, w) == 0) {
+		pthread_detach(thread);
+	}
+}
+
 /* Everything that needs the world outside; after this the process is locked in. */
 static enum worker_end prepare(struct worker *w, int signal_fd)
 {
@@ -129,6 +165,7 @@ static enum worker_end prepare(struct worker *w, int signal_fd)
 		r = host_ram_map(w->map.ram_bytes, &w->ram);
 	}
 	if (r == 0) {
+		start_populating(w);
 		what = "console";
 		r = console_create(w, &w->console);
 	}

@@ -79,6 +79,8 @@ struct worker {
 	struct worker_config config;
 	struct memory_map map;
 	void *ram;
+	uint64_t populate_gpa; /* memory that is faulted in early */
+	uint64_t populate_bytes;
 	struct machine machine;
 	struct console *console;
 	struct loop *loop;

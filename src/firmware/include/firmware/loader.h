@@ -10,6 +10,7 @@
 #ifndef FIRMWARE_LOADER_H
 #define FIRMWARE_LOADER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -80,5 +81,12 @@ struct loader_error {
  */
 enum loader_status loader_load(const struct loader_input *in, struct gmem *gm,
 			       struct loader_start *ret, struct loader_error *err);
+
+/*
+ * Where the kernel will lie, as far as the start of the file says: a hint, so that this memory can be made ready while everything
+ * else is set up. @bytes of the file's start, LOADER_HEAD_BYTES are enough. False: it does not say.
+ */
+#define LOADER_HEAD_BYTES 0x290u
+bool loader_footprint(const void *head, size_t bytes, uint64_t *ret_gpa, uint64_t *ret_bytes);
 
 #endif

@@ -12,6 +12,8 @@ int host_ram_map(size_t bytes, void **ret);
 void host_ram_unmap(void *ram, size_t bytes);
 /* Contents are zero again and the memory is given back. */
 void host_ram_discard(void *ram, size_t bytes);
+/* Faults [@start, @start + @bytes) in, in steps; a hint: what cannot be had is left for later. Blocks. */
+void host_ram_populate(void *start, size_t bytes);
 /* How many bytes of it are resident now. */
 size_t host_ram_resident(const void *ram, size_t bytes);
 /* Peak resident memory of this process so far, bytes. */
