@@ -47,7 +47,8 @@ static uint64_t take_value(struct input *in)
 	case 0:
 		return kind >> 3;
 	case 1:
-		return (uint64_t)take8(in) << HV_PAGE_SHIFT | HV_MSR_PAGE_ENABLE; /* a page in RAM */
+		return (uint64_t)take8(in) << HV_PAGE_SHIFT |
+		       HV_MSR_PAGE_ENABLE; /* a page in RAM */
 	case 2:
 		return BIT64(kind >> 2);
 	case 3:
@@ -66,7 +67,7 @@ static uint64_t take_value(struct input *in)
 
 static void settle(struct rig *r, struct input *in, uint32_t vp, int what)
 {
-	const uint64_t values[4] = { 1, 2, 3, 4 };
+	const uint64_t values[4] = {1, 2, 3, 4};
 
 	if (what == RIG_INTERCEPT) {
 		uint8_t answer = take8(in);
@@ -87,10 +88,20 @@ static void guest_msr(struct rig *r, struct input *in, uint32_t vp)
 		uint32_t first;
 		uint8_t count;
 	} groups[] = {
-		{ HV_X64_MSR_GUEST_OS_ID, 4 },	{ HV_X64_MSR_VP_RUNTIME, 1 },	 { HV_X64_MSR_TIME_REF_COUNT, 4 },
-		{ HV_X64_MSR_EOI, 4 },		{ HV_X64_MSR_SCONTROL, 5 },	 { HV_X64_MSR_SINT0, 16 },
-		{ HV_X64_MSR_STIMER0_CONFIG, 8 }, { HV_X64_MSR_GUEST_IDLE, 1 },	 { HV_X64_MSR_CRASH_P0, 9 },
-		{ HV_X64_MSR_TSC_INVARIANT_CONTROL, 1 }, { 0x10, 1 }, { 0x1B, 1 }, { 0x6E0, 1 }, { 0x800, 0x40 },
+		{HV_X64_MSR_GUEST_OS_ID, 4},
+		{HV_X64_MSR_VP_RUNTIME, 1},
+		{HV_X64_MSR_TIME_REF_COUNT, 4},
+		{HV_X64_MSR_EOI, 4},
+		{HV_X64_MSR_SCONTROL, 5},
+		{HV_X64_MSR_SINT0, 16},
+		{HV_X64_MSR_STIMER0_CONFIG, 8},
+		{HV_X64_MSR_GUEST_IDLE, 1},
+		{HV_X64_MSR_CRASH_P0, 9},
+		{HV_X64_MSR_TSC_INVARIANT_CONTROL, 1},
+		{0x10, 1},
+		{0x1B, 1},
+		{0x6E0, 1},
+		{0x800, 0x40},
 	};
 	uint8_t op = take8(in), group = take8(in) % (uint8_t)ARRAY_LEN(groups);
 	uint32_t index = groups[group].first + take8(in) % groups[group].count;
@@ -104,29 +115,82 @@ static void guest_msr(struct rig *r, struct input *in, uint32_t vp)
 }
 
 static const uint16_t guest_codes[] = {
-	HvCallFlushVirtualAddressSpace, HvCallFlushVirtualAddressList, HvCallNotifyLongSpinWait, HvCallSendSyntheticClusterIpi,
-	HvCallFlushVirtualAddressSpaceEx, HvCallFlushVirtualAddressListEx, HvCallSendSyntheticClusterIpiEx, HvCallGetVpRegisters,
-	HvCallSetVpRegisters, HvCallGetPartitionId, HvCallPostMessage, HvCallSignalEvent, HvCallStartVirtualProcessor,
-	HvCallGetVpIndexFromApicId, HvCallCreatePartition, 0x7777,
+	HvCallFlushVirtualAddressSpace,
+	HvCallFlushVirtualAddressList,
+	HvCallNotifyLongSpinWait,
+	HvCallSendSyntheticClusterIpi,
+	HvCallFlushVirtualAddressSpaceEx,
+	HvCallFlushVirtualAddressListEx,
+	HvCallSendSyntheticClusterIpiEx,
+	HvCallGetVpRegisters,
+	HvCallSetVpRegisters,
+	HvCallGetPartitionId,
+	HvCallPostMessage,
+	HvCallSignalEvent,
+	HvCallStartVirtualProcessor,
+	HvCallGetVpIndexFromApicId,
+	HvCallCreatePartition,
+	0x7777,
 };
 
 static const uint32_t register_names[] = {
-	HvRegisterExplicitSuspend, HvRegisterInterceptSuspend, HvRegisterInternalActivityState, HvRegisterHypervisorVersion,
-	HvRegisterPrivilegesAndFeaturesInfo, HvRegisterFeaturesInfo, HvRegisterImplementationLimitsInfo, HvRegisterHardwareFeaturesInfo,
-	HvRegisterGuestCrashP0, HvRegisterGuestCrashCtl, HvRegisterProcessorClockFrequency, HvRegisterInterruptClockFrequency,
-	HvRegisterGuestIdle, HvRegisterPendingInterruption, HvRegisterInterruptState, HvX64RegisterDeliverabilityNotifications,
-	HvX64RegisterRax, HvX64RegisterR15, HvX64RegisterRip, HvX64RegisterRflags, HvX64RegisterXmm5, HvX64RegisterCr0, HvX64RegisterCr4,
-	HvX64RegisterCr8, HvX64RegisterCs, HvX64RegisterSs, HvX64RegisterGdtr, HvX64RegisterTsc, HvX64RegisterEfer, HvX64RegisterApicBase,
-	HvX64RegisterPat, HvX64RegisterInitialApicId, HvRegisterVpRuntime, HvX64RegisterHypercall, HvRegisterGuestOsId, HvRegisterVpIndex,
-	HvRegisterTimeRefCount, HvX64RegisterEoi, HvX64RegisterIcr, HvX64RegisterTpr, HvRegisterVpAssistPage, HvRegisterReferenceTsc,
-	HvRegisterSint0 + SINT, HvRegisterScontrol, HvRegisterSversion, HvRegisterSifp, HvRegisterSipp, HvRegisterEom,
-	HvRegisterStimer0Config, HvRegisterStimer0Count, HvRegisterStimer3Count,
+	HvRegisterExplicitSuspend,
+	HvRegisterInterceptSuspend,
+	HvRegisterInternalActivityState,
+	HvRegisterHypervisorVersion,
+	HvRegisterPrivilegesAndFeaturesInfo,
+	HvRegisterFeaturesInfo,
+	HvRegisterImplementationLimitsInfo,
+	HvRegisterHardwareFeaturesInfo,
+	HvRegisterGuestCrashP0,
+	HvRegisterGuestCrashCtl,
+	HvRegisterProcessorClockFrequency,
+	HvRegisterInterruptClockFrequency,
+	HvRegisterGuestIdle,
+	HvRegisterPendingInterruption,
+	HvRegisterInterruptState,
+	HvX64RegisterDeliverabilityNotifications,
+	HvX64RegisterRax,
+	HvX64RegisterR15,
+	HvX64RegisterRip,
+	HvX64RegisterRflags,
+	HvX64RegisterXmm5,
+	HvX64RegisterCr0,
+	HvX64RegisterCr4,
+	HvX64RegisterCr8,
+	HvX64RegisterCs,
+	HvX64RegisterSs,
+	HvX64RegisterGdtr,
+	HvX64RegisterTsc,
+	HvX64RegisterEfer,
+	HvX64RegisterApicBase,
+	HvX64RegisterPat,
+	HvX64RegisterInitialApicId,
+	HvRegisterVpRuntime,
+	HvX64RegisterHypercall,
+	HvRegisterGuestOsId,
+	HvRegisterVpIndex,
+	HvRegisterTimeRefCount,
+	HvX64RegisterEoi,
+	HvX64RegisterIcr,
+	HvX64RegisterTpr,
+	HvRegisterVpAssistPage,
+	HvRegisterReferenceTsc,
+	HvRegisterSint0 + SINT,
+	HvRegisterScontrol,
+	HvRegisterSversion,
+	HvRegisterSifp,
+	HvRegisterSipp,
+	HvRegisterEom,
+	HvRegisterStimer0Config,
+	HvRegisterStimer0Count,
+	HvRegisterStimer3Count,
 };
 
 /* The header that most calls begin with: a partition and a VP, then names or values. */
 static void fill_input(struct rig *r, struct input *in, uint8_t *page, uint8_t shape)
 {
-	static const uint32_t vps[] = { HV_VP_INDEX_SELF, 0, 1, 2, 3, HV_ANY_VP };
+	static const uint32_t vps[] = {HV_VP_INDEX_SELF, 0, 1, 2, 3, HV_ANY_VP};
 	unsigned bytes = take8(in);
 
 	take(in, page, bytes);
@@ -154,14 +218,16 @@ static void guest_call(struct rig *r, struct input *in, uint32_t vp)
 	uint64_t control = PICK(in, guest_codes), p1 = RIG_INPUT_GPA, p2 = RIG_OUTPUT_GPA, result;
 
 	control |= (uint64_t)reps << HV_HYPERCALL_REP_COUNT_SHIFT;
-	control |= (uint64_t)(more & 3) << HV_HYPERCALL_REP_START_SHIFT | (uint64_t)(more >> 2 & 3) << HV_HYPERCALL_VARHEAD_SHIFT;
+	control |= (uint64_t)(more & 3) << HV_HYPERCALL_REP_START_SHIFT |
+		   (uint64_t)(more >> 2 & 3) << HV_HYPERCALL_VARHEAD_SHIFT;
 	fill_input(r, in, r->ram + RIG_INPUT_GPA, shape);
 	if (shape & 16) {
 		control |= HV_HYPERCALL_FAST;
 		p1 = load_le64(r->ram + RIG_INPUT_GPA);
 		p2 = load_le64(r->ram + RIG_INPUT_GPA + 8);
 		for (uint32_t i = 0; i < 6; i++) {
-			memcpy(fake_reg(f, HvX64RegisterXmm0 + i), r->ram + RIG_INPUT_GPA + 16 + 16 * i, 16);
+			memcpy(fake_reg(f, HvX64RegisterXmm0 + i),
+			       r->ram + RIG_INPUT_GPA + 16 + 16 * i, 16);
 		}
 	}
 	if (shape & 32) {
@@ -190,18 +256,23 @@ static void guest_apic(struct rig *r, struct input *in, uint32_t vp)
 
 static void guest_other(struct rig *r, struct input *in, uint32_t vp)
 {
-	static const uint32_t leaves[] = { 0, 1, 4, 7, 0xB, 0x1F, 0x80000007, 0x80000008, 0x40000000, 0x40000003, 0x40000006 };
-	struct hv_exit e = { .kind = HV_EXIT_HALT };
+	static const uint32_t leaves[] = {
+		0, 1, 4, 7, 0xB, 0x1F, 0x80000007, 0x80000008, 0x40000000, 0x40000003, 0x40000006};
+	struct hv_exit e = {.kind = HV_EXIT_HALT};
 
 	switch (take8(in) % 6) {
 	case 0:
-		e = (struct hv_exit){ .kind = HV_EXIT_CPUID, .insn_bytes = 2, .cpuid = { PICK(in, leaves), take8(in) } };
+		e = (struct hv_exit){.kind = HV_EXIT_CPUID,
+				     .insn_bytes = 2,
+				     .cpuid = {PICK(in, leaves), take8(in)}};
 		break;
 	case 1:
-		e = (struct hv_exit){ .kind = HV_EXIT_PORT, .insn_bytes = 1, .port = { take8(in), 1, take8(in) & 1 } };
+		e = (struct hv_exit){.kind = HV_EXIT_PORT,
+				     .insn_bytes = 1,
+				     .port = {take8(in), 1, take8(in) & 1}};
 		break;
 	case 2:
-		e = (struct hv_exit){ .kind = HV_EXIT_CR8, .cr8 = { take8(in) & 1, take8(in) } };
+		e = (struct hv_exit){.kind = HV_EXIT_CR8, .cr8 = {take8(in) & 1, take8(in)}};
 		break;
 	case 3:
 		settle(r, in, vp, rig_write(r, vp, take_value(in) & ~UINT64_C(7), 8, 1));
@@ -209,8 +280,10 @@ static void guest_other(struct rig *r, struct input *in, uint32_t vp)
 	case 4:
 		/* Its handlers: slots emptied, the EOI offer taken. */
 		memset(r->ram + RIG_SIM_GPA(vp), 0, 16);
-		__atomic_store_n(&((struct hv_message *)rig_seen(r, RIG_SIM_GPA(vp)))[SINT].type, 0, __ATOMIC_SEQ_CST);
-		__atomic_fetch_and((uint32_t *)rig_seen(r, RIG_ASSIST_GPA(vp)), ~1u, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&((struct hv_message *)rig_seen(r, RIG_SIM_GPA(vp)))[SINT].type, 0,
+				 __ATOMIC_SEQ_CST);
+		__atomic_fetch_and((uint32_t *)rig_seen(r, RIG_ASSIST_GPA(vp)), ~1u,
+				   __ATOMIC_SEQ_CST);
 		r->fake[vp]->nmi_blocked = false;
 		fake_reg(r->fake[vp], HvX64RegisterRflags)->lo ^= X86_IF;
 		settle(r, in, vp, rig_run(r, vp));
@@ -226,14 +299,33 @@ static void guest_other(struct rig *r, struct input *in, uint32_t vp)
 static void parent_call(struct rig *r, struct input *in)
 {
 	static const uint16_t codes[] = {
-		HvCallGetVpRegisters, HvCallSetVpRegisters, HvCallTranslateVirtualAddress, HvCallReadGpa, HvCallWriteGpa,
-		HvCallInstallIntercept, HvCallAssertVirtualInterrupt, HvCallSignalEventDirect, HvCallPostMessageDirect, HvCallCreatePort,
-		HvCallConnectPort, HvCallDeletePort, HvCallDisconnectPort, HvCallGetPartitionProperty, HvCallSetPartitionProperty,
-		HvCallUnmapGpaPages, HvCallModifySparseGpaPages, HvCallPostMessage, HvCallSignalEvent, HvCallStartVirtualProcessor,
-		HvCallGetVpIndexFromApicId, HvCallGetMemoryBalance, HvCallGetNextChildPartition,
+		HvCallGetVpRegisters,
+		HvCallSetVpRegisters,
+		HvCallTranslateVirtualAddress,
+		HvCallReadGpa,
+		HvCallWriteGpa,
+		HvCallInstallIntercept,
+		HvCallAssertVirtualInterrupt,
+		HvCallSignalEventDirect,
+		HvCallPostMessageDirect,
+		HvCallCreatePort,
+		HvCallConnectPort,
+		HvCallDeletePort,
+		HvCallDisconnectPort,
+		HvCallGetPartitionProperty,
+		HvCallSetPartitionProperty,
+		HvCallUnmapGpaPages,
+		HvCallModifySparseGpaPages,
+		HvCallPostMessage,
+		HvCallSignalEvent,
+		HvCallStartVirtualProcessor,
+		HvCallGetVpIndexFromApicId,
+		HvCallGetMemoryBalance,
+		HvCallGetNextChildPartition,
 	};
-	uint8_t page[512] = { 0 }, out[512], shape = take8(in);
-	uint64_t control = PICK(in, codes) | (uint64_t)(take8(in) & 7) << HV_HYPERCALL_REP_COUNT_SHIFT;
+	uint8_t page[512] = {0}, out[512], shape = take8(in);
+	uint64_t control = PICK(in, codes) | (uint64_t)(take8(in) & 7)
+						     << HV_HYPERCALL_REP_COUNT_SHIFT;
 
 	fill_input(r, in, page, shape | 1);
 	if (shape & 2) {
@@ -302,20 +394,28 @@ static bool parent_step(struct rig *r, struct input *in)
 
 static void set_up(struct rig *r, uint8_t options)
 {
-	const struct hv_port_info message = { .port_type = HvPortTypeMessage, .target_sint = SINT };
-	const struct hv_port_info any = { .port_type = HvPortTypeMessage, .target_sint = SINT, .target_vp = HV_ANY_VP };
-	const struct hv_port_info event = { .port_type = HvPortTypeEvent, .target_sint = SINT, .flag_count = 200 };
+	const struct hv_port_info message = {.port_type = HvPortTypeMessage, .target_sint = SINT};
+	const struct hv_port_info any = {
+		.port_type = HvPortTypeMessage, .target_sint = SINT, .target_vp = HV_ANY_VP};
+	const struct hv_port_info event = {
+		.port_type = HvPortTypeEvent, .target_sint = SINT, .flag_count = 200};
 
-	rig_init(r, &(struct rig_options){ .vps = VPS, .start_waiting = options & 1 });
+	rig_init(r, &(struct rig_options){.vps = VPS, .start_waiting = options & 1});
 	for (uint32_t vp = 0; vp < VPS && !(options & 1); vp++) {
 		rig_synic(r, vp, SINT, 0x61);
-		CHECK(rig_wrmsr(r, vp, HV_X64_MSR_VP_ASSIST_PAGE, RIG_ASSIST_GPA(vp) | 1) == RIG_OK);
+		CHECK(rig_wrmsr(r, vp, HV_X64_MSR_VP_ASSIST_PAGE, RIG_ASSIST_GPA(vp) | 1) ==
+		      RIG_OK);
 	}
-	CHECK(rig_port(r, r->id, HV_PARTITION_ID_SELF, 5, &message) == 0 && rig_connect(r, HV_PARTITION_ID_SELF, r->id, 5, 1) == 0);
-	CHECK(rig_port(r, r->id, HV_PARTITION_ID_SELF, 6, &any) == 0 && rig_connect(r, HV_PARTITION_ID_SELF, r->id, 6, 1) == 0);
-	CHECK(rig_port(r, r->id, HV_PARTITION_ID_SELF, 7, &event) == 0 && rig_connect(r, HV_PARTITION_ID_SELF, r->id, 7, 2) == 0);
-	CHECK(rig_port(r, HV_PARTITION_ID_SELF, r->id, 8, &message) == 0 && rig_connect(r, r->id, HV_PARTITION_ID_SELF, 8, 1) == 0);
-	CHECK(rig_port(r, HV_PARTITION_ID_SELF, r->id, 9, &event) == 0 && rig_connect(r, r->id, HV_PARTITION_ID_SELF, 9, 2) == 0);
+	CHECK(rig_port(r, r->id, HV_PARTITION_ID_SELF, 5, &message) == 0 &&
+	      rig_connect(r, HV_PARTITION_ID_SELF, r->id, 5, 1) == 0);
+	CHECK(rig_port(r, r->id, HV_PARTITION_ID_SELF, 6, &any) == 0 &&
+	      rig_connect(r, HV_PARTITION_ID_SELF, r->id, 6, 1) == 0);
+	CHECK(rig_port(r, r->id, HV_PARTITION_ID_SELF, 7, &event) == 0 &&
+	      rig_connect(r, HV_PARTITION_ID_SELF, r->id, 7, 2) == 0);
+	CHECK(rig_port(r, HV_PARTITION_ID_SELF, r->id, 8, &message) == 0 &&
+	      rig_connect(r, r->id, HV_PARTITION_ID_SELF, 8, 1) == 0);
+	CHECK(rig_port(r, HV_PARTITION_ID_SELF, r->id, 9, &event) == 0 &&
+	      rig_connect(r, r->id, HV_PARTITION_ID_SELF, 9, 2) == 0);
 	if (options & 2) {
 		rig_intercept(r, HvInterceptTypeMmio, 7, 0);
 		rig_intercept(r, HvInterceptTypeX64IoPortRange, 3, 0xFF0000);
@@ -327,7 +427,7 @@ static void set_up(struct rig *r, uint8_t options)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
-	struct input in = { data, bytes };
+	struct input in = {data, bytes};
 	bool usable = true;
 	struct rig r;
 
