@@ -2,10 +2,13 @@
 # A front door only: the build is Meson's, the work is done by the scripts in tools/.
 BUILD ?= build
 
-.PHONY: all setup demo check bench fuzz soak matrix lint install clean
+.PHONY: all programs setup demo check bench fuzz soak matrix lint install clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
+
+programs: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) --quiet virid virid-vmwp
 
 # Installs what is missing (Debian) and configures the build folder.
 setup:
@@ -14,21 +17,21 @@ setup:
 $(BUILD)/build.ninja: | setup
 	@meson setup $(BUILD) >$(BUILD).log 2>&1 && rm -f $(BUILD).log || { cat $(BUILD).log >&2; rm -f $(BUILD).log; exit 1; }
 
-demo: setup all ## the main job: Debian's own kernel boots as a Hyper-V guest
+demo: setup programs ## the main job: Debian's own kernel boots as a Hyper-V guest
 	@tools/demo $(BUILD)
 
 check: setup all ## all tests; the last line counts them
 	@tools/run-checks $(BUILD)
 
-matrix: setup all ## every Debian kernel with 1, 2 and 4 processors, the installer, memtest86+
+matrix: setup programs ## every Debian kernel with 1, 2 and 4 processors, the installer, memtest86+
 	@tests/integration/matrix $(BUILD)
 
 bench: ## Virid, QEMU TCG and Bochs side by side
 	@tools/setup-debian bench
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory programs
 	@bench/run $(BUILD)
 
-soak: setup all ## ten minutes of forks, pipes, signals, files and memory in a guest with 4 processors
+soak: setup programs ## ten minutes of forks, pipes, signals, files and memory in a guest with 4 processors
 	@tests/integration/soak $(BUILD)
 
 fuzz: ## every fuzz target for FUZZ_SECONDS (default 60)
