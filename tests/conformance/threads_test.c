@@ -4,6 +4,7 @@
  * posts messages, signals events and moves time. Meant for ThreadSanitizer as much as for the counts that it checks.
  */
 #include <pthread.h>
+#include <unistd.h>
 
 #include "rig.h"
 
@@ -248,7 +249,7 @@ static bool all_acted(const struct vp_thread *threads)
 /* Waits until every posted message has arrived; false: some are lost. */
 static bool drained(const struct parent *p, const struct vp_thread *threads)
 {
-	for (unsigned patience = 0; patience < 20000; patience++) {
+	for (unsigned patience = 0; patience < 30000; patience++) {
 		bool all = true;
 
 		for (uint32_t i = 0; i < VPS; i++) {
@@ -257,7 +258,7 @@ static bool drained(const struct parent *p, const struct vp_thread *threads)
 		if (all) {
 			return true;
 		}
-		hv_host_relax(1000);
+		usleep(1000);
 	}
 	return false;
 }
@@ -277,7 +278,7 @@ static void four_vps_and_a_parent(struct test *t)
 	}
 	CHECK(pthread_create(&parent_id, NULL, parent_main, &parent) == 0);
 	while (!all_acted(threads)) {
-		hv_host_relax(1000);
+		usleep(1000);
 	}
 	__atomic_store_n(&parent.stop, 1, __ATOMIC_SEQ_CST);
 	pthread_join(parent_id, NULL);
