@@ -436,7 +436,7 @@ EMU_OP(emu_op_cdq)
 
 EMU_OP(emu_op_cqo)
 {
-	vp->r[X86_RDX] = (uint64_t)((int64_t)vp->r[X86_RAX] >> 63);
+	vp->r[X86_RDX] = 0 - (vp->r[X86_RAX] >> 63);
 	EMU_NEXT(vp, i);
 }
 

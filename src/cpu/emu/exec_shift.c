@@ -79,7 +79,9 @@
 	}
 DEFINE_COMPUTE(8, uint8_t, int8_t)
 DEFINE_COMPUTE(16, uint16_t, int16_t)
+/* cppcheck-suppress shiftTooManyBitsSigned */
 DEFINE_COMPUTE(32, uint32_t, int32_t)
+/* cppcheck-suppress shiftTooManyBitsSigned */
 DEFINE_COMPUTE(64, uint64_t, int64_t)
 
 /* Count in imm (masked by the lifter) or CL. */

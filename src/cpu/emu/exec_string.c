@@ -199,7 +199,7 @@ static uint64_t run_address(const struct emu_vp *vp, const struct emu_insn *i, u
 	uint64_t ea = vp->r[reg] & emu_asize_mask(i);
 
 	if (vp->mode == EMU_MODE_64) {
-		return seg >= X86_FS ? ea + vp->seg[seg].base : ea;
+		return seg == X86_FS || seg == X86_GS ? ea + vp->seg[seg].base : ea;
 	}
 	return (uint32_t)(ea + vp->seg[seg].base);
 }

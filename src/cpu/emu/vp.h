@@ -174,9 +174,9 @@ struct emu_vp {
 	uint64_t rip;
 	uint32_t flags; /* RFLAGS without the arithmetic flags, bit 1 set */
 	uint8_t cpl;
-	uint8_t mode;	/* enum emu_mode: code size and addressing of CS */
+	uint8_t mode; /* enum emu_mode: code size and addressing of CS */
 	uint8_t flat; /* bit n: legacy code may read and write segment n anywhere in 4 GiB, base 0 */
-	bool shadow;	/* interrupt shadow (STI, MOV SS, POP SS) covers the next instruction */
+	bool shadow;  /* interrupt shadow (STI, MOV SS, POP SS) covers the next instruction */
 	bool shadow_ss; /* it came from MOV/POP SS: debug traps wait too */
 
 	struct x86_segment seg[X86_SEG_COUNT];
@@ -237,11 +237,12 @@ struct emu_vm {
 	_Atomic(struct emu_vp *) *vps; /* config.vp_max of them; NULL: not created */
 	_Atomic uint32_t vp_top;       /* one more than the highest index ever created */
 	_Atomic uint32_t exceptions;   /* intercepted vectors */
-	_Atomic uint32_t vps_lock; /* held while somebody else's VP is used: it is not destroyed meanwhile */
-	_Atomic uint32_t split_lock;   /* held around locked accesses that host atomics cannot do */
-	_Atomic uint64_t first_user;   /* clock when a VP first got to CPL 3; 0: not yet */
-	bool random; /* RDRAND and RDSEED are there */
-	struct emu_code *code;	       /* which lines of guest memory hold decoded code, code.c */
+	_Atomic uint32_t
+		vps_lock; /* held while somebody else's VP is used: it is not destroyed meanwhile */
+	_Atomic uint32_t split_lock; /* held around locked accesses that host atomics cannot do */
+	_Atomic uint64_t first_user; /* clock when a VP first got to CPL 3; 0: not yet */
+	bool random;		     /* RDRAND and RDSEED are there */
+	struct emu_code *code;	     /* which lines of guest memory hold decoded code, code.c */
 };
 
 enum emu_mode {
