@@ -74,6 +74,32 @@ static void tlfs_10_3_eoi_left_out(struct test *t)
 	rig_fini(&r);
 }
 
+static void look_at_word(struct fake_vp *vp, void *ctx)
+{
+	struct rig *r = ctx;
+
+	r->wake_ns = *word(r);
+}
+
+/* The handler of the higher one already must not see an offer while a lower one waits. */
+static void tlfs_10_3_handler_sees_no_offer(struct test *t)
+{
+	struct rig r;
+	int what;
+
+	init(t, &r);
+	interrupt(t, &r, 0x81);
+	interrupt(t, &r, 0x41);
+	fake_push_code(r.fake[0], look_at_word, &r);
+	fake_push(r.fake[0], &(struct hv_exit){.kind = HV_EXIT_HALT});
+	r.wake_ns = 9;
+	what = (int)hv_vp_dispatch(r.vp[0], &r.message, &(uint64_t){0});
+	EXPECT_EQ(t, what, HV_DISPATCH_BLOCKED);
+	EXPECT_EQ(t, rig_interrupts(&r, 0, 0x81), 1);
+	EXPECT_EQ(t, r.wake_ns & 1, 0);
+	rig_fini(&r);
+}
+
 /* A lower or equal interrupt waits: the offer is not made, or taken back, so that the EOI is seen. */
 static void tlfs_10_3_no_offer_while_others_wait(struct test *t)
 {
@@ -236,6 +262,7 @@ int main(void)
 	static const struct test_case cases[] = {
 		TEST(tlfs_10_3_page_register),
 		TEST(tlfs_10_3_eoi_left_out),
+		TEST(tlfs_10_3_handler_sees_no_offer),
 		TEST(tlfs_10_3_no_offer_while_others_wait),
 		TEST(tlfs_10_3_taken_offer_frees_lower_interrupts),
 		TEST(tlfs_10_3_nested_interrupts),

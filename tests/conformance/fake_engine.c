@@ -310,6 +310,8 @@ static void run(struct hv_engine_vp *vp, const struct hv_run *how, struct hv_exi
 		if (v->head == v->tail) {
 			CHECK(v->hv_vp != NULL);
 			hv_vp_kick(v->hv_vp);
+			/* This return is the answer to that kick, and to any other until now. */
+			__atomic_store_n(&v->kicked, 0, __ATOMIC_SEQ_CST);
 			ret_exit->kind = HV_EXIT_INTERRUPTED;
 			return;
 		}
