@@ -9,14 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct emu_cache *emu_cache_create(void)
+static size_t arena_bytes(uint32_t vps)
+{
+	size_t share = EMU_CACHE_BYTES_VM / (vps > 0 ? vps : 1);
+
+	share = share > EMU_CACHE_BYTES_MAX ? EMU_CACHE_BYTES_MAX : share;
+	return share < EMU_CACHE_BYTES_MIN ? EMU_CACHE_BYTES_MIN : share;
+}
+
+struct emu_cache *emu_cache_create(uint32_t vps)
 {
 	struct emu_cache *cache = calloc(1, sizeof(*cache));
 
 	if (cache == NULL) {
 		return NULL;
 	}
-	cache->arena = malloc(EMU_CACHE_BYTES);
+	cache->bytes = arena_bytes(vps);
+	cache->arena = malloc(cache->bytes);
 	if (cache->arena == NULL) {
 		free(cache);
 		return NULL;
@@ -137,7 +146,7 @@ static struct emu_block *block_add(struct emu_cache *cache, uint64_t key, uint64
 	size_t size = align_up(sizeof(struct emu_block) + slots * sizeof(struct emu_insn), 64);
 	struct emu_block *b;
 
-	if (size > EMU_CACHE_BYTES - cache->used) {
+	if (size > cache->bytes - cache->used) {
 		emu_cache_drop(cache);
 	}
 	b = (struct emu_block *)(void *)(cache->arena + cache->used);

@@ -13,7 +13,10 @@
 #define EMU_BLOCK_HASH_BITS 15
 #define EMU_BLOCK_HASH (1u << EMU_BLOCK_HASH_BITS)
 #define EMU_PAGE_BUCKETS 4096u
-#define EMU_CACHE_BYTES (6u << 20)
+/* Decoded code of one VP; a VM with many VPs shares out a budget. */
+#define EMU_CACHE_BYTES_MAX (6u << 20)
+#define EMU_CACHE_BYTES_MIN (2u << 20)
+#define EMU_CACHE_BYTES_VM (20u << 20)
 
 /*
  * A block is known by its guest physical address and how it was decoded, so that it outlives changes of the page tables. Bits of the key
@@ -47,7 +50,8 @@ struct emu_block {
 struct emu_cache {
 	struct emu_block *hash[EMU_BLOCK_HASH];
 	struct emu_page_link *pages[EMU_PAGE_BUCKETS];
-	uint8_t *arena; /* EMU_CACHE_BYTES */
+	uint8_t *arena;
+	size_t bytes; /* of the arena */
 	size_t used;
 	uint64_t decoded; /* instructions decoded so far */
 	struct emu_insn scratch[EMU_BLOCK_INSNS + 1];
@@ -59,7 +63,8 @@ static inline unsigned emu_block_slot(uint64_t key)
 	return (unsigned)(key ^ (key >> EMU_BLOCK_HASH_BITS)) & (EMU_BLOCK_HASH - 1);
 }
 
-struct emu_cache *emu_cache_create(void);
+/* @vps: how many VPs the VM may have. */
+struct emu_cache *emu_cache_create(uint32_t vps);
 void emu_cache_destroy(struct emu_cache *cache);
 void emu_cache_drop(struct emu_cache *cache);
 /* Drops the blocks decoded from the 64-byte @lines of page @gpn. The running block may be one: it stops before its next instruction. */

@@ -113,7 +113,7 @@ static int vp_create(struct hv_engine_vm *vm_handle, uint32_t index, struct hv_e
 	vp->vm = vm;
 	vp->index = index;
 	vp->tlbs = calloc((EMU_TLB_MODES + 1) * EMU_TLB_ENTRIES, sizeof(*vp->tlbs));
-	vp->cache = emu_cache_create();
+	vp->cache = emu_cache_create(vm->config.vp_max);
 	vp->requests = emu_requests_create();
 	if (vp->tlbs == NULL || vp->cache == NULL || vp->requests == NULL) {
 		vp_free(vp);
@@ -242,6 +242,15 @@ static uint64_t tsc(struct hv_engine_vm *vm)
 	return emu_clock(vm_of(vm));
 }
 
+static bool skip(struct hv_engine_vm *vm, uint64_t ticks)
+{
+	if (!vm_of(vm)->config.count_instructions) {
+		return false;
+	}
+	atomic_fetch_add(&vm_of(vm)->skipped, ticks);
+	return true;
+}
+
 static uint64_t first_user(struct hv_engine_vm *vm)
 {
 	return atomic_load(&vm_of(vm)->first_user);
@@ -352,6 +361,7 @@ const struct hv_engine_ops emu_engine_ops = {
 	.translate = translate,
 	.intercept_exceptions = intercept_exceptions,
 	.instructions = instructions,
+	.skip = skip,
 	.first_user = first_user,
 	.hypercall_insn = hypercall_insn,
 };
