@@ -315,6 +315,14 @@ void hv_partition_stats(struct hv_partition *p, struct hv_stats *ret)
 	}
 }
 
+bool hv_partition_skip(struct hv_partition *p, uint64_t ns)
+{
+	const struct hv_engine_ops *ops = p->hv->engine;
+
+	return ops->skip != NULL &&
+	       ops->skip(p->engine, mul_div_u64(ns, p->time.tsc_hz, UINT64_C(1000000000)) + 1);
+}
+
 uint64_t hv_partition_first_user(struct hv_partition *p)
 {
 	const struct hv_engine_ops *ops = p->hv->engine;

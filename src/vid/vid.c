@@ -560,6 +560,11 @@ uint64_t vid_reference_time_100ns(struct vid_partition *p)
 	return hv_partition_reference_time(p->handle);
 }
 
+bool vid_partition_skip(struct vid_partition *p, uint64_t ns)
+{
+	return hv_partition_skip(p->handle, ns);
+}
+
 /* ---- Looking in, save and restore ---- */
 
 void vid_stats(struct vid_partition *p, struct vid_stats *ret)

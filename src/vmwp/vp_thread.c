@@ -38,6 +38,33 @@ static void sleep_until_woken(struct vp_thread *t, uint64_t ns)
 		ns == UINT64_MAX ? NULL : &ts, NULL, 0);
 }
 
+/*
+ * Nothing to run for @wake_ns. When instructions are the clock, time only passes if somebody moves it on: to the next timer, of the
+ * hypervisor or of a chip.
+ */
+static void idle(struct vp_thread *t, uint64_t wake_ns)
+{
+	struct machine *m = &t->worker->machine;
+
+	if (!t->worker->config.count_instructions) {
+		sleep_until_woken(t, wake_ns);
+		return;
+	}
+	uint64_t due = atomic_load(&m->board_deadline_ns), now = machine_guest_ns(t->worker);
+	uint64_t board_ns = due == UINT64_MAX ? UINT64_MAX : due > now ? due - now : 0;
+	uint64_t ns = min_u64(wake_ns, board_ns);
+
+	if (ns == UINT64_MAX || !vid_partition_skip(m->partition, ns)) {
+		sleep_until_woken(t, ns);
+		return;
+	}
+	if (board_ns <= wake_ns) {
+		pthread_mutex_lock(&m->board_lock);
+		board_poll(m->board);
+		pthread_mutex_unlock(&m->board_lock);
+	}
+}
+
 /* Runs the VP until its round ends. */
 static void run_round(struct vp_thread *t)
 {
@@ -55,7 +82,7 @@ static void run_round(struct vp_thread *t)
 			intercept_handle(t, &message);
 			break;
 		case VID_BLOCKED:
-			sleep_until_woken(t, wake_ns);
+			idle(t, wake_ns);
 			break;
 		case VID_SUSPENDED:
 			sleep_until_woken(t, UINT64_MAX);

@@ -138,13 +138,15 @@ uint64_t emu_clock(struct emu_vm *vm)
 		return vm->config.clock(vm->config.clock_ctx);
 	}
 	vp = vm->config.vp_max > 0 ? atomic_load(&vm->vps[0]) : NULL;
-	return vp == NULL ? 0 : atomic_load_explicit(&vp->retired, memory_order_relaxed);
+	return atomic_load_explicit(&vm->skipped, memory_order_relaxed) +
+	       (vp == NULL ? 0 : atomic_load_explicit(&vp->retired, memory_order_relaxed));
 }
 
 uint64_t emu_tsc(struct emu_vp *vp)
 {
 	if (vp->vm->config.count_instructions && vp->index == 0) {
-		return emu_retired(vp) + vp->tsc_offset;
+		return emu_retired(vp) + atomic_load_explicit(&vp->vm->skipped, memory_order_relaxed) +
+		       vp->tsc_offset;
 	}
 	return emu_clock(vp->vm) + vp->tsc_offset;
 }

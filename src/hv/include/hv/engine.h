@@ -191,6 +191,11 @@ struct hv_engine_ops {
 
 	/* Retired instructions so far. [any, approximate while running] */
 	uint64_t (*instructions)(struct hv_engine_vp *vp);
+	/*
+	 * Every VP is idle and time does not pass by itself (instructions are counted): moves tsc() on by @ticks.
+	 * False, and nothing happens, when time is real. NULL: always real. [any]
+	 */
+	bool (*skip)(struct hv_engine_vm *vm, uint64_t ticks);
 	/* tsc() when a VP of this VM first ran with CPL 3; 0: not yet. [any] */
 	uint64_t (*first_user)(struct hv_engine_vm *vm);
 	/* The trapping instruction for the hypercall page and its length ("vmcall": 0F 01 C1). */

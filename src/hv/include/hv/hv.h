@@ -105,6 +105,11 @@ struct hv_stats {
 /* Sums over all VPs of @p into *ret. [any, approximate while VPs run] */
 void hv_partition_stats(struct hv_partition *p, struct hv_stats *ret);
 
+/*
+ * The parent would let @ns pass because nothing can run. True: the engine's clock counts instructions, so they have
+ * passed already; false: time is real, wait. [any]
+ */
+bool hv_partition_skip(struct hv_partition *p, uint64_t ns);
 /* Engine time when a VP of @p first ran at CPL 3; 0: not yet, or the engine does not say. [any] */
 uint64_t hv_partition_first_user(struct hv_partition *p);
 

@@ -91,6 +91,12 @@ void vid_set_extint_ack(struct vid_partition *p, int (*ack)(void *ctx), void *ct
 /* EOI of a level-triggered @vector by any VP, called on the VP's thread (IOAPIC's remote IRR). */
 void vid_set_eoi(struct vid_partition *p, void (*eoi)(void *ctx, uint8_t vector), void *ctx);
 
+/*
+ * Instead of sleeping @ns when nothing can run: with an engine clock that counts instructions time is moved on and the answer is true;
+ * false: time is real, sleep. Any thread.
+ */
+bool vid_partition_skip(struct vid_partition *p, uint64_t ns);
+
 /* Guest reference time, 100 ns. Any thread. */
 uint64_t vid_reference_time_100ns(struct vid_partition *p);
 
