@@ -232,7 +232,8 @@ static void state_init(const struct oracle_gen *gen, struct oracle_rng *rng, str
 	}
 	store_le32(s->fx + FX_MXCSR, 0x1f80);
 	if ((group & (ORACLE_SSE | ORACLE_MMX)) != 0) {
-		uint32_t mxcsr = (uint32_t)(((r >> 40) & 3) << 13 | ((r >> 42) & 0x3f)); /* rounding, flags */
+		uint32_t mxcsr = (uint32_t)(((r >> 40) & 3) << 13 |
+					    ((r >> 42) & 0x3f)); /* rounding, flags */
 
 		mxcsr |= ((r >> 48) & 7) == 0 ? 0x8000 : 0; /* FTZ */
 		mxcsr |= ((r >> 51) & 7) == 0 ? 0x0040 : 0; /* DAZ */

@@ -263,14 +263,24 @@ static _Noreturn void child_main(int code_fd)
 		fprintf(stderr, "oracle: seccomp: %s\n", strerror(errno));
 		_exit(1);
 	}
+	raw_syscall(SYS_write, child.out, (long)"r", 1); /* ready */
 	for (;;) {
 		child_wait();
 	}
 }
 
+static void reap(struct oracle_native *n)
+{
+	close(n->to_child);
+	close(n->from_child);
+	kill(n->pid, SIGKILL);
+	waitpid(n->pid, NULL, 0);
+}
+
 static bool start(struct oracle_native *n)
 {
 	int down[2], up[2];
+	char ready;
 
 	if (pipe(down) != 0 || pipe(up) != 0) {
 		fprintf(stderr, "oracle: pipe: %s\n", strerror(errno));
@@ -294,6 +304,10 @@ static bool start(struct oracle_native *n)
 	close(up[1]);
 	n->to_child = down[1];
 	n->from_child = up[0];
+	if (read(n->from_child, &ready, 1) != 1) {
+		reap(n);
+		return false;
+	}
 	return true;
 }
 
@@ -312,14 +326,6 @@ struct oracle_native *oracle_native_start(struct oracle_shared *shared, int code
 		return NULL;
 	}
 	return n;
-}
-
-static void reap(struct oracle_native *n)
-{
-	close(n->to_child);
-	close(n->from_child);
-	kill(n->pid, SIGKILL);
-	waitpid(n->pid, NULL, 0);
 }
 
 void oracle_native_submit(struct oracle_native *n)
