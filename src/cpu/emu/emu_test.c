@@ -465,6 +465,52 @@ static void test_compare_and_jump(struct test *t)
 	machine_fini(&m);
 }
 
+static bool page_dirty(struct machine *m, uint64_t gpa)
+{
+	uint64_t bitmap[RAM_PAGES / 64] = {0};
+
+	gmem_dirty_take(&m->gmem, 0, RAM_PAGES, bitmap);
+	return bitmap[gpa / 4096 / 64] >> (gpa / 4096 % 64) & 1;
+}
+
+/* A store through a translation that is older than the log's last take is not lost. */
+static void test_dirty_log(struct test *t)
+{
+	/* 1: mov [DATA], eax; out 80h, al; jmp 1b */
+	static const uint8_t code[] = {0x89, 0x04, 0x25, 0x00, 0x00, 0x02, 0x00, END, 0xeb, 0xf5};
+	static const uint8_t quiet[] = {END, 0xeb, 0xfc};
+	const uint64_t values[4] = {0};
+	static struct machine m;
+	struct hv_exit exit;
+
+	EXPECT(t, machine_init(&m, false));
+	put_code(&m, CODE, code, sizeof(code));
+	run(&m, 0, &exit);
+	EXPECT(t, page_dirty(&m, DATA));
+	/* The log was taken, the flush has not been asked for yet: the VP writes without a question. */
+	emu_engine_ops.complete(m.vps[0], values);
+	run(&m, 0, &exit);
+	emu_engine_ops.flush_all(m.vps[0], false);
+	EXPECT(t, emu_engine_ops.flush_done(m.vps[0]));
+	emu_engine_ops.complete(m.vps[0], values);
+	EXPECT(t, page_dirty(&m, DATA));
+	/* From here on the translation is gone: no store, no mark; a store, a mark. */
+	put_code(&m, CODE, quiet, sizeof(quiet));
+	vp_of(&m, 0)->rip = CODE;
+	run(&m, 0, &exit);
+	page_dirty(&m, DATA);
+	emu_engine_ops.flush_all(m.vps[0], false);
+	emu_engine_ops.complete(m.vps[0], values);
+	run(&m, 0, &exit);
+	EXPECT(t, !page_dirty(&m, DATA));
+	put_code(&m, CODE, code, sizeof(code));
+	vp_of(&m, 0)->rip = CODE;
+	emu_engine_ops.abandon(m.vps[0]);
+	run(&m, 0, &exit);
+	EXPECT(t, page_dirty(&m, DATA));
+	machine_fini(&m);
+}
+
 /* Deterministic clock: the deadline is met at the same instruction every time. */
 static void test_counted_deadline(struct test *t)
 {
@@ -605,6 +651,7 @@ int main(void)
 		TEST(test_rep_movs),
 		TEST(test_straddling),
 		TEST(test_compare_and_jump),
+		TEST(test_dirty_log),
 		TEST(test_counted_deadline),
 		TEST(test_locked),
 		TEST(test_cross_modifying),
