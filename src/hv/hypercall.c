@@ -63,7 +63,13 @@ static const struct hv_call_entry table[] = {
 	REP(DepositMemory, PARENT, 8, 8, 0, call_deposit_memory, NULL),
 	REP(WithdrawMemory, PARENT, 16, 0, 8, call_withdraw_memory, NULL),
 	SIMPLE(GetMemoryBalance, PARENT, 16, 16, call_get_memory_balance),
-	REP(MapGpaPages, PARENT, IN(hv_input_map_gpa), 8, 0, call_map_gpa_pages, call_map_gpa_done),
+	{.code = HvCallMapGpaPages,
+	 .rep = true,
+	 .privilege = PARENT,
+	 .input_bytes = IN(hv_input_map_gpa),
+	 .input_element = 8,
+	 .elements = call_map_gpa_pages,
+	 .reps_done = call_map_gpa_done},
 	REP(UnmapGpaPages, PARENT, IN(hv_input_map_gpa), 0, 0, call_unmap_gpa_pages,
 	    call_map_gpa_done),
 	REP(ModifySparseGpaPages, PARENT, 16, 8, 0, call_modify_sparse_gpa_pages,
@@ -192,7 +198,10 @@ static uint16_t run_elements(struct hv_call *c, unsigned *at, unsigned limit)
 	unsigned first = *at;
 	uint16_t status = HV_STATUS_SUCCESS;
 
-	while (*at < limit && status == HV_STATUS_SUCCESS) {
+	if (c->entry->elements != NULL) {
+		status = c->entry->elements(c, at, limit);
+	}
+	while (c->entry->element != NULL && *at < limit && status == HV_STATUS_SUCCESS) {
 		status = c->entry->element(c, *at);
 		*at += status == HV_STATUS_SUCCESS;
 	}

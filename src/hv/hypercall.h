@@ -33,6 +33,8 @@ struct hv_call_entry {
 	uint16_t output_element;
 	uint16_t (*call)(struct hv_call *c);
 	uint16_t (*element)(struct hv_call *c, unsigned n);
+	/* Instead of element: does elements from *at up to @limit, leaves *at at the first one not done. */
+	uint16_t (*elements)(struct hv_call *c, unsigned *at, unsigned limit);
 	void (*reps_done)(struct hv_call *c, unsigned first, unsigned end);
 };
 
@@ -66,7 +68,7 @@ uint16_t call_install_intercept(struct hv_call *c);
 uint16_t call_deposit_memory(struct hv_call *c, unsigned n);
 uint16_t call_withdraw_memory(struct hv_call *c, unsigned n);
 uint16_t call_get_memory_balance(struct hv_call *c);
-uint16_t call_map_gpa_pages(struct hv_call *c, unsigned n);
+uint16_t call_map_gpa_pages(struct hv_call *c, unsigned *at, unsigned limit);
 void call_map_gpa_done(struct hv_call *c, unsigned first, unsigned end);
 uint16_t call_unmap_gpa_pages(struct hv_call *c, unsigned n);
 uint16_t call_modify_sparse_gpa_pages(struct hv_call *c, unsigned n);

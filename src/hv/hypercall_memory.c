@@ -95,23 +95,30 @@ static uint16_t map_status(int err)
 	}
 }
 
-uint16_t call_map_gpa_pages(struct hv_call *c, unsigned n)
+/* A guest's memory comes in hundreds of thousands of pages: one lock for a whole run of them. */
+uint16_t call_map_gpa_pages(struct hv_call *c, unsigned *at, unsigned limit)
 {
 	const struct hv_input_map_gpa *in = (const void *)c->input;
 	uint16_t status;
 	struct hv_partition *p = active_child(c, in->target_partition_id, &status);
-	void *page = hv_host_page(load_le64(call_element(c, n)));
 	uint32_t rights;
 
 	if (p == NULL) {
 		return status;
 	}
 	status = map_rights(in->map_flags, &rights);
-	if (status != HV_STATUS_SUCCESS || page == NULL) {
+	if (status != HV_STATUS_SUCCESS) {
 		return HV_STATUS_INVALID_PARAMETER;
 	}
 	hv_host_lock(&p->lock);
-	status = map_status(gmem_map(&p->gmem, in->target_gpa_base + n, page, rights));
+	while (*at < limit && status == HV_STATUS_SUCCESS) {
+		void *page = hv_host_page(load_le64(call_element(c, *at)));
+
+		status = page == NULL ? HV_STATUS_INVALID_PARAMETER
+				      : map_status(gmem_map(&p->gmem, in->target_gpa_base + *at,
+							    page, rights));
+		*at += status == HV_STATUS_SUCCESS;
+	}
 	hv_host_unlock(&p->lock);
 	return status;
 }

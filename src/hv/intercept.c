@@ -36,14 +36,15 @@ static uint32_t *port_word(const struct hv_partition *p, uint16_t port, bool wri
 	return (port < 0x8000 ? low : high) + (port & 0x7FFF) / 32;
 }
 
-static void set_port(struct hv_partition *p, uint16_t port, bool write, bool on)
+/* @port alone, or with @word the 32 ports from there on. */
+static void set_ports(struct hv_partition *p, uint16_t port, bool word, bool write, bool on)
 {
-	uint32_t bit = BIT32(port % 32);
+	uint32_t bits = word ? UINT32_MAX : BIT32(port % 32);
 
 	if (on) {
-		__atomic_fetch_or(port_word(p, port, write), bit, __ATOMIC_RELAXED);
+		__atomic_fetch_or(port_word(p, port, write), bits, __ATOMIC_RELAXED);
 	} else {
-		__atomic_fetch_and(port_word(p, port, write), ~bit, __ATOMIC_RELAXED);
+		__atomic_fetch_and(port_word(p, port, write), ~bits, __ATOMIC_RELAXED);
 	}
 }
 
@@ -56,9 +57,14 @@ static uint16_t install_ports(struct hv_partition *p, uint32_t access, uint64_t 
 	if (!port_maps_alloc(p)) {
 		return HV_STATUS_INSUFFICIENT_MEMORY;
 	}
-	for (uint64_t port = first; port <= last; port++) {
-		set_port(p, (uint16_t)port, false, (access & HV_INTERCEPT_ACCESS_MASK_READ) != 0);
-		set_port(p, (uint16_t)port, true, (access & HV_INTERCEPT_ACCESS_MASK_WRITE) != 0);
+	for (uint64_t port = first; port <= last;) {
+		bool word = port % 32 == 0 && last - port >= 31;
+
+		set_ports(p, (uint16_t)port, word, false,
+			  (access & HV_INTERCEPT_ACCESS_MASK_READ) != 0);
+		set_ports(p, (uint16_t)port, word, true,
+			  (access & HV_INTERCEPT_ACCESS_MASK_WRITE) != 0);
+		port += word ? 32 : 1;
 	}
 	return HV_STATUS_SUCCESS;
 }
