@@ -196,6 +196,7 @@ static void terminate(struct emu_insn *i, uint16_t offset, bool one)
 	*i = (struct emu_insn){.fn = one ? emu_op_stop : emu_op_next,
 			       .offset = offset,
 			       .imm = offset,
+			       .osize = 4,
 			       .base = EMU_REG_NONE,
 			       .index = EMU_REG_NONE};
 }

@@ -49,15 +49,42 @@ EMU_OP(emu_link_jump)
 	return emu_enter(vp, b, rip);
 }
 
-/* Legacy modes: the target wraps to the operand size and has to lie within the segment. */
-static EMU_OP(jump_legacy)
+/*
+ * Legacy modes: the target wraps to the operand size and has to lie within the segment. With 32 bits a target in the same page is remembered. A
+ * conditional jump that is taken leaves the rest of its block (disp) uncounted; one that faults does not.
+ */
+static __attribute__((noinline)) EMU_OP(link_legacy)
 {
-	uint64_t rip = truncate(vp->r[EMU_REG_BASE] + i->imm, i->osize);
+	uint64_t whole = vp->r[EMU_REG_BASE] + i->imm, rip = truncate(whole, i->osize);
+	uint64_t from = emu_code_address(vp, emu_insn_rip(vp, i));
+	const struct emu_block *b;
 
 	if (!target_good(vp, rip)) {
 		return emu_leave(vp, i);
 	}
-	return emu_goto_inline(vp, rip);
+	vp->budget += i->disp;
+	b = emu_block_at(vp, rip);
+	if (b == NULL) {
+		vp->rip = rip;
+		return NULL;
+	}
+	if (i->osize == 4 && whole == rip &&
+	    ((from ^ emu_code_address(vp, rip)) & EMU_PAGE_MASK) == 0) {
+		((struct emu_insn *)(uintptr_t)i)->aux = (uintptr_t)b;
+	}
+	return emu_enter(vp, b, rip);
+}
+
+EMU_INLINE const struct emu_insn *jump_legacy(struct emu_vp *vp, const struct emu_insn *i)
+{
+	const struct emu_block *b = (const struct emu_block *)(uintptr_t)i->aux;
+	uint64_t rip = vp->r[EMU_REG_BASE] + i->imm, limit = vp->seg[X86_CS].limit;
+
+	if (likely(b != NULL && rip <= limit && rip + b->bytes - 1 <= limit)) {
+		vp->budget += i->disp;
+		return emu_enter(vp, b, rip);
+	}
+	return link_legacy(vp, i);
 }
 
 EMU_OP(emu_op_jmp64)
@@ -86,27 +113,12 @@ static EMU_OP(jmp64_far)
 /* End of a block without a jump; imm is its length. */
 EMU_OP(emu_op_next)
 {
-	if (likely(vp->mode == EMU_MODE_64)) {
-		return emu_jump_direct(vp, i);
-	}
-	return emu_goto_inline(vp, emu_insn_rip(vp, i));
+	return likely(vp->mode == EMU_MODE_64) ? emu_jump_direct(vp, i) : jump_legacy(vp, i);
 }
 
 EMU_OP(emu_op_jmp_legacy)
 {
 	return jump_legacy(vp, i);
-}
-
-/* A conditional jump that is taken leaves the rest of its block uncounted; a fault of the jump itself counts it again. */
-static __attribute__((noinline)) EMU_OP(exit_legacy)
-{
-	uint64_t rip = truncate(vp->r[EMU_REG_BASE] + i->imm, i->osize);
-
-	if (!target_good(vp, rip)) {
-		return emu_leave(vp, i);
-	}
-	vp->budget += i->disp;
-	return emu_goto_inline(vp, rip);
 }
 
 #define DEFINE_JCC(cc)                                                                             \
@@ -121,7 +133,7 @@ static __attribute__((noinline)) EMU_OP(exit_legacy)
 	static EMU_OP(j_##cc##_legacy)                                                             \
 	{                                                                                          \
 		if (emu_condition(vp, cc)) {                                                       \
-			return exit_legacy(vp, i);                                                 \
+			return jump_legacy(vp, i);                                                 \
 		}                                                                                  \
 		EMU_NEXT(vp, i);                                                                   \
 	}
@@ -167,7 +179,7 @@ static EMU_OP(counted_jump)
 		vp->budget += i->disp;
 		return emu_jump_direct(vp, i);
 	}
-	return exit_legacy(vp, i);
+	return jump_legacy(vp, i);
 }
 
 static uint64_t counter(const struct emu_vp *vp, const struct emu_insn *i)

@@ -69,8 +69,20 @@ EMU_INLINE bool emu_address(struct emu_vp *vp, const struct emu_insn *i, unsigne
 EMU_INLINE bool emu_address_quick(const struct emu_vp *vp, const struct emu_insn *i,
 				  uint64_t *ret_la)
 {
-	*ret_la = vp->r[i->base] + (vp->r[i->index] << i->scale) + (uint64_t)(int64_t)i->disp;
-	return likely(!(i->flags & EMU_I_SLOWADDR));
+	uint64_t sum = vp->r[i->base] + (vp->r[i->index] << i->scale) + (uint64_t)(int64_t)i->disp;
+
+	if (likely(!(i->flags & EMU_I_SLOWADDR))) {
+		*ret_la = sum;
+		return true;
+	}
+	if (i->asize == 8) {
+		/* FS or GS in 64-bit code. */
+		*ret_la = sum + vp->seg[i->seg].base;
+		return true;
+	}
+	/* Flat segments of 32-bit code; an access across the end of them misses the TLB. */
+	*ret_la = (uint32_t)sum;
+	return i->asize == 4 && (vp->flat >> i->seg & 1);
 }
 
 /* ---- Loads and stores ---- */
