@@ -140,13 +140,12 @@ static int set_property(struct vid_partition *p, uint32_t code, uint64_t value)
 	return call(p, HvCallSetPartitionProperty, 0, &in, NULL);
 }
 
-static int install_intercept(struct vid_partition *p, enum hv_intercept_type type, uint32_t access,
-			     uint64_t parameter)
+int vid_intercept(struct vid_partition *p, uint32_t type, uint32_t access, uint64_t parameter)
 {
 	const struct hv_input_install_intercept in = {
 		.partition_id = p->id,
 		.access_type = access,
-		.intercept_type = (uint32_t)type,
+		.intercept_type = type,
 		.parameter = parameter,
 	};
 
@@ -176,12 +175,12 @@ static int configure(struct vid_partition *p)
 		r = set_property(p, HvPartitionPropertyTimeFreeze, p->config.start_frozen);
 	}
 	if (r == 0) {
-		r = install_intercept(p, HvInterceptTypeX64IoPortRange, read_write,
-				      UINT64_C(0xffff) << 16);
+		r = vid_intercept(p, HvInterceptTypeX64IoPortRange, read_write,
+				  UINT64_C(0xffff) << 16);
 	}
 	if (r == 0) {
-		r = install_intercept(p, HvInterceptTypeMmio,
-				      read_write | HV_INTERCEPT_ACCESS_MASK_EXECUTE, 0);
+		r = vid_intercept(p, HvInterceptTypeMmio,
+				  read_write | HV_INTERCEPT_ACCESS_MASK_EXECUTE, 0);
 	}
 	return r;
 }

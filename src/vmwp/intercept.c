@@ -11,6 +11,7 @@
 
 #define ACCESS_WRITE 1
 #define ACCESS_EXECUTE 2
+#define EXCEPTION_VECTORS 32
 
 /* True when @what is a word of the --trace list. */
 static bool traced(const struct worker *w, const char *what)
@@ -27,6 +28,29 @@ static bool traced(const struct worker *w, const char *what)
 		list = list != NULL ? list + 1 : NULL;
 	}
 	return false;
+}
+
+int intercept_trace(struct worker *w)
+{
+	struct vid_partition *p = w->machine.partition;
+	int r = 0;
+
+	if (traced(w, "msr")) {
+		r = vid_intercept(p, HvInterceptTypeX64Msr,
+				  HV_INTERCEPT_ACCESS_MASK_READ | HV_INTERCEPT_ACCESS_MASK_WRITE,
+				  0);
+	}
+	if (r == 0 && traced(w, "cpuid")) {
+		r = vid_intercept(p, HvInterceptTypeX64GlobalCpuid,
+				  HV_INTERCEPT_ACCESS_MASK_EXECUTE, 0);
+	}
+	for (uint64_t vector = 0; vector < EXCEPTION_VECTORS && r == 0; vector++) {
+		if (traced(w, "exception")) {
+			r = vid_intercept(p, HvInterceptTypeException,
+					  HV_INTERCEPT_ACCESS_MASK_EXECUTE, vector);
+		}
+	}
+	return r;
 }
 
 static void finish(struct vp_thread *t, uint64_t value)
@@ -102,7 +126,19 @@ static void cpuid_access(struct vp_thread *t, const struct hv_x64_cpuid_intercep
 	const uint64_t values[4] = {m->default_result_rax, m->default_result_rbx,
 				    m->default_result_rcx, m->default_result_rdx};
 
+	log_line("trace: vp %u cpuid 0x%x.%u: 0x%x 0x%x 0x%x 0x%x rip 0x%" PRIx64, t->index,
+		 (uint32_t)m->rax, (uint32_t)m->rcx, (uint32_t)values[0], (uint32_t)values[1],
+		 (uint32_t)values[2], (uint32_t)values[3], m->header.rip);
 	vid_finish(t->vp, values);
+}
+
+/* Only looked at: the guest gets its exception. */
+static void exception(struct vp_thread *t, const struct hv_x64_exception_intercept_message *m)
+{
+	log_line("trace: vp %u exception %u error 0x%x parameter 0x%" PRIx64 " rip 0x%" PRIx64,
+		 t->index, m->exception_vector, m->error_code, m->exception_parameter,
+		 m->header.rip);
+	finish(t, 0);
 }
 
 static void report_triple_fault(struct vp_thread *t,
@@ -137,6 +173,9 @@ void intercept_handle(struct vp_thread *t, const struct hv_message *message)
 		break;
 	case (uint32_t)HvMessageTypeX64CpuidIntercept:
 		cpuid_access(t, payload);
+		break;
+	case (uint32_t)HvMessageTypeExceptionIntercept:
+		exception(t, payload);
 		break;
 	case (uint32_t)HvMessageTypeUnrecoverableException:
 		report_triple_fault(t, payload);

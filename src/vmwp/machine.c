@@ -270,6 +270,10 @@ static int create_partition(struct worker *w)
 	vid_set_extint_ack(m->partition, extint_ack, w);
 	vid_set_eoi(m->partition, level_eoi, w);
 	vid_set_events(m->partition, &events);
+	r = intercept_trace(w);
+	if (r != 0) {
+		return r;
+	}
 	r = vid_map(m->partition, 0, w->ram, w->map.low_bytes, GMEM_RIGHTS);
 	if (r == 0 && w->map.high_bytes != 0) {
 		r = vid_map(m->partition, MEMORY_HIGH_BASE, (uint8_t *)w->ram + w->map.low_bytes,

@@ -122,6 +122,8 @@ void vp_threads_join(struct worker *w);
 void vp_threads_kick(struct worker *w);
 
 /* intercept.c */
+/* What --trace wants to see beyond ports and memory. 0, -errno or a positive HV_STATUS. */
+int intercept_trace(struct worker *w);
 void intercept_handle(struct vp_thread *t, const struct hv_message *message);
 
 /* console.c */

@@ -41,6 +41,12 @@ void vid_partition_destroy(struct vid_partition *p);
 struct gmem *vid_partition_gmem(struct vid_partition *p);
 uint64_t vid_partition_id(const struct vid_partition *p);
 
+/*
+ * HvCallInstallIntercept, for what is not intercepted already (all ports and unmapped memory are): @type enum hv_intercept_type,
+ * @access HV_INTERCEPT_ACCESS_MASK_*, @parameter by type. Before the first dispatch.
+ */
+int vid_intercept(struct vid_partition *p, uint32_t type, uint32_t access, uint64_t parameter);
+
 /* Maps [@gpa, @gpa+@bytes) onto @memory (all 4 KiB aligned), rights GMEM_*. Memory stays the caller's until unmapped or destroyed. */
 int vid_map(struct vid_partition *p, uint64_t gpa, void *memory, uint64_t bytes, uint32_t rights);
 int vid_unmap(struct vid_partition *p, uint64_t gpa, uint64_t bytes);
