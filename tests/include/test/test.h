@@ -26,29 +26,32 @@ struct test_case {
 	void (*fn)(struct test *t);
 };
 
-#define TEST(f) { #f, f }
+#define TEST(f)                                                                                    \
+	{                                                                                          \
+#f, f                                                                              \
+	}
 
 /* Value context for tables: set before checks, printed with failures. */
-#define EXPECT(t, cond) \
-	((cond) ? (void)0 : test_fail(t, __FILE__, __LINE__, "%s", #cond))
-#define EXPECT_EQ(t, got, want)                                                                         \
-	do {                                                                                            \
-		uint64_t got_ = (uint64_t)(got), want_ = (uint64_t)(want);                              \
-		if (got_ != want_) {                                                                    \
-			test_fail(t, __FILE__, __LINE__, "%s: got 0x%" PRIx64 ", want 0x%" PRIx64, #got, \
-				  got_, want_);                                                         \
-		}                                                                                       \
+#define EXPECT(t, cond) ((cond) ? (void)0 : test_fail(t, __FILE__, __LINE__, "%s", #cond))
+#define EXPECT_EQ(t, got, want)                                                                    \
+	do {                                                                                       \
+		uint64_t got_ = (uint64_t)(got), want_ = (uint64_t)(want);                         \
+		if (got_ != want_) {                                                               \
+			test_fail(t, __FILE__, __LINE__, "%s: got 0x%" PRIx64 ", want 0x%" PRIx64, \
+				  #got, got_, want_);                                              \
+		}                                                                                  \
 	} while (0)
-#define EXPECT_MEM(t, got, want, bytes) \
-	(memcmp(got, want, bytes) == 0 ? (void)0 : test_fail(t, __FILE__, __LINE__, "%s differs", #got))
-#define SKIP(t, why)               \
-	do {                       \
-		(t)->skipped = why; \
-		return;            \
+#define EXPECT_MEM(t, got, want, bytes)                                                            \
+	(memcmp(got, want, bytes) == 0 ? (void)0                                                   \
+				       : test_fail(t, __FILE__, __LINE__, "%s differs", #got))
+#define SKIP(t, why)                                                                               \
+	do {                                                                                       \
+		(t)->skipped = why;                                                                \
+		return;                                                                            \
 	} while (0)
 
-__attribute__((format(printf, 4, 5))) static inline void test_fail(struct test *t, const char *file, int line,
-								    const char *fmt, ...)
+__attribute__((format(printf, 4, 5))) static inline void test_fail(struct test *t, const char *file,
+								   int line, const char *fmt, ...)
 {
 	__builtin_va_list ap;
 
@@ -66,7 +69,7 @@ static inline int test_main(const struct test_case *cases, size_t count)
 
 	printf("1..%zu\n", count);
 	for (size_t i = 0; i < count; i++) {
-		struct test t = { .name = cases[i].name };
+		struct test t = {.name = cases[i].name};
 
 		cases[i].fn(&t);
 		if (t.skipped != NULL) {

@@ -29,16 +29,16 @@ enum hv_exit_kind {
 	HV_EXIT_INTERRUPTED, /* kicked, deadline reached, or nothing: look around and run again */
 	HV_EXIT_PORT,
 	HV_EXIT_MEMORY, /* access to a GPA that is unmapped or lacks the right */
-	HV_EXIT_MSR, /* RDMSR/WRMSR of a register the engine does not own */
-	HV_EXIT_CR8, /* MOV to/from CR8 */
+	HV_EXIT_MSR,	/* RDMSR/WRMSR of a register the engine does not own */
+	HV_EXIT_CR8,	/* MOV to/from CR8 */
 	HV_EXIT_CPUID,
 	HV_EXIT_HYPERCALL, /* VMCALL or VMMCALL, at any CPL and mode; RIP still at the instruction */
-	HV_EXIT_HALT, /* HLT retired: RIP is after it */
+	HV_EXIT_HALT,	   /* HLT retired: RIP is after it */
 	HV_EXIT_INTERRUPT_WINDOW, /* asked for with want_*_window and now open */
-	HV_EXIT_EXCEPTION, /* an exception whose intercept bit is set; not delivered yet */
+	HV_EXIT_EXCEPTION,	  /* an exception whose intercept bit is set; not delivered yet */
 	HV_EXIT_TRIPLE_FAULT,
 	HV_EXIT_IRET_NMI, /* NMI blocking ended (only when an NMI is wanted) */
-	HV_EXIT_FAILED, /* the engine cannot go on; .failed.what says why, for the log */
+	HV_EXIT_FAILED,	  /* the engine cannot go on; .failed.what says why, for the log */
 };
 
 #define HV_ACCESS_READ 0
@@ -60,12 +60,12 @@ struct hv_exit {
 		} port;
 		struct {
 			uint64_t gpa;
-			uint64_t gva; /* linear address */
-			uint8_t bytes; /* 1..8; never crosses a page */
+			uint64_t gva;	/* linear address */
+			uint8_t bytes;	/* 1..8; never crosses a page */
 			uint8_t access; /* HV_ACCESS_* */
-			bool mapped; /* a page is there but lacks the right */
+			bool mapped;	/* a page is there but lacks the right */
 			bool gva_valid; /* false for page-table walks */
-			uint64_t data; /* of a write */
+			uint64_t data;	/* of a write */
 		} memory;
 		struct {
 			uint32_t index;
@@ -93,14 +93,15 @@ struct hv_exit {
 };
 
 struct hv_run {
-	uint64_t deadline_tsc; /* engine time (tsc()); return HV_EXIT_INTERRUPTED soon after; UINT64_MAX: none */
+	uint64_t
+		deadline_tsc; /* engine time (tsc()); return HV_EXIT_INTERRUPTED soon after; UINT64_MAX: none */
 	bool want_interrupt_window; /* exit when RFLAGS.IF is set and no shadow is active, before the next instruction */
 	bool want_nmi_window; /* exit when an NMI could be taken */
 };
 
 struct hv_engine_config {
 	struct gmem *gmem; /* lives as long as the VM */
-	uint32_t vp_max; /* upper bound of VP indexes */
+	uint32_t vp_max;   /* upper bound of VP indexes */
 	/* Real-time clock of the engine: guest TSC ticks since some origin, monotonic, [any]. */
 	uint64_t (*clock)(void *ctx);
 	void *clock_ctx;
@@ -109,7 +110,7 @@ struct hv_engine_config {
 	void (*relax)(void *ctx, unsigned round);
 	void *relax_ctx;
 	bool count_instructions; /* tsc() counts instructions of VP 0 instead: deterministic tests */
-	const char *trace; /* engine trace selection or NULL */
+	const char *trace;	 /* engine trace selection or NULL */
 	void (*trace_line)(void *ctx, const char *line);
 	void *trace_ctx;
 };
@@ -144,8 +145,8 @@ struct hv_engine_ops {
 	/* The pending instruction is dropped; nothing retired; RIP stays. (An intercept's handler then changed registers itself.) */
 	void (*abandon)(struct hv_engine_vp *vp);
 	/* Queues an exception that is delivered before the next instruction; drops a pending instruction. #PF: @parameter is CR2. */
-	void (*inject_exception)(struct hv_engine_vp *vp, uint8_t vector, bool has_error, uint32_t error,
-				 uint64_t parameter);
+	void (*inject_exception)(struct hv_engine_vp *vp, uint8_t vector, bool has_error,
+				 uint32_t error, uint64_t parameter);
 	/* True when a maskable interrupt (IF, shadow) / an NMI (not blocked) could be delivered right now. */
 	bool (*can_interrupt)(struct hv_engine_vp *vp);
 	bool (*can_nmi)(struct hv_engine_vp *vp);

@@ -30,8 +30,8 @@ struct vid_config {
 	struct hv_engine_config engine_config; /* .gmem is filled in by the hypervisor */
 	struct vid_pool pool;
 	uint32_t processors; /* 1..2048 */
-	unsigned pa_bits; /* 36..52 */
-	bool start_frozen; /* time stands still until vid_partition_resume */
+	unsigned pa_bits;    /* 36..52 */
+	bool start_frozen;   /* time stands still until vid_partition_resume */
 	uint64_t privileges; /* HV_PARTITION_PRIVILEGE_MASK; 0: the default set for a child */
 };
 
@@ -58,7 +58,7 @@ int vid_reg_get(struct vid_vp *vp, uint32_t name, struct hv_u128 *ret);
 int vid_reg_set(struct vid_vp *vp, uint32_t name, const struct hv_u128 *value);
 static inline int vid_reg_set64(struct vid_vp *vp, uint32_t name, uint64_t value)
 {
-	struct hv_u128 v = { value, 0 };
+	struct hv_u128 v = {value, 0};
 	return vid_reg_set(vp, name, &v);
 }
 
@@ -66,11 +66,12 @@ enum vid_state {
 	VID_INTERCEPT, /* *ret_message holds the intercept; answer it with one of the vid_finish_* or registers */
 	VID_BLOCKED, /* nothing to run before an event (hv_host_wake) or time *ret_wake_ns from now (UINT64_MAX: event only) */
 	VID_INTERRUPTED, /* vid_vp_kick: dispatch again when ready */
-	VID_SUSPENDED, /* explicitly suspended */
+	VID_SUSPENDED,	 /* explicitly suspended */
 };
 
 /* Runs the VP on the calling thread until something is to be done. Does not block. One thread per VP. */
-enum vid_state vid_vp_dispatch(struct vid_vp *vp, struct hv_message *ret_message, uint64_t *ret_wake_ns);
+enum vid_state vid_vp_dispatch(struct vid_vp *vp, struct hv_message *ret_message,
+			       uint64_t *ret_wake_ns);
 /* Makes a dispatch in progress (or the next) return. Any thread. */
 void vid_vp_kick(struct vid_vp *vp);
 
@@ -86,8 +87,8 @@ int vid_partition_freeze(struct vid_partition *p, bool frozen);
  * Message-signalled or IOAPIC interrupt (HvCallAssertVirtualInterrupt). @level: level-triggered (EOI message follows);
  * @logical: destination mode; @type: 0 fixed, 1 lowest priority, 4 NMI, 5 INIT, 6 SIPI, 7 ExtINT. Any thread.
  */
-int vid_assert_interrupt(struct vid_partition *p, uint32_t type, uint8_t vector, uint32_t destination,
-			 bool logical, bool level);
+int vid_assert_interrupt(struct vid_partition *p, uint32_t type, uint8_t vector,
+			 uint32_t destination, bool logical, bool level);
 /*
  * The 8259's INTR line into LINT0/ExtINT of VP 0. When the VP takes it the hypervisor calls @ack (set once at start,
  * on the VP's thread) for the vector (-1: spurious, none). Any thread.
@@ -118,8 +119,8 @@ void vid_set_events(struct vid_partition *p, const struct vid_events *events);
 
 struct vid_stats {
 	uint64_t instructions;
-	uint64_t first_user_tsc; /* engine time of the first instruction at CPL 3; 0: none yet */
-	uint64_t exits[16]; /* by enum hv_exit_kind */
+	uint64_t first_user_tsc;  /* engine time of the first instruction at CPL 3; 0: none yet */
+	uint64_t exits[16];	  /* by enum hv_exit_kind */
 	uint64_t hypercalls[512]; /* by code below 0x200; others in the last */
 };
 void vid_stats(struct vid_partition *p, struct vid_stats *ret);
