@@ -12,8 +12,7 @@ static void note_first_user(struct emu_vm *vm)
 {
 	uint64_t none = 0;
 
-	atomic_compare_exchange_strong(&vm->first_user, &none,
-				       emu_clock(vm));
+	atomic_compare_exchange_strong(&vm->first_user, &none, emu_clock(vm));
 }
 
 /* Segments whose checks can never fail in this mode. */

@@ -145,7 +145,8 @@ uint64_t emu_clock(struct emu_vm *vm)
 uint64_t emu_tsc(struct emu_vp *vp)
 {
 	if (vp->vm->config.count_instructions && vp->index == 0) {
-		return emu_retired(vp) + atomic_load_explicit(&vp->vm->skipped, memory_order_relaxed) +
+		return emu_retired(vp) +
+		       atomic_load_explicit(&vp->vm->skipped, memory_order_relaxed) +
 		       vp->tsc_offset;
 	}
 	return emu_clock(vp->vm) + vp->tsc_offset;
