@@ -23,7 +23,7 @@ demo: setup programs ## the main job: Debian's own kernel boots as a Hyper-V gue
 check: setup all ## all tests; the last line counts them
 	@tools/run-checks $(BUILD)
 
-matrix: setup programs ## every Debian kernel with 1, 2 and 4 processors, the installer, memtest86+
+matrix: setup programs ## the boot tests alone: every Debian kernel with 1, 2 and 4 processors
 	@tests/integration/matrix $(BUILD)
 
 bench: ## Virid, QEMU TCG and Bochs side by side
