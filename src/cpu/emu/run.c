@@ -337,6 +337,23 @@ static void deliver(struct emu_vp *vp)
 	vp->exit.exception.parameter = fault.parameter;
 }
 
+/*
+ * A handler that faults at its first instruction loops without retiring anything: the deadline must come all the same. Where instructions
+ * are the clock, a delivered fault counts as one.
+ */
+static void pass_fault_time(struct emu_vp *vp)
+{
+	struct emu_vm *vm = vp->vm;
+
+	if (vm->config.count_instructions && vp->index == 0) {
+		atomic_fetch_add_explicit(&vm->skipped, 1, memory_order_relaxed);
+	}
+	if (vp->event == EMU_EVENT_NONE && vp->how.deadline_tsc != UINT64_MAX &&
+	    emu_clock(vm) >= vp->how.deadline_tsc) {
+		emu_exit(vp, HV_EXIT_INTERRUPTED);
+	}
+}
+
 static bool window_open(struct emu_vp *vp)
 {
 	if (vp->shadow) {
@@ -353,6 +370,7 @@ static void loop(struct emu_vp *vp)
 
 		if (vp->event == EMU_EVENT_FAULT) {
 			deliver(vp);
+			pass_fault_time(vp);
 		} else if (attention & EMU_ATTENTION_REQUEST) {
 			emu_requests_handle(vp);
 		} else if (attention & EMU_ATTENTION_KICK) {
