@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside src/vhd: a format is a table of operations on one open file (a layer). A chain of layers, top first, makes a disk: disk.c
+ * opens it, answers vhd.h, and links layers through layer->parent. A layer's block device reads what it does not have from
+ * parent->block (beyond its end: zeros).
+ *
+ * Files: disk.c open, chain, info, map; create.c; locator.c paths of parents; vhd_*.c the VHD format; vhdx_*.c VHDX; raw.c; job_*.c
+ * long operations; check_*.c check and repair.
+ */
+#ifndef VHD_FORMAT_H
+#define VHD_FORMAT_H
+
+#include "vhd/vhd.h"
+
+struct vhd_layer;
+
+/* How one file describes its parent; strings are UTF-8, separators as recorded. Empty: not recorded. */
+struct vhd_locator {
+	struct guid linkage;  /* what the parent's linkage must be */
+	struct guid linkage2; /* VHDX: or this; zero: none */
+	char relative[4096];
+	char absolute[4096];
+	char volume[4096];  /* VHDX volume_path */
+	char name[1024];    /* VHD unicode name */
+};
+
+struct vhd_local_extent {
+	enum { VHD_LOCAL_PARENT, VHD_LOCAL_ZERO, VHD_LOCAL_DATA } kind; /* PARENT without a parent: zeros */
+	uint64_t bytes;
+	uint64_t file_offset; /* VHD_LOCAL_DATA */
+};
+
+struct vhd_format_ops {
+	const char *name;
+
+	/* ---- Files; these wait ---- */
+	/* 1: it is of this format (perhaps damaged), 0: not, -errno. */
+	int (*probe)(struct storage_file *f);
+	/* Takes over @f, also on failure. @flags VHD_OPEN_*. layer->parent is NULL; the caller sets it before any I/O. */
+	int (*open)(const struct vhd_host *host, struct storage_file *f, uint32_t flags, struct vhd_layer **ret,
+		    struct vhd_error *error);
+	/*
+	 * Writes a new, empty, durable disk into the empty file @f (still the caller's). @create is complete: no defaults, valid for the
+	 * format. @locator: of a differencing disk.
+	 */
+	int (*create)(const struct vhd_host *host, struct storage_file *f, const struct vhd_create *create,
+		      const struct vhd_locator *locator, struct vhd_error *error);
+
+	/* ---- An open layer; these wait, and tolerate requests in flight ---- */
+	void (*info)(struct vhd_layer *l, struct vhd_info *info); /* all but path, parent_path, file_bytes */
+	int (*locator)(struct vhd_layer *l, struct vhd_locator *ret, struct vhd_error *error);
+	int (*set_locator)(struct vhd_layer *l, const struct vhd_locator *locator, struct vhd_error *error);
+	/* What this file has at @offset. */
+	int (*map)(struct vhd_layer *l, uint64_t offset, struct vhd_local_extent *ret, struct vhd_error *error);
+	/* Sets the size; the part that goes away holds no data (checked by the caller). Atomic under power cuts. */
+	int (*resize)(struct vhd_layer *l, uint64_t bytes, struct vhd_error *error);
+	/* One step of compaction: 1 more, 0 done. *ret_done and total in bytes of file. NULL: the format has nothing to compact. */
+	int (*compact_step)(struct vhd_layer *l, struct vhd_progress *ret_progress, struct vhd_error *error);
+	/* The caller is about to change data under existing children (merge): gives the linkage that the disk will have from now on and
+	 * makes it durable. VHD: unchanged unique id. */
+	int (*new_linkage)(struct vhd_layer *l, struct guid *ret, struct vhd_error *error);
+	/* As vhd_close, for this file alone; frees @l. */
+	int (*close)(struct vhd_layer *l);
+};
+
+struct vhd_layer {
+	const struct vhd_format_ops *ops;
+	struct block_device block; /* this layer on top of its parents */
+	struct storage_file *file;
+	struct vhd_layer *parent; /* NULL: none (missing parts are zeros), or not opened */
+	bool parent_absent;	  /* has one, opened with VHD_OPEN_NO_PARENT: reading missing parts is -ENODATA */
+	const struct vhd_host *host; /* kept: must outlive the layer */
+};
+
+extern const struct vhd_format_ops vhd_format_vhd;
+extern const struct vhd_format_ops vhd_format_vhdx;
+extern const struct vhd_format_ops vhd_format_raw;
+
+struct vhd_disk {
+	struct vhd_host host;
+	struct vhd_layer *layer; /* this file */
+	struct vhd_disk *parent; /* owned */
+	char *path;
+	char *parent_path;
+};
+
+/* Fills @error (may be NULL) and returns @status, so that failing reads: return vhd_fail(error, VHD_CORRUPT, "...", ...). */
+__attribute__((format(printf, 3, 4))) int vhd_fail(struct vhd_error *error, int status, const char *fmt, ...);
+/* The same with the text of -@err: "FILE: what: strerror". Returns @err. */
+int vhd_fail_errno(struct vhd_error *error, int err, const char *file, const char *what);
+
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The host side of VMBus: one bus per partition, devices that are offered on it, their channels and rings.
+ *
+ * Threads. The bus belongs to one thread (the worker's loop): everything here is called on it unless marked [any] or [channel]. A
+ * channel's ring belongs to the device's own thread from open to close: [channel] functions are called by that thread only. The
+ * hand-over is: open (bus thread) gives the channel to the device; after close (bus thread) the device lets its thread finish, and then
+ * calls vmbus_channel_closed [any] exactly once per close; only then does the bus forget the ring and answer what waits for it.
+ *
+ * Guests are hostile: a channel that breaks the ring protocol is reported once and stops working (VMBUS_RING_BROKEN for ever) until the
+ * guest closes and opens it again; the VM lives on.
+ *
+ * Spec: the layouts are in vmbus/protocol.h.
+ */
+#ifndef VMBUS_VMBUS_H
+#define VMBUS_VMBUS_H
+
+#include "lib/guid.h"
+#include "lib/iovec.h"
+#include "lib/state.h"
+#include "vmbus/transport.h"
+
+struct vmbus;
+struct vmbus_device;
+struct vmbus_channel;
+
+#define VMBUS_RELIDS 2048u	   /* relid 0 is never used */
+#define VMBUS_USER_DATA_BYTES 120u /* of an offer, and of an open */
+#define VMBUS_PACKET_MAX (256u << 10) /* largest packet a reader has to expect when it says nothing else */
+
+struct vmbus_config {
+	uint32_t version_max; /* as VERSION_* in protocol.h; 0: the newest we speak */
+	bool monitor;	      /* allocate monitor ids to channels of guests that use them (see README) */
+};
+
+/* @transport is copied. -ENOMEM. */
+int vmbus_create(const struct vmbus_transport *transport, const struct vmbus_config *config, struct vmbus **ret);
+/* All VPs and device threads have stopped. Devices still offered are removed without a word to the guest. */
+void vmbus_destroy(struct vmbus *bus);
+
+/* A message (type 1) that the guest posted to connection 1 or 4, @bytes of it at most 240. */
+void vmbus_message(struct vmbus *bus, uint32_t connection, const void *message, size_t bytes);
+/* The guest signalled @connection. [any], lock-free: calls the device's signal. */
+void vmbus_event(struct vmbus *bus, uint32_t connection, uint16_t flag);
+/*
+ * Sends what waits, finishes closes, looks at monitor pages. Returns when it wants to be called again (now_ns scale);
+ * UINT64_MAX: not before transport->wake.
+ */
+uint64_t vmbus_poll(struct vmbus *bus);
+/* The partition was reset: the guest knows nothing any more. Devices are closed as at UNLOAD, silently; completes like that. */
+void vmbus_reset(struct vmbus *bus);
+/* True when no channel is open or closing: nothing touches guest memory. */
+bool vmbus_quiet(const struct vmbus *bus);
+/* Negotiated version, 0: not connected. */
+uint32_t vmbus_version(const struct vmbus *bus);
+
+/* ---- Devices ---- */
+
+struct vmbus_device_ops {
+	/*
+	 * The guest opens a channel: index 0 the device, above its subchannels. @user: 120 bytes from the guest. 0: the channel is the
+	 * device's; else an NTSTATUS for the guest. The rings are ready.
+	 */
+	uint32_t (*open)(void *ctx, struct vmbus_channel *ch, const uint8_t *user);
+	/*
+	 * The channel closes (guest's request, rescind, unload, reset): stop using its ring and guest memory, then
+	 * vmbus_channel_closed. Subchannels are closed before index 0.
+	 */
+	void (*close)(void *ctx, struct vmbus_channel *ch);
+	/* The guest put something into the ring, or made room. [any]: wake the channel's thread. */
+	void (*signal)(void *ctx, struct vmbus_channel *ch);
+	/* The guest changed the VP that takes interrupts; may be NULL. */
+	void (*target_changed)(void *ctx, struct vmbus_channel *ch, uint32_t vp);
+};
+
+struct vmbus_offer {
+	struct guid type;
+	struct guid instance; /* unique on the bus and stable over restarts of the VM */
+	uint16_t flags;	      /* VMBUS_OFFER_* in protocol.h */
+	uint16_t mmio_megabytes;
+	uint8_t user[VMBUS_USER_DATA_BYTES];
+	const char *name; /* for messages; copied */
+};
+
+/*
+ * Offers a device (at once to a connected guest). @ctx goes to the ops. The device's memory must stay until vmbus_destroy, or until
+ * vmbus_rescind and the end of all VPs' dispatches. -EEXIST: type and instance are there already; -ENOSPC: no relid.
+ */
+int vmbus_device_offer(struct vmbus *bus, const struct vmbus_offer *offer, const struct vmbus_device_ops *ops, void *ctx,
+		       struct vmbus_device **ret);
+/* Takes the device away from the guest; @gone (may be NULL) is called when the guest let go and nothing is used any more. */
+void vmbus_device_rescind(struct vmbus_device *dev, void (*gone)(void *ctx), void *ctx);
+/*
+ * Offers subchannels 1..@count (the driver asked for them). They go when channel 0 closes. -EBUSY: there are some already; -ENOSPC.
+ * Bus thread: a device's own thread asks with vmbus_request_subchannels [channel], which answers later through @done on the bus thread.
+ */
+int vmbus_device_offer_subchannels(struct vmbus_device *dev, uint32_t count);
+void vmbus_request_subchannels(struct vmbus_channel *ch, uint32_t count, void (*done)(void *ctx, int result), void *ctx);
+
+uint32_t vmbus_channel_index(const struct vmbus_channel *ch); /* [any] */
+uint32_t vmbus_channel_relid(const struct vmbus_channel *ch); /* [any] */
+uint32_t vmbus_channel_target_vp(const struct vmbus_channel *ch); /* [any] */
+/* The device's pointer on a channel. [any], the device's to synchronize. */
+void vmbus_channel_set_context(struct vmbus_channel *ch, void *context);
+void *vmbus_channel_context(const struct vmbus_channel *ch);
+/* The answer to close. [any] */
+void vmbus_channel_closed(struct vmbus_channel *ch);
+
+/* ---- Rings [channel] ---- */
+
+enum vmbus_ring_status {
+	VMBUS_RING_OK,
+	VMBUS_RING_EMPTY,   /* read: nothing there; the mask is off and a signal will come */
+	VMBUS_RING_FULL,    /* write: no room; pending send size is set and a signal will come when there is */
+	VMBUS_RING_TOO_BIG, /* read: larger than the buffer, the packet was dropped; write: larger than the ring */
+	VMBUS_RING_BROKEN,  /* the guest broke the protocol */
+};
+
+/* A packet, copied out of the ring once: all of it is in the reader's buffer. */
+struct vmbus_packet {
+	uint16_t type;	/* VMBUS_PACKET_* in protocol.h */
+	bool wants_completion;
+	uint64_t transaction;
+	uint32_t range_count;	/* GPA-direct and transfer-page packets: ranges (each validated to lie within the packet) */
+	const uint8_t *ranges;	/* {u32 bytes, u32 offset, u64 PFN[]} each (GPA-direct); {u32, u32} each (transfer pages) */
+	size_t ranges_bytes;
+	uint16_t pageset;	/* transfer pages */
+	const uint8_t *data;	/* payload */
+	size_t bytes;
+};
+
+/*
+ * Takes the next packet. @buf is the reader's, 8-byte aligned; what *ret points to lies in it. A reader goes on until
+ * VMBUS_RING_EMPTY; while it does, interrupts of this ring are masked. Read space is given back to the guest in batches and at EMPTY.
+ */
+enum vmbus_ring_status vmbus_ring_read(struct vmbus_channel *ch, void *buf, size_t capacity, struct vmbus_packet *ret);
+/* Writes a packet: @type with @header after the 16-byte descriptor (NULL: none), then payload. The guest is signalled at vmbus_ring_flush. */
+enum vmbus_ring_status vmbus_ring_write(struct vmbus_channel *ch, uint16_t type, bool wants_completion, uint64_t transaction,
+					const struct io_vec *payload, unsigned count);
+/* A transfer-page packet (type 7) into @pageset: @ranges {bytes, offset}. */
+struct vmbus_xfer_range {
+	uint32_t bytes;
+	uint32_t offset;
+};
+enum vmbus_ring_status vmbus_ring_write_xfer(struct vmbus_channel *ch, uint64_t transaction, uint16_t pageset,
+					     const struct vmbus_xfer_range *ranges, uint32_t range_count, const void *payload,
+					     size_t bytes);
+/* Interrupts the guest if something was written that it should hear of. Once per batch. */
+void vmbus_ring_flush(struct vmbus_channel *ch);
+/* Bytes of payload that would fit now. */
+size_t vmbus_ring_room(struct vmbus_channel *ch);
+
+/* ---- Guest memory behind packets and GPADLs [channel] ---- */
+
+/*
+ * Turns @ranges of a GPA-direct packet into host vectors for @need bytes (merging neighbours), at most @max of them, with @rights (GMEM_R or
+ * GMEM_W). Returns the number of vectors; -EFAULT: a page is not there or lacks the right; -EINVAL: the ranges are shorter
+ * than @need or malformed; -E2BIG: more than @max.
+ */
+int vmbus_ranges_map(struct vmbus_channel *ch, const struct vmbus_packet *p, size_t need, uint32_t rights, struct io_vec *vec,
+		     unsigned max);
+/* The same ranges were written by the host: dirty log and code watch. @bytes from the start. */
+void vmbus_ranges_touch(struct vmbus_channel *ch, const struct vmbus_packet *p, size_t bytes);
+
+/* A GPADL of this channel (receive and send buffers): copies within it. False: no such GPADL, or outside it. */
+bool vmbus_gpadl_read(struct vmbus_channel *ch, uint32_t gpadl, size_t offset, void *buf, size_t bytes);
+bool vmbus_gpadl_write(struct vmbus_channel *ch, uint32_t gpadl, size_t offset, const void *buf, size_t bytes);
+/* Its length in bytes; 0: none. */
+size_t vmbus_gpadl_bytes(struct vmbus_channel *ch, uint32_t gpadl);
+
+/* ---- Saved state ---- */
+
+/*
+ * Connection, offers, channels, GPADLs, ring positions. All VPs and device threads are stopped and no close is pending. Restore: on
+ * a bus with the same devices offered (found by type and instance), before any VP runs; devices of open channels get ops->open again, with
+ * the user data of then, and restore their own state after that. False: torn or impossible.
+ */
+void vmbus_save(struct vmbus *bus, struct state_writer *w);
+bool vmbus_restore(struct vmbus *bus, struct state_reader *r);
+
+#endif
