@@ -56,9 +56,12 @@ struct vhd_format_ops {
 	int (*resize)(struct vhd_layer *l, uint64_t bytes, struct vhd_error *error);
 	/* One step of compaction: 1 more, 0 done. *ret_done and total in bytes of file. NULL: the format has nothing to compact. */
 	int (*compact_step)(struct vhd_layer *l, struct vhd_progress *ret_progress, struct vhd_error *error);
-	/* The caller is about to change data under existing children (merge): gives the linkage that the disk will have from now on and
-	 * makes it durable. VHD: unchanged unique id. */
-	int (*new_linkage)(struct vhd_layer *l, struct guid *ret, struct vhd_error *error);
+	/*
+	 * The caller is about to change data under existing children (merge), which already name @linkage as a second allowed identity:
+	 * makes it the disk's linkage, durably; the first write of this open then does not choose another one. VHD: nothing, its
+	 * unique id stays.
+	 */
+	int (*new_linkage)(struct vhd_layer *l, const struct guid *linkage, struct vhd_error *error);
 	/* As vhd_close, for this file alone; frees @l. */
 	int (*close)(struct vhd_layer *l);
 };
