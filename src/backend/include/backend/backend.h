@@ -49,7 +49,8 @@ void backend_vhd_host(struct backend *b, struct vhd_host *ret);
  * was listed read-only is -EROFS; a path that is not listed, -ENOENT. Entries are taken over by the first open of their path.
  */
 struct backend_handed {
-	const char *path; /* absolute, as real_path gives it */
+	const char *path; /* exactly the string that will be opened */
+	const char *real; /* what real_path answers for it; NULL: path itself */
 	int fd;
 	bool writable;
 };
