@@ -73,7 +73,11 @@ struct vhd_layer {
 	struct vhd_layer *parent; /* NULL: none (missing parts are zeros), or not opened */
 	bool parent_absent;	  /* has one, opened with VHD_OPEN_NO_PARENT: reading missing parts is -ENODATA */
 	const struct vhd_host *host; /* kept: must outlive the layer */
+	struct vhd_disk *disk;	     /* set by disk.c after open */
 };
+
+/* The destroy of every layer's block device: vhd_close of the disk whose top it is. */
+void vhd_layer_destroy(struct block_device *b);
 
 extern const struct vhd_format_ops vhd_format_vhd;
 extern const struct vhd_format_ops vhd_format_vhdx;
