@@ -175,6 +175,20 @@ int vhd_merge(const struct vhd_host *host, const char *child, unsigned depth, st
 /* Records another place (and, with @force, identity) of the parent. */
 int vhd_reconnect(const struct vhd_host *host, const char *child, const char *parent, bool force, struct vhd_error *error);
 
+/* How the library sees which files lie in a directory. */
+struct vhd_directory {
+	/* Calls @entry with the name of each file in @path, until it returns false. 0 or -errno. */
+	int (*list)(void *ctx, const char *path, bool (*entry)(void *entry_ctx, const char *name), void *entry_ctx);
+	void *ctx;
+};
+/*
+ * Finds the differencing disks (.vhd, .avhd, .vhdx, .avhdx) in the directory of @path whose recorded parent is the file @path, and calls
+ * @found with the path of each until it returns false. What is no disk, is damaged, or is in use is passed over: whoever has a child open
+ * holds a lock on its parent too. To be asked before a disk is opened for writing. 0 or -errno.
+ */
+int vhd_find_children(const struct vhd_host *host, const char *path, const struct vhd_directory *directory,
+		      bool (*found)(void *ctx, const char *child), void *ctx, struct vhd_error *error);
+
 /* ---- Check and repair ---- */
 
 enum vhd_finding_kind {
