@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What src/vhd needs from its host, by path. */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backend/backend.h"
+#include "vhd_host.h"
+
+/* Makes names that were made or changed in the folder of @path durable. */
+static int sync_folder(const char *path)
+{
+	char copy[PATH_MAX];
+
+	if (strlen(path) >= sizeof(copy)) {
+		return -ENAMETOOLONG;
+	}
+	strcpy(copy, path);
+	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0) {
+		return -errno;
+	}
+	int r = fsync(fd) < 0 ? -errno : 0;
+
+	close(fd);
+	return r == -EINVAL ? 0 : r; /* file systems that have no such thing */
+}
+
+static int host_open(void *ctx, const char *path, bool write, bool create,
+		     struct storage_file **ret)
+{
+	enum backend_access access = create ? BACKEND_CREATE : write ? BACKEND_WRITE : BACKEND_READ;
+	int fd;
+	int r = backend_open(path, access, &fd, NULL);
+
+	if (r < 0) {
+		return r == -EWOULDBLOCK ? VHD_IN_USE : r;
+	}
+	r = backend_file(ctx, fd, write || create, path, ret);
+	if (r == 0 && create) {
+		r = sync_folder(path);
+		if (r < 0) {
+			storage_file_close(*ret);
+		}
+	}
+	if (r < 0 && create) {
+		unlink(path);
+	}
+	return r;
+}
+
+static int host_remove(void *ctx, const char *path)
+{
+	return unlink(path) < 0 ? -errno : 0;
+}
+
+static int host_rename(void *ctx, const char *from, const char *to)
+{
+	return rename(from, to) < 0 ? -errno : sync_folder(to);
+}
+
+static bool host_same_file(void *ctx, const char *a, const char *b)
+{
+	struct stat sa, sb;
+
+	return stat(a, &sa) == 0 && stat(b, &sb) == 0 && sa.st_dev == sb.st_dev &&
+	       sa.st_ino == sb.st_ino;
+}
+
+static int host_real_path(void *ctx, const char *path, char *ret, size_t size)
+{
+	char real[PATH_MAX];
+
+	if (realpath(path, real) == NULL) {
+		return -errno;
+	}
+	if (strlen(real) >= size) {
+		return -ENAMETOOLONG;
+	}
+	strcpy(ret, real);
+	return 0;
+}
+
+void backend_vhd_host(struct backend *b, struct vhd_host *ret)
+{
+	*ret = (struct vhd_host){
+		.context = backend_context(b),
+		.open = host_open,
+		.remove = host_remove,
+		.rename = host_rename,
+		.same_file = host_same_file,
+		.real_path = host_real_path,
+		.random = backend_host_random,
+		.now_s = backend_host_now_s,
+		.ctx = b,
+	};
+}
