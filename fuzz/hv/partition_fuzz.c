@@ -81,6 +81,10 @@ void hv_host_root_message(void *cookie)
 {
 }
 
+void hv_host_root_event(void *cookie)
+{
+}
+
 /* ---- Input ---- */
 
 struct input {

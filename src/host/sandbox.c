@@ -119,6 +119,16 @@ static const int allowed[] = {
 	SCMP_SYS(sched_getaffinity),
 	SCMP_SYS(sysinfo),
 	SCMP_SYS(fcntl),
+	/* Disks. */
+	SCMP_SYS(io_uring_enter),
+	SCMP_SYS(preadv),
+	SCMP_SYS(preadv2),
+	SCMP_SYS(pwritev),
+	SCMP_SYS(pwritev2),
+	SCMP_SYS(fsync),
+	SCMP_SYS(fdatasync),
+	SCMP_SYS(ftruncate),
+	SCMP_SYS(fallocate),
 };
 
 int sandbox_enter(void)

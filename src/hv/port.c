@@ -550,7 +550,7 @@ uint16_t port_signal_event(struct hv_partition *sender, uint32_t connection_id, 
 	}
 	hv_host_unlock(&hv->lock);
 	if (to_root && status == HV_STATUS_SUCCESS) {
-		hv_host_root_message(hv->root_cookie);
+		hv_host_root_event(hv->root_cookie);
 	}
 	return status;
 }

@@ -3,14 +3,12 @@
  * The parent's handle on one partition. A hosted hypervisor has one child; its own memory, the root's pool and the child's pool are all
  * chunks of the caller's pages, deposited whenever a call answers HV_STATUS_INSUFFICIENT_MEMORY.
  */
-#include "vid/vid.h"
+#include "partition.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "abi/hv.h"
-#include "hv/hv.h"
 #include "lib/bits.h"
 #include "lib/check.h"
 
@@ -19,41 +17,6 @@
 #define NONE_WAITING (-1)
 
 _Static_assert(DEPOSIT_PAGES <= (HV_PAGE_SIZE - 8) / 8, "a deposit is one call");
-
-/* A call's input or output: one page, aligned as the core asks. */
-union call_page {
-	uint8_t bytes[HV_PAGE_SIZE];
-	uint64_t words[HV_PAGE_SIZE / 8];
-} __attribute__((aligned(4096)));
-
-struct chunk {
-	struct chunk *next;
-	void *pages;
-	size_t count;
-};
-
-struct vid_vp {
-	struct vid_partition *partition;
-	struct hv_vp *vp;
-	uint32_t index;
-};
-
-struct vid_partition {
-	struct vid_config config;
-	struct hv *hv;
-	struct hv_partition *handle;
-	uint64_t id;
-	bool initialized;
-	void *hv_memory;
-	struct hv_lock chunks_lock; /* any thread may find the pool empty */
-	struct chunk *chunks;
-	struct vid_vp **vps;
-	int (*extint_ack)(void *ctx);
-	void *extint_ctx;
-	void (*eoi)(void *ctx, uint8_t vector);
-	void *eoi_ctx;
-	struct vid_events events;
-};
 
 static uint16_t status_of(uint64_t result)
 {
@@ -96,11 +59,7 @@ static int deposit(struct vid_partition *p, uint64_t partition_id)
 	return status_of(result);
 }
 
-/*
- * A root hypercall that is repeated after a deposit while the hypervisor has too little memory. @count: reps of a rep call, done from
- * the first; memory may run out of the child's pool or of the root's own.
- */
-static int call(struct vid_partition *p, uint16_t code, uint16_t count, const void *in, void *out)
+int vid_call(struct vid_partition *p, uint16_t code, uint16_t count, const void *in, void *out)
 {
 	uint64_t control = hv_hypercall_control(code, count);
 
@@ -137,7 +96,7 @@ static int set_property(struct vid_partition *p, uint32_t code, uint64_t value)
 		.value = value,
 	};
 
-	return call(p, HvCallSetPartitionProperty, 0, &in, NULL);
+	return vid_call(p, HvCallSetPartitionProperty, 0, &in, NULL);
 }
 
 int vid_intercept(struct vid_partition *p, uint32_t type, uint32_t access, uint64_t parameter)
@@ -149,14 +108,14 @@ int vid_intercept(struct vid_partition *p, uint32_t type, uint32_t access, uint6
 		.parameter = parameter,
 	};
 
-	return call(p, HvCallInstallIntercept, 0, &in, NULL);
+	return vid_call(p, HvCallInstallIntercept, 0, &in, NULL);
 }
 
 static int simple_call(struct vid_partition *p, uint16_t code)
 {
 	const uint64_t in = p->id;
 
-	return call(p, code, 0, &in, NULL);
+	return vid_call(p, code, 0, &in, NULL);
 }
 
 static int configure(struct vid_partition *p)
@@ -203,6 +162,7 @@ int vid_partition_create(const struct vid_config *config, struct vid_partition *
 	const struct hv_config hv_config = {
 		.engine = config->engine,
 		.engine_config = config->engine_config,
+		.root_cookie = config->root_cookie,
 		.memory = p->hv_memory,
 		.pages = HV_MEMORY_PAGES,
 	};
@@ -211,7 +171,7 @@ int vid_partition_create(const struct vid_config *config, struct vid_partition *
 	if (p->hv == NULL) {
 		goto fail;
 	}
-	r = call(p, HvCallCreatePartition, 0, &in, &p->id);
+	r = vid_call(p, HvCallCreatePartition, 0, &in, &p->id);
 	if (r == 0) {
 		p->handle = hv_root_partition(p->hv, p->id);
 		CHECK(p->handle != NULL);
@@ -313,7 +273,7 @@ int vid_map(struct vid_partition *p, uint64_t gpa, void *memory, uint64_t bytes,
 		for (uint16_t i = 0; i < n; i++) {
 			in->words[header / 8 + i] = spn + done + i;
 		}
-		r = call(p, HvCallMapGpaPages, n, in, NULL);
+		r = vid_call(p, HvCallMapGpaPages, n, in, NULL);
 		done += n;
 	}
 	free(in);
@@ -333,7 +293,7 @@ int vid_unmap(struct vid_partition *p, uint64_t gpa, uint64_t bytes)
 			.target_gpa_base = gpa / HV_PAGE_SIZE + done,
 		};
 
-		r = call(p, HvCallUnmapGpaPages, (uint16_t)n, &in, NULL);
+		r = vid_call(p, HvCallUnmapGpaPages, (uint16_t)n, &in, NULL);
 		done += n;
 	}
 	return r;
@@ -353,7 +313,7 @@ int vid_vp_create(struct vid_partition *p, uint32_t index, void *cookie, struct 
 	if (vp == NULL) {
 		return -ENOMEM;
 	}
-	int r = call(p, HvCallCreateVp, 0, &in, NULL);
+	int r = vid_call(p, HvCallCreateVp, 0, &in, NULL);
 
 	if (r != 0) {
 		free(vp);
@@ -391,7 +351,7 @@ int vid_reg_get(struct vid_vp *vp, uint32_t name, struct hv_u128 *ret)
 		.name = name,
 	};
 
-	return call(vp->partition, HvCallGetVpRegisters, 1, &in, ret);
+	return vid_call(vp->partition, HvCallGetVpRegisters, 1, &in, ret);
 }
 
 int vid_reg_set(struct vid_vp *vp, uint32_t name, const struct hv_u128 *value)
@@ -401,7 +361,7 @@ int vid_reg_set(struct vid_vp *vp, uint32_t name, const struct hv_u128 *value)
 		.assoc = {.name = name, .value = {value->lo, value->hi}},
 	};
 
-	return call(vp->partition, HvCallSetVpRegisters, 1, &in, NULL);
+	return vid_call(vp->partition, HvCallSetVpRegisters, 1, &in, NULL);
 }
 
 /* ---- Running ---- */
@@ -529,7 +489,7 @@ int vid_assert_interrupt(struct vid_partition *p, uint32_t type, uint8_t vector,
 		.requested_vector = vector,
 	};
 
-	return call(p, HvCallAssertVirtualInterrupt, 0, &in, NULL);
+	return vid_call(p, HvCallAssertVirtualInterrupt, 0, &in, NULL);
 }
 
 void vid_set_extint(struct vid_partition *p, bool raised)

@@ -79,6 +79,11 @@ void hv_host_root_message(void *cookie)
 			 without VMBus */
 }
 
+void hv_host_root_event(void *cookie)
+{
+	(void)cookie;
+}
+
 void check_failed(const char *expr, const char *file, int line)
 {
 	fprintf(stderr, "virid-vmwp: %s:%d: check failed: %s (a bug in Virid: please report it)\n",

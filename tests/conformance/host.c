@@ -64,3 +64,8 @@ void hv_host_root_message(void *cookie)
 {
 	hv_host_wake(cookie);
 }
+
+void hv_host_root_event(void *cookie)
+{
+	hv_host_wake(cookie);
+}

@@ -31,5 +31,7 @@ void hv_host_wake(void *cookie);
 
 /* A message was queued for the root partition (port of the parent): @cookie of the root. Any thread. */
 void hv_host_root_message(void *cookie);
+/* An event flag of one of the root's ports was set. Any thread, without locks held: hv_root_take_event may be called from within. */
+void hv_host_root_event(void *cookie);
 
 #endif

@@ -33,6 +33,7 @@ struct vid_config {
 	unsigned pa_bits;    /* 36..52 */
 	bool start_frozen;   /* time stands still until vid_partition_resume */
 	uint64_t privileges; /* HV_PARTITION_PRIVILEGE_MASK; 0: the default set for a child */
+	void *root_cookie;   /* handed to hv_host_root_message and hv_host_root_event */
 };
 
 int vid_partition_create(const struct vid_config *config, struct vid_partition **ret);
@@ -103,6 +104,26 @@ void vid_set_eoi(struct vid_partition *p, void (*eoi)(void *ctx, uint8_t vector)
  * false: time is real, sleep. Any thread.
  */
 bool vid_partition_skip(struct vid_partition *p, uint64_t ns);
+
+/*
+ * Connections of the guest that lead to the parent (VMBus): what it posts or signals there is announced by hv_host_root_message or
+ * hv_host_root_event and taken here. @connection 24 bits. Open: 0, -ENOMEM or a positive HV_STATUS_*. Any thread.
+ */
+int vid_message_connection_open(struct vid_partition *p, uint32_t connection);
+int vid_event_connection_open(struct vid_partition *p, uint32_t connection, uint16_t flags);
+void vid_connection_close(struct vid_partition *p, uint32_t connection);
+/* False: nothing there. */
+bool vid_take_message(struct vid_partition *p, uint32_t *ret_connection, struct hv_message *ret);
+bool vid_take_event(struct vid_partition *p, uint32_t *ret_connection, uint16_t *ret_flag);
+
+/*
+ * A message to the guest's SINT, after those sent there before. 0; -EAGAIN: too many wait there; HV_STATUS_INVALID_SYNIC_STATE: the
+ * guest takes no messages now; another HV_STATUS_*. One thread at a time.
+ */
+int vid_post_message(struct vid_partition *p, uint32_t vp, uint32_t sint, uint32_t type,
+		     const void *payload, size_t bytes);
+/* Sets an event flag of the guest's SINT. 0 or HV_STATUS_* as above. Any thread. */
+int vid_signal_event(struct vid_partition *p, uint32_t vp, uint32_t sint, uint16_t flag);
 
 /* Guest reference time, 100 ns. Any thread. */
 uint64_t vid_reference_time_100ns(struct vid_partition *p);
