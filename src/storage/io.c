@@ -5,6 +5,7 @@
 
 #include "lib/bits.h"
 #include "lib/check.h"
+#include "wait.h"
 
 void io_context_init(struct io_context *c, const struct io_context_ops *ops)
 {
@@ -149,31 +150,37 @@ void io_slice(const struct io_request *whole, uint64_t skip, uint64_t bytes,
 
 /* ---- Files, waiting ---- */
 
-struct wait {
-	bool finished;
-	int result;
-};
-
 static void wait_done(struct io_request *r, int result)
 {
-	struct wait *w = r->ctx;
+	struct io_wait *w = r->ctx;
 
 	w->finished = true;
 	w->result = result;
 }
 
+void io_wait_prepare(struct io_wait *w, struct io_request *r)
+{
+	*w = (struct io_wait){0};
+	r->done = wait_done;
+	r->ctx = w;
+}
+
+void io_wait_turn(struct io_context *c, uint64_t timeout_ns)
+{
+	unsigned delivered = io_poll(c, true, timeout_ns);
+
+	/* Without I/O underneath nothing can finish later: this would be for ever. */
+	CHECK(delivered != 0 || c->ops != NULL || timeout_ns != UINT64_MAX);
+}
+
 static int submit_and_wait(struct storage_file *f, struct io_request *r)
 {
-	struct wait w = {0};
+	struct io_wait w;
 
-	r->done = wait_done;
-	r->ctx = &w;
+	io_wait_prepare(&w, r);
 	storage_file_submit(f, r);
 	while (!w.finished) {
-		unsigned delivered = io_poll(f->context, true, UINT64_MAX);
-
-		/* Without I/O underneath nothing can finish later. */
-		CHECK(delivered != 0 || f->context->ops != NULL);
+		io_wait_turn(f->context, UINT64_MAX);
 	}
 	return w.result;
 }
@@ -189,8 +196,7 @@ int storage_file_read(struct storage_file *f, uint64_t offset, void *buf, size_t
 
 int storage_file_write(struct storage_file *f, uint64_t offset, const void *buf, size_t bytes)
 {
-	/* IO_WRITE only reads the vector's memory. */
-	struct io_vec vec = {.base = (void *)(uintptr_t)buf, .bytes = bytes};
+	struct io_vec vec = io_vec_of_const(buf, bytes);
 	struct io_request r = {
 		.op = IO_WRITE, .offset = offset, .bytes = bytes, .vec = &vec, .vec_count = 1};
 

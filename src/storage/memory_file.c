@@ -282,8 +282,11 @@ struct storage_file *storage_memory_file(struct io_context *c, const char *name,
 		return NULL;
 	}
 	memcpy(m->name, name, name_bytes);
-	m->file =
-		(struct storage_file){.ops = &ops, .context = c, .name = m->name, .writable = true};
+	m->file = (struct storage_file){.ops = &ops,
+					.context = c,
+					.name = m->name,
+					.writable = true,
+					.discard_granule_bytes = CHUNK_BYTES};
 	m->limit = min_u64(limit_bytes, OFFSET_LIMIT);
 	return &m->file;
 }

@@ -36,6 +36,14 @@ struct block_ops {
 	void (*settle)(struct block_device *b);
 	/* Frees the device and what it owns. No request may be in flight. */
 	void (*destroy)(struct block_device *b);
+	/* See block_filter_poll. NULL: nothing ever waits for a time. */
+	uint64_t (*poll)(struct block_device *b);
+	/*
+	 * What lies at @offset (within the device) and how far it goes at least: 1 byte or more, within the device. Quick: no I/O beyond a
+	 * file's own extent call. 0 or -errno. NULL: not known.
+	 */
+	int (*extent)(struct block_device *b, uint64_t offset, enum storage_extent *ret_what,
+		      uint64_t *ret_bytes);
 };
 
 struct block_device {
@@ -48,13 +56,17 @@ struct block_device {
 
 /*
  * The way in: checks what every device relies on, then forwards. Range outside the device, offset or bytes not whole sectors or a vector
- * shorter than bytes: -EINVAL; a write to a read-only device: -EROFS; bytes 0 of any data operation: success.
+ * shorter than bytes: -EINVAL; a write to a read-only device: -EROFS; bytes 0 of any data operation: success; IO_DISCARD
+ * on a device that does not discard: success, nothing happens.
  */
 void block_submit(struct block_device *b, struct io_request *r);
 void block_settle(struct block_device *b);
 /* Tells the listener. */
 void block_changed(struct block_device *b);
 void block_destroy(struct block_device *b);
+/* As the operation. Data up to the end when the device cannot say. */
+int block_extent(struct block_device *b, uint64_t offset, enum storage_extent *ret_what,
+		 uint64_t *ret_bytes);
 
 /* Waiting versions, as of files in io.h: not from a done function. 0 or -errno. */
 int block_read(struct block_device *b, uint64_t offset, void *buf, size_t bytes);
@@ -68,14 +80,20 @@ int block_zero(struct block_device *b, uint64_t offset, uint64_t bytes, bool unm
  */
 int block_raw_create(struct storage_file *f, uint32_t sector_bytes, bool read_only, struct block_device **ret);
 
+/* Looks at the size of the file again and tells the listener when it changed. @raw from block_raw_create. 0 or -errno. */
+int block_raw_refresh(struct block_device *raw);
+
 /* ---- Filters: each takes over @below (also on failure) and shows a device of the same shape ---- */
 
-/* Writes go to @above (same size), reads come from there where something was written, else from @below, which is never written. Takes over both. */
+/*
+ * Writes go to @above, reads come from there where something was written since creation, else from @below, which is never written.
+ * Takes over both. -EINVAL: @above is smaller, read-only or of another sector size; -ENOMEM.
+ */
 int block_cow_create(struct block_device *below, struct block_device *above, struct block_device **ret);
 
 struct block_error_rule {
 	uint32_t ops;	       /* mask of 1 << enum io_op */
-	uint64_t offset, bytes; /* touching this range; bytes 0: any */
+	uint64_t offset, bytes; /* touching this range (a flush touches all); bytes 0: any */
 	uint64_t after;	       /* lets this many matching requests pass first */
 	uint64_t count;	       /* then fails this many; UINT64_MAX: all */
 	int error;	       /* -errno to answer with */

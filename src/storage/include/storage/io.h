@@ -92,7 +92,7 @@ void io_slice(const struct io_request *whole, uint64_t skip, uint64_t bytes, str
 
 /*
  * A file as the disk formats see it: bytes at offsets, a length, and space that may be missing (holes read as zeros).
- * Reads beyond the end give zeros; writes beyond it extend the file.
+ * Reads beyond the end give zeros; IO_WRITE and IO_ZERO beyond it extend the file, IO_DISCARD never does.
  */
 struct storage_file;
 
@@ -119,6 +119,11 @@ struct storage_file {
 	struct io_context *context;
 	const char *name; /* for messages; owned by the file */
 	bool writable;
+	/*
+	 * IO_DISCARD frees the whole aligned granules of this size that it covers, and they read as zeros from then on. 0: a discard is a
+	 * hint that may do nothing.
+	 */
+	uint32_t discard_granule_bytes;
 };
 
 static inline void storage_file_submit(struct storage_file *f, struct io_request *r)
@@ -149,7 +154,7 @@ int storage_file_write(struct storage_file *f, uint64_t offset, const void *buf,
 int storage_file_flush(struct storage_file *f);
 int storage_file_zero(struct storage_file *f, uint64_t offset, uint64_t bytes, bool unmap);
 
-/* A file in memory (tests, fuzzing, scratch); grows up to @limit_bytes, then -ENOSPC. NULL: no memory. @name is copied. */
+/* A sparse file in memory (tests, fuzzing, scratch); its length is at most @limit_bytes, beyond: -ENOSPC. NULL: no memory. @name is copied. */
 struct storage_file *storage_memory_file(struct io_context *c, const char *name, uint64_t limit_bytes);
 
 #endif
