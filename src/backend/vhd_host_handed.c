@@ -75,19 +75,20 @@ static bool normalise(const char *path, char *ret, size_t size)
 	return true;
 }
 
+/* A parent that several disks share is there several times: one that nobody took goes first. */
 static struct entry *find_exactly(struct handed *h, const char *path)
 {
+	struct entry *found = NULL;
+
 	for (size_t i = 0; i < h->count; i++) {
-		if (strcmp(h->entries[i].path, path) == 0) {
-			return &h->entries[i];
+		struct entry *e = &h->entries[i];
+
+		if ((strcmp(e->path, path) == 0 || strcmp(e->real, path) == 0) &&
+		    (found == NULL || (found->taken && !e->taken))) {
+			found = e;
 		}
 	}
-	for (size_t i = 0; i < h->count; i++) {
-		if (strcmp(h->entries[i].real, path) == 0) {
-			return &h->entries[i];
-		}
-	}
-	return NULL;
+	return found;
 }
 
 static struct entry *find(struct handed *h, const char *path)
