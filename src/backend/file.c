@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Regular files and block devices as storage_file. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -155,6 +156,18 @@ static const struct storage_file_ops file_ops = {
 	.close = file_close,
 };
 
+#define GRANULE_BYTES 4096u
+
+/* Does the file system punch holes? Tried behind the end, where there is nothing to lose. */
+static bool punches(const struct backend_file *f)
+{
+	int64_t size = size_of(f);
+
+	return size >= 0 &&
+	       fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			 (off_t)align_up((uint64_t)size, GRANULE_BYTES), GRANULE_BYTES) == 0;
+}
+
 int backend_file(struct backend *b, int fd, bool writable, const char *name,
 		 struct storage_file **ret)
 {
@@ -179,6 +192,9 @@ int backend_file(struct backend *b, int fd, bool writable, const char *name,
 		r = -errno;
 	} else if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) {
 		f->block_device = S_ISBLK(st.st_mode);
+		if (writable && S_ISREG(st.st_mode) && punches(f)) {
+			f->base.discard_granule_bytes = GRANULE_BYTES;
+		}
 		b->files++;
 		*ret = &f->base;
 		return 0;
