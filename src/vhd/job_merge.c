@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Merge: what the files above an ancestor have, into the ancestor.
+ *
+ * A crash must leave a chain that opens and shows what it showed. Copying is harmless by itself: what reaches the ancestor is what the
+ * files above hide it with anyway. The identity is not: changed data means a new DataWriteGuid of a VHDX, and the child of it names
+ * the old one. So first the child names both (parent_linkage as it is, parent_linkage2 the new one), durably; then the ancestor takes the
+ * new one, durably; then the data. A VHD's identity never changes.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "job_copy.h"
+#include "lib/bits.h"
+#include "lib/check.h"
+
+#define MERGE_DEPTH_MAX 1024u
+
+/* One file above the ancestor, by itself. */
+struct upper {
+	char *path;
+	struct vhd_disk *disk; /* NULL: not open */
+	uint64_t bytes;
+	/* The last answer of its map. */
+	uint64_t at;
+	struct vhd_extent extent;
+};
+
+struct merge_job {
+	struct vhd_job job;
+	struct vhd_host host;
+	unsigned depth;
+	struct upper *upper; /* [depth], the top first */
+	char *ancestor_path;
+	struct vhd_disk *ancestor;
+	bool ancestor_has_parent;
+	uint64_t ancestor_bytes; /* before the merge */
+	uint64_t bytes;		 /* of the top file: the ancestor's after it */
+	struct vhd_copy copy;
+	bool copying;
+	struct vhd_info info; /* scratch: too large for the stack */
+	struct vhd_locator locator;
+};
+
+static bool is_vhdx(enum vhd_format f)
+{
+	return f == VHD_VHDX_FIXED || f == VHD_VHDX_DYNAMIC || f == VHD_VHDX_DIFFERENCING;
+}
+
+/* ---- What is to be copied ---- */
+
+/* What @u by itself has at @offset, up to where that ends. */
+static int upper_extent(struct upper *u, uint64_t offset, enum vhd_extent_kind *ret_kind,
+			uint64_t *ret_bytes, struct vhd_error *error)
+{
+	if (u->extent.bytes == 0 || offset < u->at || offset - u->at >= u->extent.bytes) {
+		int r = vhd_map(u->disk, offset, &u->extent, error);
+
+		if (r != 0) {
+			u->extent.bytes = 0;
+			return r;
+		}
+		u->at = offset;
+	}
+	*ret_kind = u->extent.kind;
+	*ret_bytes = u->extent.bytes - (offset - u->at);
+	return 0;
+}
+
+/* Nothing above has it: the ancestor's own, but for what has come by growing, which no parent of the ancestor may show through. */
+static void piece_below(const struct merge_job *j, uint64_t offset, struct vhd_copy_piece *piece)
+{
+	if (offset < j->ancestor_bytes) {
+		piece->kind = VHD_COPY_SKIP;
+		piece->bytes = min_u64(piece->bytes, j->ancestor_bytes - offset);
+	} else {
+		piece->kind = j->ancestor_has_parent ? VHD_COPY_ZERO : VHD_COPY_SKIP;
+	}
+}
+
+/* @u has it. */
+static void piece_of(const struct upper *u, enum vhd_extent_kind kind, uint64_t offset,
+		     struct vhd_copy_piece *piece)
+{
+	piece->kind = VHD_COPY_ZERO;
+	if (kind == VHD_EXTENT_DATA) {
+		piece->kind = VHD_COPY_DATA;
+		piece->bytes = min_u64(piece->bytes, VHD_COPY_BYTES - offset % VHD_COPY_BYTES);
+		piece->from = vhd_block(u->disk);
+	}
+}
+
+/* The uppermost file that has something at @offset tells what it is; the pieces of those above it bound the length. */
+static int next_piece(void *ctx, uint64_t offset, struct vhd_copy_piece *ret,
+		      struct vhd_error *error)
+{
+	struct merge_job *j = ctx;
+	struct vhd_copy_piece piece = {.bytes = max_u64(j->bytes, j->ancestor_bytes) - offset};
+
+	if (offset >= j->bytes) {
+		/* The top file is smaller: what is left of the ancestor goes away. */
+		piece.kind = VHD_COPY_ZERO;
+		*ret = piece;
+		return 0;
+	}
+	piece.bytes = j->bytes - offset;
+	for (unsigned i = 0; i < j->depth; i++) {
+		struct upper *u = &j->upper[i];
+		enum vhd_extent_kind kind;
+		uint64_t bytes;
+
+		if (offset >= u->bytes) {
+			/* Beyond the end of a file in the middle everything is zero, whatever is below. */
+			piece.kind = VHD_COPY_ZERO;
+			*ret = piece;
+			return 0;
+		}
+		int r = upper_extent(u, offset, &kind, &bytes, error);
+
+		if (r != 0) {
+			return r;
+		}
+		piece.bytes = min_u64(piece.bytes, bytes);
+		if (kind != VHD_EXTENT_ABSENT) {
+			piece_of(u, kind, offset, &piece);
+			*ret = piece;
+			return 0;
+		}
+	}
+	piece_below(j, offset, &piece);
+	*ret = piece;
+	return 0;
+}
+
+/* ---- The job ---- */
+
+static int close_ancestor(struct merge_job *j)
+{
+	struct vhd_disk *d = j->ancestor;
+
+	j->ancestor = NULL;
+	return d != NULL ? vhd_close(d) : 0;
+}
+
+static int finish(struct merge_job *j, struct vhd_error *error)
+{
+	struct vhd_layer *l = j->ancestor->layer;
+
+	vhd_copy_fini(&j->copy);
+	j->copying = false;
+	int r = block_flush(vhd_block(j->ancestor));
+
+	if (r != 0) {
+		return vhd_fail_errno(error, r, j->ancestor_path, "cannot write it out");
+	}
+	if (j->bytes < vhd_block(j->ancestor)->info.bytes) {
+		r = l->ops->resize(l, j->bytes, error);
+		if (r != 0) {
+			return r;
+		}
+	}
+	r = close_ancestor(j);
+	return r == 0 ? 0
+		      : vhd_fail_errno(error, r < 0 ? r : -EIO, j->ancestor_path,
+				       "cannot write it out");
+}
+
+static int merge_step(struct vhd_job *job, struct vhd_progress *ret_progress,
+		      struct vhd_error *error)
+{
+	struct merge_job *j = container_of(job, struct merge_job, job);
+	int r = vhd_copy_step(&j->copy, ret_progress, error);
+
+	return r == 0 ? finish(j, error) : r;
+}
+
+static void merge_destroy(struct vhd_job *job)
+{
+	struct merge_job *j = container_of(job, struct merge_job, job);
+
+	if (j->copying) {
+		vhd_copy_fini(&j->copy);
+	}
+	(void)close_ancestor(j);
+	for (unsigned i = 0; j->upper != NULL && i < j->depth; i++) {
+		if (j->upper[i].disk != NULL) {
+			vhd_close(j->upper[i].disk);
+		}
+		free(j->upper[i].path);
+	}
+	free(j->upper);
+	free(j->ancestor_path);
+	free(j);
+}
+
+static const struct vhd_job_ops merge_ops = {.step = merge_step, .destroy = merge_destroy};
+
+/* ---- Beginning ---- */
+
+static int fail_memory(const struct merge_job *j, struct vhd_error *error)
+{
+	return vhd_fail_errno(error, -ENOMEM, j->ancestor_path != NULL ? j->ancestor_path : "merge",
+			      "cannot merge");
+}
+
+/* The files of the chain, and whether they can be merged. @top: the whole chain, open for reading. */
+static int take_chain(struct merge_job *j, struct vhd_disk *top, struct vhd_error *error)
+{
+	struct vhd_disk *ancestor = vhd_ancestor(top, j->depth);
+
+	if (j->depth == 0 || j->depth > MERGE_DEPTH_MAX || ancestor == NULL) {
+		return vhd_fail(error, VHD_INVALID_ARGUMENT,
+				"%s: has no ancestor number %u to merge into", top->path, j->depth);
+	}
+	j->upper = calloc(j->depth, sizeof(*j->upper));
+	j->ancestor_path = strdup(ancestor->path);
+	if (j->upper == NULL || j->ancestor_path == NULL) {
+		return fail_memory(j, error);
+	}
+	for (unsigned i = 0; i < j->depth; i++) {
+		struct vhd_disk *d = vhd_ancestor(top, i);
+
+		j->upper[i].path = strdup(d->path);
+		j->upper[i].bytes = vhd_block(d)->info.bytes;
+		if (j->upper[i].path == NULL) {
+			return fail_memory(j, error);
+		}
+	}
+	j->bytes = j->upper[0].bytes;
+	return 0;
+}
+
+static int check_chain(struct merge_job *j, struct vhd_disk *top, struct vhd_error *error)
+{
+	struct vhd_info *info = &j->info;
+	bool vhd_above = false;
+
+	for (unsigned i = 0; i <= j->depth; i++) {
+		vhd_get_info(vhd_ancestor(top, i), info);
+		if (info->saved_state) {
+			return vhd_fail(
+				error, VHD_NOT_POSSIBLE,
+				"%s: belongs to a saved machine, which expects it as it is; start "
+				"and shut that down first",
+				info->path);
+		}
+		if (i == j->depth && vhd_above && is_vhdx(info->format)) {
+			return vhd_fail(
+				error, VHD_NOT_POSSIBLE,
+				"%s: is a VHD on the VHDX %s; a VHD cannot record both identities "
+				"of a parent that changes; merge into a new disk instead",
+				j->upper[i - 1].path, info->path);
+		}
+		vhd_above = !is_vhdx(info->format);
+	}
+	return 0;
+}
+
+/* Looks at the chain as a whole, then closes it: its files are opened one by one afterwards, each with the access that it needs. */
+static int inspect_chain(struct merge_job *j, const char *child, struct vhd_error *error)
+{
+	struct vhd_disk *top;
+	int r = vhd_open(&j->host, child, 0, &top, error);
+
+	if (r != 0) {
+		return r;
+	}
+	r = take_chain(j, top, error);
+	r = r == 0 ? check_chain(j, top, error) : r;
+	vhd_close(top);
+	return r;
+}
+
+static int open_ancestor(struct merge_job *j, struct vhd_error *error)
+{
+	int r = vhd_open(&j->host, j->ancestor_path, VHD_OPEN_WRITE, &j->ancestor, error);
+
+	if (r != 0) {
+		return r;
+	}
+	vhd_get_info(j->ancestor, &j->info);
+	j->ancestor_bytes = j->info.bytes;
+	j->ancestor_has_parent = j->info.has_parent;
+	return 0;
+}
+
+/* Makes the child of the ancestor name @linkage too. Closing makes it durable. */
+static int announce_linkage(struct merge_job *j, const struct guid *linkage,
+			    struct vhd_error *error)
+{
+	const char *path = j->upper[j->depth - 1].path;
+	struct vhd_locator *locator = &j->locator;
+	struct vhd_disk *child;
+	int r = vhd_open(&j->host, path, VHD_OPEN_WRITE | VHD_OPEN_NO_PARENT, &child, error);
+
+	if (r != 0) {
+		return r;
+	}
+	r = child->layer->ops->locator(child->layer, locator, error);
+	if (r == 0) {
+		/* The present one may be what an interrupted merge had announced. */
+		locator->linkage = j->info.linkage;
+		locator->linkage2 = *linkage;
+		r = child->layer->ops->set_locator(child->layer, locator, error);
+	}
+	int closed = vhd_close(child);
+
+	return r != 0 || closed == 0 ? r
+				     : vhd_fail_errno(error, closed < 0 ? closed : -EIO, path,
+						      "cannot write it out");
+}
+
+/* j->info: the ancestor's. */
+static int change_linkage(struct merge_job *j, struct vhd_error *error)
+{
+	uint8_t random[16];
+
+	if (!is_vhdx(j->info.format)) {
+		return 0;
+	}
+	j->host.random(j->host.ctx, random, sizeof(random));
+	struct guid linkage = guid_from_random(random);
+	int r = announce_linkage(j, &linkage, error);
+
+	return r != 0 ? r
+		      : j->ancestor->layer->ops->new_linkage(j->ancestor->layer, &linkage, error);
+}
+
+static int open_uppers(struct merge_job *j, struct vhd_error *error)
+{
+	for (unsigned i = 0; i < j->depth; i++) {
+		int r = vhd_open(&j->host, j->upper[i].path, VHD_OPEN_NO_PARENT, &j->upper[i].disk,
+				 error);
+
+		if (r != 0) {
+			return r;
+		}
+	}
+	return 0;
+}
+
+static int grow_ancestor(struct merge_job *j, struct vhd_error *error)
+{
+	struct vhd_layer *l = j->ancestor->layer;
+
+	return j->bytes > j->ancestor_bytes ? l->ops->resize(l, j->bytes, error) : 0;
+}
+
+static int start(struct merge_job *j, const char *child, struct vhd_error *error)
+{
+	int r = inspect_chain(j, child, error);
+
+	r = r == 0 ? open_ancestor(j, error) : r;
+	r = r == 0 ? change_linkage(j, error) : r;
+	r = r == 0 ? open_uppers(j, error) : r;
+	r = r == 0 ? grow_ancestor(j, error) : r;
+	if (r != 0) {
+		return r;
+	}
+	const struct vhd_copy_source source = {
+		.next = next_piece, .ctx = j, .bytes = max_u64(j->bytes, j->ancestor_bytes)};
+
+	r = vhd_copy_init(&j->copy, &source, vhd_block(j->ancestor), false);
+	j->copying = r == 0;
+	return r == 0 ? 0 : fail_memory(j, error);
+}
+
+int vhd_merge(const struct vhd_host *host, const char *child, unsigned depth, struct vhd_job **ret,
+	      struct vhd_error *error)
+{
+	struct merge_job *j = calloc(1, sizeof(*j));
+
+	if (j == NULL) {
+		return vhd_fail_errno(error, -ENOMEM, child, "cannot merge");
+	}
+	*j = (struct merge_job){.job.ops = &merge_ops, .host = *host, .depth = depth};
+	int r = start(j, child, error);
+
+	if (r != 0) {
+		merge_destroy(&j->job);
+		return r;
+	}
+	*ret = &j->job;
+	return 0;
+}
