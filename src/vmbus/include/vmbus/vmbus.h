@@ -59,7 +59,7 @@ uint32_t vmbus_version(const struct vmbus *bus);
 struct vmbus_device_ops {
 	/*
 	 * The guest opens a channel: index 0 the device, above its subchannels. @user: 120 bytes from the guest. 0: the channel is the
-	 * device's; else an NTSTATUS for the guest. The rings are ready.
+	 * device's; else an NTSTATUS for the guest. The rings are ready, and may hold packets already.
 	 */
 	uint32_t (*open)(void *ctx, struct vmbus_channel *ch, const uint8_t *user);
 	/*
@@ -67,7 +67,10 @@ struct vmbus_device_ops {
 	 * vmbus_channel_closed. Subchannels are closed before index 0.
 	 */
 	void (*close)(void *ctx, struct vmbus_channel *ch);
-	/* The guest put something into the ring, or made room. [any]: wake the channel's thread. */
+	/*
+	 * The guest put something into the ring, or made room. [any]: wake the channel's thread. One that is under way may end a little
+	 * after the channel was closed, never after the device is gone.
+	 */
 	void (*signal)(void *ctx, struct vmbus_channel *ch);
 	/* The guest changed the VP that takes interrupts; may be NULL. */
 	void (*target_changed)(void *ctx, struct vmbus_channel *ch, uint32_t vp);
@@ -92,7 +95,9 @@ int vmbus_device_offer(struct vmbus *bus, const struct vmbus_offer *offer, const
 void vmbus_device_rescind(struct vmbus_device *dev, void (*gone)(void *ctx), void *ctx);
 /*
  * Offers subchannels 1..@count (the driver asked for them). They go when channel 0 closes. -EBUSY: there are some already; -ENOSPC.
- * Bus thread: a device's own thread asks with vmbus_request_subchannels [channel], which answers later through @done on the bus thread.
+ * -ENODEV: channel 0 is not open any more; -ENOTSUP: the guest is older than WIN8.
+ * Bus thread: a device's own thread asks with vmbus_request_subchannels [channel], which answers later through @done on the bus thread; a
+ * channel's next request comes after that answer, never before (a guest that asks twice is the device's to refuse).
  */
 int vmbus_device_offer_subchannels(struct vmbus_device *dev, uint32_t count);
 void vmbus_request_subchannels(struct vmbus_channel *ch, uint32_t count, void (*done)(void *ctx, int result), void *ctx);
@@ -134,7 +139,7 @@ struct vmbus_packet {
  * VMBUS_RING_EMPTY; while it does, interrupts of this ring are masked. Read space is given back to the guest in batches and at EMPTY.
  */
 enum vmbus_ring_status vmbus_ring_read(struct vmbus_channel *ch, void *buf, size_t capacity, struct vmbus_packet *ret);
-/* Writes a packet: @type with @header after the 16-byte descriptor (NULL: none), then payload. The guest is signalled at vmbus_ring_flush. */
+/* Writes a packet: payload after the 16-byte descriptor. The guest sees it, and is signalled, at vmbus_ring_flush. */
 enum vmbus_ring_status vmbus_ring_write(struct vmbus_channel *ch, uint16_t type, bool wants_completion, uint64_t transaction,
 					const struct io_vec *payload, unsigned count);
 /* A transfer-page packet (type 7) into @pageset: @ranges {bytes, offset}. */
@@ -145,7 +150,7 @@ struct vmbus_xfer_range {
 enum vmbus_ring_status vmbus_ring_write_xfer(struct vmbus_channel *ch, uint64_t transaction, uint16_t pageset,
 					     const struct vmbus_xfer_range *ranges, uint32_t range_count, const void *payload,
 					     size_t bytes);
-/* Interrupts the guest if something was written that it should hear of. Once per batch. */
+/* Shows the guest what was written since, and interrupts it if it should hear of it. Once per batch, and before a thread sleeps. */
 void vmbus_ring_flush(struct vmbus_channel *ch);
 /* Bytes of payload that would fit now. */
 size_t vmbus_ring_room(struct vmbus_channel *ch);
@@ -162,7 +167,7 @@ int vmbus_ranges_map(struct vmbus_channel *ch, const struct vmbus_packet *p, siz
 /* The same ranges were written by the host: dirty log and code watch. @bytes from the start. */
 void vmbus_ranges_touch(struct vmbus_channel *ch, const struct vmbus_packet *p, size_t bytes);
 
-/* A GPADL of this channel (receive and send buffers): copies within it. False: no such GPADL, or outside it. */
+/* A GPADL of this channel (receive and send buffers): copies within it. False: no such GPADL, or outside it. [any] while it is open. */
 bool vmbus_gpadl_read(struct vmbus_channel *ch, uint32_t gpadl, size_t offset, void *buf, size_t bytes);
 bool vmbus_gpadl_write(struct vmbus_channel *ch, uint32_t gpadl, size_t offset, const void *buf, size_t bytes);
 /* Its length in bytes; 0: none. */
