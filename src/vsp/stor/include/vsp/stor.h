@@ -6,7 +6,7 @@
  * units, block devices) on the one thread that owns its io_context. They meet in a small locked mailbox (stor_lock) and through
  * stor_config.wake, which makes the I/O thread call stor_poll.
  *
- * Spec: [MS-VMBUS storvsp as in Linux drivers/scsi/storvsc_drv.c]; protocol.h of this folder.
+ * Spec: the protocol of Linux drivers/scsi/storvsc_drv.c; protocol.h of this folder.
  */
 #ifndef VSP_STOR_H
 #define VSP_STOR_H
@@ -26,29 +26,32 @@ struct stor_lock_ops {
 };
 
 struct stor_config {
-	struct guid instance;
-	bool ide;	      /* the accelerated IDE offer: one disk at LUN 0 */
+	struct guid instance; /* SCSI; an IDE offer's follows from path and target */
+	bool ide;	      /* the accelerated IDE offer: one disk at LUN 0, one channel */
 	uint8_t ide_path, ide_target; /* IDE channel and drive, 0..1 */
-	uint32_t subchannels_max; /* 0: one channel only */
+	uint32_t subchannels_max; /* 0: one channel only; at most 256 */
 	struct io_context *context; /* of the I/O thread */
 	const char *name;	    /* "scsi0", for messages; copied */
 	void *lock;		    /* a mutex of the owner, for the mailbox */
-	struct stor_lock_ops lock_ops;
+	struct stor_lock_ops lock_ops; /* NULLs: bus and I/O are one thread */
 	void (*wake)(void *ctx); /* any thread: the I/O thread shall call stor_poll soon */
-	void (*log)(void *ctx, const char *line); /* any thread */
+	void (*log)(void *ctx, const char *line); /* I/O thread; without the name; bounded: the 1st, 2nd, 4th, 8th of a kind. May be NULL */
 	void *ctx;
 };
 
 /* Offers the controller on @bus (bus thread, before the I/O thread serves it). 0 or -errno. */
 int stor_create(struct vmbus *bus, const struct stor_config *config, struct stor **ret);
-/* After vmbus_destroy, and with the I/O thread stopped. Units are the caller's again. */
+/* After vmbus_destroy, with the I/O thread stopped and no command in a unit. Units are the caller's again. NULL: nothing. */
 void stor_destroy(struct stor *s);
 
 /* ---- I/O thread ---- */
 
 /* Serves rings and mailbox. Called after io_poll and whenever woken. True: there is more to do at once. */
 bool stor_poll(struct stor *s);
-/* No command is in flight and nothing waits. */
+/*
+ * No command is in flight and nothing waits that could go on without the guest: answers may wait for room in a ring, and rings may hold packets
+ * that were not taken yet.
+ */
 bool stor_idle(const struct stor *s);
 
 /*
@@ -56,7 +59,10 @@ bool stor_idle(const struct stor *s);
  * I/O thread, or before it runs.
  */
 int stor_attach(struct stor *s, unsigned lun, struct scsi_unit *unit);
-/* Takes it away: new commands find no LUN; when those in flight are done, @gone. The guest is told (REMOVE_DEVICE, ENUMERATE_BUS). */
+/*
+ * Takes away the unit that is there: new commands find no LUN, and a connected guest is told to look again. When those in flight are done,
+ * stor_poll calls @gone (NULL: nobody), never this function itself. Until then the lun is taken. I/O thread, or before it runs.
+ */
 void stor_detach(struct stor *s, unsigned lun, void (*gone)(void *ctx, struct scsi_unit *unit), void *ctx);
 
 /*
