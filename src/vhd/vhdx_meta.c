@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The cache of metadata pages, and our own requests to the file. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vhdx.h"
+
+/* ---- Waiting ---- */
+
+void vhdx_wait_on(struct vhdx_waiters *q, struct vhdx_waiter *w)
+{
+	struct vhdx_waiter **p = &q->first;
+
+	/* Queues are short: requests in flight at most, and few of them wait for the same thing. */
+	while (*p != NULL) {
+		p = &(*p)->next;
+	}
+	w->next = NULL;
+	*p = w;
+}
+
+void vhdx_wake_all(struct vhdx_waiters *q, int result)
+{
+	struct vhdx_waiter *w = q->first;
+
+	q->first = NULL;
+	while (w != NULL) {
+		struct vhdx_waiter *next = w->next; /* it may queue again at once */
+
+		w->wake(w, result);
+		w = next;
+	}
+}
+
+void vhdx_turn(struct vhdx *v)
+{
+	struct io_context *c = v->layer.file->context;
+	unsigned delivered = io_poll(c, true, UINT64_MAX);
+
+	/* Without I/O underneath nothing can finish later. */
+	CHECK(delivered != 0 || c->ops != NULL);
+}
+
+static void sync_wake(struct vhdx_waiter *w, int result)
+{
+	struct vhdx_sync *s = container_of(w, struct vhdx_sync, w);
+
+	s->woken = true;
+	s->result = result;
+}
+
+struct vhdx_waiter *vhdx_sync_begin(struct vhdx_sync *s)
+{
+	*s = (struct vhdx_sync){.w.wake = sync_wake};
+	return &s->w;
+}
+
+bool vhdx_sync_again(struct vhdx *v, struct vhdx_sync *s, int *rc)
+{
+	if (*rc != VHDX_WAIT) {
+		return false;
+	}
+	while (!s->woken) {
+		vhdx_turn(v);
+	}
+	*rc = s->result;
+	return s->result == 0;
+}
+
+/* ---- Requests ---- */
+
+static void io_done(struct io_request *r, int result)
+{
+	struct vhdx_io *io = container_of(r, struct vhdx_io, r);
+
+	io->then(io, result);
+}
+
+static void io_send(struct vhdx *v, struct vhdx_io *io,
+		    void (*then)(struct vhdx_io *io, int result))
+{
+	io->v = v;
+	io->then = then;
+	io->r.done = io_done;
+	storage_file_submit(v->layer.file, &io->r);
+}
+
+static void io_transfer(struct vhdx *v, struct vhdx_io *io, enum io_op op, uint64_t offset,
+			const struct io_vec *vec, void (*then)(struct vhdx_io *io, int result))
+{
+	io->vec = *vec;
+	io->r = (struct io_request){
+		.op = op,
+		.offset = offset,
+		.bytes = vec->bytes,
+		.vec = &io->vec,
+		.vec_count = 1,
+	};
+	io_send(v, io, then);
+}
+
+void vhdx_io_write(struct vhdx *v, struct vhdx_io *io, uint64_t offset, void *buf, size_t bytes,
+		   void (*then)(struct vhdx_io *io, int result))
+{
+	io_transfer(v, io, IO_WRITE, offset, &(struct io_vec){buf, bytes}, then);
+}
+
+void vhdx_io_read(struct vhdx *v, struct vhdx_io *io, uint64_t offset, void *buf, size_t bytes,
+		  void (*then)(struct vhdx_io *io, int result))
+{
+	io_transfer(v, io, IO_READ, offset, &(struct io_vec){buf, bytes}, then);
+}
+
+void vhdx_io_zero(struct vhdx *v, struct vhdx_io *io, uint64_t offset, uint64_t bytes,
+		  void (*then)(struct vhdx_io *io, int result))
+{
+	io->r = (struct io_request){
+		.op = IO_ZERO, .flags = IO_UNMAP, .offset = offset, .bytes = bytes};
+	io_send(v, io, then);
+}
+
+static void flush_done(struct io_request *r, int result)
+{
+	struct vhdx_io *io = container_of(r, struct vhdx_io, r);
+	struct vhdx *v = io->v;
+
+	if (result == 0 && io->flush > v->flush_completed) {
+		v->flush_completed = io->flush;
+		v->space.durable_bytes = min_u64(io->size_bytes, v->space.file_bytes);
+	}
+	if (result != 0) {
+		/* What was to become stable is unknown now: nothing can be built on it. */
+		vhdx_broken(v, result);
+	}
+	io->then(io, result);
+	vhdx_space_progress(v);
+}
+
+void vhdx_io_flush(struct vhdx *v, struct vhdx_io *io, void (*then)(struct vhdx_io *io, int result))
+{
+	io->r = (struct io_request){.op = IO_FLUSH, .done = flush_done};
+	io->v = v;
+	io->then = then;
+	io->flush = ++v->flush_started;
+	io->size_bytes = v->space.file_bytes;
+	storage_file_submit(v->layer.file, &io->r);
+}
+
+/* ---- Lists ---- */
+
+static void list_add(struct vhdx_pages *l, struct vhdx_page *p)
+{
+	p->newer = NULL;
+	p->older = l->newest;
+	*(l->newest != NULL ? &l->newest->newer : &l->oldest) = p;
+	l->newest = p;
+	l->count++;
+}
+
+static void list_remove(struct vhdx_pages *l, struct vhdx_page *p)
+{
+	*(p->newer != NULL ? &p->newer->older : &l->newest) = p->older;
+	*(p->older != NULL ? &p->older->newer : &l->oldest) = p->newer;
+	l->count--;
+}
+
+static bool is_clean(const struct vhdx_page *p)
+{
+	return !p->loading && !p->dirty && !p->logged;
+}
+
+/* ---- The cache ---- */
+
+int vhdx_cache_init(struct vhdx_cache *c, size_t limit)
+{
+	*c = (struct vhdx_cache){.limit = limit, .bucket_count = 4096};
+	c->buckets = calloc(c->bucket_count, sizeof(struct vhdx_page *));
+	return c->buckets != NULL ? 0 : -ENOMEM;
+}
+
+static struct vhdx_page **bucket_of(const struct vhdx_cache *c, uint64_t offset)
+{
+	return &c->buckets[((offset / VHDX_PAGE) * UINT64_C(0x9e3779b97f4a7c15) >> 40) &
+			   (c->bucket_count - 1)];
+}
+
+static void page_free(struct vhdx_page *p)
+{
+	free(p->data);
+	free(p);
+}
+
+void vhdx_cache_fini(struct vhdx_cache *c)
+{
+	for (size_t i = 0; c->buckets != NULL && i < c->bucket_count; i++) {
+		struct vhdx_page *p = c->buckets[i];
+
+		while (p != NULL) {
+			struct vhdx_page *next = p->hash_next;
+
+			page_free(p);
+			p = next;
+		}
+	}
+	free(c->buckets);
+}
+
+static struct vhdx_page *find(const struct vhdx_cache *c, uint64_t offset)
+{
+	struct vhdx_page *p = *bucket_of(c, offset);
+
+	while (p != NULL && p->offset != offset) {
+		p = p->hash_next;
+	}
+	return p;
+}
+
+/* Takes a page that is on no list out of the table. */
+static void forget(struct vhdx_cache *c, struct vhdx_page *p)
+{
+	struct vhdx_page **at = bucket_of(c, p->offset);
+
+	while (*at != p) {
+		at = &(*at)->hash_next;
+	}
+	*at = p->hash_next;
+	c->count--;
+	page_free(p);
+}
+
+static struct vhdx_page *page_create(struct vhdx_cache *c, uint64_t offset)
+{
+	struct vhdx_page *p = calloc(1, sizeof(*p));
+	struct vhdx_page **at = bucket_of(c, offset);
+
+	while (c->count >= c->limit && c->clean.oldest != NULL) {
+		struct vhdx_page *victim = c->clean.oldest;
+
+		list_remove(&c->clean, victim);
+		forget(c, victim);
+	}
+	if (p == NULL || (p->data = aligned_alloc(VHDX_PAGE, VHDX_PAGE)) == NULL) {
+		free(p);
+		return NULL;
+	}
+	p->offset = offset;
+	p->hash_next = *at;
+	*at = p;
+	c->count++;
+	return p;
+}
+
+static void page_loaded(struct vhdx_io *io, int result)
+{
+	struct vhdx_page *p = container_of(io, struct vhdx_page, io);
+	struct vhdx *v = io->v;
+	struct vhdx_waiters waiters = p->waiters;
+
+	p->waiters.first = NULL;
+	p->loading = false;
+	if (result == 0) {
+		list_add(&v->cache.clean, p);
+	} else {
+		forget(&v->cache, p);
+	}
+	vhdx_wake_all(&waiters, result);
+}
+
+static int page_load(struct vhdx *v, uint64_t offset, struct vhdx_page **ret)
+{
+	struct vhdx_page *p = page_create(&v->cache, offset);
+
+	if (p == NULL) {
+		return -ENOMEM;
+	}
+	p->loading = true;
+	vhdx_io_read(v, &p->io, offset, p->data, VHDX_PAGE, page_loaded);
+	*ret = p;
+	return 0;
+}
+
+int vhdx_page_get(struct vhdx *v, uint64_t offset, struct vhdx_waiter *w, struct vhdx_page **ret)
+{
+	struct vhdx_cache *c = &v->cache;
+	struct vhdx_page *p = find(c, offset);
+
+	if (p == NULL) {
+		int rc = page_load(v, offset, &p);
+
+		if (rc != 0) {
+			return rc;
+		}
+	}
+	if (p->loading) {
+		vhdx_wait_on(&p->waiters, w);
+		return VHDX_WAIT;
+	}
+	if (is_clean(p) && c->clean.newest != p) {
+		list_remove(&c->clean, p);
+		list_add(&c->clean, p);
+	}
+	*ret = p;
+	return 0;
+}
+
+int vhdx_page_get_zero(struct vhdx *v, uint64_t offset, struct vhdx_page **ret)
+{
+	struct vhdx_page *p = find(&v->cache, offset);
+
+	CHECK(p == NULL);
+	p = page_create(&v->cache, offset);
+	if (p == NULL) {
+		return -ENOMEM;
+	}
+	memset(p->data, 0, VHDX_PAGE);
+	list_add(&v->cache.clean, p);
+	*ret = p;
+	return 0;
+}
+
+struct vhdx_page *vhdx_page_peek(struct vhdx *v, uint64_t offset)
+{
+	struct vhdx_page *p = find(&v->cache, offset);
+
+	return p == NULL || p->loading ? NULL : p;
+}
+
+int vhdx_page_get_sync(struct vhdx *v, uint64_t offset, struct vhdx_page **ret)
+{
+	struct vhdx_sync s;
+	int rc;
+
+	do {
+		rc = vhdx_page_get(v, offset, vhdx_sync_begin(&s), ret);
+	} while (vhdx_sync_again(v, &s, &rc));
+	return rc;
+}
+
+void vhdx_page_dirty(struct vhdx *v, struct vhdx_page *p, uint64_t data_flush)
+{
+	CHECK(!p->loading);
+	if (!p->dirty) {
+		if (!p->logged) {
+			list_remove(&v->cache.clean, p);
+		}
+		list_add(&v->cache.dirty, p);
+		p->dirty = true;
+	}
+	p->data_flush = max_u64(p->data_flush, data_flush);
+}
+
+void vhdx_page_snapshot(struct vhdx *v, struct vhdx_page *p)
+{
+	CHECK(p->dirty && !p->logged);
+	list_remove(&v->cache.dirty, p);
+	p->dirty = false;
+	p->logged = true;
+	p->data_flush = 0;
+}
+
+void vhdx_page_written(struct vhdx *v, struct vhdx_page *p, bool in_place)
+{
+	p->logged = false;
+	if (!in_place && !p->dirty) {
+		/* The file does not have it: memory must not lose it. */
+		p->dirty = true;
+		list_add(&v->cache.dirty, p);
+	} else if (!p->dirty) {
+		list_add(&v->cache.clean, p);
+	}
+}
+
+void vhdx_pages_forget(struct vhdx *v, const struct vhdx_extent *range)
+{
+	struct vhdx_page *p = v->cache.clean.oldest;
+
+	while (p != NULL) {
+		struct vhdx_page *newer = p->newer;
+
+		if (p->offset - range->offset < range->bytes) {
+			list_remove(&v->cache.clean, p);
+			forget(&v->cache, p);
+		}
+		p = newer;
+	}
+}
