@@ -38,7 +38,7 @@ struct scsi_command {
 	enum scsi_direction direction;
 	const struct io_vec *vec; /* data buffer, guest memory */
 	unsigned vec_count;
-	size_t data_bytes; /* length of the buffer that may be used */
+	size_t data_bytes; /* length of the buffer that may be used; the vector holds at least that */
 	struct scsi_initiator initiator;
 	void (*done)(struct scsi_command *c);
 	void *ctx;
@@ -56,6 +56,7 @@ struct scsi_command {
 	struct scsi_unit *unit;
 	struct scsi_command *next;
 	uint64_t progress;
+	uint32_t nexus, epoch;
 };
 
 /* Carries the command out; done is called later, never from within. Any content of @c is acceptable. */
@@ -77,15 +78,24 @@ int scsi_disk_create(struct block_device *b, const struct scsi_unit_config *conf
 /* A DVD drive; @medium (2048-byte sectors, read-only) may be NULL: empty. Not owned. */
 int scsi_dvd_create(struct block_device *medium, struct io_context *context, const struct scsi_unit_config *config,
 		    struct scsi_unit **ret);
-/* Changes the medium; no command on the old one is in flight. Unit attention MEDIUM MAY HAVE CHANGED follows. NULL: empty. */
+/*
+ * Changes the medium; no command on the old one is in flight. NULL: empty, and commands that need one find none. A new one: unit attention
+ * MEDIUM MAY HAVE CHANGED for every initiator. Either is an event of GET EVENT STATUS NOTIFICATION.
+ */
 void scsi_dvd_set_medium(struct scsi_unit *u, struct block_device *medium);
-/* Guest asked to eject (START STOP UNIT): the owner removes the medium with scsi_dvd_set_medium. May be NULL. */
+/*
+ * Guest asked to eject (START STOP UNIT) a medium that is there and not locked: the owner removes it with scsi_dvd_set_medium, from within
+ * @eject or later. NULL: the drive just lets go of it.
+ */
 void scsi_dvd_set_eject(struct scsi_unit *u, void (*eject)(void *ctx), void *ctx);
 /* No command may be in flight. */
 void scsi_unit_destroy(struct scsi_unit *u);
 struct block_device *scsi_unit_block(struct scsi_unit *u);
 
-/* Bus or unit reset: reservations of RESERVE(6) and pending attentions go, POWER ON OR RESET is pending for every initiator. */
+/*
+ * Bus or unit reset: reservations of RESERVE(6), locks of the medium, changed mode settings and pending attentions go; persistent reservations
+ * stay; POWER ON OR RESET is pending for every initiator that the unit has seen. Commands in flight go on.
+ */
 void scsi_unit_reset(struct scsi_unit *u);
 
 /* Unit attentions, mode settings, reservations and registrations. No command in flight. Restore: false: torn or impossible. */
