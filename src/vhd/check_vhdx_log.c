@@ -299,7 +299,7 @@ static int follow(struct log_walk *l)
 {
 	struct vhdx_walk *w = l->w;
 	char guid[GUID_TEXT_BYTES];
-	uint32_t last;
+	uint32_t last = 0;
 
 	find_entries(l);
 	guid_format(&w->header.log, guid);
