@@ -129,17 +129,7 @@ static void take_posted(struct vmbus *bus)
 	finish_closes(closed);
 }
 
-void bus_settle(struct vmbus *bus)
-{
-	do {
-		take_posted(bus);
-		offer_advance(bus);
-	} while (unload_try_finish(bus) || bus->advance_due ||
-		 __atomic_load_n(&bus->closed, __ATOMIC_RELAXED) != NULL ||
-		 __atomic_load_n(&bus->requests, __ATOMIC_RELAXED) != NULL);
-}
-
-/* ---- Poll ---- */
+/* ---- Settle and poll ---- */
 
 static void each_channel(struct vmbus *bus, bool (*fn)(struct vmbus_channel *ch))
 {
@@ -148,6 +138,27 @@ static void each_channel(struct vmbus *bus, bool (*fn)(struct vmbus_channel *ch)
 			fn(ch);
 		}
 	}
+}
+
+static void reap(struct vmbus *bus)
+{
+	if (bus->retiring_count != 0) {
+		each_channel(bus, gpadl_reap);
+	}
+	if (bus->dead != NULL) {
+		offer_reap(bus);
+	}
+}
+
+void bus_settle(struct vmbus *bus)
+{
+	do {
+		take_posted(bus);
+		reap(bus);
+		offer_advance(bus);
+	} while (unload_try_finish(bus) || bus->advance_due ||
+		 __atomic_load_n(&bus->closed, __ATOMIC_RELAXED) != NULL ||
+		 __atomic_load_n(&bus->requests, __ATOMIC_RELAXED) != NULL);
 }
 
 /* Its writer waits for room and the guest does not tell when there is some. */
@@ -164,10 +175,7 @@ static bool poll_leftovers(struct vmbus *bus)
 {
 	bool again = !queue_pump(bus);
 
-	again |= !offer_reap(bus);
-	if (bus->retiring_count != 0) {
-		each_channel(bus, gpadl_reap);
-	}
+	again |= bus->dead != NULL; /* a signal is just leaving */
 	if (__atomic_load_n(&bus->blocked_count, __ATOMIC_ACQUIRE) != 0) {
 		each_channel(bus, nudge_blocked);
 		again = true;

@@ -193,6 +193,8 @@ __attribute__((format(printf, 2, 3))) void bus_log(struct vmbus *bus, const char
 void queue_send(struct vmbus *bus, const void *message, size_t bytes);
 void queue_send_to(struct vmbus *bus, uint32_t vp, uint32_t sint, const void *message,
 		   size_t bytes);
+/* Only puts it at the end of the queue. False: the queue is full, or there is no memory. */
+bool queue_append(struct vmbus *bus, uint32_t vp, uint32_t sint, const void *message, size_t bytes);
 /* True when nothing waits any more. */
 bool queue_pump(struct vmbus *bus);
 void queue_clear(struct vmbus *bus);
@@ -207,6 +209,10 @@ struct vmbus_channel *bus_channel(struct vmbus *bus, uint32_t relid); /* NULL: n
 
 void version_initiate_contact(struct vmbus *bus, const struct vmbus_initiate_contact *m,
 			      uint32_t connection);
+bool version_known(const struct vmbus *bus, uint32_t version);
+/* Connected from here on, with these pages of the guest. False: they are not usable. */
+bool version_attach(struct vmbus *bus, uint32_t version, uint64_t interrupt_page_gpa,
+		    const uint64_t monitor_gpa[2]);
 /* Closes everything (reserved channels stay if @keep_reserved); then the connection is forgotten. */
 void unload_begin(struct vmbus *bus, bool keep_reserved);
 void unload_message(struct vmbus *bus);
@@ -246,8 +252,8 @@ void open_modify_message(struct vmbus *bus, const struct vmbus_modify_channel *m
 /* Opens a closed channel as asked and answers. */
 void open_now(struct vmbus_channel *ch, const struct open_request *r);
 void open_result(struct vmbus_channel *ch, const struct open_request *r, uint32_t status);
-/* Maps the ring of GPADL @gpadl. A VMBUS_STATUS_*. */
-uint32_t open_map_ring(struct vmbus_channel *ch, uint32_t gpadl, uint32_t downstream_page);
+/* Makes @g the channel's ring. False: it cannot be one. */
+bool open_map_ring(struct vmbus_channel *ch, struct gpadl *g, uint32_t downstream_page);
 void open_unmap_ring(struct vmbus_channel *ch);
 /* The channel is the device's: counted, signals arrive. */
 void open_set_open(struct vmbus_channel *ch);
@@ -278,6 +284,8 @@ void gpadl_body_message(struct vmbus *bus, const struct vmbus_gpadl_body *m, siz
 void gpadl_teardown_message(struct vmbus *bus, const struct vmbus_gpadl_teardown *m);
 /* A complete GPADL that is not being torn down; NULL: none. Bus thread, or a reader. */
 struct gpadl *gpadl_find(const struct vmbus_channel *ch, uint32_t id);
+/* True when one of that id, of any channel, waits for bodies. */
+bool gpadl_collecting(struct vmbus *bus, uint32_t id);
 /* The guest forgot the channel's GPADLs. One whose ring is in use goes with the ring. */
 void gpadl_drop_all(struct vmbus_channel *ch);
 /* The ring let go: the teardown that waited for it is done. */
@@ -289,6 +297,8 @@ struct gpadl *gpadl_add(struct vmbus_channel *ch, uint32_t id, uint32_t range_co
 			uint32_t words);
 /* All words are there: checks the ranges and publishes it. False: they are wrong, and it is gone. */
 bool gpadl_complete(struct gpadl *g);
+/* Not being torn down, nor a ring already. */
+bool gpadl_free_for_ring(const struct gpadl *g);
 /* The page frames of a GPADL that may be a ring (one range of whole pages); NULL: it may not. */
 const uint64_t *gpadl_ring_pfns(const struct gpadl *g, uint32_t *ret_count);
 
@@ -300,6 +310,8 @@ void monitor_disconnect(struct vmbus *bus);
 /* A monitor id for a channel that is about to be offered, if it is to have one and there is one. */
 void monitor_allocate(struct vmbus_channel *ch);
 void monitor_release(struct vmbus_channel *ch);
+/* Gives the channel the id that the guest knows. False: it is taken, or there are no pages. */
+bool monitor_restore(struct vmbus_channel *ch, uint32_t id);
 /* Signals for the bits that the guest set, if it is time; returns when to come again. */
 uint64_t monitor_poll(struct vmbus *bus, uint64_t now_ns);
 

@@ -45,6 +45,11 @@ static struct gpadl **find_link(struct gpadl **list, const struct vmbus_channel 
 	return list;
 }
 
+bool gpadl_collecting(struct vmbus *bus, uint32_t id)
+{
+	return *find_link(&bus->collecting, NULL, id) != NULL;
+}
+
 struct gpadl *gpadl_add(struct vmbus_channel *ch, uint32_t id, uint32_t range_count, uint32_t words)
 {
 	struct vmbus *bus = ch->bus;
@@ -239,8 +244,7 @@ static bool header_valid(struct vmbus *bus, const struct vmbus_channel *ch,
 	if (m->range_bytes % 8 != 0 || m->range_count == 0 || words < 2u * m->range_count) {
 		return false;
 	}
-	return gpadl_find(ch, m->gpadl) == NULL &&
-	       *find_link(&bus->collecting, NULL, m->gpadl) == NULL;
+	return gpadl_find(ch, m->gpadl) == NULL && !gpadl_collecting(bus, m->gpadl);
 }
 
 void gpadl_header_message(struct vmbus *bus, const struct vmbus_gpadl_header *m, size_t bytes)
@@ -303,12 +307,16 @@ void gpadl_teardown_message(struct vmbus *bus, const struct vmbus_gpadl_teardown
 	}
 }
 
+bool gpadl_free_for_ring(const struct gpadl *g)
+{
+	return !g->teardown_pending && !g->dropped && !g->ring;
+}
+
 const uint64_t *gpadl_ring_pfns(const struct gpadl *g, uint32_t *ret_count)
 {
 	uint64_t bytes = (uint32_t)g->word[0], offset = g->word[0] >> 32;
 
-	if (g->teardown_pending || g->dropped || g->ring || g->range_count != 1 || offset != 0 ||
-	    bytes % VMBUS_PAGE_BYTES != 0) {
+	if (g->range_count != 1 || offset != 0 || bytes % VMBUS_PAGE_BYTES != 0) {
 		return NULL;
 	}
 	*ret_count = (uint32_t)(bytes / VMBUS_PAGE_BYTES);

@@ -99,6 +99,19 @@ void monitor_release(struct vmbus_channel *ch)
 	}
 }
 
+bool monitor_restore(struct vmbus_channel *ch, uint32_t id)
+{
+	struct vmbus *bus = ch->bus;
+
+	if (bus->monitor[1] == NULL || id >= VMBUS_MONITOR_IDS ||
+	    bus->monitor_channel[id] != NULL) {
+		return false;
+	}
+	bus->monitor_channel[id] = ch;
+	ch->monitor_id = (int)id;
+	return true;
+}
+
 /* The shortest wait that a page allows, of @group's channels that are open; UINT64_MAX: none is. */
 static uint64_t group_latency(const struct vmbus *bus, unsigned group)
 {

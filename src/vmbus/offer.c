@@ -313,7 +313,7 @@ static void revoke(struct vmbus_channel *ch)
 		return;
 	}
 	ch->revoked = true;
-	if (ch->offered) {
+	if (ch->offered && ch->bus->state == CONNECTION_UP) {
 		queue_send(ch->bus, &m, sizeof(m));
 	}
 }

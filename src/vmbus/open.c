@@ -24,32 +24,19 @@ void open_result(struct vmbus_channel *ch, const struct open_request *r, uint32_
 	}
 }
 
-/* Why the ring cannot be used. */
-static uint32_t map_status(struct vmbus_channel *ch, const struct gpadl *g,
-			   uint32_t downstream_page)
+bool open_map_ring(struct vmbus_channel *ch, struct gpadl *g, uint32_t downstream_page)
 {
 	uint32_t count;
-	const uint64_t *pfns = g != NULL ? gpadl_ring_pfns(g, &count) : NULL;
+	const uint64_t *pfns = gpadl_ring_pfns(g, &count);
 
-	if (pfns == NULL) {
-		return VMBUS_STATUS_INVALID_PARAMETER;
+	if (pfns == NULL ||
+	    !ring_map(&ch->ring, ch->bus->transport.gm, pfns, count, downstream_page)) {
+		return false;
 	}
-	return ring_map(&ch->ring, ch->bus->transport.gm, pfns, count, downstream_page)
-		       ? VMBUS_STATUS_SUCCESS
-		       : VMBUS_STATUS_INVALID_PARAMETER;
-}
-
-uint32_t open_map_ring(struct vmbus_channel *ch, uint32_t gpadl, uint32_t downstream_page)
-{
-	struct gpadl *g = gpadl_find(ch, gpadl);
-	uint32_t status = map_status(ch, g, downstream_page);
-
-	if (status == VMBUS_STATUS_SUCCESS) {
-		g->ring = true;
-		ch->ring_gpadl = g;
-		ch->downstream_page = downstream_page;
-	}
-	return status;
+	g->ring = true;
+	ch->ring_gpadl = g;
+	ch->downstream_page = downstream_page;
+	return true;
 }
 
 void open_unmap_ring(struct vmbus_channel *ch)
@@ -95,14 +82,12 @@ static bool choose_target(struct vmbus_channel *ch, const struct open_request *r
 
 static uint32_t try_open(struct vmbus_channel *ch, const struct open_request *r)
 {
+	struct gpadl *g = gpadl_find(ch, r->gpadl);
 	uint32_t status;
 
-	if (!choose_target(ch, r)) {
+	if (g == NULL || !gpadl_free_for_ring(g) || !choose_target(ch, r) ||
+	    !open_map_ring(ch, g, r->downstream_page)) {
 		return VMBUS_STATUS_INVALID_PARAMETER;
-	}
-	status = open_map_ring(ch, r->gpadl, r->downstream_page);
-	if (status != VMBUS_STATUS_SUCCESS) {
-		return status;
 	}
 	if (!ring_start(&ch->ring)) {
 		open_unmap_ring(ch);

@@ -9,27 +9,36 @@
 #include "bus.h"
 #include "lib/check.h"
 
-void queue_send_to(struct vmbus *bus, uint32_t vp, uint32_t sint, const void *message, size_t bytes)
+bool queue_append(struct vmbus *bus, uint32_t vp, uint32_t sint, const void *message, size_t bytes)
 {
-	struct vmbus_transport *t = &bus->transport;
 	struct queued *q;
 
-	CHECK(bytes <= VMBUS_MESSAGE_MAX_BYTES);
-	if (bus->queue == NULL && t->post(t->ctx, vp, sint, message, bytes)) {
-		return;
-	}
 	q = bus->queue_count < BUS_QUEUE_MAX ? malloc(sizeof(*q) + bytes) : NULL;
 	if (q == NULL) {
-		bus_log(bus, "the guest takes no messages and %u wait: type %u dropped",
-			bus->queue_count, ((const struct vmbus_message_header *)message)->type);
-		return;
+		return false;
 	}
 	*q = (struct queued){.vp = vp, .sint = sint, .bytes = (uint32_t)bytes};
 	memcpy(q->message, message, bytes);
 	*bus->queue_end = q;
 	bus->queue_end = &q->next;
 	bus->queue_count++;
-	t->wake(t->ctx);
+	return true;
+}
+
+void queue_send_to(struct vmbus *bus, uint32_t vp, uint32_t sint, const void *message, size_t bytes)
+{
+	struct vmbus_transport *t = &bus->transport;
+
+	CHECK(bytes <= VMBUS_MESSAGE_MAX_BYTES);
+	if (bus->queue == NULL && t->post(t->ctx, vp, sint, message, bytes)) {
+		return;
+	}
+	if (queue_append(bus, vp, sint, message, bytes)) {
+		t->wake(t->ctx);
+		return;
+	}
+	bus_log(bus, "the guest takes no messages and %u wait: type %u dropped", bus->queue_count,
+		((const struct vmbus_message_header *)message)->type);
 }
 
 void queue_send(struct vmbus *bus, const void *message, size_t bytes)

@@ -13,7 +13,7 @@ static const uint32_t versions[] = {
 	VERSION_WIN10_V5_2, VERSION_WIN10_V5_3,
 };
 
-static bool version_known(const struct vmbus *bus, uint32_t version)
+bool version_known(const struct vmbus *bus, uint32_t version)
 {
 	if (bus->config.version_max != 0 && version > bus->config.version_max) {
 		return false;
@@ -67,12 +67,11 @@ static void respond(struct vmbus *bus, bool supported, uint8_t state, uint32_t v
 }
 
 /* Guests before WIN8 have one page of bits for all channels. */
-static bool take_interrupt_page(struct vmbus *bus, const struct vmbus_initiate_contact *m)
+static bool take_interrupt_page(struct vmbus *bus, uint32_t version, uint64_t gpa)
 {
-	uint64_t gpa = m->interrupt_page_gpa;
 	uint8_t *page;
 
-	if (m->version >= VERSION_WIN8) {
+	if (version >= VERSION_WIN8) {
 		return true;
 	}
 	if (gpa % VMBUS_PAGE_BYTES != 0) {
@@ -98,26 +97,35 @@ static bool open_shared_event(struct vmbus *bus, uint32_t version)
 	return bus->shared_event_open;
 }
 
+bool version_attach(struct vmbus *bus, uint32_t version, uint64_t interrupt_page_gpa,
+		    const uint64_t monitor_gpa[2])
+{
+	if (take_interrupt_page(bus, version, interrupt_page_gpa) &&
+	    open_shared_event(bus, version) && monitor_connect(bus, monitor_gpa)) {
+		bus->version = version;
+		bus->state = CONNECTION_UP;
+		return true;
+	}
+	__atomic_store_n(&bus->interrupt_page, NULL, __ATOMIC_RELEASE);
+	return false;
+}
+
 static void connect(struct vmbus *bus, const struct vmbus_initiate_contact *m, uint32_t connection)
 {
 	bool five = m->version >= VERSION_WIN10_V5;
 
-	if (!take_interrupt_page(bus, m) || !open_shared_event(bus, m->version) ||
-	    !monitor_connect(bus, m->monitor_page_gpa)) {
+	if (!version_attach(bus, m->version, m->interrupt_page_gpa, m->monitor_page_gpa)) {
 		bus_log(bus,
 			"INITIATE_CONTACT version 0x%x: interrupt page 0x%llx, monitor pages "
 			"0x%llx and 0x%llx are not usable memory",
 			m->version, five ? 0 : (unsigned long long)m->interrupt_page_gpa,
 			(unsigned long long)m->monitor_page_gpa[0],
 			(unsigned long long)m->monitor_page_gpa[1]);
-		__atomic_store_n(&bus->interrupt_page, NULL, __ATOMIC_RELEASE);
 		respond(bus, true, VMBUS_CONNECTION_UNKNOWN_FAILURE,
 			five ? connection : m->version);
 		return;
 	}
-	bus->state = CONNECTION_UP;
 	bus->offers_sent = false;
-	bus->version = m->version;
 	respond(bus, true, VMBUS_CONNECTION_OK, five ? connection : m->version);
 }
 

@@ -67,7 +67,7 @@ struct fake_guest {
 	struct fake_guest_offer *offers; /* all that came and were not released */
 	unsigned offer_count;
 	bool connections[1 << 16]; /* that the host lets us signal */
-	unsigned event_open_fails; /* that many calls from now */
+	unsigned event_open_fails; /* n: the n-th call from now fails */
 
 	uint32_t events[FAKE_GUEST_VPS][VMBUS_RELIDS]; /* atomic: interrupts by event flag */
 };

@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Saved state: a bus with everything open goes on in another one; a state that cannot be leaves the bus as after a reset. */
+#include "test/test.h"
+
+#include <errno.h>
+
+#include "lib/bits.h"
+#include "vmbus/testing/guest.h"
+
+#define STATE_MAX (1u << 20)
+
+struct saved {
+	uint8_t *buf;
+	size_t bytes;
+};
+
+static struct saved save(struct test *t, struct vmbus *bus)
+{
+	struct saved s = {.buf = malloc(STATE_MAX)};
+	struct state_writer w;
+
+	state_writer_init(&w, s.buf, STATE_MAX);
+	vmbus_save(bus, &w);
+	EXPECT(t, state_writer_ok(&w));
+	s.bytes = w.used;
+	return s;
+}
+
+static bool restore(struct vmbus *bus, const struct saved *s)
+{
+	struct state_reader r;
+
+	state_reader_init(&r, s->buf, s->bytes);
+	return vmbus_restore(bus, &r);
+}
+
+/* The old bus goes, a new one comes with devices 1..@devices, as a new process would offer them (in another order). */
+static void replace_bus(struct test *t, struct fake_guest *g, struct fake_device *d,
+			unsigned devices, bool monitor)
+{
+	const struct vmbus_config config = {.monitor = monitor};
+
+	vmbus_destroy(g->bus);
+	memset(d, 0, devices * sizeof(*d));
+	fake_guest_new_bus(g, &config);
+	for (unsigned i = devices; i-- > 0;) {
+		EXPECT_EQ(t, fake_device_offer(g, &d[i], (uint8_t)(i + 1), 0), 0);
+	}
+}
+
+static struct fake_guest_offer *find(struct fake_guest *g, uint8_t number, uint32_t index)
+{
+	struct guid instance = fake_device_instance(number);
+
+	return fake_guest_find(g, &instance, index);
+}
+
+static struct fake_guest *start(struct test *t, struct fake_device *d, unsigned devices,
+				uint32_t version, bool monitor)
+{
+	const struct fake_guest_config config = {.bus = {.monitor = monitor}, .scattered = true};
+	struct fake_guest *g = fake_guest_create(&config);
+
+	memset(d, 0, devices * sizeof(*d));
+	for (unsigned i = 0; i < devices; i++) {
+		EXPECT_EQ(t, fake_device_offer(g, &d[i], (uint8_t)(i + 1), 0), 0);
+	}
+	EXPECT_EQ(t, fake_guest_connect(g, version), 1);
+	EXPECT(t, fake_guest_request_offers(g));
+	return g;
+}
+
+static void write_host(struct test *t, struct vmbus_channel *ch, uint64_t value)
+{
+	const struct io_vec v = {&value, sizeof(value)};
+
+	EXPECT_EQ(t, vmbus_ring_write(ch, VMBUS_PACKET_DATA_INBAND, false, value, &v, 1),
+		  VMBUS_RING_OK);
+}
+
+/* Host reads @value from the guest. */
+static void expect_at_host(struct test *t, struct vmbus_channel *ch, uint64_t value)
+{
+	struct vmbus_packet p;
+	uint64_t buf[64];
+
+	EXPECT_EQ(t, vmbus_ring_read(ch, buf, sizeof(buf), &p), VMBUS_RING_OK);
+	EXPECT_EQ(t, p.transaction, value);
+}
+
+static void expect_at_guest(struct test *t, struct fake_guest_channel *ch, uint64_t value)
+{
+	uint64_t buf[64];
+
+	EXPECT(t, fake_guest_read(ch, buf, sizeof(buf)) != 0);
+	EXPECT_EQ(t, buf[1], value);
+}
+
+static void ping(struct test *t, struct fake_device *d, uint32_t index,
+		 struct fake_guest_channel *ch)
+{
+	uint32_t signals = d->signals;
+
+	EXPECT(t, fake_guest_send(ch, 77, "ping", 4));
+	fake_guest_run(ch->g);
+	EXPECT_EQ(t, d->signals, signals + 1);
+	expect_at_host(t, d->channels[index], 77);
+	struct vmbus_packet p;
+	uint64_t buf[64];
+
+	EXPECT_EQ(t, vmbus_ring_read(d->channels[index], buf, sizeof(buf), &p), VMBUS_RING_EMPTY);
+	fake_guest_interrupts(ch);
+	write_host(t, d->channels[index], 78);
+	vmbus_ring_flush(d->channels[index]);
+	EXPECT_EQ(t, fake_guest_interrupts(ch), 1);
+	expect_at_guest(t, ch, 78);
+}
+
+static void test_open_channels(struct test *t)
+{
+	static const uint32_t versions[] = {VERSION_WS2008, VERSION_WIN7, VERSION_WIN8,
+					    VERSION_WIN10_V5_3};
+
+	for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+		struct fake_device d[3];
+		struct fake_guest *g = start(t, d, 3, versions[i], false);
+		struct fake_guest_channel ch[2];
+		struct vmbus_packet p;
+		uint64_t buf[64];
+		struct saved s, again;
+
+		EXPECT_EQ(t, fake_guest_open(g, find(g, 1, 0), 3, 3, 0, &ch[0]), 0);
+		EXPECT_EQ(t, fake_guest_open(g, find(g, 2, 0), 5, 4, 2, &ch[1]), 0);
+		for (uint64_t n = 0; n < 60; n++) { /* somewhere in the ring */
+			ping(t, &d[1], 0, &ch[1]);
+		}
+		EXPECT(t, fake_guest_send(&ch[1], 1, "a", 1));
+		EXPECT(t, fake_guest_send(&ch[1], 2, "b", 1));
+		EXPECT(t, fake_guest_send(&ch[1], 3, "c", 1));
+		EXPECT_EQ(t, vmbus_ring_read(d[1].channels[0], buf, sizeof(buf), &p),
+			  VMBUS_RING_OK); /* one taken, the mask is on */
+		write_host(t, d[1].channels[0], 10);
+		vmbus_ring_flush(d[1].channels[0]);
+		write_host(t, d[1].channels[0], 11); /* not shown yet */
+
+		s = save(t, g->bus);
+		replace_bus(t, g, d, 3, false);
+		EXPECT(t, restore(g->bus, &s));
+		fake_guest_run(g);
+		EXPECT_EQ(t, g->inbox_count, 0);
+		again = save(t, g->bus);
+		EXPECT_EQ(t, vmbus_version(g->bus), versions[i]);
+		EXPECT_EQ(t, d[0].opens, 1);
+		EXPECT_EQ(t, d[1].opens, 1);
+		EXPECT_EQ(t, d[2].opens, 0);
+		EXPECT_EQ(t, d[1].user[1], 0xaa);
+		expect_at_host(t, d[1].channels[0], 2);
+		expect_at_host(t, d[1].channels[0], 3);
+		EXPECT_EQ(t, vmbus_ring_read(d[1].channels[0], buf, sizeof(buf), &p),
+			  VMBUS_RING_EMPTY);
+		vmbus_ring_flush(d[1].channels[0]);
+		expect_at_guest(t, &ch[1], 10);
+		expect_at_guest(t, &ch[1], 11);
+		ping(t, &d[1], 0, &ch[1]);
+		ping(t, &d[0], 0, &ch[0]);
+		EXPECT(t, fake_guest_close(&ch[0])); /* the GPADLs are there */
+		EXPECT(t, fake_guest_close(&ch[1]));
+		EXPECT(t, fake_guest_unload(g));
+		EXPECT_EQ(t, s.bytes, again.bytes);
+		free(s.buf);
+		free(again.buf);
+		fake_guest_destroy(g);
+	}
+}
+
+static void test_subchannels_and_gpadls(struct test *t)
+{
+	struct fake_device d[2];
+	struct fake_guest *g = start(t, d, 2, VERSION_WIN10_V5_3, false);
+	struct fake_guest_channel ch[3];
+	struct fake_guest_message m;
+	uint64_t pfns[60], half[] = {(uint64_t)2 * 4096, 1};
+	struct vmbus_gpadl_header header = {.header.type = CHANNELMSG_GPADL_HEADER,
+					    .relid = 1,
+					    .gpadl = 500,
+					    .range_bytes = 24,
+					    .range_count = 1};
+	struct vmbus_gpadl_body body = {.header.type = CHANNELMSG_GPADL_BODY, .gpadl = 500};
+	uint8_t message[64];
+	struct saved s;
+
+	EXPECT_EQ(t, fake_guest_open(g, find(g, 1, 0), 3, 3, 0, &ch[0]), 0);
+	EXPECT_EQ(t, vmbus_device_offer_subchannels(d[0].dev, 3), 0);
+	EXPECT_EQ(t, fake_guest_open(g, find(g, 1, 1), 3, 3, 1, &ch[1]), 0);
+	EXPECT_EQ(t, fake_guest_open(g, find(g, 1, 2), 3, 3, 2, &ch[2]), 0);
+	fake_guest_forget_inbox(g);
+	fake_guest_alloc(g, 60, pfns);
+	EXPECT_EQ(t, fake_guest_gpadl(g, 1, 400, 60 * 4096, 0, pfns), 0);
+	EXPECT(t, vmbus_gpadl_write(d[0].channels[0], 400, 4090, "over the edge", 13));
+	memcpy(message, &header, sizeof(header)); /* a GPADL with one body to come */
+	memcpy(message + sizeof(header), half, 16);
+	fake_guest_post(g, message, sizeof(header) + 16);
+
+	s = save(t, g->bus);
+	replace_bus(t, g, d, 2, false);
+	EXPECT(t, restore(g->bus, &s));
+	fake_guest_run(g);
+	EXPECT_EQ(t, g->inbox_count, 0);
+	for (uint32_t i = 0; i < 3; i++) {
+		EXPECT_EQ(t, vmbus_channel_relid(d[0].channels[i]), ch[i].offer.relid);
+		EXPECT_EQ(t, vmbus_channel_target_vp(d[0].channels[i]), i);
+		ping(t, &d[0], i, &ch[i]);
+	}
+	EXPECT(t, vmbus_gpadl_read(d[0].channels[0], 400, 4090, message, 13));
+	EXPECT_MEM(t, message, "over the edge", 13);
+	memcpy(message, &body, sizeof(body));
+	memcpy(message + sizeof(body), half, 8);
+	fake_guest_post(g, message, sizeof(body) + 8);
+	EXPECT(t, fake_guest_take(g, CHANNELMSG_GPADL_CREATED, &m));
+	EXPECT_EQ(t, m.created.status, 0);
+	EXPECT(t, fake_guest_teardown(g, 1, 400));
+	EXPECT(t, fake_guest_close(&ch[2]));
+	EXPECT(t, fake_guest_close(&ch[1]));
+	EXPECT(t, fake_guest_close(&ch[0]));
+	for (unsigned i = 0; i < 3; i++) {
+		EXPECT(t, fake_guest_take(g, CHANNELMSG_RESCIND_CHANNELOFFER, NULL));
+	}
+	EXPECT_EQ(t, g->log_lines, 0);
+	free(s.buf);
+	fake_guest_destroy(g);
+}
+
+/* Removed before, not released yet: the new bus has no such device, but the relid is taken until the guest lets go. */
+static void test_rescinded_device(struct test *t)
+{
+	struct fake_device d[3];
+	struct fake_guest *g = start(t, d, 3, VERSION_WIN10_V5_3, false);
+	struct saved s;
+
+	fake_device_rescind(&d[2]);
+	fake_guest_run(g);
+	fake_guest_forget_inbox(g);
+	s = save(t, g->bus);
+	replace_bus(t, g, d, 2, false);
+	EXPECT(t, restore(g->bus, &s));
+	fake_guest_run(g);
+	EXPECT_EQ(t, g->inbox_count, 0);
+	EXPECT(t, g->connections[0x2003]);
+	EXPECT_EQ(t, (uint32_t)fake_device_offer(g, &d[2], 3, 0), (uint32_t)-EEXIST);
+	fake_guest_release(g, 3);
+	EXPECT(t, !g->connections[0x2003]);
+	EXPECT_EQ(t, fake_device_offer(g, &d[2], 3, 0), 0);
+	EXPECT(t, fake_guest_take(g, CHANNELMSG_OFFERCHANNEL, NULL));
+	free(s.buf);
+	fake_guest_destroy(g);
+}
+
+/* A device more than before is a hot added one; a device less cannot be. */
+static void test_other_devices(struct test *t)
+{
+	struct fake_device d[3];
+	struct fake_guest *g = start(t, d, 2, VERSION_WIN10_V5_3, false);
+	struct fake_guest_message m;
+	struct saved s = save(t, g->bus);
+
+	replace_bus(t, g, d, 3, false);
+	EXPECT(t, restore(g->bus, &s));
+	EXPECT(t, fake_guest_take(g, CHANNELMSG_OFFERCHANNEL, &m));
+	EXPECT_EQ(t, m.offer.instance.bytes[0], 3);
+	EXPECT_EQ(t, m.offer.relid, 3);
+	EXPECT_EQ(t, g->inbox_count, 0);
+	replace_bus(t, g, d, 1, false);
+	EXPECT(t, !restore(g->bus, &s));
+	EXPECT_EQ(t, fake_guest_connect(g, VERSION_WIN10_V5_3), 1);
+	EXPECT(t, fake_guest_request_offers(g));
+	EXPECT_EQ(t, g->offer_count, 1);
+	free(s.buf);
+	fake_guest_destroy(g);
+}
+
+static void test_queued_messages(struct test *t)
+{
+	struct fake_device d[2];
+	struct fake_guest *g = start(t, d, 2, VERSION_WIN10_V5_3, false);
+	struct fake_guest_message m;
+	struct saved s;
+
+	g->deaf = true;
+	for (uint32_t id = 1; id <= 3; id++) {
+		EXPECT(t, !fake_guest_teardown(g, 1, id));
+	}
+	s = save(t, g->bus);
+	replace_bus(t, g, d, 2, false);
+	EXPECT(t, restore(g->bus, &s));
+	g->deaf = false;
+	fake_guest_run(g);
+	for (uint32_t id = 1; id <= 3; id++) {
+		EXPECT(t, fake_guest_take(g, CHANNELMSG_GPADL_TORNDOWN, &m));
+		EXPECT_EQ(t, m.torndown.gpadl, id);
+	}
+	free(s.buf);
+	fake_guest_destroy(g);
+}
+
+static void test_not_connected(struct test *t)
+{
+	struct fake_guest *g = fake_guest_create(NULL);
+	struct fake_device d[1] = {0};
+	struct saved s;
+
+	EXPECT_EQ(t, fake_device_offer(g, &d[0], 1, 0), 0);
+	s = save(t, g->bus);
+	replace_bus(t, g, d, 1, false);
+	EXPECT(t, restore(g->bus, &s));
+	EXPECT_EQ(t, vmbus_version(g->bus), 0);
+	EXPECT_EQ(t, fake_guest_connect(g, VERSION_WIN8), 1);
+	EXPECT(t, !restore(g->bus, &s)); /* only a fresh bus */
+	EXPECT_EQ(t, vmbus_version(g->bus), VERSION_WIN8);
+	free(s.buf);
+	fake_guest_destroy(g);
+}
+
+static void test_monitored(struct test *t)
+{
+	struct fake_device d[2];
+	struct fake_guest *g = start(t, d, 2, VERSION_WIN7, true);
+	struct fake_guest_channel ch;
+	struct saved s;
+
+	EXPECT(t, find(g, 2, 0)->message.monitor_allocated);
+	EXPECT_EQ(t, fake_guest_open(g, find(g, 2, 0), 3, 3, 0, &ch), 0);
+	s = save(t, g->bus);
+	replace_bus(t, g, d, 2, false);
+	EXPECT(t, !restore(g->bus, &s)); /* the guest signals where this bus does not look */
+	replace_bus(t, g, d, 2, true);
+	EXPECT(t, restore(g->bus, &s));
+	g->now_ns += 20000000;
+	EXPECT(t, fake_guest_send(&ch, 5, "x", 1));
+	fake_guest_run(g);
+	EXPECT_EQ(t, d[1].signals, 1);
+	EXPECT_EQ(t, vmbus_channel_relid(d[1].channels[0]), ch.offer.relid);
+	free(s.buf);
+	fake_guest_abandon(&ch);
+	fake_guest_destroy(g);
+}
+
+static void test_reserved(struct test *t)
+{
+	struct fake_device d[1];
+	struct fake_guest *g = start(t, d, 1, VERSION_WIN10, false);
+	struct fake_guest_channel ch;
+	struct saved s;
+
+	EXPECT_EQ(t, fake_guest_prepare(g, find(g, 1, 0), 3, 3, &ch), 0);
+	const struct vmbus_open_reserved open = {.header.type = CHANNELMSG_OPEN_RESERVED_CHANNEL,
+						 .relid = 1,
+						 .target_sint = 4,
+						 .ring_gpadl = ch.gpadl,
+						 .downstream_page = 3};
+	const struct vmbus_close_reserved close = {
+		.header.type = CHANNELMSG_CLOSE_RESERVED_CHANNEL, .relid = 1, .target_sint = 4};
+
+	fake_guest_post(g, &open, sizeof(open));
+	EXPECT(t, fake_guest_unload(g));
+	s = save(t, g->bus);
+	replace_bus(t, g, d, 1, false);
+	EXPECT(t, restore(g->bus, &s));
+	EXPECT_EQ(t, d[0].opens, 1);
+	ping(t, &d[0], 0, &ch);
+	fake_guest_post(g, &close, sizeof(close));
+	EXPECT(t, fake_guest_take(g, CHANNELMSG_CLOSE_RESERVED_RESPONSE, NULL));
+	EXPECT(t, vmbus_quiet(g->bus));
+	free(s.buf);
+	fake_guest_abandon(&ch);
+	fake_guest_destroy(g);
+}
+
+static void test_device_refuses(struct test *t)
+{
+	struct fake_device d[2];
+	struct fake_guest *g = start(t, d, 2, VERSION_WIN10_V5_3, false);
+	struct fake_guest_channel ch[2];
+	struct saved s;
+
+	EXPECT_EQ(t, fake_guest_open(g, find(g, 1, 0), 3, 3, 0, &ch[0]), 0);
+	EXPECT_EQ(t, fake_guest_open(g, find(g, 2, 0), 3, 3, 0, &ch[1]), 0);
+	s = save(t, g->bus);
+	replace_bus(t, g, d, 2, false);
+	d[0].open_status = 1;
+	EXPECT(t, !restore(g->bus, &s));
+	EXPECT_EQ(t, d[1].opens, d[1].closes);
+	EXPECT(t, vmbus_quiet(g->bus));
+	d[0].open_status = 0;
+	EXPECT(t, restore(g->bus, &s)); /* as good as new */
+	ping(t, &d[0], 0, &ch[0]);
+	ping(t, &d[1], 0, &ch[1]);
+	free(s.buf);
+	fake_guest_abandon(&ch[0]);
+	fake_guest_abandon(&ch[1]);
+	fake_guest_destroy(g);
+}
+
+/* Cut anywhere, or with any one byte wrong: restored or refused, and in both cases a bus that works. */
+static void test_torn(struct test *t)
+{
+	struct fake_device d[2];
+	struct fake_guest *g = start(t, d, 2, VERSION_WIN10_V5_3, false);
+	struct fake_guest_channel ch[2];
+	unsigned restored = 0;
+	struct saved s;
+
+	EXPECT_EQ(t, fake_guest_open(g, find(g, 1, 0), 3, 3, 0, &ch[0]), 0);
+	EXPECT_EQ(t, vmbus_device_offer_subchannels(d[0].dev, 1), 0);
+	EXPECT_EQ(t, fake_guest_open(g, find(g, 1, 1), 3, 3, 1, &ch[1]), 0);
+	fake_guest_forget_inbox(g);
+	s = save(t, g->bus);
+	size_t bytes = s.bytes;
+
+	for (s.bytes = 0; s.bytes < bytes; s.bytes += 7) {
+		replace_bus(t, g, d, 2, false);
+		EXPECT(t, !restore(g->bus, &s));
+		EXPECT(t, vmbus_quiet(g->bus));
+	}
+	s.bytes = bytes;
+	for (size_t i = 0; i < bytes; i++) {
+		for (unsigned bit = 0; bit < 8; bit += 3) {
+			s.buf[i] ^= (uint8_t)(1 << bit);
+			replace_bus(t, g, d, 2, false);
+			restored += restore(g->bus, &s);
+			s.buf[i] ^= (uint8_t)(1 << bit);
+			EXPECT(t, fake_guest_connect(g, VERSION_WIN10_V5_3) == 1);
+			EXPECT(t, fake_guest_request_offers(g));
+			EXPECT(t, g->offer_count == 2);
+			fake_guest_forget_inbox(g);
+		}
+	}
+	EXPECT(t, restored != 0); /* user data and the like */
+	free(s.buf);
+	fake_guest_abandon(&ch[0]);
+	fake_guest_abandon(&ch[1]);
+	fake_guest_destroy(g);
+}
+
+int main(void)
+{
+	static const struct test_case cases[] = {
+		TEST(test_open_channels),    TEST(test_subchannels_and_gpadls),
+		TEST(test_rescinded_device), TEST(test_other_devices),
+		TEST(test_queued_messages),  TEST(test_not_connected),
+		TEST(test_monitored),	     TEST(test_reserved),
+		TEST(test_device_refuses),   TEST(test_torn),
+	};
+
+	return test_main(cases, ARRAY_LEN(cases));
+}
