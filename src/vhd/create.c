@@ -97,8 +97,7 @@ static int check_against_parent(const struct creation *n, struct vhd_error *erro
 	if (c->format == VHD_VHD_DIFFERENCING && c->bytes != n->parent.bytes) {
 		return vhd_fail(error, VHD_INVALID_ARGUMENT,
 				"%s: %" PRIu64 " bytes asked for, but a differencing VHD is as "
-					       "large as its parent, %" PRIu64
-				"; leave the size out",
+				"large as its parent, %" PRIu64 "; leave the size out",
 				n->path, c->bytes, n->parent.bytes);
 	}
 	if (c->bytes < n->parent.bytes) {

@@ -80,7 +80,7 @@ enum vhd_header_field {
 #define VHD_LOCATOR_W2RU 0x57327275u /* relative, UTF-16LE, begins with ".\" */
 #define VHD_LOCATOR_W2KU 0x57326b75u /* absolute, UTF-16LE */
 #define VHD_LOCATOR_MACX 0x4d616358u /* file:// URL, UTF-8 */
-#define VHD_LOCATOR_TEXT_MAX 4096u   /* longer ones are ignored */
+#define VHD_LOCATOR_TEXT_MAX 8192u   /* longer ones are ignored */
 
 struct vhd_footer {
 	uint32_t features;
