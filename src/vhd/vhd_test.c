@@ -1,0 +1,933 @@
+// SPDX-License-Identifier: Apache-2.0
+/* VHDs through the public interface, against a flat model in memory. */
+#include <errno.h>
+
+#include "lib/be.h"
+#include "test/test.h"
+#include "testing.h"
+#include "vhd_layout.h"
+
+#define KIB UINT64_C(1024)
+#define MIB UINT64_C(1048576)
+#define GIB UINT64_C(1073741824)
+
+static const struct vhd_host *host_of(struct vhd_testing *t)
+{
+	return vhd_testing_host(t);
+}
+
+static int create(struct vhd_testing *w, const char *path, enum vhd_format format, uint64_t bytes,
+		  uint64_t block, const char *parent)
+{
+	const struct vhd_create c = {
+		.format = format, .bytes = bytes, .block_bytes = block, .parent = parent};
+	struct vhd_error error = {0};
+	int rc = vhd_create(host_of(w), path, &c, &error);
+
+	if (rc != 0) {
+		printf("# create: %d %s\n", rc, error.text);
+	}
+	return rc;
+}
+
+static struct vhd_disk *open_disk(struct vhd_testing *w, const char *path, uint32_t flags)
+{
+	struct vhd_error error = {0};
+	struct vhd_disk *d = NULL;
+	int rc = vhd_open(host_of(w), path, flags, &d, &error);
+
+	if (rc != 0) {
+		printf("# open: %d %s\n", rc, error.text);
+		return NULL;
+	}
+	return d;
+}
+
+static int open_status(struct vhd_testing *w, const char *path, uint32_t flags,
+		       struct vhd_error *error)
+{
+	struct vhd_disk *d = NULL;
+	int rc = vhd_open(host_of(w), path, flags, &d, error);
+
+	if (rc == 0) {
+		vhd_close(d);
+	}
+	return rc;
+}
+
+/* ---- Layout ---- */
+
+static void test_geometry(struct test *t)
+{
+	static const struct {
+		uint64_t bytes;
+		uint32_t field, addressed;
+	} rows[] = {
+		{3145728, 0x005a0411, 6120},
+		{10485760, 0x012d0411, 20468},
+		{104857600, 0x03eb0c11, 204612},
+		{536870912, 0x0410103f, 1048320},
+		{1073741824, 0x0820103f, 2096640},
+		{2147483648, 0x1041103f, 4194288},
+		{10737418240, 0x5145103f, 20971440},
+		{42949672960, 0x505010ff, 83884800},
+		{136365211648, 0xfefe10ff, 266334240},
+		{128 * GIB, 0xffff10ff, 267382800},
+		{VHD_BYTES_MAX, 0xffff10ff, 267382800},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		EXPECT_EQ(t, vhd_geometry(rows[i].bytes), rows[i].field);
+		EXPECT_EQ(t, vhd_geometry_bytes(rows[i].field), (uint64_t)rows[i].addressed * 512);
+	}
+}
+
+static void test_footer(struct test *t)
+{
+	struct vhd_footer f = {.features = 2, .version = VHD_VERSION, .type = VHD_TYPE_DYNAMIC},
+			  back;
+	uint8_t raw[VHD_FOOTER_BYTES];
+	char text[VHD_FAULT_BYTES];
+
+	f.current_bytes = f.original_bytes = 3 * MIB;
+	f.geometry = vhd_geometry(f.current_bytes);
+	memset(f.reserved, 0x5a, sizeof(f.reserved));
+	f.id = (struct guid)GUID(0x01020304, 0x0506, 0x0708, 9, 10, 11, 12, 13, 14, 15, 16);
+	vhd_footer_encode(&f, raw);
+	/* The identifier is stored most significant byte first. */
+	EXPECT_EQ(t, raw[VHD_FOOTER_AT_ID], 1);
+	EXPECT_EQ(t, raw[VHD_FOOTER_AT_ID + 15], 16);
+	EXPECT_EQ(t, load_be32(raw + 64), vhd_checksum(raw, sizeof(raw), 64));
+	EXPECT(t, vhd_footer_decode(raw, &back, text) == NULL);
+	EXPECT_MEM(t, &back.reserved, &f.reserved, sizeof(f.reserved));
+	EXPECT(t, guid_equal(&back.id, &f.id) && back.current_bytes == f.current_bytes);
+	EXPECT(t, vhd_footer_fault(&back, text) == NULL);
+	raw[200] ^= 1;
+	EXPECT(t, vhd_footer_decode(raw, &back, text) != NULL && strstr(text, "checksum") != NULL);
+	back.type = 5;
+	EXPECT(t, vhd_footer_fault(&back, text) != NULL);
+	EXPECT_EQ(t, vhd_locator_space(0), 0);
+	EXPECT_EQ(t, vhd_locator_space(1), 512);
+	EXPECT_EQ(t, vhd_locator_space(512), 512);
+	EXPECT_EQ(t, vhd_locator_space(0x1000), 4096);
+	EXPECT_EQ(t, vhd_locator_space(513), 0);
+	EXPECT_EQ(t, vhd_bitmap_bytes(0x200000), 512);
+	EXPECT_EQ(t, vhd_bitmap_bytes(512), 512);
+	EXPECT_EQ(t, vhd_bitmap_bytes(256u << 20), 65536);
+	EXPECT_EQ(t, vhd_bat_bytes(129), 1024);
+}
+
+/* ---- Against a model ---- */
+
+struct model {
+	struct vhd_testing *world;
+	struct vhd_disk *disk;
+	uint8_t *bytes;
+	uint64_t size;
+	uint64_t random;
+	unsigned in_flight;
+	unsigned errors;
+};
+
+static uint32_t next_random(struct model *m, uint32_t below)
+{
+	m->random = m->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (uint32_t)(m->random >> 33) % below;
+}
+
+struct job {
+	struct io_request r;
+	struct io_vec vec[2];
+	struct model *m;
+	uint8_t *data;
+};
+
+static void job_done(struct io_request *r, int result)
+{
+	struct job *j = r->ctx;
+	struct model *m = j->m;
+
+	m->errors += result != 0;
+	if (r->op == IO_READ && memcmp(j->data, m->bytes + r->offset, r->bytes) != 0) {
+		printf("# read of %" PRIu64 " bytes at %" PRIu64 " differs\n", r->bytes, r->offset);
+		m->errors++;
+	}
+	m->in_flight--;
+	free(j->data);
+	free(j);
+}
+
+/* Sends one random request; writes of those in flight do not overlap as the caller waits in between. */
+static void send(struct model *m, enum io_op op, uint64_t first, uint64_t sectors)
+{
+	struct job *j = calloc(1, sizeof(*j));
+	size_t bytes = (size_t)sectors * 512, cut = bytes / 2 + 1;
+
+	j->m = m;
+	j->data = malloc(bytes);
+	for (size_t i = 0; i < bytes; i += 64) {
+		memset(j->data + i, (int)next_random(m, 256), 64);
+	}
+	j->vec[0] = (struct io_vec){.base = j->data, .bytes = cut};
+	j->vec[1] = (struct io_vec){.base = j->data + cut, .bytes = bytes - cut};
+	j->r = (struct io_request){
+		.op = op,
+		.flags = next_random(m, 4) == 0 ? IO_FUA : 0,
+		.offset = first * 512,
+		.bytes = bytes,
+		.vec = j->vec,
+		.vec_count = 2,
+		.done = job_done,
+		.ctx = j,
+	};
+	if (op == IO_WRITE) {
+		memcpy(m->bytes + j->r.offset, j->data, bytes);
+	} else if (op == IO_ZERO) {
+		memset(m->bytes + j->r.offset, 0, bytes);
+	}
+	m->in_flight++;
+	block_submit(vhd_block(m->disk), &j->r);
+}
+
+static void drain(struct model *m)
+{
+	while (m->in_flight != 0) {
+		io_poll(vhd_testing_context(m->world), true, UINT64_MAX);
+	}
+}
+
+static void check_all(struct test *t, struct model *m)
+{
+	uint8_t *buf = malloc(m->size);
+
+	EXPECT_EQ(t, block_read(vhd_block(m->disk), 0, buf, m->size), 0);
+	EXPECT_MEM(t, buf, m->bytes, m->size);
+	free(buf);
+}
+
+/* Rounds of requests that do not overlap within a round: each sector range is one of a few stripes. */
+static void exercise(struct model *m, unsigned rounds)
+{
+	uint64_t stripe = m->size / 512 / 8;
+
+	for (unsigned i = 0; i < rounds; i++) {
+		for (uint64_t s = 0; s < 8; s++) {
+			static const enum io_op ops[] = {IO_WRITE, IO_WRITE, IO_WRITE,
+							 IO_READ,  IO_READ,  IO_ZERO};
+			uint64_t length =
+				1 + next_random(m, next_random(m, 3) == 0 ? (uint32_t)stripe : 16);
+			uint64_t first =
+				s * stripe + next_random(m, (uint32_t)(stripe - length + 1));
+
+			send(m, ops[next_random(m, ARRAY_LEN(ops))], first, length);
+		}
+		if (next_random(m, 3) == 0) {
+			drain(m);
+		}
+		if (next_random(m, 5) == 0) {
+			block_flush(vhd_block(m->disk));
+		}
+		if (next_random(m, 7) == 0) {
+			block_settle(vhd_block(m->disk));
+		}
+		drain(m);
+	}
+}
+
+static bool start_model(struct model *m, struct vhd_testing *w, const char *path, uint64_t bytes)
+{
+	memset(m, 0, sizeof(*m));
+	m->world = w;
+	m->size = bytes;
+	m->random = bytes + 1;
+	m->bytes = calloc(1, bytes);
+	m->disk = open_disk(w, path, VHD_OPEN_WRITE);
+	return m->disk != NULL;
+}
+
+static void reopen(struct test *t, struct model *m, const char *path)
+{
+	EXPECT_EQ(t, vhd_close(m->disk), 0);
+	m->disk = open_disk(m->world, path, VHD_OPEN_WRITE);
+	EXPECT(t, m->disk != NULL);
+}
+
+static void run_kind(struct test *t, enum vhd_format format, uint64_t bytes, uint64_t block)
+{
+	struct vhd_testing *w = vhd_testing_create(UINT64_MAX);
+	struct model m;
+
+	EXPECT_EQ(t, create(w, "disk.vhd", format, bytes, block, NULL), 0);
+	if (start_model(&m, w, "disk.vhd", bytes)) {
+		for (unsigned i = 0; i < 4; i++) {
+			exercise(&m, 30);
+			check_all(t, &m);
+			reopen(t, &m, "disk.vhd");
+			check_all(t, &m);
+		}
+		vhd_close(m.disk);
+	}
+	EXPECT_EQ(t, m.errors, 0);
+	free(m.bytes);
+	vhd_testing_destroy(w);
+}
+
+static void test_fixed(struct test *t)
+{
+	run_kind(t, VHD_VHD_FIXED, 3 * MIB, 0);
+}
+
+static void test_dynamic(struct test *t)
+{
+	static const uint64_t blocks[] = {512, 4096, 64 * KIB, 512 * KIB, 2 * MIB, 32 * MIB};
+
+	for (size_t i = 0; i < ARRAY_LEN(blocks); i++) {
+		run_kind(t, VHD_VHD_DYNAMIC, 5 * MIB + 512, blocks[i]);
+	}
+}
+
+/* Three deep, every file with data of its own, block sizes mixed. */
+static void test_chain(struct test *t)
+{
+	static const char *const paths[] = {"a/base.vhd", "a/b/middle.avhd", "a/top.avhd",
+					    "leaf.vhd"};
+	static const uint64_t blocks[] = {2 * MIB, 4096, 256 * KIB, 32 * MIB};
+	uint64_t bytes = 4 * MIB;
+	struct vhd_testing *w = vhd_testing_create(UINT64_MAX);
+	struct model m = {.bytes = NULL};
+	struct vhd_disk *d;
+	uint8_t *kept = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		EXPECT_EQ(t,
+			  create(w, paths[i], i == 0 ? VHD_VHD_DYNAMIC : VHD_VHD_DIFFERENCING,
+				 i == 0 ? bytes : 0, blocks[i], i == 0 ? NULL : paths[i - 1]),
+			  0);
+		kept = m.bytes;
+		if (!start_model(&m, w, paths[i], bytes)) {
+			EXPECT(t, false);
+			break;
+		}
+		if (kept != NULL) {
+			memcpy(m.bytes, kept, bytes);
+			free(kept);
+		}
+		m.random += i;
+		check_all(t, &m);
+		exercise(&m, 20);
+		check_all(t, &m);
+		reopen(t, &m, paths[i]);
+		check_all(t, &m);
+		EXPECT(t, vhd_ancestor(m.disk, (unsigned)i) != NULL);
+		EXPECT(t, vhd_ancestor(m.disk, (unsigned)i + 1) == NULL);
+		EXPECT_EQ(t, vhd_close(m.disk), 0);
+	}
+	EXPECT_EQ(t, m.errors, 0);
+	free(m.bytes);
+	/* Alone it has only its own. */
+	d = open_disk(w, "leaf.vhd", VHD_OPEN_NO_PARENT);
+	EXPECT(t, d != NULL && vhd_ancestor(d, 1) == NULL);
+	vhd_close(d);
+	vhd_testing_destroy(w);
+}
+
+/* ---- Identity ---- */
+
+static void test_parents(struct test *t)
+{
+	struct vhd_testing *w = vhd_testing_create(UINT64_MAX);
+	const struct vhd_host *h = host_of(w);
+	struct vhd_error error = {0};
+	struct vhd_info *info = malloc(sizeof(*info));
+	struct vhd_disk *d;
+
+	EXPECT_EQ(t, create(w, "vm/disks/base.vhd", VHD_VHD_DYNAMIC, MIB, 0, NULL), 0);
+	EXPECT_EQ(t,
+		  create(w, "vm/snap/child.vhd", VHD_VHD_DIFFERENCING, 0, 0, "vm/disks/base.vhd"),
+		  0);
+	d = open_disk(w, "vm/snap/child.vhd", 0);
+	EXPECT(t, d != NULL);
+	vhd_get_info(d, info);
+	EXPECT(t, strcmp(info->parent_path, "/vm/disks/base.vhd") == 0);
+	EXPECT(t, info->has_parent && info->format == VHD_VHD_DIFFERENCING);
+	vhd_close(d);
+	/* Moved together: the relative path still holds. */
+	h->rename(h->ctx, "vm/disks/base.vhd", "new/disks/base.vhd");
+	h->rename(h->ctx, "vm/snap/child.vhd", "new/snap/child.vhd");
+	EXPECT_EQ(t, open_status(w, "new/snap/child.vhd", 0, &error), 0);
+	/* Beside the child. */
+	h->rename(h->ctx, "new/disks/base.vhd", "new/snap/base.vhd");
+	EXPECT_EQ(t, open_status(w, "new/snap/child.vhd", 0, &error), 0);
+	/* Gone. */
+	h->rename(h->ctx, "new/snap/base.vhd", "elsewhere.vhd");
+	EXPECT_EQ(t, open_status(w, "new/snap/child.vhd", 0, &error), VHD_PARENT_MISSING);
+	EXPECT(t, strstr(error.text, "base.vhd") != NULL);
+	EXPECT_EQ(t, open_status(w, "new/snap/child.vhd", VHD_OPEN_NO_PARENT, &error), 0);
+	/* Another one of that name. */
+	EXPECT_EQ(t, create(w, "new/disks/base.vhd", VHD_VHD_DYNAMIC, MIB, 0, NULL), 0);
+	EXPECT_EQ(t, open_status(w, "new/snap/child.vhd", 0, &error), VHD_PARENT_MISMATCH);
+	EXPECT(t, strstr(error.text, "identity") != NULL);
+	/* A better one beside the child is still found. */
+	h->rename(h->ctx, "elsewhere.vhd", "new/snap/base.vhd");
+	EXPECT_EQ(t, open_status(w, "new/snap/child.vhd", 0, &error), 0);
+	free(info);
+	vhd_testing_destroy(w);
+}
+
+static void test_cycle(struct test *t)
+{
+	struct vhd_testing *w = vhd_testing_create(UINT64_MAX);
+	const struct vhd_host *h = host_of(w);
+	struct vhd_error error = {0};
+
+	EXPECT_EQ(t, create(w, "a.vhd", VHD_VHD_DYNAMIC, MIB, 0, NULL), 0);
+	EXPECT_EQ(t, create(w, "b.vhd", VHD_VHD_DIFFERENCING, 0, 0, "a.vhd"), 0);
+	/* b names a; now b is a. */
+	h->remove(h->ctx, "a.vhd");
+	h->rename(h->ctx, "b.vhd", "a.vhd");
+	EXPECT_EQ(t, open_status(w, "a.vhd", 0, &error), VHD_CHAIN_CYCLE);
+	vhd_testing_destroy(w);
+}
+
+static void test_create_refused(struct test *t)
+{
+	static const struct {
+		struct vhd_create c;
+		const char *text;
+	} rows[] = {
+		{{.format = VHD_VHD_DYNAMIC}, "needs a size"},
+		{{.format = VHD_VHD_DYNAMIC, .bytes = 1000}, "next size is 1024"},
+		{{.format = VHD_VHD_FIXED, .bytes = VHD_BYTES_MAX + 512}, "make a VHDX"},
+		{{.format = VHD_VHD_DYNAMIC, .bytes = MIB, .block_bytes = 3 * KIB}, "power of two"},
+		{{.format = VHD_VHD_DYNAMIC, .bytes = 2000 * GIB, .block_bytes = 512},
+		 "larger block size"},
+		{{.format = VHD_VHD_FIXED, .bytes = MIB, .block_bytes = MIB}, "no blocks"},
+		{{.format = VHD_VHD_DYNAMIC, .bytes = MIB, .sector_bytes = 4096}, "sector size"},
+		{{.format = VHD_VHD_DYNAMIC, .bytes = MIB, .parent = "base.vhd"},
+		 "only a differencing"},
+		{{.format = VHD_VHD_DIFFERENCING}, "needs a parent"},
+		{{.format = VHD_VHD_DIFFERENCING, .bytes = MIB, .parent = "base.vhd"},
+		 "leave the size out"},
+		{{.format = VHD_VHD_DIFFERENCING, .parent = "none.vhd"}, "none.vhd"},
+	};
+	struct vhd_testing *w = vhd_testing_create(UINT64_MAX);
+
+	EXPECT_EQ(t, create(w, "base.vhd", VHD_VHD_DYNAMIC, 2 * MIB, 0, NULL), 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct vhd_error error = {0};
+
+		EXPECT(t, vhd_create(host_of(w), "x.vhd", &rows[i].c, &error) != 0);
+		EXPECT(t, strstr(error.text, rows[i].text) != NULL);
+		if (strstr(error.text, rows[i].text) == NULL) {
+			printf("# row %zu: %s\n", i, error.text);
+		}
+		EXPECT_EQ(t, vhd_testing_count(w), 1);
+	}
+	EXPECT_EQ(t, create(w, "base.vhd", VHD_VHD_DYNAMIC, 2 * MIB, 0, NULL), (uint64_t)-EEXIST);
+	vhd_testing_destroy(w);
+}
+
+/* ---- Damage ---- */
+
+static void damage(struct vhd_testing *w, const char *path, uint64_t at)
+{
+	uint8_t byte;
+
+	storage_file_read(vhd_testing_file(w, path), at, &byte, 1);
+	byte ^= 0xff;
+	storage_file_write(vhd_testing_file(w, path), at, &byte, 1);
+}
+
+static void test_footer_copy(struct test *t)
+{
+	struct vhd_testing *w = vhd_testing_create(UINT64_MAX);
+	struct storage_file *f;
+	struct model m;
+	uint64_t bytes, again;
+
+	EXPECT_EQ(t, create(w, "d.vhd", VHD_VHD_DYNAMIC, 4 * MIB, 0, NULL), 0);
+	EXPECT(t, start_model(&m, w, "d.vhd", 4 * MIB));
+	exercise(&m, 3);
+	vhd_close(m.disk);
+	f = vhd_testing_file(w, "d.vhd");
+	storage_file_get_size(f, &bytes);
+	damage(w, "d.vhd", bytes - 1); /* the end: repaired when it is opened for writing */
+	m.disk = open_disk(w, "d.vhd", 0);
+	check_all(t, &m);
+	reopen(t, &m, "d.vhd");
+	check_all(t, &m);
+	vhd_close(m.disk);
+	storage_file_get_size(f, &again);
+	EXPECT_EQ(t, again, bytes);
+	damage(w, "d.vhd", 100); /* the copy */
+	m.disk = open_disk(w, "d.vhd", VHD_OPEN_WRITE);
+	check_all(t, &m);
+	vhd_close(m.disk);
+	damage(w, "d.vhd", bytes - 1);
+	m.disk = open_disk(w, "d.vhd", 0);
+	EXPECT(t, m.disk != NULL);
+	check_all(t, &m);
+	vhd_close(m.disk);
+	/* Cut off in the middle of an allocation. */
+	storage_file_set_size(f, bytes - 512 + 100000);
+	m.disk = open_disk(w, "d.vhd", VHD_OPEN_WRITE);
+	check_all(t, &m);
+	vhd_close(m.disk);
+	storage_file_get_size(f, &again);
+	EXPECT_EQ(t, again, bytes);
+	EXPECT_EQ(t, m.errors, 0);
+	free(m.bytes);
+	vhd_testing_destroy(w);
+}
+
+/* Writers before Virtual PC 2004 left the last byte out. */
+static void test_short_footer(struct test *t)
+{
+	struct vhd_testing *w = vhd_testing_create(UINT64_MAX);
+	struct model m;
+	uint64_t bytes;
+
+	EXPECT_EQ(t, create(w, "f.vhd", VHD_VHD_FIXED, 2 * MIB, 0, NULL), 0);
+	EXPECT_EQ(t, create(w, "d.vhd", VHD_VHD_DYNAMIC, 2 * MIB, 0, NULL), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		const char *path = i == 0 ? "f.vhd" : "d.vhd";
+
+		storage_file_get_size(vhd_testing_file(w, path), &bytes);
+		storage_file_set_size(vhd_testing_file(w, path), bytes - 1);
+		EXPECT(t, start_model(&m, w, path, 2 * MIB));
+		exercise(&m, 5);
+		reopen(t, &m, path);
+		check_all(t, &m);
+		vhd_close(m.disk);
+		EXPECT_EQ(t, m.errors, 0);
+		free(m.bytes);
+	}
+	vhd_testing_destroy(w);
+}
+
+static void set_bat(struct vhd_testing *w, const char *path, uint64_t block, uint32_t entry)
+{
+	uint8_t raw[4];
+
+	store_be32(raw, entry);
+	storage_file_write(vhd_testing_file(w, path), 1536 + block * 4, raw, 4);
+}
+
+static void test_bad_bat(struct test *t)
+{
+	static const struct {
+		uint32_t first, second;
+		int status;
+	} rows[] = {
+		{0, VHD_BAT_UNUSED, VHD_CORRUPT},
+		{3, VHD_BAT_UNUSED, VHD_CORRUPT},
+		{4, VHD_BAT_UNUSED, 0},
+		{5000, VHD_BAT_UNUSED, VHD_TRUNCATED},
+		{4, 4, VHD_CORRUPT},
+		{4, 4 + 4096, VHD_CORRUPT},
+		{4, 4 + 4097, 0},
+		{4 + 4096, 4, VHD_CORRUPT},
+		{0xfffffffe, 4, VHD_TRUNCATED},
+	};
+	struct vhd_testing *w = vhd_testing_create(UINT64_MAX);
+	struct vhd_footer footer;
+	uint8_t raw[VHD_FOOTER_BYTES];
+	char text[VHD_FAULT_BYTES];
+
+	EXPECT_EQ(t, create(w, "d.vhd", VHD_VHD_DYNAMIC, 8 * MIB, 0, NULL), 0);
+	storage_file_read(vhd_testing_file(w, "d.vhd"), 0, raw, sizeof(raw));
+	EXPECT(t, vhd_footer_decode(raw, &footer, text) == NULL);
+	storage_file_set_size(vhd_testing_file(w, "d.vhd"), (4 + 2 * 4097 - 2) * 512);
+	storage_file_set_size(vhd_testing_file(w, "d.vhd"), (4 + 2 * 4097) * 512);
+	storage_file_write(vhd_testing_file(w, "d.vhd"), (4 + 2 * 4097) * 512, raw, sizeof(raw));
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct vhd_error error = {0};
+
+		set_bat(w, "d.vhd", 0, rows[i].first);
+		set_bat(w, "d.vhd", 2, rows[i].second);
+		EXPECT_EQ(t, open_status(w, "d.vhd", 0, &error), rows[i].status);
+		EXPECT(t, rows[i].status == 0 || strstr(error.text, "BAT") != NULL);
+	}
+	vhd_testing_destroy(w);
+}
+
+static void test_not_a_disk(struct test *t)
+{
+	struct vhd_testing *w = vhd_testing_create(UINT64_MAX);
+	struct vhd_error error = {0};
+	uint8_t junk[2048] = {1};
+	struct vhd_disk *d;
+
+	vhd_testing_add(w, "junk", junk, sizeof(junk));
+	vhd_testing_add(w, "empty", junk, 0);
+	EXPECT_EQ(t, open_status(w, "junk", 0, &error), VHD_NOT_A_DISK);
+	EXPECT_EQ(t, open_status(w, "empty", 0, &error), VHD_NOT_A_DISK);
+	EXPECT_EQ(t, open_status(w, "missing", 0, &error), (uint64_t)-ENOENT);
+	d = open_disk(w, "junk", VHD_OPEN_RAW);
+	EXPECT(t, d != NULL && vhd_block(d)->info.bytes == 2048);
+	vhd_close(d);
+	memcpy(junk, VHD_FOOTER_COOKIE, 8);
+	vhd_testing_add(w, "junk", junk, sizeof(junk));
+	EXPECT_EQ(t, open_status(w, "junk", 0, &error), VHD_CORRUPT);
+	EXPECT(t, strstr(error.text, "checksum") != NULL);
+	vhd_testing_destroy(w);
+}
+
+/* What a guest writes at the start of a fixed disk must not make it another format. */
+static void test_claims(struct test *t)
+{
+	struct vhd_testing *w = vhd_testing_create(UINT64_MAX);
+	const struct vhd_host *h = host_of(w);
+	struct vhd_error error = {0};
+
+	EXPECT_EQ(t, create(w, "f.vhd", VHD_VHD_FIXED, 2 * MIB, 0, NULL), 0);
+	storage_file_write(vhd_testing_file(w, "f.vhd"), 0, "vhdxfile", 8);
+	EXPECT_EQ(t, open_status(w, "f.vhd", 0, &error), 0);
+	h->rename(h->ctx, "f.vhd", "f.img");
+	EXPECT_EQ(t, open_status(w, "f.img", 0, &error), VHD_NOT_A_DISK);
+	vhd_testing_destroy(w);
+}
+
+/* ---- Failing files ---- */
+
+struct trouble {
+	uint64_t first, bytes; /* of the file */
+	uint32_t ops;
+	int error;
+	unsigned hits;
+};
+
+static int make_trouble(void *ctx, const char *path, const struct io_request *r)
+{
+	struct trouble *x = ctx;
+
+	(void)path;
+	if (!(x->ops & 1u << r->op) || r->offset >= x->first + x->bytes ||
+	    r->offset + r->bytes <= x->first) {
+		return 0;
+	}
+	x->hits++;
+	return x->error;
+}
+
+static void test_no_space(struct test *t)
+{
+	struct vhd_testing *w = vhd_testing_create(UINT64_MAX);
+	struct trouble x = {
+		.first = 2048, .bytes = UINT64_MAX / 2, .ops = 1u << IO_WRITE, .error = -ENOSPC};
+	struct vhd_testing_hook hook = {.before = make_trouble, .ctx = &x}, none = {0};
+	uint8_t buf[4096], back[4096];
+	struct vhd_disk *d;
+
+	memset(buf, 0x77, sizeof(buf));
+	EXPECT_EQ(t, create(w, "d.vhd", VHD_VHD_DYNAMIC, 16 * MIB, 0, NULL), 0);
+	d = open_disk(w, "d.vhd", VHD_OPEN_WRITE);
+	vhd_testing_set_hook(w, &hook);
+	for (unsigned i = 0; i < 3; i++) {
+		EXPECT_EQ(t, block_write(vhd_block(d), i * 4 * MIB, buf, sizeof(buf)),
+			  (uint64_t)-ENOSPC);
+	}
+	EXPECT(t, x.hits >= 3 && !vhd_block(d)->info.read_only);
+	EXPECT_EQ(t, block_flush(vhd_block(d)), (uint64_t)-ENOSPC);
+	EXPECT_EQ(t, block_read(vhd_block(d), 0, back, sizeof(back)), 0);
+	EXPECT_EQ(t, back[0], 0);
+	/* With space again everything goes on. */
+	vhd_testing_set_hook(w, &none);
+	EXPECT_EQ(t, block_write(vhd_block(d), 8 * MIB + 8192, buf, sizeof(buf)), 0);
+	EXPECT_EQ(t, block_flush(vhd_block(d)), 0);
+	EXPECT_EQ(t, vhd_close(d), 0);
+	d = open_disk(w, "d.vhd", VHD_OPEN_WRITE);
+	EXPECT_EQ(t, block_read(vhd_block(d), 8 * MIB, back, sizeof(back)), 0);
+	EXPECT_EQ(t, back[0], 0);
+	EXPECT_EQ(t, block_read(vhd_block(d), 8 * MIB + 8192, back, sizeof(back)), 0);
+	EXPECT_MEM(t, back, buf, sizeof(back));
+	EXPECT_EQ(t, vhd_close(d), 0);
+	vhd_testing_destroy(w);
+}
+
+static void test_metadata_error(struct test *t)
+{
+	struct vhd_testing *w = vhd_testing_create(UINT64_MAX);
+	struct trouble x = {.first = 1536, .bytes = 512, .ops = 1u << IO_WRITE, .error = -EIO};
+	struct vhd_testing_hook hook = {.before = make_trouble, .ctx = &x}, none = {0};
+	uint8_t buf[512] = {1}, back[512];
+	struct vhd_disk *d;
+
+	EXPECT_EQ(t, create(w, "d.vhd", VHD_VHD_DYNAMIC, 16 * MIB, 0, NULL), 0);
+	d = open_disk(w, "d.vhd", VHD_OPEN_WRITE);
+	vhd_testing_set_hook(w, &hook);
+	EXPECT_EQ(t, block_write(vhd_block(d), 0, buf, sizeof(buf)), 0);
+	EXPECT_EQ(t, block_flush(vhd_block(d)), (uint64_t)-EIO);
+	vhd_testing_set_hook(w, &none);
+	/* It stays so. */
+	EXPECT(t, vhd_block(d)->info.read_only);
+	EXPECT_EQ(t, block_write(vhd_block(d), 0, buf, sizeof(buf)), (uint64_t)-EROFS);
+	EXPECT_EQ(t, block_flush(vhd_block(d)), (uint64_t)-EIO);
+	EXPECT_EQ(t, block_read(vhd_block(d), 0, back, sizeof(back)), 0);
+	EXPECT_MEM(t, back, buf, sizeof(back));
+	EXPECT_EQ(t, vhd_close(d), (uint64_t)-EIO);
+	vhd_testing_destroy(w);
+}
+
+/* ---- Flushes ---- */
+
+struct counter {
+	unsigned flushes, writes;
+};
+
+static int count_ops(void *ctx, const char *path, const struct io_request *r)
+{
+	struct counter *c = ctx;
+
+	(void)path;
+	c->flushes += r->op == IO_FLUSH;
+	c->writes += r->op == IO_WRITE;
+	return 0;
+}
+
+static void test_group_commit(struct test *t)
+{
+	struct vhd_testing *w = vhd_testing_create(UINT64_MAX);
+	struct counter c = {0};
+	struct vhd_testing_hook hook = {.before = count_ops, .ctx = &c};
+	uint8_t buf[4096] = {1};
+	struct vhd_disk *d;
+
+	EXPECT_EQ(t, create(w, "d.vhd", VHD_VHD_DYNAMIC, 256 * MIB, 0, NULL), 0);
+	d = open_disk(w, "d.vhd", VHD_OPEN_WRITE);
+	vhd_testing_set_hook(w, &hook);
+	for (unsigned i = 0; i < 100; i++) {
+		EXPECT_EQ(t, block_write(vhd_block(d), i * 2 * MIB, buf, sizeof(buf)), 0);
+	}
+	EXPECT_EQ(t, c.flushes, 0);
+	EXPECT_EQ(t, c.writes, 200); /* head and data of each block */
+	EXPECT_EQ(t, block_flush(vhd_block(d)), 0);
+	EXPECT_EQ(t, c.flushes, 2);
+	EXPECT_EQ(t, c.writes, 202); /* footer and table */
+	EXPECT_EQ(t, block_flush(vhd_block(d)), 0);
+	EXPECT_EQ(t, c.flushes, 3);
+	/* In place there is nothing but the data. */
+	EXPECT_EQ(t, block_write(vhd_block(d), 0, buf, sizeof(buf)), 0);
+	EXPECT_EQ(t, c.writes, 203);
+	EXPECT_EQ(t, vhd_close(d), 0);
+	vhd_testing_destroy(w);
+}
+
+/* ---- Management ---- */
+
+static int finish_job(struct vhd_job *j)
+{
+	struct vhd_progress p;
+	struct vhd_error error = {0};
+	int rc;
+
+	do {
+		rc = vhd_job_step(j, &p, &error);
+	} while (rc == 1);
+	if (rc != 0) {
+		printf("# job: %d %s\n", rc, error.text);
+	}
+	vhd_job_destroy(j);
+	return rc;
+}
+
+static int resize(struct vhd_disk *d, uint64_t bytes)
+{
+	struct vhd_error error = {0};
+	struct vhd_job *j = NULL;
+	int rc = vhd_resize(d, bytes, &j, &error);
+
+	if (rc != 0) {
+		printf("# resize: %d %s\n", rc, error.text);
+	}
+	return rc == 0 ? finish_job(j) : rc;
+}
+
+static void resize_model(struct test *t, struct model *m, const char *path, uint64_t bytes)
+{
+	EXPECT_EQ(t, resize(m->disk, bytes), 0);
+	EXPECT_EQ(t, vhd_block(m->disk)->info.bytes, bytes);
+	m->bytes = realloc(m->bytes, bytes);
+	if (bytes > m->size) {
+		memset(m->bytes + m->size, 0, bytes - m->size);
+	}
+	m->size = bytes;
+	check_all(t, m);
+	exercise(m, 5);
+	check_all(t, m);
+	reopen(t, m, path);
+	check_all(t, m);
+}
+
+static void resize_kind(struct test *t, enum vhd_format format, uint64_t block)
+{
+	struct vhd_testing *w = vhd_testing_create(UINT64_MAX);
+	struct model m;
+
+	EXPECT_EQ(t, create(w, "d.vhd", format, 3 * MIB, block, NULL), 0);
+	if (start_model(&m, w, "d.vhd", 3 * MIB)) {
+		exercise(&m, 10);
+		resize_model(t, &m, "d.vhd", 3 * MIB + 512);
+		resize_model(t, &m, "d.vhd", 8 * MIB);
+		resize_model(t, &m, "d.vhd", 30 * MIB);
+		vhd_close(m.disk);
+	}
+	EXPECT_EQ(t, m.errors, 0);
+	free(m.bytes);
+	vhd_testing_destroy(w);
+}
+
+static void test_resize(struct test *t)
+{
+	resize_kind(t, VHD_VHD_FIXED, 0);
+	resize_kind(t, VHD_VHD_DYNAMIC, 4096);
+	resize_kind(t, VHD_VHD_DYNAMIC, 64 * KIB);
+	resize_kind(t, VHD_VHD_DYNAMIC, 2 * MIB);
+}
+
+static void test_shrink(struct test *t)
+{
+	struct vhd_testing *w = vhd_testing_create(UINT64_MAX);
+	uint8_t buf[512] = {9}, back[512];
+	struct vhd_disk *d;
+
+	EXPECT_EQ(t, create(w, "d.vhd", VHD_VHD_DYNAMIC, 64 * MIB, 0, NULL), 0);
+	d = open_disk(w, "d.vhd", VHD_OPEN_WRITE);
+	EXPECT_EQ(t, block_write(vhd_block(d), 10 * MIB, buf, sizeof(buf)), 0);
+	EXPECT_EQ(t, resize(d, 8 * MIB), VHD_WOULD_TRUNCATE);
+	EXPECT_EQ(t, resize(d, 12 * MIB), 0);
+	vhd_close(d);
+	d = open_disk(w, "d.vhd", VHD_OPEN_WRITE);
+	EXPECT_EQ(t, vhd_block(d)->info.bytes, 12 * MIB);
+	EXPECT_EQ(t, block_read(vhd_block(d), 10 * MIB, back, sizeof(back)), 0);
+	EXPECT_MEM(t, back, buf, sizeof(back));
+	EXPECT_EQ(t, resize(d, VHD_BYTES_MAX + 512), VHD_INVALID_ARGUMENT);
+	vhd_close(d);
+	vhd_testing_destroy(w);
+}
+
+static void test_compact(struct test *t)
+{
+	struct vhd_testing *w = vhd_testing_create(UINT64_MAX);
+	struct vhd_error error = {0};
+	struct vhd_job *j = NULL;
+	struct model m;
+	uint64_t before, after;
+
+	EXPECT_EQ(t, create(w, "d.vhd", VHD_VHD_DYNAMIC, 8 * MIB, 64 * KIB, NULL), 0);
+	EXPECT(t, start_model(&m, w, "d.vhd", 8 * MIB));
+	exercise(&m, 60);
+	send(&m, IO_ZERO, 1024, 4096);
+	drain(&m);
+	storage_file_get_size(vhd_testing_file(w, "d.vhd"), &before);
+	EXPECT_EQ(t, vhd_compact(m.disk, &j, &error), 0);
+	EXPECT_EQ(t, finish_job(j), 0);
+	check_all(t, &m);
+	storage_file_get_size(vhd_testing_file(w, "d.vhd"), &after);
+	EXPECT(t, after < before);
+	reopen(t, &m, "d.vhd");
+	check_all(t, &m);
+	exercise(&m, 10);
+	check_all(t, &m);
+	/* With requests between the steps. */
+	send(&m, IO_ZERO, 4096, 2048);
+	drain(&m);
+	EXPECT_EQ(t, vhd_compact(m.disk, &j, &error), 0);
+	for (int rc = 1; rc == 1;) {
+		struct vhd_progress p;
+
+		exercise(&m, 1);
+		rc = vhd_job_step(j, &p, &error);
+		EXPECT(t, rc == 0 || rc == 1);
+		EXPECT(t, p.done_bytes <= p.total_bytes);
+	}
+	vhd_job_destroy(j);
+	check_all(t, &m);
+	reopen(t, &m, "d.vhd");
+	check_all(t, &m);
+	EXPECT_EQ(t, m.errors, 0);
+	vhd_close(m.disk);
+	free(m.bytes);
+	vhd_testing_destroy(w);
+}
+
+static void test_reconnect(struct test *t)
+{
+	struct vhd_testing *w = vhd_testing_create(UINT64_MAX);
+	const struct vhd_host *h = host_of(w);
+	struct vhd_error error = {0};
+	char name[200];
+	struct model m;
+
+	EXPECT_EQ(t, create(w, "base.vhd", VHD_VHD_DYNAMIC, 2 * MIB, 0, NULL), 0);
+	EXPECT_EQ(t, create(w, "child.vhd", VHD_VHD_DIFFERENCING, 0, 0, "base.vhd"), 0);
+	EXPECT(t, start_model(&m, w, "child.vhd", 2 * MIB));
+	exercise(&m, 5);
+	vhd_close(m.disk);
+	h->rename(h->ctx, "base.vhd", "there/root.vhd");
+	EXPECT_EQ(t, open_status(w, "child.vhd", 0, &error), VHD_PARENT_MISSING);
+	EXPECT_EQ(t, vhd_reconnect(h, "child.vhd", "there/root.vhd", false, &error), 0);
+	m.disk = open_disk(w, "child.vhd", VHD_OPEN_WRITE);
+	check_all(t, &m);
+	exercise(&m, 5);
+	reopen(t, &m, "child.vhd");
+	check_all(t, &m);
+	vhd_close(m.disk);
+	/* Longer than the space that was kept for it. */
+	memset(name, 'n', sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	for (unsigned i = 0; i < 15; i++) {
+		name[i * 12] = '/';
+	}
+	h->rename(h->ctx, "there/root.vhd", name);
+	EXPECT_EQ(t, vhd_reconnect(h, "child.vhd", name, false, &error), 0);
+	m.disk = open_disk(w, "child.vhd", VHD_OPEN_WRITE);
+	check_all(t, &m);
+	vhd_close(m.disk);
+	EXPECT_EQ(t, m.errors, 0);
+	free(m.bytes);
+	vhd_testing_destroy(w);
+}
+
+static void test_map(struct test *t)
+{
+	struct vhd_testing *w = vhd_testing_create(UINT64_MAX);
+	uint8_t buf[1024] = {1};
+	struct vhd_error error;
+	struct vhd_extent e;
+	struct vhd_disk *d;
+
+	EXPECT_EQ(t, create(w, "base.vhd", VHD_VHD_DYNAMIC, 8 * MIB, 0, NULL), 0);
+	d = open_disk(w, "base.vhd", VHD_OPEN_WRITE);
+	EXPECT_EQ(t, block_write(vhd_block(d), 2 * MIB, buf, sizeof(buf)), 0);
+	vhd_close(d);
+	EXPECT_EQ(t, create(w, "child.vhd", VHD_VHD_DIFFERENCING, 0, 0, "base.vhd"), 0);
+	d = open_disk(w, "child.vhd", VHD_OPEN_WRITE);
+	EXPECT_EQ(t, block_write(vhd_block(d), 3 * MIB, buf, sizeof(buf)), 0);
+	EXPECT_EQ(t, vhd_map(d, 0, &e, &error), 0);
+	EXPECT(t, e.kind == VHD_EXTENT_ABSENT && e.bytes == 2 * MIB);
+	EXPECT_EQ(t, vhd_map(d, 2 * MIB, &e, &error), 0);
+	EXPECT(t, e.kind == VHD_EXTENT_DATA && e.depth == 1 && e.bytes == MIB);
+	EXPECT_EQ(t, vhd_map(d, 3 * MIB, &e, &error), 0);
+	EXPECT(t, e.kind == VHD_EXTENT_DATA && e.depth == 0 && e.bytes == 1024);
+	EXPECT_EQ(t, vhd_map(d, 3 * MIB + 1024, &e, &error), 0);
+	EXPECT(t, e.depth == 1);
+	EXPECT_EQ(t, vhd_map(d, 8 * MIB, &e, &error), VHD_INVALID_ARGUMENT);
+	vhd_close(d);
+	vhd_testing_destroy(w);
+}
+
+int main(void)
+{
+	static const struct test_case cases[] = {
+		TEST(test_geometry),	 TEST(test_footer),	    TEST(test_fixed),
+		TEST(test_dynamic),	 TEST(test_chain),	    TEST(test_parents),
+		TEST(test_cycle),	 TEST(test_create_refused), TEST(test_footer_copy),
+		TEST(test_short_footer), TEST(test_bad_bat),	    TEST(test_not_a_disk),
+		TEST(test_claims),	 TEST(test_no_space),	    TEST(test_metadata_error),
+		TEST(test_group_commit), TEST(test_resize),	    TEST(test_shrink),
+		TEST(test_compact),	 TEST(test_reconnect),	    TEST(test_map),
+	};
+
+	return test_main(cases, ARRAY_LEN(cases));
+}
