@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: Apache-2.0
+/* LUNs that come and go on a running controller, and resets. */
+#include "test/test.h"
+
+#include <errno.h>
+
+#include "lib/bits.h"
+#include "rig.h"
+
+#define DISK_BYTES (UINT64_C(1) << 20)
+#define DELAY_NS UINT64_C(1000000)
+
+static void settle(struct rig *r, unsigned lun)
+{
+	const struct rig_srb srb = rig_test_unit_ready(lun);
+
+	for (unsigned i = 0; i < 4 && rig_execute(r, 0, &srb, NULL) != SRB_STATUS_SUCCESS; i++) {
+	}
+}
+
+static struct rig *two_disks(void)
+{
+	struct rig *r = rig_create(NULL);
+
+	rig_add_disk(r, 0, DISK_BYTES, DELAY_NS);
+	rig_add_disk(r, 1, DISK_BYTES, DELAY_NS);
+	rig_up(r);
+	settle(r, 0);
+	settle(r, 1);
+	return r;
+}
+
+/* Takes all; how many ENUMERATE_BUS came, and how many answers. */
+static unsigned notices(struct test *t, struct rig *r, unsigned *ret_answers)
+{
+	struct vstor_packet packet;
+	uint64_t transaction;
+	uint16_t type;
+	size_t bytes;
+	unsigned count = 0;
+
+	*ret_answers = 0;
+	while ((bytes = rig_receive(r, 0, &transaction, &type, &packet)) != 0) {
+		if (type == VMBUS_PACKET_COMPLETION) {
+			(*ret_answers)++;
+			continue;
+		}
+		EXPECT_EQ(t, type, VMBUS_PACKET_DATA_INBAND);
+		EXPECT_EQ(t, transaction, 0);
+		EXPECT_EQ(t, packet.header.operation, VSTOR_OPERATION_ENUMERATE_BUS);
+		EXPECT_EQ(t, bytes, r->s->version < VSTOR_VERSION_WIN8 ? 48 : 64);
+		count++;
+	}
+	return count;
+}
+
+static void test_attach_errors(struct test *t)
+{
+	struct rig *r = two_disks();
+
+	EXPECT_EQ(t, stor_attach(r->s, 0, r->disks[1].unit), -EBUSY);
+	EXPECT_EQ(t, stor_attach(r->s, STOR_LUNS, r->disks[1].unit), -EINVAL);
+	EXPECT_EQ(t, stor_attach(r->s, UINT32_MAX, r->disks[1].unit), -EINVAL);
+	rig_destroy(r);
+}
+
+static void test_hot_add(struct test *t)
+{
+	struct rig *r = two_disks();
+	unsigned answers;
+
+	rig_add_disk(r, 7, DISK_BYTES, 0);
+	rig_add_disk(r, 8, DISK_BYTES, 0);
+	rig_run(r);
+	EXPECT_EQ(t, notices(t, r, &answers), 1); /* one tells of both */
+	settle(r, 7);
+
+	struct rig_srb srb = rig_read(7, 0, 8);
+
+	EXPECT_EQ(t, rig_execute(r, 0, &srb, NULL), SRB_STATUS_SUCCESS);
+	EXPECT_EQ(t, notices(t, r, &answers), 0);
+	rig_destroy(r);
+}
+
+/* Before the guest is ready it is told nothing: it looks for itself afterwards. */
+static void test_add_before_ready(struct test *t)
+{
+	struct rig *r = rig_create(NULL);
+	struct vstor_packet packet = {
+		.header.operation = VSTOR_OPERATION_QUERY_PROTOCOL_VERSION,
+		.version.version = VSTOR_VERSION_WIN10,
+	};
+	unsigned answers;
+
+	rig_add_disk(r, 0, DISK_BYTES, 0);
+	EXPECT(t, rig_connect(r, VERSION_WIN10_V5_3));
+	rig_add_disk(r, 1, DISK_BYTES, 0);
+	rig_run(r);
+	EXPECT_EQ(t, rig_operation(r, 0, VSTOR_OPERATION_BEGIN_INITIALIZATION), 0);
+	rig_add_disk(r, 2, DISK_BYTES, 0);
+	EXPECT_EQ(t, rig_ask(r, 0, &packet, sizeof(packet)), 0);
+	EXPECT_EQ(t, rig_operation(r, 0, VSTOR_OPERATION_QUERY_PROPERTIES), 0);
+	rig_detach(r, 2);
+	EXPECT_EQ(t, rig_operation(r, 0, VSTOR_OPERATION_END_INITIALIZATION), 0);
+	rig_run(r);
+	EXPECT_EQ(t, notices(t, r, &answers), 0);
+	rig_add_disk(r, 3, DISK_BYTES, 0);
+	rig_run(r);
+	EXPECT_EQ(t, notices(t, r, &answers), 1);
+	rig_destroy(r);
+}
+
+static void test_versions_of_notices(struct test *t)
+{
+	static const uint16_t versions[] = {VSTOR_VERSION_WIN6, VSTOR_VERSION_WIN7,
+					    VSTOR_VERSION_WIN8, VSTOR_VERSION_WIN8_1,
+					    VSTOR_VERSION_WIN10};
+
+	for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+		struct rig *r = rig_create(NULL);
+		unsigned answers;
+
+		EXPECT(t, rig_connect(r, VERSION_WIN8));
+		EXPECT(t, rig_start(r, versions[i]));
+		rig_add_disk(r, 0, DISK_BYTES, 0);
+		rig_run(r);
+		EXPECT_EQ(t, notices(t, r, &answers), versions[i] != VSTOR_VERSION_WIN6);
+		rig_destroy(r);
+	}
+}
+
+static void test_hot_remove(struct test *t)
+{
+	struct rig *r = two_disks();
+	struct rig_srb srb = rig_test_unit_ready(1);
+	struct scsi_unit *unit = r->disks[1].unit;
+	unsigned answers;
+
+	rig_detach(r, 1);
+	EXPECT_EQ(t, r->gone, 0); /* never from within */
+	EXPECT_EQ(t, stor_attach(r->s, 1, unit), -EBUSY);
+	rig_run(r);
+	EXPECT_EQ(t, r->gone, 1);
+	EXPECT(t, r->gone_unit == unit);
+	EXPECT_EQ(t, notices(t, r, &answers), 1);
+	EXPECT_EQ(t, rig_execute(r, 0, &srb, NULL), SRB_STATUS_INVALID_LUN);
+	rig_free_disk(r, 1);
+	rig_add_disk(r, 1, DISK_BYTES, 0);
+	settle(r, 1);
+	EXPECT_EQ(t, rig_execute(r, 0, &srb, NULL), SRB_STATUS_SUCCESS);
+	rig_destroy(r);
+}
+
+/* What is in flight is done first. */
+static void test_hot_remove_in_flight(struct test *t)
+{
+	struct rig *r = two_disks();
+	unsigned answers;
+
+	for (unsigned i = 0; i < 10; i++) {
+		struct rig_srb srb = rig_read(i & 1, i, 8);
+
+		EXPECT(t, rig_send(r, 0, i + 1, &srb));
+	}
+	rig_run(r);
+	rig_detach(r, 1);
+	rig_run(r);
+	EXPECT_EQ(t, r->gone, 0);
+	EXPECT(t, !stor_idle(r->s));
+	EXPECT_EQ(t, notices(t, r, &answers), 1);
+	EXPECT_EQ(t, answers, 0);
+
+	struct rig_srb srb = rig_test_unit_ready(1);
+
+	EXPECT_EQ(t, rig_execute(r, 0, &srb, NULL), SRB_STATUS_INVALID_LUN);
+	rig_pass(r, DELAY_NS);
+	EXPECT_EQ(t, r->gone, 1);
+	EXPECT_EQ(t, notices(t, r, &answers), 0);
+	EXPECT_EQ(t, answers, 10);
+	EXPECT(t, stor_idle(r->s));
+	rig_free_disk(r, 1);
+	rig_destroy(r);
+}
+
+/* The notice waits for room behind the answers. */
+static void test_notice_waits(struct test *t)
+{
+	const struct rig_config config = {.ring_pages = 2};
+	struct rig *r = rig_create(&config);
+	struct rig_srb srb = rig_test_unit_ready(9);
+	unsigned answers, got, count = 0;
+
+	EXPECT(t, rig_up(r));
+	for (unsigned i = 0; i < 200; i++) {
+		rig_send(r, 0, i, &srb);
+		rig_run(r);
+	}
+	EXPECT(t, r->s->channels[0].blocked);
+	rig_add_disk(r, 0, DISK_BYTES, 0);
+	rig_run(r);
+	EXPECT(t, r->s->rescan_due);
+	for (unsigned i = 0; i < 100; i++) {
+		got = notices(t, r, &answers);
+		count += got;
+		rig_run(r);
+	}
+	EXPECT_EQ(t, count, 1);
+	EXPECT(t, !r->s->rescan_due);
+	rig_destroy(r);
+}
+
+/* ---- Resets ---- */
+
+static void send_reset(struct test *t, struct rig *r, uint64_t transaction, uint32_t operation,
+		       uint8_t lun)
+{
+	const struct vstor_packet packet = {.header = {.operation = operation, .flags = 1},
+					    .srb.lun = lun};
+
+	EXPECT(t, fake_guest_send(&r->channels[0], transaction, &packet, sizeof(packet)));
+	rig_run(r);
+}
+
+/* The transactions of answers in their order, as characters. */
+static const char *answer_order(struct rig *r, char *text)
+{
+	struct vstor_packet packet;
+	uint64_t transaction;
+	uint16_t type;
+	unsigned n = 0;
+
+	while (rig_receive(r, 0, &transaction, &type, &packet) != 0) {
+		text[n++] = (char)transaction;
+	}
+	text[n] = 0;
+	return text;
+}
+
+static void test_reset_idle(struct test *t)
+{
+	static const uint32_t operations[] = {VSTOR_OPERATION_RESET_BUS,
+					      VSTOR_OPERATION_RESET_ADAPTER,
+					      VSTOR_OPERATION_RESET_LUN};
+
+	for (size_t i = 0; i < ARRAY_LEN(operations); i++) {
+		struct rig *r = two_disks();
+		struct rig_srb srb = rig_test_unit_ready(1);
+		struct vstor_packet answer;
+
+		EXPECT_EQ(t, rig_operation(r, 0, operations[i]), STATUS_SUCCESS);
+		/* LUN 1 was reset by the first two: POWER ON, RESET, OR BUS DEVICE RESET */
+		EXPECT_EQ(t, rig_execute(r, 0, &srb, &answer) & SRB_STATUS_AUTOSENSE_VALID,
+			  i < 2 ? SRB_STATUS_AUTOSENSE_VALID : 0);
+		EXPECT_EQ(t, answer.srb.sense[12], i < 2 ? 0x29 : 0);
+		srb = rig_test_unit_ready(0);
+		rig_execute(r, 0, &srb, &answer);
+		EXPECT_EQ(t, answer.srb.sense[12], 0x29);
+		EXPECT_EQ(t, r->logs, 0);
+		rig_destroy(r);
+	}
+}
+
+static void test_reset_in_flight(struct test *t)
+{
+	struct rig *r = two_disks();
+	char order[32];
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct rig_srb srb = rig_read(i & 1, i, 8);
+
+		EXPECT(t, rig_send(r, 0, 'a' + i, &srb));
+		rig_pass(r, DELAY_NS / 8);
+	}
+	send_reset(t, r, 'B', VSTOR_OPERATION_RESET_BUS, 0);
+	send_reset(t, r, 'L', VSTOR_OPERATION_RESET_LUN, 0);
+	send_reset(t, r, 'X', VSTOR_OPERATION_RESET_LUN, 40); /* absent: at once */
+
+	struct rig_srb srb = rig_read(0, 0, 8); /* later ones are not waited for */
+
+	EXPECT(t, rig_send(r, 0, 'z', &srb));
+	rig_pass(r, DELAY_NS / 8);
+	EXPECT(t, strcmp(answer_order(r, order), "X") == 0);
+	EXPECT(t, !stor_idle(r->s));
+	for (unsigned i = 0; i < 32; i++) {
+		rig_pass(r, DELAY_NS / 8);
+	}
+	EXPECT(t, strcmp(answer_order(r, order), "abcLdBz") == 0);
+	EXPECT(t, stor_idle(r->s));
+	rig_destroy(r);
+}
+
+/* Many resets at once: as many as there are places wait, others are told to come again. */
+static void test_many_resets(struct test *t)
+{
+	struct rig *r = two_disks();
+	struct rig_srb srb = rig_read(0, 0, 8);
+	struct vstor_packet answer;
+	uint64_t transaction;
+	uint16_t type;
+	unsigned ok = 0, busy = 0;
+
+	EXPECT(t, rig_send(r, 0, 1, &srb));
+	rig_run(r);
+	for (unsigned i = 0; i < STOR_RESETS + 5; i++) {
+		send_reset(t, r, 100 + i, VSTOR_OPERATION_RESET_ADAPTER, 0);
+	}
+	rig_pass(r, DELAY_NS);
+	while (rig_receive(r, 0, &transaction, &type, &answer) != 0) {
+		ok += transaction >= 100 && answer.header.status == STATUS_SUCCESS;
+		busy += transaction >= 100 && answer.header.status == STATUS_DEVICE_BUSY;
+	}
+	EXPECT_EQ(t, ok, STOR_RESETS);
+	EXPECT_EQ(t, busy, 5);
+	EXPECT_EQ(t, rig_operation(r, 0, VSTOR_OPERATION_RESET_BUS), STATUS_SUCCESS);
+	rig_destroy(r);
+}
+
+/* A reset, a removal and a close, all waiting for the same commands. */
+static void test_reset_remove_close(struct test *t)
+{
+	struct rig *r = two_disks();
+
+	for (unsigned i = 0; i < 6; i++) {
+		struct rig_srb srb = rig_read(i & 1, i, 8);
+
+		EXPECT(t, rig_send(r, 0, i + 1, &srb));
+	}
+	rig_run(r);
+	send_reset(t, r, 50, VSTOR_OPERATION_RESET_BUS, 0);
+	rig_detach(r, 0);
+	EXPECT(t, !rig_close(r, 0));
+	EXPECT_EQ(t, r->gone, 0);
+	rig_pass(r, DELAY_NS);
+	EXPECT_EQ(t, r->gone, 1);
+	EXPECT(t, stor_idle(r->s));
+	EXPECT(t, vmbus_quiet(r->g->bus));
+	EXPECT_EQ(t, r->s->pool_size, r->s->pool_free);
+	rig_free_disk(r, 0);
+	fake_guest_abandon(&r->channels[0]);
+	EXPECT(t, rig_open(r, 0));
+	EXPECT(t, rig_start(r, VSTOR_VERSION_WIN10));
+	rig_destroy(r);
+}
+
+int main(void)
+{
+	static const struct test_case cases[] = {
+		TEST(test_attach_errors),      TEST(test_hot_add),
+		TEST(test_add_before_ready),   TEST(test_versions_of_notices),
+		TEST(test_hot_remove),	       TEST(test_hot_remove_in_flight),
+		TEST(test_notice_waits),       TEST(test_reset_idle),
+		TEST(test_reset_in_flight),    TEST(test_many_resets),
+		TEST(test_reset_remove_close),
+	};
+
+	return test_main(cases, ARRAY_LEN(cases));
+}
