@@ -221,6 +221,13 @@ struct vhdx_freed {
 	struct vhdx_io io;
 };
 
+/* Bit for each unit: something is there. */
+struct vhdx_used_map {
+	uint64_t *bits;
+	uint64_t units;
+	bool check_overlap;
+};
+
 struct vhdx_space {
 	uint64_t end;		/* nothing in use lies beyond */
 	uint64_t file_bytes;	/* length of the file; from end to here it is zeros */
@@ -228,12 +235,15 @@ struct vhdx_space {
 	uint64_t *clean;	/* bit for each unit below end: free, zeros, durably */
 	size_t clean_words;
 	uint64_t clean_units;	  /* how many are set */
+	uint64_t clean_from;	  /* none is set below */
 	uint64_t failed_units;	  /* no run of this many units is clean; UINT64_MAX: not known */
 	struct vhdx_freed *freed; /* in order; not punched yet */
 	struct vhdx_freed **freed_tail, *last_freed; /* last_freed: valid while there is one */
 	struct vhdx_freed *punched;		     /* waiting for a flush */
 	struct vhdx_freed **punched_tail;
 	unsigned punching;
+	struct vhdx_used_map *used; /* somebody is looking for gaps */
+	bool suspect; /* the BAT contradicts itself: space that is freed may be somebody else's, and is left alone */
 };
 
 void vhdx_space_init(struct vhdx *v, uint64_t file_bytes);
@@ -248,6 +258,14 @@ void vhdx_space_progress(struct vhdx *v);
 int vhdx_space_settle(struct vhdx *v);
 /* Cuts the file behind the last used unit. The header names no log, or no entry names more. 0 or -errno. */
 int vhdx_space_cut(struct vhdx *v);
+
+/*
+ * Finds the space that nothing uses, and frees it (vhdx_gaps.c). Waits. @opening: nobody else is at work; blocks in the same place are noticed, and
+ * then nothing is ever freed. 0 or -errno.
+ */
+int vhdx_gaps_find(struct vhdx *v, bool opening);
+/* Space was taken or freed. */
+void vhdx_used_mark(struct vhdx *v, uint64_t offset, uint64_t bytes);
 
 /* ---- BAT (vhdx_bat.c) ---- */
 
@@ -282,6 +300,9 @@ int vhdx_block_allocate(struct vhdx *v, uint64_t block, struct vhdx_waiter *w);
  * 0, and returns that; or -errno. @fn must not wait.
  */
 int vhdx_scan(struct vhdx *v, int (*fn)(void *ctx, uint64_t index, uint64_t entry), void *ctx);
+
+/* The file has nothing in the range, and reads as zeros there. */
+bool vhdx_is_hole(struct vhdx *v, uint64_t offset, uint64_t bytes);
 
 /* ---- Sector bitmaps (vhdx_bitmap.c) ---- */
 
@@ -330,7 +351,8 @@ struct vhdx_op {
 	uint64_t at;	  /* how much has been handed on */
 	unsigned pending; /* parts on their way, and 1 until all has been handed on */
 	int result;
-	bool unsafe; /* FUA, and not everything went to the file with FUA */
+	uint64_t limit; /* size of the disk when it came */
+	bool unsafe;	/* FUA, and not everything went to the file with FUA */
 	bool own_part_used;
 	struct vhdx_waiter wait;
 	struct vhdx_part own_part; /* most requests need just one */
@@ -403,8 +425,6 @@ struct vhdx {
 	struct vhdx_space space;
 	struct vhdx_flow flow;
 	struct vhdx_compact *compact; /* NULL: none under way */
-	uint64_t allocated_blocks;    /* valid when counted */
-	bool counted;
 };
 
 static inline struct vhdx *vhdx_from_layer(struct vhd_layer *l)

@@ -84,11 +84,7 @@ static void set(struct vhdx *v, uint64_t index, struct vhdx_page *page, uint64_t
 void vhdx_bat_set(struct vhdx *v, uint64_t block, struct vhdx_page *page, enum vhdx_state state,
 		  uint64_t offset, uint64_t data_flush)
 {
-	uint64_t index = vhdx_payload_index(&v->shape, block);
-	uint64_t old = load_le64(page->data + index % VHDX_ENTRIES_PER_PAGE * 8);
-
-	v->allocated_blocks += (uint64_t)present(state) - present(VHDX_ENTRY_STATE(old));
-	set(v, index, page, offset | state, data_flush);
+	set(v, vhdx_payload_index(&v->shape, block), page, offset | state, data_flush);
 }
 
 void vhdx_bat_set_bitmap(struct vhdx *v, uint64_t chunk, struct vhdx_page *page,

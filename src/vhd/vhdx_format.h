@@ -300,6 +300,8 @@ struct vhdx_layout {
  */
 int vhdx_regions_decode(const void *table, unsigned copy, const char *file, struct vhdx_layout *ret,
 			struct vhd_error *error);
+/* Where the @i-th region of a table that was accepted lies, whatever it is. False: there is none. */
+bool vhdx_regions_entry(const void *table, unsigned i, struct vhdx_extent *ret);
 /* Makes a table from the offsets of @layout. */
 void vhdx_regions_encode(const struct vhdx_layout *layout, void *table);
 /* Changes where a region lies in a table that was accepted; keeps what else is in it. False: it has no such region. */

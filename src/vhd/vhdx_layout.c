@@ -237,6 +237,20 @@ int vhdx_regions_decode(const void *table, unsigned copy, const char *file, stru
 	return VHD_OK;
 }
 
+bool vhdx_regions_entry(const void *table, unsigned i, struct vhdx_extent *ret)
+{
+	struct vhdx_regions_header h;
+
+	memcpy(&h, table, sizeof(h));
+	if (i >= h.count || i >= VHDX_REGIONS_MAX) {
+		return false;
+	}
+	struct vhdx_region_entry e = region_entry(table, i);
+
+	*ret = (struct vhdx_extent){e.offset, e.bytes};
+	return true;
+}
+
 static void regions_seal(void *table)
 {
 	uint32_t crc = vhdx_checksum(table, VHDX_REGIONS_BYTES);

@@ -371,17 +371,30 @@ void vhdx_page_written(struct vhdx *v, struct vhdx_page *p, bool in_place)
 	}
 }
 
+static void forget_clean(struct vhdx_cache *c, struct vhdx_page *p)
+{
+	list_remove(&c->clean, p);
+	forget(c, p);
+}
+
 void vhdx_pages_forget(struct vhdx *v, const struct vhdx_extent *range)
 {
-	struct vhdx_page *p = v->cache.clean.oldest;
+	struct vhdx_cache *c = &v->cache;
+	struct vhdx_page *p, *newer;
 
-	while (p != NULL) {
-		struct vhdx_page *newer = p->newer;
-
-		if (p->offset - range->offset < range->bytes) {
-			list_remove(&v->cache.clean, p);
-			forget(&v->cache, p);
+	if (range->bytes / VHDX_PAGE < c->clean.count) {
+		for (uint64_t at = 0; at < range->bytes; at += VHDX_PAGE) {
+			p = find(c, range->offset + at);
+			if (p != NULL && is_clean(p)) {
+				forget_clean(c, p);
+			}
 		}
-		p = newer;
+		return;
+	}
+	for (p = c->clean.oldest; p != NULL; p = newer) {
+		newer = p->newer;
+		if (p->offset - range->offset < range->bytes) {
+			forget_clean(c, p);
+		}
 	}
 }

@@ -12,6 +12,9 @@
 /* 32 MiB of metadata pages: the BAT of 8 TiB in blocks of 2 MiB. */
 #define CACHE_PAGES 8192u
 
+/* Up to this length the BAT is read at once, to find space that nothing uses; of larger disks compaction does it. */
+#define GAPS_BAT_MAX (8 * VHDX_MIB)
+
 static int vhdx_probe(struct storage_file *f)
 {
 	uint64_t signature = 0;
@@ -304,6 +307,7 @@ static int open_structures(struct vhdx *v, uint32_t flags, struct vhd_error *err
 
 static void free_all(struct vhdx *v)
 {
+	vhdx_compact_end(v);
 	vhdx_commit_fini(v);
 	vhdx_cache_fini(&v->cache);
 	vhdx_space_fini(v);
@@ -343,6 +347,9 @@ static int open_rest(struct vhdx *v, struct vhd_error *error)
 	if (rc == 0 && v->writable && v->layout.regions_damaged) {
 		rc = vhdx_session_start_sync(v, VHDX_CHANGE_FILE);
 		rc = rc != 0 ? rc : mend_regions(v);
+	}
+	if (rc == 0 && v->writable && v->layout.bat.bytes <= GAPS_BAT_MAX) {
+		rc = vhdx_gaps_find(v, true);
 	}
 	if (rc != 0) {
 		return vhd_fail_errno(error, rc, v->layer.file->name, "cannot open");
@@ -412,6 +419,7 @@ int vhdx_close(struct vhd_layer *l)
 	struct vhdx *v = vhdx_from_layer(l);
 	int rc = 0;
 
+	vhdx_compact_end(v);
 	if (v->writable) {
 		rc = v->error != 0 ? v->error : finish(v);
 	}
@@ -433,6 +441,7 @@ const struct vhd_format_ops vhd_format_vhdx = {
 	.set_locator = vhdx_set_locator,
 	.map = vhdx_map,
 	.resize = vhdx_resize,
+	.compact_step = vhdx_compact_step,
 	.new_linkage = vhdx_new_linkage,
 	.close = vhdx_close,
 };

@@ -110,6 +110,7 @@ static struct vhdx_op *op_create(struct vhdx *v, struct io_request *guest)
 	op->pending = 1;
 	op->result = 0;
 	op->unsafe = false;
+	op->limit = v->shape.disk_bytes;
 	op->own_part_used = false;
 	op->wait.wake = op_wake;
 	return op;
@@ -165,6 +166,10 @@ static int op_admit(struct vhdx_op *op)
 	if (unlikely(v->flow.gate)) {
 		vhdx_wait_on(&v->flow.gated, &op->wait);
 		return VHDX_WAIT;
+	}
+	if (unlikely(op->limit != v->shape.disk_bytes) &&
+	    !range_within(op->guest->offset, op->guest->bytes, v->shape.disk_bytes)) {
+		return -EINVAL; /* the disk has shrunk while it waited */
 	}
 	if (op->guest->op == IO_READ) {
 		return 0;

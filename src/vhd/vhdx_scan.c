@@ -46,7 +46,7 @@ static int scan_chunk(const struct scan *s, const uint8_t *chunk, uint64_t at, u
 	return 0;
 }
 
-static bool is_hole(struct vhdx *v, uint64_t offset, uint64_t bytes)
+bool vhdx_is_hole(struct vhdx *v, uint64_t offset, uint64_t bytes)
 {
 	struct storage_file *f = v->layer.file;
 	enum storage_extent what;
@@ -63,7 +63,7 @@ static int scan_all(const struct scan *s)
 
 	for (uint64_t at = 0; rc == 0 && at < end; at += CHUNK) {
 		uint64_t bytes = min_u64(CHUNK, end - at), offset = s->v->layout.bat.offset + at;
-		bool hole = is_hole(s->v, offset, bytes);
+		bool hole = vhdx_is_hole(s->v, offset, bytes);
 
 		if (!hole) {
 			rc = storage_file_read(s->v->layer.file, offset, s->chunk, bytes);
@@ -122,8 +122,9 @@ static bool block_empty(struct vhdx *v, uint64_t block)
 	do {
 		rc = vhdx_bat_get(v, block, vhdx_sync_begin(&s), &place, NULL);
 	} while (vhdx_sync_again(v, &s, &rc));
-	return rc == 0 && (place.offset == 0 || (!v->shape.has_parent &&
-						 is_hole(v, place.offset, v->shape.block_bytes)));
+	return rc == 0 &&
+	       (place.offset == 0 ||
+		(!v->shape.has_parent && vhdx_is_hole(v, place.offset, v->shape.block_bytes)));
 }
 
 void vhdx_info(struct vhd_layer *l, struct vhd_info *info)

@@ -99,10 +99,15 @@ static void set_units(struct vhdx_space *s, const struct vhdx_extent *x)
 		return; /* it leaks until the next compaction */
 	}
 	for (uint64_t i = first; i < first + count; i++) {
-		CHECK(!is_clean(s, i));
+		/* Freed twice: two blocks of the file claim it. */
+		if (i >= s->end / VHDX_UNIT || is_clean(s, i)) {
+			s->suspect = true;
+			return;
+		}
 		s->clean[i / 64] |= BIT64(i % 64);
+		s->clean_units++;
 	}
-	s->clean_units += count;
+	s->clean_from = min_u64(s->clean_from, first);
 	s->failed_units = UINT64_MAX;
 	draw_in_end(s);
 }
@@ -112,7 +117,7 @@ static bool find_units(const struct vhdx_space *s, uint64_t count, uint64_t limi
 {
 	uint64_t run = 0, units = min_u64(limit, s->clean_words * 64);
 
-	for (uint64_t i = 0; i < units; i++) {
+	for (uint64_t i = align_down(s->clean_from, 64); i < units; i++) {
 		if (i % 64 == 0 && s->clean[i / 64] == 0) {
 			run = 0;
 			i += 63;
@@ -131,7 +136,8 @@ static bool take_clean(struct vhdx_space *s, uint64_t bytes, uint64_t limit, uin
 {
 	uint64_t count = bytes >> UNIT_SHIFT, unit;
 
-	if (s->clean_units < count || count >= s->failed_units) {
+	if (s->suspect || s->clean_units < count ||
+	    (limit == UINT64_MAX && count >= s->failed_units)) {
 		return false;
 	}
 	if (!find_units(s, count, limit >> UNIT_SHIFT, &unit)) {
@@ -141,6 +147,9 @@ static bool take_clean(struct vhdx_space *s, uint64_t bytes, uint64_t limit, uin
 		return false;
 	}
 	clear_units(s, unit, count);
+	if (count == 1) {
+		s->clean_from = unit + 1; /* the lowest there was */
+	}
 	*ret_offset = unit << UNIT_SHIFT;
 	return true;
 }
@@ -181,11 +190,16 @@ static int take_end(struct vhdx *v, uint64_t bytes, uint64_t *ret_offset)
 
 int vhdx_space_alloc(struct vhdx *v, uint64_t bytes, uint64_t limit, uint64_t *ret_offset)
 {
+	int rc = 0;
+
 	CHECK(bytes != 0 && bytes % VHDX_UNIT == 0);
-	if (take_clean(&v->space, bytes, limit, ret_offset)) {
-		return 0;
+	if (!take_clean(&v->space, bytes, limit, ret_offset)) {
+		rc = limit == UINT64_MAX ? take_end(v, bytes, ret_offset) : -ENOSPC;
 	}
-	return limit == UINT64_MAX ? take_end(v, bytes, ret_offset) : -ENOSPC;
+	if (rc == 0) {
+		vhdx_used_mark(v, *ret_offset, bytes);
+	}
+	return rc;
 }
 
 /* ---- The way back ---- */
@@ -197,6 +211,10 @@ void vhdx_space_free(struct vhdx *v, uint64_t offset, uint64_t bytes, bool metad
 	/* The next snapshot has the change. */
 	uint64_t cycle = v->commit.cycle + 1;
 
+	vhdx_used_mark(v, offset, bytes);
+	if (s->suspect) {
+		return;
+	}
 	if (last != NULL && last->cycle == cycle && last->metadata == metadata &&
 	    last->x.offset + last->x.bytes == offset) {
 		last->x.bytes += bytes;
@@ -233,6 +251,9 @@ static void punched(struct vhdx_io *io, int result)
 	struct vhdx_space *s = &v->space;
 
 	s->punching--;
+	if (f->metadata) {
+		vhdx_pages_forget(v, &f->x);
+	}
 	if (result != 0) {
 		free(f); /* not known to be zeros: it leaks until the next compaction */
 	} else {
@@ -276,16 +297,25 @@ void vhdx_space_progress(struct vhdx *v)
 	}
 }
 
+/* What was freed up to @cycle is not clean yet. */
+static bool unsettled(const struct vhdx_space *s, uint64_t cycle)
+{
+	return s->punching != 0 || (s->freed != NULL && s->freed->cycle <= cycle) ||
+	       (s->punched != NULL && s->punched->cycle <= cycle);
+}
+
 int vhdx_space_settle(struct vhdx *v)
 {
 	struct vhdx_space *s = &v->space;
+	/* The guest may go on freeing; that is for another time. */
+	uint64_t cycle = v->commit.cycle + 1;
 
-	while (v->error == 0 && (s->freed != NULL || s->punching != 0 || s->punched != NULL)) {
-		/* Each cycle, also an empty one, brings something further. */
+	while (v->error == 0 && unsettled(s, cycle)) {
 		if (s->punching != 0) {
 			vhdx_turn(v);
 			continue;
 		}
+		/* Each cycle, also an empty one, brings something further. */
 		int rc = vhdx_commit_sync(v);
 
 		if (rc != 0) {
@@ -295,9 +325,6 @@ int vhdx_space_settle(struct vhdx *v)
 			vhdx_epoch_wait(v, s->freed->epoch);
 			vhdx_space_progress(v);
 		}
-	}
-	while (s->punching != 0) {
-		vhdx_turn(v);
 	}
 	return v->error;
 }

@@ -103,12 +103,12 @@ static int trim_absent(struct vhdx_op *op, const struct vhdx_place *place, struc
 	return 0;
 }
 
-/* The whole of the block, as far as the disk has it. */
+/* The whole of the block, as far as the disk has it. A disk that grows zeroes what lies beyond its end. */
 static bool covers_block(const struct vhdx *v, uint64_t block, uint64_t in_block, uint64_t bytes)
 {
-	uint64_t start = block << v->shape.block_shift;
+	uint64_t end = (block << v->shape.block_shift) + bytes;
 
-	return in_block == 0 && bytes == min_u64(v->shape.block_bytes, v->shape.disk_bytes - start);
+	return in_block == 0 && (bytes == v->shape.block_bytes || end >= v->shape.disk_bytes);
 }
 
 int vhdx_trim_piece(struct vhdx_op *op, uint64_t *ret_bytes)
