@@ -105,7 +105,8 @@ static double run(struct bench *b)
 	CHECK(slots != NULL);
 	for (unsigned i = 0; i < b->depth; i++) {
 		slots[i].bench = b;
-		slots[i].vec = (struct io_vec){aligned_alloc(4096, (b->size + 4095) & ~(size_t)4095), b->size};
+		slots[i].vec = (struct io_vec){
+			aligned_alloc(4096, (b->size + 4095) & ~(size_t)4095), b->size};
 		CHECK(slots[i].vec.base != NULL);
 		memset(slots[i].vec.base, PATTERN, b->size);
 		slots[i].r = (struct io_request){
@@ -136,8 +137,9 @@ int main(int argc, char **argv)
 	struct vhd_disk *disk;
 
 	if (argc != 9) {
-		fprintf(stderr, "usage: disk_bench FILE raw|vhd read|write SIZE DEPTH COUNT STEP|random "
-				"FLUSH-EVERY\n");
+		fprintf(stderr,
+			"usage: disk_bench FILE raw|vhd read|write SIZE DEPTH COUNT STEP|random "
+			"FLUSH-EVERY\n");
 		return 2;
 	}
 	b.op = strcmp(argv[3], "write") == 0 ? IO_WRITE : IO_READ;
@@ -167,7 +169,10 @@ int main(int argc, char **argv)
 	r = vhd_close(disk);
 	backend_destroy(backend);
 	if (b.error != 0 || r != 0) {
-		fprintf(stderr, "disk_bench: %s\n", strerror(b.error != 0 ? -b.error : r < 0 ? -r : EIO));
+		fprintf(stderr, "disk_bench: %s\n",
+			strerror(b.error != 0 ? -b.error
+				 : r < 0      ? -r
+					      : EIO));
 		return 1;
 	}
 	printf("%.6f\n", seconds);

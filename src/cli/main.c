@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
+#include "disk.h"
+#include "lib/check.h"
 
 static const struct cli_command commands[] = {
 	{"run", "run one virtual machine in the foreground", run_command},
+	{"disk", "make, inspect, check and change virtual hard disks", disk_command},
+	{"control", "change the disks of a machine that runs", control_command},
 };
 
 void complain(const char *fmt, ...)
@@ -17,6 +22,13 @@ void complain(const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	fputc('\n', stderr);
+}
+
+void check_failed(const char *expr, const char *file, int line)
+{
+	fprintf(stderr, "virid: %s:%d: check failed: %s (a bug in Virid: please report it)\n", file,
+		line, expr);
+	abort();
 }
 
 static void print_help(FILE *to)

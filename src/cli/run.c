@@ -15,12 +15,13 @@
 
 #include "cli.h"
 #include "host/memory.h"
+#include "run_disks.h"
 
 #define PROCESSORS_MAX 2048
 #define MEMORY_DEFAULT (UINT64_C(512) << 20)
 #define MEMORY_MIN (UINT64_C(4) << 20)
 #define MIB (UINT64_C(1) << 20)
-#define WORKER_ARGS_MAX 48
+#define WORKER_ARGS_MAX (48 + RUN_DISKS_MAX * 8)
 
 struct run_options {
 	const char *kernel;
@@ -30,11 +31,13 @@ struct run_options {
 	uint64_t processors;
 	const char *console; /* "stdio", "none" or "file:PATH" */
 	const char *name;
+	const char *control; /* path of the socket; NULL: none */
 	uint64_t timeout_ns;
 	bool no_reboot;
 	bool stats;
 	bool count_instructions;
 	const char *trace;
+	struct run_disks disks;
 	bool help;
 };
 
@@ -44,6 +47,7 @@ struct run_files {
 	int initrd;
 	int console_in;
 	int console_out;
+	int control;
 	bool escape;
 };
 
@@ -55,11 +59,24 @@ static const char help_text[] =
 	"  --kernel FILE        bzImage, ELF (PVH or vmlinux) or multiboot image\n"
 	"  --initrd FILE        initial RAM disk, or the first multiboot module\n"
 	"  --cmdline TEXT       kernel command line\n"
+	"  --disk FILE[,OPTION...]\n"
+	"                       VHD or VHDX file as a disk; options: ro, raw (also for host block "
+	"devices), temporary (writes\n"
+	"                       are forgotten at the end), iops=N, delay=TIME, log, "
+	"controller=0..3, lun=0..63\n"
+	"  --dvd [FILE][,OPTION...]\n"
+	"                       ISO image in a DVD drive, or an empty drive; options: controller, "
+	"lun\n"
+	"  --ide FILE[,OPTION...]\n"
+	"                       the same as --disk on the accelerated IDE channels; options: "
+	"channel=0..1, drive=0..1\n"
 	"  --memory SIZE        guest memory, such as 512M or 2G (default 512M)\n"
 	"  --processors N       virtual processors, 1 to 2048 (default 1)\n"
 	"  --engine ENGINE      auto or emu, the software engine (default auto)\n"
 	"  --console WHERE      COM1: stdio, file:PATH or none (default stdio; on a terminal "
 	"Ctrl-] leaves)\n"
+	"  --control SOCKET     makes a socket there, on which `virid control` can change disks "
+	"while the machine runs\n"
 	"  --name NAME          name in messages (default the kernel's file name)\n"
 	"  --timeout SECONDS    stop the machine after this time (units ms, s, m, h)\n"
 	"  --no-reboot          a guest's reset ends the run\n"
@@ -79,10 +96,14 @@ enum run_option {
 	OPT_KERNEL = 1,
 	OPT_INITRD,
 	OPT_CMDLINE,
+	OPT_DISK,
+	OPT_DVD,
+	OPT_IDE,
 	OPT_MEMORY,
 	OPT_PROCESSORS,
 	OPT_ENGINE,
 	OPT_CONSOLE,
+	OPT_CONTROL,
 	OPT_NAME,
 	OPT_TIMEOUT,
 	OPT_NO_REBOOT,
@@ -96,10 +117,14 @@ static const struct option options[] = {
 	{"kernel", required_argument, NULL, OPT_KERNEL},
 	{"initrd", required_argument, NULL, OPT_INITRD},
 	{"cmdline", required_argument, NULL, OPT_CMDLINE},
+	{"disk", required_argument, NULL, OPT_DISK},
+	{"dvd", required_argument, NULL, OPT_DVD},
+	{"ide", required_argument, NULL, OPT_IDE},
 	{"memory", required_argument, NULL, OPT_MEMORY},
 	{"processors", required_argument, NULL, OPT_PROCESSORS},
 	{"engine", required_argument, NULL, OPT_ENGINE},
 	{"console", required_argument, NULL, OPT_CONSOLE},
+	{"control", required_argument, NULL, OPT_CONTROL},
 	{"name", required_argument, NULL, OPT_NAME},
 	{"timeout", required_argument, NULL, OPT_TIMEOUT},
 	{"no-reboot", no_argument, NULL, OPT_NO_REBOOT},
@@ -192,6 +217,12 @@ static bool set_option(struct run_options *o, enum run_option opt, const char *a
 	case OPT_CMDLINE:
 		o->cmdline = arg;
 		return true;
+	case OPT_DISK:
+		return run_disks_add(&o->disks, RUN_DISK_SCSI, arg);
+	case OPT_DVD:
+		return run_disks_add(&o->disks, RUN_DISK_DVD, arg);
+	case OPT_IDE:
+		return run_disks_add(&o->disks, RUN_DISK_IDE, arg);
 	case OPT_MEMORY:
 		return set_memory(o, arg);
 	case OPT_PROCESSORS:
@@ -205,6 +236,9 @@ static bool set_option(struct run_options *o, enum run_option opt, const char *a
 			complain("--console: '%s'; expected stdio, file:PATH or none", arg);
 			return false;
 		}
+		return true;
+	case OPT_CONTROL:
+		o->control = arg;
 		return true;
 	case OPT_NAME:
 		o->name = arg;
@@ -271,7 +305,7 @@ static bool parse_options(int argc, char **argv, struct run_options *o)
 			 (unsigned long long)o->processors);
 		return false;
 	}
-	return true;
+	return run_disks_place(&o->disks);
 }
 
 /* A regular file for reading, not empty; or -1 after one line. */
@@ -316,9 +350,9 @@ static bool open_console(const struct run_options *o, struct run_files *f)
 	return true;
 }
 
-static bool open_files(const struct run_options *o, struct run_files *f)
+static bool open_files(struct run_options *o, struct run_files *f)
 {
-	*f = (struct run_files){-1, -1, -1, -1, false};
+	*f = (struct run_files){-1, -1, -1, -1, -1, false};
 	f->kernel = open_input("--kernel", o->kernel);
 	if (f->kernel < 0) {
 		return false;
@@ -326,7 +360,8 @@ static bool open_files(const struct run_options *o, struct run_files *f)
 	if (o->initrd != NULL && (f->initrd = open_input("--initrd", o->initrd)) < 0) {
 		return false;
 	}
-	return open_console(o, f);
+	return run_disks_open(&o->disks) && open_console(o, f) &&
+	       (o->control == NULL || (f->control = control_listen(o->control)) >= 0);
 }
 
 /* The worker program lies beside this one, or where it was installed. */
@@ -404,6 +439,15 @@ static void build_args(const struct run_options *o, const struct run_files *f,
 	if (o->trace != NULL) {
 		add_arg(a, "--trace=%s", o->trace);
 	}
+	char *text;
+
+	if (f->control >= 0) {
+		add_arg(a, "--control-fd=%d", f->control);
+	}
+	for (size_t i = 0; run_disks_option(&o->disks, i, false, &text); i++) {
+		add_arg(a, "%s", text);
+		free(text);
+	}
 	add_arg(a, "--started-ns=%llu",
 		(unsigned long long)now.tv_sec * 1000000000u + (unsigned long long)now.tv_nsec);
 }
@@ -430,7 +474,7 @@ static int wait_for(pid_t pid, const sigset_t *watched)
 
 static int start_worker(const struct run_options *o, struct run_files *f)
 {
-	struct worker_args args = {0};
+	static struct worker_args args; /* a list too long for the stack */
 	char path[4096];
 	sigset_t watched, before;
 
@@ -483,8 +527,11 @@ int run_command(int argc, char **argv)
 		return CLI_OK;
 	}
 	/* A file that is not there is the caller's mistake; one that cannot be used, the host's. */
-	if (!open_files(&o, &f)) {
-		return CLI_FAILED;
+	int status = open_files(&o, &f) ? start_worker(&o, &f) : CLI_FAILED;
+
+	run_disks_fini(&o.disks);
+	if (f.control >= 0) {
+		unlink(o.control);
 	}
-	return start_worker(&o, &f);
+	return status;
 }

@@ -129,6 +129,10 @@ static const int allowed[] = {
 	SCMP_SYS(fdatasync),
 	SCMP_SYS(ftruncate),
 	SCMP_SYS(fallocate),
+	/* The control socket: connections on a socket that it was given. */
+	SCMP_SYS(accept4),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(sendto),
 };
 
 int sandbox_enter(void)

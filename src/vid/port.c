@@ -88,7 +88,8 @@ bool vid_take_event(struct vid_partition *p, uint32_t *ret_connection, uint16_t 
 	return hv_root_take_event(p->hv, ret_connection, ret_flag);
 }
 
-static int post(struct vid_partition *p, uint32_t id, uint32_t type, const void *payload, size_t bytes)
+static int post(struct vid_partition *p, uint32_t id, uint32_t type, const void *payload,
+		size_t bytes)
 {
 	struct hv_input_post_message in = {
 		.connection_id = id, .message_type = type, .payload_size = (uint32_t)bytes};

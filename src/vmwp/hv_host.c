@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "bus.h"
 #include "hv/host.h"
 #include "lib/check.h"
 #include "vp_thread.h"
@@ -75,13 +76,12 @@ void hv_host_wake(void *cookie)
 
 void hv_host_root_message(void *cookie)
 {
-	(void)cookie; /* intercepts come back from dispatch; no port of the root is open in a worker
-			 without VMBus */
+	bus_message_waits(cookie);
 }
 
 void hv_host_root_event(void *cookie)
 {
-	(void)cookie;
+	bus_events_wait(cookie);
 }
 
 void check_failed(const char *expr, const char *file, int line)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "abi/hv.h"
+#include "bus.h"
 #include "emu/emu.h"
 #include "firmware/acpi.h"
 #include "firmware/loader.h"
@@ -259,6 +260,7 @@ static int create_partition(struct worker *w)
 		.processors = w->config.processors,
 		.pa_bits = pa_bits_for(w->map.end_gpa),
 		.start_frozen = true,
+		.root_cookie = w,
 	};
 	const struct vid_events events = {.crash = on_crash, .reset = on_reset, .ctx = w};
 	struct machine *m = &w->machine;
@@ -466,6 +468,9 @@ enum worker_end machine_create(struct worker *w)
 	if ((r = create_board(w)) != 0) {
 		return failed(w, "motherboard", r);
 	}
+	if ((r = bus_create(w)) != 0) {
+		return failed(w, "VMBus", r);
+	}
 	if ((r = build_tables(w, &rsdp_gpa)) != 0) {
 		return failed(w, "firmware tables", r);
 	}
@@ -488,6 +493,7 @@ void machine_destroy(struct worker *w)
 {
 	struct machine *m = &w->machine;
 
+	bus_destroy(w);
 	pthread_mutex_lock(&m->board_lock);
 	struct board *board = m->board;
 

@@ -9,6 +9,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "bus.h"
+#include "control.h"
 #include "firmware/loader.h"
 #include "host/log.h"
 #include "host/memory.h"
@@ -59,6 +61,13 @@ static void on_board_timer(void *ctx)
 static void on_wake(void *ctx)
 {
 	arm_board_timer(ctx);
+	bus_poll(ctx);
+	control_poll(((struct worker *)ctx)->control);
+}
+
+static void on_bus_timer(void *ctx)
+{
+	bus_poll(ctx);
 }
 
 static void on_signal(void *ctx)
@@ -181,6 +190,14 @@ static enum worker_end prepare(struct worker *w, int signal_fd)
 		r = console_start(w->console);
 	}
 	if (r == 0) {
+		what = "disk controllers";
+		r = storage_create(&w->config.storage, &w->storage);
+	}
+	if (r == 0) {
+		what = "control socket";
+		r = control_create(w, &w->control);
+	}
+	if (r == 0) {
 		what = "system call filter";
 		r = sandbox_enter();
 	}
@@ -202,6 +219,7 @@ enum worker_end worker_run(const struct worker_config *config)
 	pthread_mutex_init(&w.lock, NULL);
 	pthread_cond_init(&w.changed, NULL);
 	pthread_mutex_init(&w.machine.board_lock, NULL);
+	w.bus_timer = (struct loop_timer){.fn = on_bus_timer, .ctx = &w};
 	w.board_timer = (struct loop_timer){.fn = on_board_timer, .ctx = &w};
 	w.timeout_timer = (struct loop_timer){.fn = on_timeout, .ctx = &w};
 	if (signal_fd < 0) {
@@ -214,6 +232,9 @@ enum worker_end worker_run(const struct worker_config *config)
 		return END_USAGE;
 	}
 	end = prepare(&w, signal_fd);
+	if (end == END_NONE && !storage_opened(w.storage)) {
+		end = END_USAGE;
+	}
 	if (end == END_NONE) {
 		loop_set_wake(w.loop, on_wake, &w);
 		if (config->timeout_ns != 0) {
@@ -223,6 +244,10 @@ enum worker_end worker_run(const struct worker_config *config)
 		end = run_rounds(&w);
 	}
 	vp_threads_join(&w);
+	if (!storage_destroy(w.storage) && end == END_POWER_OFF) {
+		end = END_HOST_FAILURE;
+	}
+	control_destroy(w.control);
 	console_destroy(w.console);
 	if (config->stats) {
 		stats_print(&w);

@@ -2,10 +2,11 @@
 /*
  * One worker, one virtual machine. Files: main.c options, worker.c life of the VM, machine.c
  * partition and board of one boot, vp_thread.c processors, intercept.c what the hypervisor passes
- * up, console.c COM1, hv_host.c the ground under the core.
+ * up, bus.c VMBus, storage.c disk controllers, disk.c a disk, console.c COM1, hv_host.c the ground
+ * under the core.
  *
- * Threads: the loop thread (main) runs timers and decides how the VM ends; one thread per VP; two
- * for the console. Locks: machine.board_lock around every call into the board; worker.lock around
+ * Threads: the loop thread (main) runs timers and the bus and decides how the VM ends; one thread per
+ * VP; one per disk controller; three for the console. Locks: machine.board_lock around every call into the board; worker.lock around
  * start and stop. Order: lock, board_lock.
  */
 #ifndef VMWP_WORKER_H
@@ -20,9 +21,12 @@
 #include "chipset/board.h"
 #include "firmware/memory_map.h"
 #include "host/loop.h"
+#include "storage.h"
 #include "vid/vid.h"
 
 struct console;
+struct control;
+struct vmbus;
 struct worker;
 
 /* How a VM ended; also the worker's exit status (docs: virid(1)). */
@@ -54,6 +58,8 @@ struct worker_config {
 	bool stats;
 	bool count_instructions;
 	const char *trace;   /* NULL: nothing */
+	struct storage_config storage;
+	int control_fd; /* listening socket; -1: none */
 	uint64_t started_ns; /* when the person pressed Enter */
 };
 
@@ -70,6 +76,7 @@ struct vp_thread {
 struct machine {
 	struct vid_partition *partition;
 	struct board *board;
+	struct vmbus *bus;
 	pthread_mutex_t board_lock;
 	_Atomic uint64_t board_deadline_ns; /* guest time */
 	_Atomic uint64_t first_run_ns;	    /* host time of the first dispatch; 0: not yet */
@@ -83,8 +90,11 @@ struct worker {
 	uint64_t populate_bytes;
 	struct machine machine;
 	struct console *console;
+	struct storage *storage; /* NULL: no disks */
+	struct control *control; /* NULL: nobody asks */
 	struct loop *loop;
 	struct loop_timer board_timer;
+	struct loop_timer bus_timer;
 	struct loop_timer timeout_timer;
 	struct vp_thread *vps;
 
@@ -100,6 +110,12 @@ struct worker {
 	uint64_t first_user_ns; /* host time from start to the first userspace instruction of the
 				   first boot; 0: none */
 };
+
+/* options.c */
+/* Fills in what the options say; false: they are wrong. Strings are argv's; the lists live as long as the process. */
+bool options_parse(int argc, char **argv, struct worker_config *config);
+/* A single --disk=... or --file=..., whose text stays in use (and is cut up); false: it is neither, or malformed. */
+bool options_storage(struct storage_config *s, char *option);
 
 /* worker.c */
 /* Runs the VM to its end. Reports what goes wrong on the log. */

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+/* `virid control`: changes the disks of a machine that `virid run --control` runs. Files are opened and locked here, and handed over. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "run_disks.h"
+
+#define PACKET_BYTES ((size_t)64 << 10)
+#define DESCRIPTORS_MAX 64u
+#define LISTEN_BACKLOG 8
+
+static const char help_text[] =
+	"usage: virid control SOCKET attach FILE[,OPTION...]\n"
+	"       virid control SOCKET detach CONTROLLER:LUN\n"
+	"       virid control SOCKET insert CONTROLLER:LUN FILE\n"
+	"       virid control SOCKET eject CONTROLLER:LUN\n"
+	"       virid control SOCKET resize CONTROLLER:LUN SIZE\n"
+	"\n"
+	"Changes the disks of a running machine; SOCKET is what `virid run --control` was given.\n"
+	"\n"
+	"  attach   adds a disk; options as of `virid run --disk`; lun=N must be among them\n"
+	"  detach   takes a disk away when its requests are done\n"
+	"  insert   puts an ISO image into a DVD drive, eject takes it out\n"
+	"  resize   changes the size of a virtual disk, such as 20G; the guest is told\n";
+
+static bool fill_address(const char *path, struct sockaddr_un *ret)
+{
+	*ret = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (strlen(path) >= sizeof(ret->sun_path)) {
+		complain("%s: the path of a socket has at most %zu characters", path,
+			 sizeof(ret->sun_path) - 1);
+		return false;
+	}
+	strcpy(ret->sun_path, path);
+	return true;
+}
+
+int control_listen(const char *path)
+{
+	struct sockaddr_un address;
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+
+	if (fd < 0 || !fill_address(path, &address)) {
+		return -1;
+	}
+	mode_t before = umask(0177);
+	int r = bind(fd, (struct sockaddr *)&address, sizeof(address));
+
+	umask(before);
+	if (r < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
+		complain("--control %s: %s; expected a path where a socket can be made", path,
+			 strerror(errno));
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un address;
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || !fill_address(path, &address)) {
+		return -1;
+	}
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		complain("%s: %s; expected the socket of a running machine (virid run --control)",
+			 path, strerror(errno));
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+struct packet {
+	char text[PACKET_BYTES];
+	size_t bytes;
+};
+
+static bool add_word(struct packet *p, const char *word)
+{
+	size_t n = strlen(word) + 1;
+
+	if (n > sizeof(p->text) - p->bytes) {
+		complain("the request is too long");
+		return false;
+	}
+	memcpy(p->text + p->bytes, word, n);
+	p->bytes += n;
+	return true;
+}
+
+static bool send_packet(int fd, const struct packet *p, const struct run_disks *disks)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(int) * DESCRIPTORS_MAX)];
+		struct cmsghdr align;
+	} ancillary;
+	struct iovec iov = {(void *)(uintptr_t)p->text, p->bytes};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	int fds[DESCRIPTORS_MAX];
+
+	if (disks->file_count > DESCRIPTORS_MAX) {
+		complain("the chain has %zu files; expected at most %u", disks->file_count,
+			 DESCRIPTORS_MAX);
+		return false;
+	}
+	if (disks->file_count > 0) {
+		size_t bytes = disks->file_count * sizeof(int);
+
+		memset(&ancillary, 0, sizeof(ancillary));
+		m.msg_control = &ancillary;
+		m.msg_controllen = CMSG_SPACE(bytes);
+		struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+
+		h->cmsg_level = SOL_SOCKET;
+		h->cmsg_type = SCM_RIGHTS;
+		h->cmsg_len = CMSG_LEN(bytes);
+		for (size_t i = 0; i < disks->file_count; i++) {
+			fds[i] = disks->files[i].fd;
+		}
+		memcpy(CMSG_DATA(h), fds, bytes);
+	}
+	if (sendmsg(fd, &m, MSG_NOSIGNAL) < 0) {
+		complain("sending the request: %s", strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+static int ask(const char *socket_path, struct packet *p, const struct run_disks *disks)
+{
+	char text[1024];
+	int fd = connect_to(socket_path);
+
+	if (fd < 0) {
+		return CLI_FAILED;
+	}
+	ssize_t n = send_packet(fd, p, disks) ? recv(fd, text, sizeof(text) - 1, 0) : -1;
+
+	close(fd);
+	if (n <= 0) {
+		complain("%s: the machine ended without an answer", socket_path);
+		return CLI_FAILED;
+	}
+	text[n] = '\0';
+	if (strcmp(text, "ok") == 0) {
+		return CLI_OK;
+	}
+	complain("%s", text);
+	return CLI_FAILED;
+}
+
+/* CONTROLLER:LUN as options of a disk specification. */
+static bool parse_place(const char *text, char *ret, size_t size, const char *file)
+{
+	unsigned controller, lun;
+	int end = 0;
+
+	if (sscanf(text, "%u:%u%n", &controller, &lun, &end) != 2 || text[end] != '\0') {
+		complain("'%s' is not a place; expected CONTROLLER:LUN, such as 0:1", text);
+		return false;
+	}
+	snprintf(ret, size, "%s,controller=%u,lun=%u", file, controller, lun);
+	return true;
+}
+
+struct verb {
+	const char *name;
+	const char *word; /* in the request */
+	int operands;
+};
+
+static const struct verb verbs[] = {
+	{"attach", "attach", 1}, {"detach", "detach", 1}, {"insert", "medium", 2},
+	{"eject", "medium", 1},	 {"resize", "resize", 2},
+};
+
+/* The disk that a request is about: attach and insert open files, the others name a place. */
+static bool describe(const struct verb *v, char **operands, struct run_disks *disks)
+{
+	bool attach = strcmp(v->name, "attach") == 0, insert = strcmp(v->name, "insert") == 0;
+	char spec[8192];
+
+	if (attach) {
+		return run_disks_add(disks, RUN_DISK_SCSI, operands[0]) &&
+		       (disks->disks[0].lun != RUN_DISK_AUTO ||
+			(complain("attach %s: the place is missing; expected ',lun=N' behind the "
+				  "name",
+				  operands[0]),
+			 false)) &&
+		       run_disks_place(disks) && run_disks_open(disks);
+	}
+	return parse_place(operands[0], spec, sizeof(spec), insert ? operands[1] : "") &&
+	       run_disks_add(disks, RUN_DISK_DVD, spec) && (!insert || run_disks_open(disks));
+}
+
+static int carry_out(const char *socket_path, const struct verb *v, char **operands)
+{
+	struct packet *p = calloc(1, sizeof(*p));
+	struct run_disks disks = {0};
+	char number[40];
+	uint64_t bytes = 0;
+	char *text;
+	bool ok = p != NULL && add_word(p, v->word);
+
+	if (ok && strcmp(v->name, "resize") == 0 && !parse_size(operands[1], false, &bytes)) {
+		complain("resize: '%s' is not a size; expected a number with K, M, G or T",
+			 operands[1]);
+		ok = false;
+	}
+	ok = ok && describe(v, operands, &disks);
+	for (size_t i = 0; ok && run_disks_option(&disks, i, true, &text); i++) {
+		ok = add_word(p, text);
+		free(text);
+	}
+	snprintf(number, sizeof(number), "--bytes=%llu", (unsigned long long)bytes);
+	int status = ok && add_word(p, number) ? ask(socket_path, p, &disks) : CLI_FAILED;
+
+	run_disks_fini(&disks);
+	free(p);
+	return status;
+}
+
+int control_command(int argc, char **argv)
+{
+	if (argc >= 2 && strcmp(argv[1], "--help") == 0) {
+		fputs(help_text, stdout);
+		return CLI_OK;
+	}
+	for (size_t i = 0; argc >= 3 && i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (strcmp(argv[2], verbs[i].name) == 0 && argc == 3 + verbs[i].operands) {
+			return carry_out(argv[1], &verbs[i], argv + 3);
+		}
+	}
+	complain("control: expected SOCKET, a command and what it takes; virid control --help "
+		 "explains it");
+	return CLI_USAGE;
+}

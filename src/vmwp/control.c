@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "host/log.h"
+#include "worker.h"
+
+#define PACKET_BYTES ((size_t)64 << 10)
+#define DESCRIPTORS_MAX 64u
+#define CONNECTIONS_MAX 8u
+
+/* One asker: a connection with at most one request on its way. */
+struct connection {
+	struct control *control;
+	int fd;
+	bool busy;    /* its request is with a controller */
+	bool hung_up; /* the asker is gone; freed when not busy */
+	struct storage_request request;
+	struct storage_config parsed; /* what the request's options say */
+	struct backend_handed *files;
+	char error[700];	     /* the answer; empty: done well */
+	struct connection *next;     /* of all */
+	struct connection *answered; /* next of those whose request is done */
+	char packet[PACKET_BYTES];
+};
+
+struct control {
+	struct worker *worker;
+	struct connection *connections;
+	unsigned count;
+	pthread_mutex_t lock; /* the list below */
+	struct connection *answered;
+};
+
+/* ---- Answers ---- */
+
+static void answer(struct connection *c)
+{
+	char text[sizeof(c->error) + 8];
+	int n = snprintf(text, sizeof(text), "%s", c->error[0] == '\0' ? "ok" : c->error);
+
+	if (send(c->fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+		c->hung_up = true; /* nobody wants to know */
+	}
+}
+
+static void request_done(struct storage_request *r, const char *error)
+{
+	struct connection *c = r->ctx;
+	struct control *control = c->control;
+
+	snprintf(c->error, sizeof(c->error), "%s", error == NULL ? "" : error);
+	pthread_mutex_lock(&control->lock);
+	c->answered = control->answered;
+	control->answered = c;
+	pthread_mutex_unlock(&control->lock);
+	loop_wake(control->worker->loop);
+}
+
+static void forget_parsed(struct connection *c)
+{
+	free(c->parsed.disks);
+	free(c->parsed.files);
+	free(c->files);
+	c->parsed = (struct storage_config){0};
+	c->files = NULL;
+}
+
+static void connection_close(struct connection *c)
+{
+	struct control *control = c->control;
+	struct connection **link = &control->connections;
+
+	while (*link != c) {
+		link = &(*link)->next;
+	}
+	*link = c->next;
+	control->count--;
+	loop_remove(control->worker->loop, c->fd);
+	close(c->fd);
+	forget_parsed(c);
+	free(c);
+}
+
+void control_poll(struct control *control)
+{
+	if (control == NULL) {
+		return;
+	}
+	pthread_mutex_lock(&control->lock);
+	struct connection *c = control->answered;
+
+	control->answered = NULL;
+	pthread_mutex_unlock(&control->lock);
+	while (c != NULL) {
+		struct connection *next = c->answered;
+
+		c->busy = false;
+		forget_parsed(c);
+		answer(c);
+		if (c->hung_up) {
+			connection_close(c);
+		}
+		c = next;
+	}
+}
+
+/* ---- Requests ---- */
+
+static bool refuse(struct connection *c, const char *why)
+{
+	snprintf(c->error, sizeof(c->error), "%s", why);
+	return false;
+}
+
+/* WORD then options and, for a new size, a number: as `virid control` writes them. */
+static bool parse(struct connection *c, size_t bytes, const int *fds, size_t fd_count)
+{
+	static const struct {
+		const char *word;
+		enum storage_change what;
+	} changes[] = {{"attach", STORAGE_ATTACH},
+		       {"detach", STORAGE_DETACH},
+		       {"medium", STORAGE_MEDIUM},
+		       {"resize", STORAGE_RESIZE}};
+	struct storage_request *r = &c->request;
+	char *at = c->packet, *end = c->packet + bytes;
+	bool known = false;
+
+	*r = (struct storage_request){.done = request_done, .ctx = c};
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		if (strcmp(at, changes[i].word) == 0) {
+			r->what = changes[i].what;
+			known = true;
+		}
+	}
+	for (char *next = at + strlen(at) + 1; next < end;) {
+		at = next;
+		next = at + strlen(at) + 1; /* before the option is cut up in place */
+		if (strncmp(at, "--bytes=", 8) == 0) {
+			r->bytes = strtoull(at + 8, NULL, 10);
+		} else if (!options_storage(&c->parsed, at)) {
+			return refuse(c, "the request is malformed");
+		}
+	}
+	if (!known || c->parsed.disk_count != 1) {
+		return refuse(c, "the request is not known");
+	}
+	r->disk = c->parsed.disks[0];
+	c->files = calloc(c->parsed.file_count + 1, sizeof(*c->files));
+	for (size_t i = 0; c->files != NULL && i < c->parsed.file_count; i++) {
+		int n = c->parsed.files[i].file.fd;
+
+		if (n < 0 || (size_t)n >= fd_count || fd_count != c->parsed.file_count) {
+			return refuse(c, "the request lacks a descriptor");
+		}
+		c->files[i] = c->parsed.files[i].file;
+		c->files[i].fd = fds[n];
+	}
+	r->files = c->files;
+	r->file_count = c->parsed.file_count;
+	return c->files != NULL || refuse(c, "out of memory");
+}
+
+static void take_packet(struct connection *c, size_t bytes, const int *fds, size_t fd_count)
+{
+	bool ok = bytes > 0 && c->packet[bytes - 1] == '\0' && !c->busy
+			  ? parse(c, bytes, fds, fd_count)
+			  : refuse(c, "the request is malformed");
+
+	if (ok && !storage_submit(c->control->worker->storage, &c->request)) {
+		ok = refuse(c, "the machine has no such controller");
+	}
+	if (ok) {
+		c->busy = true;
+		return;
+	}
+	for (size_t i = 0; i < fd_count; i++) {
+		close(fds[i]);
+	}
+	forget_parsed(c);
+	answer(c);
+}
+
+static void on_packet(void *ctx)
+{
+	struct connection *c = ctx;
+	union {
+		char space[CMSG_SPACE(sizeof(int) * DESCRIPTORS_MAX)];
+		struct cmsghdr align;
+	} ancillary;
+	struct iovec iov = {c->packet, sizeof(c->packet)};
+	struct msghdr m = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = &ancillary,
+			   .msg_controllen = sizeof(ancillary)};
+	int fds[DESCRIPTORS_MAX];
+	size_t fd_count = 0;
+
+	if (c->busy) {
+		/* One request at a time: an asker that does not wait for the answer does not get it. */
+		c->hung_up = true;
+		loop_remove(c->control->worker->loop, c->fd);
+		return;
+	}
+	ssize_t n = recvmsg(c->fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+
+	for (struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&m) : NULL; h != NULL;
+	     h = CMSG_NXTHDR(&m, h)) {
+		if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS) {
+			fd_count = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+			memcpy(fds, CMSG_DATA(h), fd_count * sizeof(int));
+		}
+	}
+	if (n <= 0) {
+		connection_close(c);
+	} else {
+		take_packet(c, (size_t)n, fds, fd_count);
+	}
+}
+
+static void on_connect(void *ctx)
+{
+	struct control *control = ctx;
+	int fd = accept4(control->worker->config.control_fd, NULL, NULL,
+			 SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct connection *c =
+		fd >= 0 && control->count < CONNECTIONS_MAX ? calloc(1, sizeof(*c)) : NULL;
+
+	if (c == NULL || loop_add(control->worker->loop, fd, on_packet, c) < 0) {
+		free(c);
+		if (fd >= 0) {
+			close(fd);
+		}
+		return;
+	}
+	c->control = control;
+	c->fd = fd;
+	c->next = control->connections;
+	control->connections = c;
+	control->count++;
+}
+
+int control_create(struct worker *w, struct control **ret)
+{
+	struct control *control;
+
+	if (w->config.control_fd < 0) {
+		return 0;
+	}
+	control = calloc(1, sizeof(*control));
+	if (control == NULL) {
+		return -ENOMEM;
+	}
+	control->worker = w;
+	pthread_mutex_init(&control->lock, NULL);
+	int r = loop_add(w->loop, w->config.control_fd, on_connect, control);
+
+	if (r < 0) {
+		free(control);
+		return r;
+	}
+	*ret = control;
+	return 0;
+}
+
+void control_destroy(struct control *control)
+{
+	if (control == NULL) {
+		return;
+	}
+	while (control->connections != NULL) {
+		connection_close(control->connections);
+	}
+	free(control);
+}

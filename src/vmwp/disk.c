@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "disk.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/log.h"
+#include "host/loop.h"
+#include "lib/bits.h"
+#include "vsp/stor.h"
+
+#define DVD_SECTOR_BYTES 2048u
+#define FILTERS_MAX 4u
+
+struct disk {
+	struct disk_config config;
+	struct scsi_luns luns;
+	struct block_device *
+		top; /* virtual disk or medium, and filters on it, which own what is below; NULL: no medium */
+	struct block_device *timed[FILTERS_MAX]; /* filters that need turning */
+	unsigned timed_count;
+	struct vhd_disk *vhd; /* at the bottom of top; NULL: DVD */
+	struct scsi_unit *unit;
+	char *path; /* the config's */
+	char why[600];
+};
+
+static uint64_t clock_now_ns(void *ctx)
+{
+	(void)ctx;
+	return host_now_ns();
+}
+
+static const struct block_clock filter_clock = {.now_ns = clock_now_ns};
+
+static void log_request(void *ctx, const char *text)
+{
+	struct disk *d = ctx;
+
+	log_line("disk %s: %s", d->config.path, text);
+}
+
+int disk_create(const struct disk_config *config, const struct scsi_luns *luns, struct disk **ret)
+{
+	struct disk *d = calloc(1, sizeof(*d));
+
+	if (d == NULL) {
+		return -ENOMEM;
+	}
+	d->path = strdup(config->path);
+	if (d->path == NULL) {
+		free(d);
+		return -ENOMEM;
+	}
+	d->config = *config;
+	d->config.path = d->path;
+	d->luns = *luns;
+	*ret = d;
+	return 0;
+}
+
+void disk_destroy(struct disk *d)
+{
+	if (d != NULL) {
+		free(d->path);
+		free(d);
+	}
+}
+
+const char *disk_why(const struct disk *d)
+{
+	return d->why;
+}
+
+const struct disk_config *disk_config(const struct disk *d)
+{
+	return &d->config;
+}
+
+static bool failed(struct disk *d, const char *what, int r)
+{
+	snprintf(d->why, sizeof(d->why), "disk %s: %s: %s", d->config.path, what, strerror(-r));
+	return false;
+}
+
+static bool open_vhd(struct disk *d, const struct vhd_host *host)
+{
+	const struct disk_config *c = &d->config;
+	uint32_t flags =
+		(c->read_only || c->temporary ? 0 : VHD_OPEN_WRITE) | (c->raw ? VHD_OPEN_RAW : 0);
+	struct vhd_error error;
+	int r = vhd_open(host, c->path, flags, &d->vhd, &error);
+
+	if (r != 0) {
+		snprintf(d->why, sizeof(d->why), "disk %s", error.text);
+		return false;
+	}
+	d->top = vhd_block(d->vhd);
+	return true;
+}
+
+static bool open_medium(struct disk *d, const struct vhd_host *host, struct block_device **ret)
+{
+	struct storage_file *f;
+	int r;
+
+	*ret = NULL;
+	if (d->config.path[0] == '\0') {
+		return true;
+	}
+	r = host->open(host->ctx, d->config.path, false, false, &f);
+	if (r != 0) {
+		return failed(d, "opening", r < 0 ? r : -EWOULDBLOCK);
+	}
+	r = block_raw_create(f, DVD_SECTOR_BYTES, true, ret);
+	return r == 0 || failed(d, "medium", r);
+}
+
+static void remove_medium(struct disk *d)
+{
+	scsi_dvd_set_medium(d->unit, NULL);
+	block_destroy(d->top);
+	d->top = NULL;
+}
+
+bool disk_change_medium(struct disk *d, const struct vhd_host *host, const char *path)
+{
+	char *copy = strdup(path);
+	struct block_device *medium;
+
+	if (copy == NULL) {
+		return failed(d, "medium", -ENOMEM);
+	}
+	if (d->top != NULL) {
+		remove_medium(d);
+	}
+	free(d->path);
+	d->config.path = d->path = copy;
+	if (!open_medium(d, host, &medium)) {
+		return false;
+	}
+	d->top = medium;
+	scsi_dvd_set_medium(d->unit, medium);
+	return true;
+}
+
+bool disk_resize(struct disk *d, uint64_t bytes)
+{
+	struct vhd_progress progress;
+	struct vhd_error error;
+	struct vhd_job *job;
+
+	if (d->vhd == NULL) {
+		return failed(d, "a DVD has no size to change", -EINVAL);
+	}
+	int r = vhd_resize(d->vhd, bytes, &job, &error);
+
+	if (r == 0) {
+		while ((r = vhd_job_step(job, &progress, &error)) == 1) {
+		}
+		vhd_job_destroy(job);
+	}
+	if (r != 0) {
+		snprintf(d->why, sizeof(d->why), "disk %s", error.text);
+	}
+	return r == 0;
+}
+
+/* Each filter owns what lies below it. */
+static bool add_filters(struct disk *d)
+{
+	const struct disk_config *c = &d->config;
+	const struct block_throttle limits = {.max_iops = c->iops};
+	const struct block_log log = {.line = log_request, .ctx = d};
+	int r = 0;
+
+	if (c->temporary) {
+		struct storage_file *scratch =
+			storage_memory_file(d->top->context, "scratch", d->top->info.bytes);
+		struct block_device *above = NULL;
+
+		r = scratch == NULL ? -ENOMEM : storage_file_set_size(scratch, d->top->info.bytes);
+		if (r == 0) {
+			r = block_raw_create(scratch, d->top->info.sector_bytes, false, &above);
+		}
+		if (r == 0) {
+			r = block_cow_create(d->top, above, &d->top);
+		}
+	}
+	if (r == 0 && c->iops != 0) {
+		r = block_throttle_create(d->top, &limits, &filter_clock, &d->top);
+		d->timed[d->timed_count++] = d->top;
+	}
+	if (r == 0 && c->delay_ns != 0) {
+		r = block_delay_create(d->top, c->delay_ns, &filter_clock, &d->top);
+		d->timed[d->timed_count++] = d->top;
+	}
+	if (r == 0 && c->log) {
+		r = block_log_create(d->top, &log, &d->top);
+	}
+	return r == 0 || failed(d, "filter", r);
+}
+
+bool disk_open(struct disk *d, const struct vhd_host *host)
+{
+	const struct scsi_unit_config config = {.luns = d->luns,
+						.max_transfer_bytes = STOR_MAX_TRANSFER_BYTES};
+	bool dvd = d->config.kind == DISK_DVD;
+	int r;
+
+	if (!(dvd ? open_medium(d, host, &d->top) : open_vhd(d, host)) ||
+	    (d->top != NULL && !add_filters(d))) {
+		return false;
+	}
+	r = dvd ? scsi_dvd_create(d->top, host->context, &config, &d->unit)
+		: scsi_disk_create(d->top, &config, &d->unit);
+	return r == 0 || failed(d, "SCSI unit", r);
+}
+
+bool disk_close(struct disk *d)
+{
+	bool flushed = true;
+
+	if (d->unit != NULL) {
+		scsi_unit_destroy(d->unit);
+		d->unit = NULL;
+	}
+	if (d->top != NULL) {
+		if (!d->top->info.read_only) {
+			int r = block_flush(d->top);
+
+			flushed = r == 0 || failed(d, "flushing at the end", r);
+		}
+		block_destroy(d->top);
+		d->top = NULL;
+	}
+	return flushed;
+}
+
+struct scsi_unit *disk_unit(struct disk *d)
+{
+	return d->unit;
+}
+
+uint64_t disk_upkeep(struct disk *d, bool settle)
+{
+	uint64_t next = UINT64_MAX;
+
+	if (settle && d->top != NULL) {
+		block_settle(d->top);
+	}
+	for (unsigned i = 0; i < d->timed_count; i++) {
+		next = min_u64(next, block_filter_poll(d->timed[i]));
+	}
+	return next;
+}

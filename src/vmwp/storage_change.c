@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Changes to the disks of a running VM, on the thread of their controller. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller.h"
+#include "lib/check.h"
+
+void controller_forget(struct controller *c, unsigned lun)
+{
+	disk_destroy(c->disks[lun]);
+	free(c->hosts[lun]);
+	c->disks[lun] = NULL;
+	c->hosts[lun] = NULL;
+}
+
+/* The descriptors that came with a request, as a host of their own. */
+static int take_files(struct controller *c, const struct storage_request *r, struct vhd_host **ret)
+{
+	struct vhd_host *host = calloc(1, sizeof(*host));
+
+	if (host == NULL) {
+		return -ENOMEM;
+	}
+	int result = backend_vhd_host_handed(c->backend, r->files, r->file_count, host);
+
+	if (result != 0) {
+		free(host);
+		return result;
+	}
+	*ret = host;
+	return 0;
+}
+
+static void answer_errno(struct storage_request *r, const char *what, int error)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text), "%s: %s", what, strerror(-error));
+	r->done(r, text);
+}
+
+static void attach(struct controller *c, struct storage_request *r)
+{
+	const struct scsi_luns luns = {.list = controller_luns, .ctx = c};
+	unsigned lun = r->disk.lun;
+
+	if (c->disks[lun] != NULL) {
+		r->done(r, "there is a disk in that place already");
+		return;
+	}
+	int result = take_files(c, r, &c->hosts[lun]);
+
+	if (result == 0) {
+		result = disk_create(&r->disk, &luns, &c->disks[lun]);
+	}
+	if (result != 0) {
+		controller_forget(c, lun);
+		answer_errno(r, "attaching", result);
+		return;
+	}
+	if (!disk_open(c->disks[lun], c->hosts[lun])) {
+		r->done(r, disk_why(c->disks[lun]));
+		disk_close(c->disks[lun]);
+		controller_forget(c, lun);
+		return;
+	}
+	CHECK(stor_attach(c->stor, lun, disk_unit(c->disks[lun])) == 0);
+	r->done(r, NULL);
+}
+
+static void disk_left(void *ctx, struct scsi_unit *unit)
+{
+	struct controller *c = ctx;
+
+	for (unsigned lun = 0; lun < STOR_LUNS; lun++) {
+		struct storage_request *r = c->leaving[lun];
+
+		if (r != NULL && disk_unit(c->disks[lun]) == unit) {
+			bool ok = disk_close(c->disks[lun]);
+
+			c->leaving[lun] = NULL;
+			r->done(r, ok ? NULL : disk_why(c->disks[lun]));
+			controller_forget(c, lun);
+			return;
+		}
+	}
+}
+
+static void change_medium(struct controller *c, struct storage_request *r, struct disk *d)
+{
+	struct vhd_host *host = NULL;
+
+	if (disk_config(d)->kind != DISK_DVD) {
+		r->done(r, "it is not a DVD drive");
+		return;
+	}
+	int result = take_files(c, r, &host);
+
+	if (result != 0) {
+		answer_errno(r, "medium", result);
+		return;
+	}
+	bool ok = disk_change_medium(d, host, r->disk.path);
+
+	free(c->hosts[r->disk.lun]);
+	c->hosts[r->disk.lun] = host;
+	r->done(r, ok ? NULL : disk_why(d));
+}
+
+static void carry_out(struct controller *c, struct storage_request *r)
+{
+	struct disk *d = c->disks[r->disk.lun];
+
+	if (r->what == STORAGE_ATTACH) {
+		attach(c, r);
+	} else if (d == NULL || c->leaving[r->disk.lun] != NULL) {
+		r->done(r, "there is no disk in that place");
+	} else if (r->what == STORAGE_DETACH) {
+		c->leaving[r->disk.lun] = r;
+		stor_detach(c->stor, r->disk.lun, disk_left, c);
+	} else if (r->what == STORAGE_MEDIUM) {
+		change_medium(c, r, d);
+	} else {
+		r->done(r, disk_resize(d, r->bytes) ? NULL : disk_why(d));
+	}
+}
+
+bool controller_change(struct controller *c)
+{
+	pthread_mutex_lock(&c->lock);
+	struct storage_request *r = c->requests;
+
+	if (r != NULL) {
+		c->requests = r->next;
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (r != NULL) {
+		carry_out(c, r);
+	}
+	return r != NULL;
+}
+
+bool storage_submit(struct storage *s, struct storage_request *r)
+{
+	struct controller *c = s != NULL && r->disk.controller < STORAGE_CONTROLLERS
+				       ? s->controllers[r->disk.controller]
+				       : NULL;
+	struct storage_request **link;
+
+	if (c == NULL || r->disk.lun >= STOR_LUNS) {
+		return false;
+	}
+	r->next = NULL;
+	pthread_mutex_lock(&c->lock);
+	for (link = &c->requests; *link != NULL; link = &(*link)->next) {
+	}
+	*link = r;
+	pthread_mutex_unlock(&c->lock);
+	backend_wake(c->backend);
+	return true;
+}
