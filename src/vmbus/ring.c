@@ -92,7 +92,7 @@ bool ring_start(struct ring *r)
 
 void ring_control_store(struct gmem *gm, const struct ring_half *h, uint32_t *word, uint32_t value)
 {
-	__atomic_store_n(word, value, __ATOMIC_RELEASE);
+	__atomic_store_n(word, value, __ATOMIC_SEQ_CST);
 	gmem_touch(gm, h->control_gpa + (uint64_t)((uint8_t *)word - (uint8_t *)h->control),
 		   sizeof(*word));
 }

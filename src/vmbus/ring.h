@@ -59,12 +59,15 @@ void ring_unmap(struct ring *r);
 void ring_copy_out(const struct ring_half *h, uint32_t offset, void *buf, uint32_t bytes);
 void ring_copy_in(struct gmem *gm, const struct ring_half *h, uint32_t offset, const void *buf,
 		  uint32_t bytes);
-/* Stores a word of the control page, released, and marks the page written. */
+/*
+ * Control words. Each side stores its own and then looks at the other's, and one of the two must see the other's store: all stores and
+ * loads are sequentially consistent (a full barrier after each store). The store also marks the page written.
+ */
 void ring_control_store(struct gmem *gm, const struct ring_half *h, uint32_t *word, uint32_t value);
 
 static inline uint32_t ring_control_load(const uint32_t *word)
 {
-	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(word, __ATOMIC_SEQ_CST);
 }
 
 static inline bool ring_index_valid(const struct ring_half *h, uint32_t index)

@@ -34,7 +34,6 @@ static void signal_room(struct vmbus_channel *ch, uint32_t consumed)
 	struct vmbus_ring_control *c = r->in.control;
 	uint32_t pending, write, now, before;
 
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!(ring_control_load(&c->features) & VMBUS_RING_FEATURE_PENDING_SEND_SIZE)) {
 		return;
 	}
@@ -67,7 +66,6 @@ static void set_mask(struct ring *r, bool masked)
 	if (r->in_masked != masked) {
 		r->in_masked = masked;
 		ring_control_store(r->gm, &r->in, &r->in.control->interrupt_mask, masked);
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	}
 }
 

@@ -74,7 +74,6 @@ void vmbus_ring_flush(struct vmbus_channel *ch)
 	}
 	r->out_published = r->out_write;
 	ring_control_store(r->gm, &r->out, &c->write_index, r->out_write);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (ring_control_load(&c->interrupt_mask) == 0 &&
 	    ring_control_load(&c->read_index) == before) {
 		event_to_guest(ch);
@@ -90,7 +89,6 @@ static void set_pending(struct vmbus_channel *ch, uint32_t bytes)
 	if (bytes != 0 || r->out_pending) {
 		r->out_pending = bytes != 0;
 		ring_control_store(r->gm, &r->out, &r->out.control->pending_send_size, bytes);
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	}
 	set_blocked(ch, bytes != 0 && !heard);
 }

@@ -191,12 +191,7 @@ static uint32_t copy_out(const struct fake_guest_ring *r, uint32_t at, void *dat
 
 static uint32_t load(const uint32_t *word)
 {
-	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
-}
-
-static void barrier(void)
-{
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return __atomic_load_n(word, __ATOMIC_SEQ_CST);
 }
 
 static uint32_t bytes_to_write(const struct fake_guest_ring *r)
@@ -231,9 +226,7 @@ bool fake_guest_write(struct fake_guest_channel *ch, uint16_t type, bool wants_c
 	at = copy_in(r, at, payload, bytes);
 	at = copy_in(r, at, &zero, align_up(bytes, 8) - bytes);
 	at = copy_in(r, at, &trailer, sizeof(trailer));
-	barrier();
-	__atomic_store_n(&r->control->write_index, at, __ATOMIC_RELEASE);
-	barrier();
+	__atomic_store_n(&r->control->write_index, at, __ATOMIC_SEQ_CST);
 	if (load(&r->control->interrupt_mask) == 0 && old == load(&r->control->read_index)) {
 		fake_guest_signal(ch);
 	}
@@ -270,7 +263,6 @@ bool fake_guest_send_gpa(struct fake_guest_channel *ch, uint64_t transaction, ui
 void fake_guest_set_pending(struct fake_guest_channel *ch, uint32_t bytes)
 {
 	__atomic_store_n(&ch->out.control->pending_send_size, bytes, __ATOMIC_SEQ_CST);
-	barrier();
 }
 
 /* hv_pkt_iter_close: says when the host, which waits for room, has some now and had not before. */
@@ -279,12 +271,11 @@ static void read_close(struct fake_guest_channel *ch, uint32_t start)
 	struct fake_guest_ring *r = &ch->in;
 	uint32_t pending, now, bytes_read = (r->private_read + r->size - start) % r->size;
 
-	__atomic_store_n(&r->control->read_index, r->private_read, __ATOMIC_RELEASE);
+	__atomic_store_n(&r->control->read_index, r->private_read, __ATOMIC_SEQ_CST);
 	if (!(load(&r->control->features) & VMBUS_RING_FEATURE_PENDING_SEND_SIZE) ||
 	    ch->g->version < VERSION_WIN8) {
 		return;
 	}
-	barrier();
 	pending = load(&r->control->pending_send_size);
 	if (pending == 0) {
 		return;
@@ -331,7 +322,6 @@ const void *fake_guest_payload(const void *packet, size_t *ret_bytes)
 void fake_guest_begin_read(struct fake_guest_channel *ch)
 {
 	__atomic_store_n(&ch->in.control->interrupt_mask, 1, __ATOMIC_SEQ_CST);
-	barrier();
 }
 
 bool fake_guest_end_read(struct fake_guest_channel *ch)
@@ -339,6 +329,5 @@ bool fake_guest_end_read(struct fake_guest_channel *ch)
 	struct vmbus_ring_control *c = ch->in.control;
 
 	__atomic_store_n(&c->interrupt_mask, 0, __ATOMIC_SEQ_CST);
-	barrier();
 	return load(&c->write_index) == ch->in.private_read;
 }
