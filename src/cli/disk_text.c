@@ -28,7 +28,12 @@ const char *disk_size_both(uint64_t bytes, char text[64])
 {
 	char size[32];
 
-	snprintf(text, 64, "%s (%" PRIu64 " bytes)", disk_size_text(bytes, size), bytes);
+	disk_size_text(bytes, size);
+	if (bytes < 1024) {
+		snprintf(text, 64, "%s", size);
+	} else {
+		snprintf(text, 64, "%s (%" PRIu64 " bytes)", size, bytes);
+	}
 	return text;
 }
 

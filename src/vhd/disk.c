@@ -394,12 +394,14 @@ int vhd_open(const struct vhd_host *host, const char *path, uint32_t flags, stru
 
 /* ---- Inspection ---- */
 
-static void recorded_parent(struct vhd_disk *d, char *ret, size_t size)
+/* What the file itself says about its parent. */
+static void recorded_parent(struct vhd_disk *d, struct vhd_info *ret)
 {
 	struct vhd_locator *l = malloc(sizeof(*l));
 
 	if (l != NULL && d->layer->ops->locator(d->layer, l, NULL) == 0) {
-		snprintf(ret, size, "%s", recorded_path(l));
+		ret->parent_linkage = l->linkage;
+		snprintf(ret->parent_path, sizeof(ret->parent_path), "%s", recorded_path(l));
 	}
 	free(l);
 }
@@ -412,10 +414,11 @@ void vhd_get_info(struct vhd_disk *d, struct vhd_info *ret)
 		ret->file_bytes = 0;
 	}
 	snprintf(ret->path, sizeof(ret->path), "%s", d->path);
+	if (ret->has_parent) {
+		recorded_parent(d, ret);
+	}
 	if (d->parent_path != NULL) {
 		snprintf(ret->parent_path, sizeof(ret->parent_path), "%s", d->parent_path);
-	} else if (ret->has_parent) {
-		recorded_parent(d, ret->parent_path, sizeof(ret->parent_path));
 	}
 }
 
