@@ -295,6 +295,8 @@ static int write_away(struct relink *k)
 	if (err == 0 && k->kept_end > v->tail) {
 		err = vhd_locator_write(v->layer.file, &k->texts, &k->home);
 	}
+	/* A footer at the end counts at once: what it names must be there before. */
+	err = err == 0 ? storage_file_flush(v->layer.file) : err;
 	return err == 0 ? vhd_footer_write(v, &k->away_footer, k->away_tail) : err;
 }
 
