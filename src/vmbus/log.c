@@ -34,13 +34,11 @@ void bus_log(struct vmbus *bus, const char *format, ...)
 		return;
 	}
 	if (suppressed != 0) {
-		snprintf(line, sizeof(line), "vmbus: %u more messages were not shown", suppressed);
+		snprintf(line, sizeof(line), "%u more lines were not shown", suppressed);
 		bus->transport.log(bus->transport.ctx, line);
 	}
-	int prefix = snprintf(line, sizeof(line), "vmbus: ");
-
 	va_start(ap, format);
-	vsnprintf(line + prefix, sizeof(line) - (size_t)prefix, format, ap);
+	vsnprintf(line, sizeof(line), format, ap);
 	va_end(ap);
 	bus->transport.log(bus->transport.ctx, line);
 }

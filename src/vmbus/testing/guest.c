@@ -65,10 +65,21 @@ void *fake_guest_page(struct fake_guest *g, uint64_t pfn)
 
 /* ---- Transport ---- */
 
+/* Room for one more of @bytes each. */
+static void *grow(void *array, unsigned count, unsigned *capacity, size_t bytes)
+{
+	if (count == *capacity) {
+		*capacity = *capacity != 0 ? *capacity * 2 : 16;
+		array = realloc(array, *capacity * bytes);
+		CHECK(array != NULL);
+	}
+	return array;
+}
+
 static void note_offer(struct fake_guest *g, const struct fake_guest_message *m)
 {
 	if (m->header.type == CHANNELMSG_OFFERCHANNEL) {
-		CHECK(g->offer_count < FAKE_GUEST_OFFERS);
+		g->offers = grow(g->offers, g->offer_count, &g->offer_capacity, sizeof(*g->offers));
 		g->offers[g->offer_count++] = (struct fake_guest_offer){.message = m->offer};
 	}
 	for (unsigned i = 0; i < g->offer_count; i++) {
@@ -89,6 +100,7 @@ static bool post(void *ctx, uint32_t vp, uint32_t sint, const void *message, siz
 	if (g->deaf || g->inbox_count == FAKE_GUEST_INBOX) {
 		return false;
 	}
+	g->inbox = grow(g->inbox, g->inbox_count, &g->inbox_capacity, sizeof(*g->inbox));
 	m = &g->inbox[g->inbox_count++];
 	*m = (struct fake_guest_message){.vp = vp, .sint = sint, .bytes = bytes};
 	memcpy(m->raw, message, bytes);
@@ -173,9 +185,6 @@ struct fake_guest *fake_guest_create(const struct fake_guest_config *config)
 
 	CHECK(g != NULL);
 	config = config != NULL ? config : &none;
-	g->inbox = calloc(FAKE_GUEST_INBOX, sizeof(*g->inbox));
-	g->offers = calloc(FAKE_GUEST_OFFERS, sizeof(*g->offers));
-	CHECK(g->inbox != NULL && g->offers != NULL);
 	g->scattered = config->scattered;
 	g->next_gpadl = 0xe1e10;
 	g->message_connection = VMBUS_MESSAGE_CONNECTION_ID;

@@ -13,8 +13,8 @@
 #include "vmbus/vmbus.h"
 
 #define FAKE_GUEST_VPS 4u
-#define FAKE_GUEST_INBOX 8192u
-#define FAKE_GUEST_OFFERS 2048u
+#define FAKE_GUEST_INBOX 8192u /* messages that it holds before it takes no more */
+#define FAKE_GUEST_CONNECTIONS 0x3000u
 
 struct fake_guest_config {
 	uint32_t pages; /* of memory; 0: 4096 (16 MiB) */
@@ -63,11 +63,11 @@ struct fake_guest {
 	uint64_t interrupt_page_gpa, monitor_gpa[2];
 
 	struct fake_guest_message *inbox; /* posted and not taken yet, in order */
-	unsigned inbox_count;
+	unsigned inbox_count, inbox_capacity;
 	struct fake_guest_offer *offers; /* all that came and were not released */
-	unsigned offer_count;
-	bool connections[1 << 16]; /* that the host lets us signal */
-	unsigned event_open_fails; /* n: the n-th call from now fails */
+	unsigned offer_count, offer_capacity;
+	bool connections[FAKE_GUEST_CONNECTIONS]; /* that the host lets us signal */
+	unsigned event_open_fails;		  /* n: the n-th call from now fails */
 
 	uint32_t events[FAKE_GUEST_VPS][VMBUS_RELIDS]; /* atomic: interrupts by event flag */
 };
