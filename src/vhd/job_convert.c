@@ -246,7 +246,7 @@ static int start(struct convert_job *j, const struct vhd_create *create, struct 
 	const struct vhd_copy_source source = {
 		.next = next_piece, .ctx = j, .bytes = disk_bytes(j->source)};
 
-	r = vhd_copy_init(&j->copy, &source, vhd_block(j->target), true);
+	r = vhd_copy_init(&j->copy, &source, j->target, true);
 	if (r != 0) {
 		return vhd_fail_errno(error, r, j->path, "cannot convert");
 	}

@@ -8,7 +8,9 @@
 #include "lib/bits.h"
 #include "lib/check.h"
 
-#define SCAN_PIECES_PER_STEP 4096
+#define PIECES_PER_STEP 4096
+/* So much data is left to the host's cache before it is told to write it out while the copy goes on. */
+#define DRAIN_BYTES (UINT64_C(64) << 20)
 #define ZERO_BYTES_MAX (UINT64_C(64) << 20) /* one request of zeros */
 /* Shorter runs of zeros are written: a request costs more than they do. */
 #define ZERO_RUN_MIN (UINT64_C(32) << 10)
@@ -29,10 +31,15 @@ bool vhd_all_zero(const void *p, size_t bytes)
 	return true;
 }
 
-int vhd_copy_init(struct vhd_copy *c, const struct vhd_copy_source *source, struct block_device *to,
+int vhd_copy_init(struct vhd_copy *c, const struct vhd_copy_source *source, struct vhd_disk *target,
 		  bool zeroed)
 {
-	*c = (struct vhd_copy){.source = *source, .to = to, .zeroed = zeroed};
+	*c = (struct vhd_copy){
+		.source = *source,
+		.to = vhd_block(target),
+		.drain = target->layer->file,
+		.zeroed = zeroed,
+	};
 	for (unsigned i = 0; i < VHD_COPY_SLOTS; i++) {
 		struct vhd_copy_slot *s = &c->slots[i];
 
@@ -58,16 +65,21 @@ void vhd_copy_fini(struct vhd_copy *c)
 	}
 }
 
-static void fail(struct vhd_copy_slot *s, int result)
+static void note_failure(struct vhd_copy *c, const struct io_request *r, const char *name,
+			 int result)
 {
-	struct vhd_copy *c = s->copy;
-
 	if (c->failure == 0) {
 		c->failure = result;
-		c->failed_op = s->request.op;
-		c->failed_offset = s->request.offset;
-		c->failed_name = s->request.op == IO_READ ? s->from->name : c->to->name;
+		c->failed_op = r->op;
+		c->failed_offset = r->offset;
+		c->failed_name = name;
 	}
+}
+
+static void fail(struct vhd_copy_slot *s, int result)
+{
+	note_failure(s->copy, &s->request,
+		     s->request.op == IO_READ ? s->from->name : s->copy->to->name, result);
 }
 
 static void finish(struct vhd_copy_slot *s)
@@ -110,6 +122,7 @@ static void on_written(struct io_request *r, int result)
 		finish(s);
 		return;
 	}
+	s->copy->undrained_bytes += r->op == IO_WRITE ? r->bytes : 0;
 	s->scanned = s->run_end;
 	write_more(s);
 }
@@ -201,10 +214,10 @@ static void start_zero(struct vhd_copy_slot *s, uint64_t offset, uint64_t bytes)
 	block_submit(s->copy->to, &s->request);
 }
 
-/* Puts the next piece that needs work into @s; without any left c->offset is at the end. */
+/* Puts the next piece that needs work into @s, if it comes soon. */
 static int feed(struct vhd_copy *c, struct vhd_copy_slot *s, struct vhd_error *error)
 {
-	while (c->offset < c->source.bytes) {
+	for (unsigned i = 0; i < PIECES_PER_STEP && c->offset < c->source.bytes; i++) {
 		struct vhd_copy_piece piece;
 		uint64_t offset = c->offset;
 		int r = c->source.next(c->source.ctx, offset, &piece, error);
@@ -235,7 +248,7 @@ static int feed(struct vhd_copy *c, struct vhd_copy_slot *s, struct vhd_error *e
 /* How much data there is, so that progress can be told. 1: more to look at, 0: done. */
 static int scan(struct vhd_copy *c, struct vhd_error *error)
 {
-	for (unsigned i = 0; i < SCAN_PIECES_PER_STEP; i++) {
+	for (unsigned i = 0; i < PIECES_PER_STEP; i++) {
 		struct vhd_copy_piece piece;
 
 		if (c->offset >= c->source.bytes) {
@@ -261,6 +274,31 @@ static int report_failure(struct vhd_copy *c, struct vhd_error *error)
 			c->failed_offset, strerror(-c->failure));
 }
 
+static void on_drained(struct io_request *r, int result)
+{
+	struct vhd_copy *c = r->ctx;
+
+	if (result < 0) {
+		/* It would not be told again. */
+		note_failure(c, r, c->drain->name, result);
+	}
+	c->draining = false;
+	c->in_flight--;
+}
+
+/* A flush beside the copy: at its end little is left to wait for. */
+static void drain(struct vhd_copy *c)
+{
+	if (c->drain == NULL || c->draining || c->undrained_bytes < DRAIN_BYTES) {
+		return;
+	}
+	c->undrained_bytes = 0;
+	c->draining = true;
+	c->in_flight++;
+	c->drain_request = (struct io_request){.op = IO_FLUSH, .done = on_drained, .ctx = c};
+	storage_file_submit(c->drain, &c->drain_request);
+}
+
 static int copy(struct vhd_copy *c, struct vhd_error *error)
 {
 	for (unsigned i = 0; i < VHD_COPY_SLOTS && c->failure == 0; i++) {
@@ -274,8 +312,9 @@ static int copy(struct vhd_copy *c, struct vhd_error *error)
 		return report_failure(c, error);
 	}
 	if (c->in_flight == 0) {
-		return 0;
+		return c->offset < c->source.bytes;
 	}
+	drain(c);
 	io_poll(c->to->context, true, UINT64_MAX);
 	return 1;
 }

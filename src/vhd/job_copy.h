@@ -52,6 +52,10 @@ struct vhd_copy {
 	uint64_t offset;		  /* next to ask the source for */
 	uint64_t done_bytes, total_bytes; /* of data */
 	unsigned in_flight;
+	struct storage_file *drain; /* the target's file */
+	bool draining;
+	uint64_t undrained_bytes;
+	struct io_request drain_request;
 	int failure; /* first -errno of a request */
 	enum io_op failed_op;
 	uint64_t failed_offset;
@@ -59,8 +63,8 @@ struct vhd_copy {
 	struct vhd_copy_slot slots[VHD_COPY_SLOTS];
 };
 
-/* -ENOMEM: nothing to fini. @source and @to stay the caller's. */
-int vhd_copy_init(struct vhd_copy *c, const struct vhd_copy_source *source, struct block_device *to,
+/* -ENOMEM: nothing to fini. @source and @target stay the caller's. */
+int vhd_copy_init(struct vhd_copy *c, const struct vhd_copy_source *source, struct vhd_disk *target,
 		  bool zeroed);
 /* Waits for what is in flight. */
 void vhd_copy_fini(struct vhd_copy *c);

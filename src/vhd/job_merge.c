@@ -362,7 +362,7 @@ static int start(struct merge_job *j, const char *child, struct vhd_error *error
 	const struct vhd_copy_source source = {
 		.next = next_piece, .ctx = j, .bytes = max_u64(j->bytes, j->ancestor_bytes)};
 
-	r = vhd_copy_init(&j->copy, &source, vhd_block(j->ancestor), false);
+	r = vhd_copy_init(&j->copy, &source, j->ancestor, false);
 	j->copying = r == 0;
 	return r == 0 ? 0 : fail_memory(j, error);
 }
