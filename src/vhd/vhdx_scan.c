@@ -179,6 +179,10 @@ static int map_once(struct vhdx *v, uint64_t offset, struct vhdx_waiter *w,
 	if (rc != 0) {
 		return rc;
 	}
+	/* A block that the file has no space for is zeros by record just as well. */
+	if (place.state == VHDX_FULLY_PRESENT && vhdx_is_hole(v, place.offset, s->block_bytes)) {
+		place = (struct vhdx_place){VHDX_ZERO, 0};
+	}
 	ret->bytes = sectors.count << s->sector_shift;
 	ret->file_offset = place.offset + in_block;
 	ret->kind = place.offset != 0 && here		    ? VHD_LOCAL_DATA
