@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside hostile_play: its state, where the bytes of the script go, and what a step may be. */
+#ifndef STOR_HOSTILE_PLAYER_H
+#define STOR_HOSTILE_PLAYER_H
+
+#include "hostile.h"
+#include "rig.h"
+
+#define PLAYER_STATE_BYTES (256u << 10)
+#define PLAYER_RING_PAGES 5u
+#define PLAYER_CANARY_PAGES 4u /* at the end of memory, and page 0 */
+
+struct player {
+	struct rig *r;
+	const uint8_t *script;
+	size_t left;
+	uint32_t write[RIG_CHANNELS]; /* our index, whatever the control page says */
+	uint64_t transaction;
+	uint64_t violations; /* of controllers that are gone */
+	struct hostile_result result;
+	uint8_t packet[64 << 10];
+	uint8_t state[PLAYER_STATE_BYTES];
+	bool over;
+};
+
+/* The script's next bytes as a number; zeros after its end. And one of the numbers at which things change. */
+uint64_t player_take(struct player *p, size_t bytes);
+uint32_t player_edge(struct player *p);
+
+/* ---- hostile_memory.c ---- */
+
+/* Memory that is not the guest's to give: outside of it, missing, or read-only. Checked: none of it was written. */
+void player_fill_canaries(struct rig *r);
+void player_check_canaries(struct rig *r);
+/* A page: data, read-only, missing, of a ring, or not of this world. */
+uint64_t player_pick_pfn(struct player *p);
+void player_do_data_bytes(struct player *p);
+void player_do_map(struct player *p);
+
+/* ---- hostile_ring.c ---- */
+
+/* A channel that has a ring; NULL: none. */
+struct fake_guest_channel *player_pick_channel(struct player *p, unsigned *ret_index);
+/* A packet that keeps to the rules of rings. */
+void player_send_good(struct player *p, unsigned index, uint16_t type, const void *header,
+		      size_t header_bytes, const void *payload, size_t bytes);
+/* In-band, sometimes cut. */
+void player_send_operation(struct player *p, unsigned index, struct vstor_packet *packet);
+void player_do_raw(struct player *p);
+void player_do_ring_word(struct player *p);
+void player_do_ring_bytes(struct player *p);
+void player_do_drain(struct player *p);
+
+/* ---- hostile_srb.c ---- */
+
+void player_do_step(struct player *p);
+void player_do_operation(struct player *p);
+void player_do_srb(struct player *p);
+
+/* ---- hostile_message.c ---- */
+
+void player_do_open(struct player *p);
+void player_do_close(struct player *p);
+void player_do_message(struct player *p);
+void player_do_connect(struct player *p);
+
+#endif
