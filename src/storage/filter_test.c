@@ -83,13 +83,13 @@ static struct block_device *make_cow(struct world *w)
 	return b;
 }
 
+static struct block_device *(*const makers[])(struct world *) = {make_error, make_log, make_delay,
+								 make_throttle, make_cow};
+
 /* What every filter owes: the shape, changes, data, extents. */
 static void test_all_forward(struct test *t)
 {
-	struct block_device *(*const make[])(struct world *) = {make_error, make_log, make_delay,
-								make_throttle, make_cow};
-
-	for (size_t i = 0; i < ARRAY_LEN(make); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(makers); i++) {
 		struct world w;
 		struct testing_listener l;
 		char data[512] = {'d', (char)i}, got[512] = {0};
@@ -98,7 +98,7 @@ static void test_all_forward(struct test *t)
 
 		world_init(&w);
 		EXPECT_EQ(t, block_write(w.below, 512, data, 512), 0);
-		struct block_device *b = make[i](&w);
+		struct block_device *b = makers[i](&w);
 
 		testing_listen(&l, b);
 		EXPECT_EQ(t, b->info.bytes, DISK_BYTES);

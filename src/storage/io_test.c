@@ -81,7 +81,7 @@ static void test_copy_out(struct test *t)
 {
 	for (size_t vec_skip = 0; vec_skip <= 10; vec_skip++) {
 		for (size_t skip = 0; vec_skip + skip <= 10; skip++) {
-			struct pieces p;
+			struct pieces p = {.text = ""};
 			char got[11] = {0};
 
 			make_pieces(&p);
@@ -99,7 +99,7 @@ static void test_copy_out(struct test *t)
 
 static void test_copy_in_and_zero(struct test *t)
 {
-	struct pieces p;
+	struct pieces p = {.text = ""};
 	struct io_request r = {.vec = p.vec, .vec_count = 5, .vec_skip = 2, .bytes = 8};
 
 	make_pieces(&p);
@@ -111,7 +111,7 @@ static void test_copy_in_and_zero(struct test *t)
 
 static void test_slice(struct test *t)
 {
-	struct pieces p;
+	struct pieces p = {.text = ""};
 	struct seen s;
 
 	make_pieces(&p);

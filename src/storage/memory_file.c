@@ -190,6 +190,10 @@ static int carry_out(struct memory_file *m, const struct io_request *r)
 		return read_range(m, r);
 	case IO_WRITE:
 		rc = write_range(m, r);
+		if (rc != 0) {
+			/* beyond the end nothing must wait for the file to grow */
+			zero_range(m, max_u64(m->size, r->offset), end, true, false);
+		}
 		break;
 	case IO_ZERO:
 		zero_range(m, r->offset, min_u64(end, m->size), (r->flags & IO_UNMAP) != 0, false);

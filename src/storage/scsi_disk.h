@@ -38,7 +38,7 @@ static inline bool scsi_disk_has(const struct scsi_unit *u, struct scsi_range r)
 void scsi_disk_prepare(struct scsi_command *c, enum io_op op, uint32_t flags, struct scsi_range r);
 /* IO_FUA when writes have to be durable at once. */
 uint32_t scsi_disk_write_flags(struct scsi_unit *u, bool fua);
-/* Checks a WRITE's protection field, range and buffer; false: it is finished. */
+/* Looks at the protection field, the range, and whether the buffer is long enough; false: the command is finished. */
 bool scsi_disk_may_move(struct scsi_unit *u, struct scsi_command *c, struct scsi_range r,
 			enum scsi_direction direction);
 

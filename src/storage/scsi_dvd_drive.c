@@ -138,7 +138,7 @@ int scsi_dvd_vpd_page(struct scsi_unit *u, uint8_t page, uint8_t *body)
 	static const uint8_t id[] = {0x02, 0x01, 0, 24};
 
 	memcpy(body, id, sizeof(id));
-	memcpy(body + 4, "Msft    Virtual DVD-ROM ", 24);
+	scsi_store_text(body + 4, "Msft    Virtual DVD-ROM ", 24);
 	return 28;
 }
 

@@ -15,9 +15,9 @@ static void standard(struct scsi_unit *u, struct scsi_command *c, size_t allocat
 		[4] = STANDARD_BYTES - 5, [7] = 0x02, /* command queuing */
 	};
 
-	memcpy(data + 8, "Msft    ", 8);
-	memcpy(data + 16, u->kind->product, 16);
-	memcpy(data + 32, "1.0 ", 4);
+	scsi_store_text(data + 8, "Msft    ", 8);
+	scsi_store_text(data + 16, u->kind->product, 16);
+	scsi_store_text(data + 32, "1.0 ", 4);
 	scsi_reply(c, data, sizeof(data), allocation);
 }
 

@@ -57,6 +57,21 @@ bool scsi_reservation_type_valid(uint8_t type)
 	return false;
 }
 
+bool scsi_held_by_all(uint8_t type)
+{
+	return type == SCSI_WRITE_EXCLUSIVE_ALL || type == SCSI_EXCLUSIVE_ACCESS_ALL;
+}
+
+bool scsi_is_holder(const struct scsi_unit *u, uint32_t nexus)
+{
+	const struct scsi_reservations *r = &u->reservations;
+
+	if (r->type == SCSI_RESERVATION_NONE) {
+		return false;
+	}
+	return scsi_held_by_all(r->type) ? u->nexuses[nexus].registered : r->holder == nexus;
+}
+
 /* ---- RESERVE and RELEASE ---- */
 
 static bool anybody_registered(const struct scsi_unit *u)

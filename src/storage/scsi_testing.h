@@ -150,7 +150,7 @@ struct rig_row {
 	const char *what;
 	const char *cdb;
 	enum scsi_direction direction;
-	size_t bytes;	  /* of the buffer */
+	uint32_t bytes;	  /* of the buffer */
 	const char *out;  /* data sent, hex; the rest of the buffer is e5 */
 	uint32_t want;	  /* rig_result */
 	const char *data; /* data expected, hex; NULL: not looked at, "": nothing transferred */

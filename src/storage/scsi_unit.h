@@ -192,7 +192,7 @@ void scsi_raise(struct scsi_unit *u, enum scsi_attention what, uint32_t except);
 enum scsi_condition scsi_take_attention(struct scsi_nexus *n);
 bool scsi_medium_is_locked(const struct scsi_unit *u);
 
-/* ---- Reservations (scsi_reserve.c, scsi_persist.c) ---- */
+/* ---- Reservations (scsi_reserve.c, scsi_persist.c, scsi_persist_in.c) ---- */
 
 bool scsi_reservation_allows(const struct scsi_unit *u, uint32_t nexus, uint8_t flags);
 void scsi_reserve(struct scsi_unit *u, struct scsi_command *c);
@@ -200,6 +200,9 @@ void scsi_release(struct scsi_unit *u, struct scsi_command *c);
 void scsi_persistent_in(struct scsi_unit *u, struct scsi_command *c);
 void scsi_persistent_out(struct scsi_unit *u, struct scsi_command *c);
 bool scsi_reservation_type_valid(uint8_t type);
+/* Every registrant is a holder of reservations of this type. */
+bool scsi_held_by_all(uint8_t type);
+bool scsi_is_holder(const struct scsi_unit *u, uint32_t nexus);
 
 /* ---- Commands of all units ---- */
 
@@ -219,6 +222,14 @@ void scsi_unit_init(struct scsi_unit *u, const struct scsi_kind *kind, struct io
 
 /* VPD page 83h of a unit with this identity; returns its length. */
 int scsi_vpd_identification(const struct guid *id, uint8_t *body);
+
+/* Fields of text have a fixed length and no end. */
+static inline void scsi_store_text(uint8_t *to, const char *text, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i++) {
+		to[i] = (uint8_t)text[i];
+	}
+}
 
 static inline uint32_t load_be24(const uint8_t *p)
 {
