@@ -264,6 +264,8 @@ void close_reserved_message(struct vmbus_channel *ch, const struct vmbus_close_r
 void close_begin(struct vmbus_channel *ch);
 /* The device let go. */
 void close_finish(struct vmbus_channel *ch);
+/* Opens a closed channel for which an open waits. */
+void close_then_reopen(struct vmbus_channel *ch);
 
 /* ---- ring_write.c: [channel] ---- */
 

@@ -62,6 +62,14 @@ static void unblock(struct vmbus_channel *ch)
 	}
 }
 
+void close_then_reopen(struct vmbus_channel *ch)
+{
+	if (ch->reopen && ch->state == CHANNEL_CLOSED) {
+		ch->reopen = false;
+		open_now(ch, &ch->reopen_request);
+	}
+}
+
 void close_finish(struct vmbus_channel *ch)
 {
 	struct vmbus *bus = ch->bus;
@@ -78,15 +86,15 @@ void close_finish(struct vmbus_channel *ch)
 	if (ch->close_reserved_due) {
 		close_reserved_response(ch);
 	}
-	if (ch->reopen) {
-		ch->reopen = false;
-		open_now(ch, &ch->reopen_request);
+	if (ch->index != 0) {
+		close_then_reopen(
+			ch); /* index 0: offer_advance, when its subchannels are closed too */
 	}
 }
 
 void close_message(struct vmbus_channel *ch)
 {
-	if (ch->state == CHANNEL_CLOSED || (ch->state == CHANNEL_CLOSING && !ch->reopen)) {
+	if (ch->state != CHANNEL_OPEN && !ch->reopen) {
 		/* A rescinded channel is closed already when the guest gets to it. */
 		if (!offer_leaving(ch)) {
 			bus_log(ch->bus, "%s: CLOSECHANNEL of relid %u, which is not open: ignored",

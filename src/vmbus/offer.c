@@ -292,7 +292,8 @@ bool offer_leaving(const struct vmbus_channel *ch)
 	return ch->revoked || ch->dev->rescinding || (ch->index != 0 && ch->dev->subs_leaving);
 }
 
-static bool device_closing(const struct vmbus_device *dev)
+/* Some channel is open, or not let go of yet. */
+static bool device_in_use(const struct vmbus_device *dev)
 {
 	for (const struct vmbus_channel *ch = dev->channels; ch != NULL; ch = ch->next) {
 		if (ch->state != CHANNEL_CLOSED) {
@@ -345,6 +346,19 @@ static void remove_released(struct vmbus_device *dev)
 	}
 }
 
+static void advance_device(struct vmbus_device *dev)
+{
+	if (!device_in_use(dev)) {
+		if (dev->rescinding || dev->subs_leaving) {
+			revoke_leaving(dev);
+		}
+		if (dev->channels != NULL && dev->channels->index == 0) {
+			close_then_reopen(dev->channels);
+		}
+	}
+	remove_released(dev);
+}
+
 void offer_advance(struct vmbus *bus)
 {
 	struct vmbus_device *next;
@@ -355,10 +369,7 @@ void offer_advance(struct vmbus *bus)
 	bus->advance_due = false;
 	for (struct vmbus_device *dev = bus->devices; dev != NULL; dev = next) {
 		next = dev->next;
-		if ((dev->rescinding || dev->subs_leaving) && !device_closing(dev)) {
-			revoke_leaving(dev);
-		}
-		remove_released(dev);
+		advance_device(dev);
 	}
 	offer_reap(bus);
 	for (struct vmbus_device *dev = bus->devices; dev != NULL; dev = next) {

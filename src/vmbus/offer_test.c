@@ -369,6 +369,95 @@ static void test_primary_takes_subchannels(struct test *t)
 	fake_guest_destroy(g);
 }
 
+/*
+ * Channel 0 is opened again before its subchannels have let go (itself, perhaps, has): it waits for them, and they are rescinded before the
+ * answer.
+ */
+static void reopen_waits(struct test *t, bool let_go_before_open)
+{
+	struct fake_device d;
+	struct fake_guest *g = start(t, &d, VERSION_WIN10_V5_3);
+	struct fake_guest_channel chs[3], again[3];
+
+	open_with_subs(t, g, &d, 2, chs);
+	d.slow_close = true;
+	fake_guest_post_close(&chs[0]);
+	EXPECT_EQ(t, fake_guest_prepare(g, find(g, 1, 0), 4, 4, &again[0]), 0);
+	if (let_go_before_open) {
+		fake_device_closed(&d, 0);
+		fake_guest_run(g);
+	}
+	fake_guest_post_open(&again[0], 0);
+	if (!let_go_before_open) {
+		fake_device_closed(&d, 0);
+	}
+	fake_device_closed(&d, 1);
+	fake_guest_run(g);
+	EXPECT_EQ(t, g->inbox_count, 0);
+	EXPECT_EQ(t, d.opens, 3);
+	fake_device_closed(&d, 2);
+	fake_guest_run(g);
+	EXPECT_EQ(t, d.opens, 4);
+	EXPECT_EQ(t, g->inbox_count, 3);
+	EXPECT_EQ(t, g->inbox[2].header.type, CHANNELMSG_OPENCHANNEL_RESULT);
+	EXPECT_EQ(t, g->inbox[2].open_result.status, 0);
+	EXPECT(t, take_rescind(g, chs[1].offer.relid));
+	EXPECT(t, take_rescind(g, chs[2].offer.relid));
+	fake_guest_forget_inbox(g);
+	EXPECT(t, fake_guest_send(&again[0], 1, "x", 1));
+	EXPECT_EQ(t, vmbus_device_offer_subchannels(d.dev, 2), 0);
+	EXPECT_EQ(t, fake_guest_open(g, find(g, 1, 2), 3, 3, 0, &again[2]), 0);
+	d.slow_close = false;
+	EXPECT(t, fake_guest_unload(g));
+	fake_guest_abandon(&chs[0]);
+	fake_guest_abandon(&chs[1]);
+	fake_guest_abandon(&chs[2]);
+	fake_guest_abandon(&again[0]);
+	fake_guest_abandon(&again[2]);
+	fake_guest_destroy(g);
+}
+
+static void test_reopen_waits_for_subchannels(struct test *t)
+{
+	reopen_waits(t, false);
+	reopen_waits(t, true);
+}
+
+/* The open that waits for subchannels is taken back by a close: an answer says so, and the next open works. */
+static void test_reopen_taken_back(struct test *t)
+{
+	struct fake_device d;
+	struct fake_guest *g = start(t, &d, VERSION_WIN10_V5_3);
+	struct fake_guest_channel chs[3], again;
+	struct fake_guest_message m;
+
+	open_with_subs(t, g, &d, 2, chs);
+	d.slow_close = true;
+	fake_guest_post_close(&chs[0]);
+	fake_device_closed(&d, 0);
+	EXPECT_EQ(t, fake_guest_prepare(g, find(g, 1, 0), 4, 4, &again), 0);
+	fake_guest_post_open(&again, 0);
+	fake_guest_post_close(&again);
+	EXPECT(t, fake_guest_take(g, CHANNELMSG_OPENCHANNEL_RESULT, &m));
+	EXPECT_EQ(t, m.open_result.status, VMBUS_STATUS_UNEXPECTED);
+	d.slow_close = false;
+	fake_device_closed(&d, 1);
+	fake_device_closed(&d, 2);
+	fake_guest_run(g);
+	EXPECT_EQ(t, d.opens, 3);
+	EXPECT(t, take_rescind(g, chs[1].offer.relid));
+	EXPECT(t, take_rescind(g, chs[2].offer.relid));
+	fake_guest_post_open(&again, 0);
+	EXPECT(t, fake_guest_take(g, CHANNELMSG_OPENCHANNEL_RESULT, &m));
+	EXPECT_EQ(t, m.open_result.status, 0);
+	EXPECT(t, fake_guest_unload(g));
+	for (int i = 0; i < 3; i++) {
+		fake_guest_abandon(&chs[i]);
+	}
+	fake_guest_abandon(&again);
+	fake_guest_destroy(g);
+}
+
 static void test_subchannels_refused(struct test *t)
 {
 	struct fake_device d;
@@ -481,6 +570,8 @@ int main(void)
 		TEST(test_relids_run_out),
 		TEST(test_subchannels),
 		TEST(test_primary_takes_subchannels),
+		TEST(test_reopen_waits_for_subchannels),
+		TEST(test_reopen_taken_back),
 		TEST(test_subchannels_refused),
 		TEST(test_subchannels_of_old_guest),
 		TEST(test_rescind_with_subchannels),

@@ -110,27 +110,26 @@ void open_now(struct vmbus_channel *ch, const struct open_request *r)
 	open_result(ch, r, try_open(ch, r));
 }
 
+/* Its last close is not over yet: channel 0 waits for its subchannels too. */
+static bool still_closing(const struct vmbus_channel *ch)
+{
+	return ch->state == CHANNEL_CLOSING ||
+	       (ch->index == 0 && ch->dev->subs_leaving && ch->state == CHANNEL_CLOSED);
+}
+
 /* What to do depends on where the channel is in its life. */
 static void request_open(struct vmbus_channel *ch, const struct open_request *r)
 {
 	if (offer_leaving(ch)) {
 		return; /* RESCIND, sent or about to be, is the answer */
 	}
-	switch (ch->state) {
-	case CHANNEL_CLOSED:
-		open_now(ch, r);
-		break;
-	case CHANNEL_OPEN:
+	if (ch->state == CHANNEL_OPEN || ch->reopen) {
 		open_result(ch, r, VMBUS_STATUS_INVALID_DEVICE_STATE);
-		break;
-	case CHANNEL_CLOSING:
-		if (ch->reopen) {
-			open_result(ch, r, VMBUS_STATUS_INVALID_DEVICE_STATE);
-			break;
-		}
+	} else if (still_closing(ch)) {
 		ch->reopen = true;
 		ch->reopen_request = *r;
-		break;
+	} else {
+		open_now(ch, r);
 	}
 }
 

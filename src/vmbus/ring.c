@@ -123,7 +123,22 @@ void ring_copy_out(const struct ring_half *h, uint32_t offset, void *buf, uint32
 	}
 }
 
-static void touch(struct gmem *gm, const struct ring_half *h, uint32_t offset, uint32_t bytes)
+void ring_copy_in(const struct ring_half *h, uint32_t offset, const void *buf, uint32_t bytes)
+{
+	const uint8_t *from = buf;
+
+	while (bytes != 0) {
+		uint32_t n;
+		uint8_t *to = piece(h, offset, bytes, &n);
+
+		memcpy(to, from, n);
+		from += n;
+		bytes -= n;
+		offset = ring_advance(h, offset, n);
+	}
+}
+
+void ring_touch(struct gmem *gm, const struct ring_half *h, uint32_t offset, uint32_t bytes)
 {
 	while (bytes != 0) {
 		uint32_t in_page = offset % VMBUS_PAGE_BYTES;
@@ -135,21 +150,4 @@ static void touch(struct gmem *gm, const struct ring_half *h, uint32_t offset, u
 		bytes -= n;
 		offset = ring_advance(h, offset, n);
 	}
-}
-
-void ring_copy_in(struct gmem *gm, const struct ring_half *h, uint32_t offset, const void *buf,
-		  uint32_t bytes)
-{
-	const uint8_t *from = buf;
-
-	for (uint32_t left = bytes, at = offset; left != 0;) {
-		uint32_t n;
-		uint8_t *to = piece(h, at, left, &n);
-
-		memcpy(to, from, n);
-		from += n;
-		left -= n;
-		at = ring_advance(h, at, n);
-	}
-	touch(gm, h, offset, bytes);
 }

@@ -57,8 +57,9 @@ void ring_unmap(struct ring *r);
 
 /* Copies between ring data at @offset (below size, wraps) and memory. */
 void ring_copy_out(const struct ring_half *h, uint32_t offset, void *buf, uint32_t bytes);
-void ring_copy_in(struct gmem *gm, const struct ring_half *h, uint32_t offset, const void *buf,
-		  uint32_t bytes);
+void ring_copy_in(const struct ring_half *h, uint32_t offset, const void *buf, uint32_t bytes);
+/* Ring data was written: dirty log and code watch. */
+void ring_touch(struct gmem *gm, const struct ring_half *h, uint32_t offset, uint32_t bytes);
 /*
  * Control words. Each side stores its own and then looks at the other's, and one of the two must see the other's store: all stores and
  * loads are sequentially consistent (a full barrier after each store). The store also marks the page written.

@@ -80,17 +80,18 @@ void vmbus_ring_flush(struct vmbus_channel *ch)
 	}
 }
 
+/* Waits for @bytes of room (0: not any more): the guest signals, if it is one that does; else the bus looks. */
 static void set_pending(struct vmbus_channel *ch, uint32_t bytes)
 {
 	struct ring *r = &ch->ring;
-	bool heard =
-		ring_control_load(&r->in.control->features) & VMBUS_RING_FEATURE_PENDING_SEND_SIZE;
 
-	if (bytes != 0 || r->out_pending) {
-		r->out_pending = bytes != 0;
-		ring_control_store(r->gm, &r->out, &r->out.control->pending_send_size, bytes);
+	if (bytes == 0 && !r->out_pending) {
+		return;
 	}
-	set_blocked(ch, bytes != 0 && !heard);
+	r->out_pending = bytes != 0;
+	ring_control_store(r->gm, &r->out, &r->out.control->pending_send_size, bytes);
+	set_blocked(ch, bytes != 0 && !(ring_control_load(&r->in.control->features) &
+					VMBUS_RING_FEATURE_PENDING_SEND_SIZE));
 }
 
 /* Room for @bytes with a unit left over, or what to do about it. */
@@ -126,7 +127,7 @@ static enum vmbus_ring_status make_room(struct vmbus_channel *ch, uint32_t bytes
 
 static void put(struct ring *r, const void *data, uint32_t bytes)
 {
-	ring_copy_in(r->gm, &r->out, r->out_write, data, bytes);
+	ring_copy_in(&r->out, r->out_write, data, bytes);
 	r->out_write = ring_advance(&r->out, r->out_write, bytes);
 }
 
@@ -178,6 +179,7 @@ static enum vmbus_ring_status write_packet(struct vmbus_channel *ch, struct head
 		put(r, payload[i].base, (uint32_t)payload[i].bytes);
 	}
 	put_end(r, start, (uint32_t)(padded - bytes));
+	ring_touch(r->gm, &r->out, start, (uint32_t)padded + VMBUS_PACKET_TRAILER_BYTES);
 	return VMBUS_RING_OK;
 }
 
