@@ -2,7 +2,7 @@
 # A front door only: the build is Meson's, the work is done by the scripts in tools/.
 BUILD ?= build
 
-.PHONY: all programs setup demo check bench fuzz soak matrix lint install clean
+.PHONY: all programs setup demo demo-debian image check bench fuzz soak matrix lint install clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -20,11 +20,18 @@ $(BUILD)/build.ninja: | setup
 demo: setup programs ## the main job: Debian's own kernel boots as a Hyper-V guest
 	@tools/demo $(BUILD)
 
+demo-debian: setup programs ## a whole Debian boots from its VHDX to a login prompt
+	@tools/demo-debian $(BUILD)
+
 check: setup all ## all tests; the last line counts them
 	@tools/run-checks $(BUILD)
 
 matrix: setup programs ## the boot tests alone: every Debian kernel with 1, 2 and 4 processors
 	@tests/integration/matrix $(BUILD)
+
+image: setup programs ## a whole Debian from every disk format under three kernels, with heavy load on its disks
+	@tools/setup-debian image
+	@tests/integration/images $(BUILD)
 
 bench: ## Virid, QEMU TCG and Bochs side by side
 	@tools/setup-debian bench
