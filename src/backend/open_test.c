@@ -193,6 +193,7 @@ static void host_by_path(struct test *t)
 	EXPECT_MEM(t, buf, "disk", 4);
 	storage_file_close(file);
 	EXPECT_EQ(t, symlink(f.other, f.disk), 0);
+	EXPECT_EQ(t, host.rename(host.ctx, f.other, f.disk), (uint64_t)-EEXIST);
 	EXPECT(t, host.same_file(host.ctx, f.disk, f.other));
 	EXPECT(t, !host.same_file(host.ctx, f.disk, f.path));
 	EXPECT_EQ(t, host.real_path(host.ctx, f.disk, real, sizeof(real)), 0);

@@ -63,7 +63,13 @@ static int host_remove(void *ctx, const char *path)
 
 static int host_rename(void *ctx, const char *from, const char *to)
 {
-	return rename(from, to) < 0 ? -errno : sync_folder(to);
+	int r = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) < 0 ? -errno : 0;
+
+	/* File systems that cannot do that at once. */
+	if (r == -EINVAL) {
+		r = link(from, to) < 0 || unlink(from) < 0 ? -errno : 0;
+	}
+	return r < 0 ? r : sync_folder(to);
 }
 
 static bool host_same_file(void *ctx, const char *a, const char *b)

@@ -21,7 +21,8 @@
 /* One creation under way. */
 struct creation {
 	const struct vhd_host *host;
-	const char *path;
+	const char *path;    /* the name it will have: for messages */
+	const char *part;    /* the name it is made under */
 	struct vhd_create c; /* becomes complete */
 	struct vhd_locator locator;
 	struct vhd_info parent;
@@ -262,7 +263,7 @@ static int make_file(struct creation *n, struct vhd_error *error)
 {
 	const struct vhd_host *host = n->host;
 	struct storage_file *f;
-	int rc = host->open(host->ctx, n->path, true, true, &f);
+	int rc = host->open(host->ctx, n->part, true, true, &f);
 
 	if (rc == VHD_IN_USE) {
 		return vhd_fail(error, rc, "%s: in use by somebody else", n->path);
@@ -279,13 +280,13 @@ static int make_file(struct creation *n, struct vhd_error *error)
 	}
 	storage_file_close(f);
 	if (rc != 0) {
-		(void)host->remove(host->ctx, n->path);
+		(void)host->remove(host->ctx, n->part);
 	}
 	return rc;
 }
 
-int vhd_create(const struct vhd_host *host, const char *path, const struct vhd_create *create,
-	       struct vhd_error *error)
+int vhd_create_part(const struct vhd_host *host, const char *path, const char *part,
+		    const struct vhd_create *create, struct vhd_error *error)
 {
 	struct creation *n = calloc(1, sizeof(*n));
 	int rc;
@@ -295,9 +296,30 @@ int vhd_create(const struct vhd_host *host, const char *path, const struct vhd_c
 	}
 	n->host = host;
 	n->path = path;
+	n->part = part;
 	n->c = *create;
 	rc = complete(n, error);
 	rc = rc == 0 ? make_file(n, error) : rc;
 	free(n);
+	return rc;
+}
+
+int vhd_create(const struct vhd_host *host, const char *path, const struct vhd_create *create,
+	       struct vhd_error *error)
+{
+	char *part = vhd_part_name(host, path);
+	int rc = part == NULL ? vhd_fail_errno(error, -ENOMEM, path, "cannot create")
+			      : vhd_refuse_existing(host, path, error);
+
+	if (rc == 0) {
+		rc = vhd_create_part(host, path, part, create, error);
+		if (rc == 0) {
+			rc = vhd_publish(host, part, path, error);
+			if (rc != 0) {
+				(void)host->remove(host->ctx, part);
+			}
+		}
+	}
+	free(part);
 	return rc;
 }

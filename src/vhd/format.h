@@ -91,6 +91,20 @@ struct vhd_disk {
 	char *parent_path;
 };
 
+/*
+ * New files are made under another name and get theirs when they are complete: a process that dies leaves nothing half-made under
+ * the name that was asked for.
+ */
+/* "PATH.part-XXXXXXXX", malloced; NULL: no memory. */
+char *vhd_part_name(const struct vhd_host *host, const char *path);
+/* -EEXIST with a message when there is a file @path. */
+int vhd_refuse_existing(const struct vhd_host *host, const char *path, struct vhd_error *error);
+/* Makes the file @part, of which messages speak as @path. As vhd_create otherwise. */
+int vhd_create_part(const struct vhd_host *host, const char *path, const char *part,
+		    const struct vhd_create *create, struct vhd_error *error);
+/* Gives @part its name. */
+int vhd_publish(const struct vhd_host *host, const char *part, const char *path, struct vhd_error *error);
+
 /* Fills @error (may be NULL) and returns @status, so that failing reads: return vhd_fail(error, VHD_CORRUPT, "...", ...). */
 __attribute__((format(printf, 3, 4))) int vhd_fail(struct vhd_error *error, int status, const char *fmt, ...);
 /* The same with the text of -@err: "FILE: what: strerror". Returns @err. */

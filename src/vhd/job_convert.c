@@ -2,7 +2,6 @@
 /* Convert: what a disk and its parents show, into a new file. */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,12 +127,9 @@ static int finish(struct convert_job *j, struct vhd_error *error)
 	if (r != 0) {
 		return vhd_fail_errno(error, r < 0 ? r : -EIO, j->part, "cannot write it out");
 	}
-	r = j->host.rename(j->host.ctx, j->part, j->path);
-	if (r != 0) {
-		return vhd_fail_errno(error, r, j->path, "cannot give the finished disk its name");
-	}
-	j->made = false;
-	return 0;
+	r = vhd_publish(&j->host, j->part, j->path, error);
+	j->made = r != 0;
+	return r;
 }
 
 static int convert_step(struct vhd_job *job, struct vhd_progress *ret_progress,
@@ -205,24 +201,9 @@ static int complete(struct convert_job *j, struct vhd_create *c, struct vhd_erro
 	return 0;
 }
 
-/* The target must not be there; what the name is of will be seen by opening it. */
-static int refuse_existing(struct convert_job *j, struct vhd_error *error)
-{
-	struct storage_file *f;
-	int r = j->host.open(j->host.ctx, j->path, false, false, &f);
-
-	if (r == -ENOENT) {
-		return 0;
-	}
-	if (r == 0) {
-		storage_file_close(f);
-	}
-	return vhd_fail_errno(error, -EEXIST, j->path, "cannot make the new disk");
-}
-
 static int make_target(struct convert_job *j, const struct vhd_create *c, struct vhd_error *error)
 {
-	int r = vhd_create(&j->host, j->part, c, error);
+	int r = vhd_create_part(&j->host, j->path, j->part, c, error);
 
 	if (r != 0) {
 		return r;
@@ -238,7 +219,7 @@ static int start(struct convert_job *j, const struct vhd_create *create, struct 
 	struct vhd_create c = *create;
 	int r = complete(j, &c, error);
 
-	r = r == 0 ? refuse_existing(j, error) : r;
+	r = r == 0 ? vhd_refuse_existing(&j->host, j->path, error) : r;
 	r = r == 0 ? make_target(j, &c, error) : r;
 	if (r != 0) {
 		return r;
@@ -254,21 +235,6 @@ static int start(struct convert_job *j, const struct vhd_create *create, struct 
 	return 0;
 }
 
-static bool choose_names(struct convert_job *j, const char *target)
-{
-	size_t size = strlen(target) + sizeof(".part-01234567");
-	uint32_t random;
-
-	j->host.random(j->host.ctx, &random, sizeof(random));
-	j->path = strdup(target);
-	j->part = malloc(size);
-	if (j->path == NULL || j->part == NULL) {
-		return false;
-	}
-	snprintf(j->part, size, "%s.part-%08" PRIx32, target, random);
-	return true;
-}
-
 int vhd_convert(const struct vhd_host *host, struct vhd_disk *source, const char *target,
 		const struct vhd_create *create, struct vhd_job **ret, struct vhd_error *error)
 {
@@ -278,8 +244,11 @@ int vhd_convert(const struct vhd_host *host, struct vhd_disk *source, const char
 		return vhd_fail_errno(error, -ENOMEM, target, "cannot convert");
 	}
 	*j = (struct convert_job){.job.ops = &convert_ops, .host = *host, .source = source};
-	int r = choose_names(j, target) ? start(j, create, error)
-					: vhd_fail_errno(error, -ENOMEM, target, "cannot convert");
+	j->path = strdup(target);
+	j->part = vhd_part_name(host, target);
+	int r = j->path != NULL && j->part != NULL
+			? start(j, create, error)
+			: vhd_fail_errno(error, -ENOMEM, target, "cannot convert");
 
 	if (r != 0) {
 		convert_destroy(&j->job);

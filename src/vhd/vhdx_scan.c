@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Questions about the whole BAT, and the map. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "vhdx.h"
@@ -202,6 +203,37 @@ static int map_sync(struct vhdx *v, uint64_t offset, struct vhd_local_extent *re
 	return rc;
 }
 
+/* As it is in memory; 0 when its page is gone again. */
+static uint64_t entry_of(struct vhdx *v, uint64_t index)
+{
+	const struct vhdx_page *p = vhdx_page_peek(v, vhdx_entry_page(v, index));
+
+	return p != NULL ? load_le64(p->data + index % VHDX_ENTRIES_PER_PAGE * 8) : 0;
+}
+
+/* What is wrong with the entry of @block, or with that of its sector bitmap. Both were looked at just now. */
+static int refuse_entry(struct vhdx *v, uint64_t block, struct vhd_error *error)
+{
+	const struct vhdx_shape *s = &v->shape;
+	uint64_t index = vhdx_payload_index(s, block), entry = entry_of(v, index);
+	struct vhdx_place place;
+	bool bitmap = vhdx_entry_decode(v, entry, false, &place) == 0;
+
+	if (bitmap) {
+		index = vhdx_bitmap_index(s, block >> s->ratio_shift);
+		entry = entry_of(v, index);
+	}
+	return vhd_fail(error, VHD_CORRUPT,
+			"%s: BAT entry %" PRIu64 " at 0x%" PRIx64
+			" (%s): found state %u, offset 0x%" PRIx64 "; expected %s of %" PRIu64
+			" bytes within the file's %" PRIu64
+			", apart from log, BAT and metadata; run check",
+			v->layer.file->name, index, v->layout.bat.offset + index * 8,
+			bitmap ? "a sector bitmap" : "data", (unsigned)VHDX_ENTRY_STATE(entry),
+			(uint64_t)VHDX_ENTRY_OFFSET(entry), bitmap ? "a bitmap" : "a block",
+			bitmap ? (uint64_t)VHDX_BITMAP_BYTES : s->block_bytes, v->space.file_bytes);
+}
+
 int vhdx_map(struct vhd_layer *l, uint64_t offset, struct vhd_local_extent *ret,
 	     struct vhd_error *error)
 {
@@ -210,15 +242,9 @@ int vhdx_map(struct vhd_layer *l, uint64_t offset, struct vhd_local_extent *ret,
 	int rc = map_sync(v, offset, &all);
 
 	if (rc != 0) {
-		uint64_t index = vhdx_payload_index(&v->shape, offset >> v->shape.block_shift);
-
 		return rc != -ENODATA
 			       ? vhd_fail_errno(error, rc, l->file->name, "cannot read the BAT")
-			       : vhd_fail(error, VHD_CORRUPT,
-					  "%s: BAT entry %llu at 0x%llx is impossible, or its "
-					  "sector bitmap is; run check",
-					  l->file->name, (unsigned long long)index,
-					  (unsigned long long)(v->layout.bat.offset + index * 8));
+			       : refuse_entry(v, offset >> v->shape.block_shift, error);
 	}
 	/* Like neighbours are one extent. What is wrong further on is for the call that gets there. */
 	for (unsigned i = 0;

@@ -62,7 +62,7 @@ struct vhd_host {
 	int (*open)(void *ctx, const char *path, bool write, bool create, struct storage_file **ret);
 	/* Removes a file that the library itself created or replaced. */
 	int (*remove)(void *ctx, const char *path);
-	/* Replaces @to by @from, durably (directory flushed). */
+	/* Gives @from the name @to, which nobody has (else -EEXIST), durably (directory flushed). */
 	int (*rename)(void *ctx, const char *from, const char *to);
 	/* True when both paths name the same file. */
 	bool (*same_file)(void *ctx, const char *a, const char *b);
@@ -138,7 +138,10 @@ struct vhd_create {
 	const char *parent;	 /* differencing: path of the parent as it is to be recorded (relative to the process here) */
 	struct guid id;		 /* zero: random */
 };
-/* Makes a new file; -EEXIST when there is one. Nothing is left behind on failure. Durable when it returns 0. */
+/*
+ * Makes a new file; -EEXIST when there is one. It has its name only when it is complete, as with vhd_convert. Nothing is left behind on
+ * failure. Durable when it returns 0.
+ */
 int vhd_create(const struct vhd_host *host, const char *path, const struct vhd_create *create, struct vhd_error *error);
 
 /* ---- Long operations, in steps ---- */
