@@ -91,8 +91,9 @@ static int write_regions(const struct creation *n)
 
 /* ---- Metadata ---- */
 
-static void add_item(uint8_t *region, enum vhdx_item item, uint32_t offset, const void *value,
-		     uint32_t bytes)
+/* nonnull: GCC's sanitizers otherwise warn of the case that it is NULL. */
+__attribute__((nonnull)) static void add_item(uint8_t *region, enum vhdx_item item, uint32_t offset,
+					      const void *value, uint32_t bytes)
 {
 	struct vhdx_metadata_header h;
 	struct vhdx_metadata_entry e = {
