@@ -21,6 +21,7 @@ demo: setup programs ## the main job: Debian's own kernel boots as a Hyper-V gue
 	@tools/demo $(BUILD)
 
 demo-debian: setup programs ## a whole Debian boots from its VHDX to a login prompt
+	@tools/setup-debian image
 	@tools/demo-debian $(BUILD)
 
 check: setup all ## all tests; the last line counts them
