@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The virtual switch: ports, and the rules by which a frame that enters one leaves others. A switch, its ports and all calls belong to
+ * one thread; nothing here blocks, and time comes in as now_ns (monotonic).
+ *
+ * A frame that enters a port goes through, in this order: form (net_frame_check), storm limits, source (spoofing, VLAN), guards,
+ * ACLs, learning, forwarding; and at each port it would leave by: VLAN, private VLAN, ACLs, the port's offloads. Every drop has a counter.
+ *
+ * Spec: IEEE 802.1Q (tags, learning, aging), RFC 4541 (IGMP and MLD snooping), RFC 5517 (private VLANs).
+ */
+#ifndef VSWITCH_VSWITCH_H
+#define VSWITCH_VSWITCH_H
+
+#include "vswitch/frame.h"
+
+struct vswitch;
+struct vswitch_port;
+
+#define VSWITCH_NAME_BYTES 64u
+#define VSWITCH_PORTS_MAX 4096u
+#define VSWITCH_ACLS_MAX 256u
+#define VSWITCH_UPLINKS_MAX 8u
+
+enum vswitch_team {
+	VSWITCH_TEAM_HASH,    /* each conversation keeps to one uplink that is up */
+	VSWITCH_TEAM_STANDBY, /* the first that is up carries all */
+};
+
+struct vswitch_config {
+	uint32_t macs_max;	/* entries of the address table; 0: 16384 */
+	uint64_t aging_ns;	/* 0: 300 s */
+	enum vswitch_team team; /* when there are several uplinks */
+	bool no_snooping;	/* multicast goes everywhere, as broadcast */
+};
+
+/* -ENOMEM. */
+int vswitch_create(const struct vswitch_config *config, struct vswitch **ret);
+/* With all ports. NULL: nothing. */
+void vswitch_destroy(struct vswitch *s);
+/* Aging, queriers, membership timeouts, rate limits. Returns when it wants to be called again (now_ns scale). */
+uint64_t vswitch_tick(struct vswitch *s, uint64_t now_ns);
+
+/* ---- Ports ---- */
+
+enum vswitch_role {
+	VSWITCH_VM,	/* an adapter of a VM */
+	VSWITCH_HOST,	/* the host itself, or its NAT */
+	VSWITCH_UPLINK, /* a physical network; several make a team */
+};
+
+enum vswitch_vlan_mode {
+	VSWITCH_VLAN_ACCESS, /* untagged outside, @vid inside; 0: no VLAN */
+	VSWITCH_VLAN_TRUNK, /* tagged with any of @trunk; untagged is @vid (the native VLAN, 0: none) */
+	VSWITCH_VLAN_PRIVATE, /* private VLAN: @vid primary, @secondary */
+};
+
+enum vswitch_private {
+	VSWITCH_PRIVATE_ISOLATED,
+	VSWITCH_PRIVATE_COMMUNITY,
+	VSWITCH_PRIVATE_PROMISCUOUS
+};
+
+struct vswitch_vlan {
+	enum vswitch_vlan_mode mode;
+	uint16_t vid;
+	uint16_t secondary; /* private; promiscuous: none, it sees all secondaries of the primary */
+	enum vswitch_private private;
+	uint8_t trunk[NET_VIDS / 8]; /* bit v: VLAN v is carried */
+};
+
+#define VSWITCH_MIRROR_IN 0x1u	/* frames that enter the port are copied to the destinations */
+#define VSWITCH_MIRROR_OUT 0x2u /* frames that leave it */
+#define VSWITCH_MIRROR_TO                                                                          \
+	0x4u /* the port is a destination: it gets copies, with their tags, and nothing else; what it sends is dropped */
+
+enum vswitch_acl_action { VSWITCH_ACL_ALLOW, VSWITCH_ACL_DENY, VSWITCH_ACL_METER };
+
+/* A stateless rule; all that it names must match. In: from the network to the port's owner. Out: from the owner. */
+struct vswitch_acl {
+	enum vswitch_acl_action action; /* METER counts and goes on to the next rule */
+	bool in, out;
+	uint32_t
+		weight; /* the highest matching rule decides; equal: the first. Nothing matches: allowed */
+	uint16_t ethertype; /* 0: any */
+	uint8_t protocol;   /* of IP; 0: any */
+	bool has_local_mac, has_remote_mac;
+	uint8_t local_mac[NET_MAC_BYTES], remote_mac[NET_MAC_BYTES];
+	uint8_t family; /* of the addresses: 0 none, 4, 6 */
+	uint8_t local_ip[16], remote_ip[16];
+	uint8_t local_prefix, remote_prefix;	    /* bits; 0: any */
+	uint16_t local_port_first, local_port_last; /* both 0: any */
+	uint16_t remote_port_first, remote_port_last;
+};
+
+struct vswitch_port_config {
+	char name[VSWITCH_NAME_BYTES]; /* unique in the switch */
+	enum vswitch_role role;
+	uint8_t mac[NET_MAC_BYTES]; /* VM: its own address, entered as a static one */
+	uint32_t
+		mtu; /* largest frame without its Ethernet header, when it is not to be cut; 0: NET_MTU_MAX */
+	uint32_t takes; /* NET_TAKES_* */
+	struct vswitch_vlan vlan;
+	bool spoofing;	   /* VM: other source addresses than its own may leave it */
+	bool dhcp_guard;   /* VM: drops what a DHCP (4 and 6) server sends */
+	bool router_guard; /* VM: drops router advertisements and redirects */
+	uint32_t mirror;   /* VSWITCH_MIRROR_* */
+	uint32_t broadcast_pps, multicast_pps,
+		unknown_pps;		/* storm limits on what enters; 0: none */
+	uint64_t max_bps;		/* on what enters from the owner; 0: no limit */
+	uint32_t weight;		/* 1 to 100: its share when the switch is busy; 0: 1 */
+	const struct vswitch_acl *acls; /* copied */
+	unsigned acl_count;
+};
+
+enum vswitch_drop {
+	VSWITCH_DROP_FORM, /* not a well-formed frame */
+	VSWITCH_DROP_SIZE, /* larger than the MTU */
+	VSWITCH_DROP_STORM,
+	VSWITCH_DROP_SPOOF,
+	VSWITCH_DROP_VLAN,
+	VSWITCH_DROP_GUARD,
+	VSWITCH_DROP_ACL,
+	VSWITCH_DROP_LOOP,   /* an uplink brought back what a port here sent */
+	VSWITCH_DROP_MIRROR, /* sent by a mirror destination */
+	VSWITCH_DROP_LINK,   /* the port is down */
+	VSWITCH_DROP_ROOM,   /* its owner did not take it in time */
+	VSWITCH_DROPS,
+};
+
+struct vswitch_stats {
+	uint64_t in_frames, in_bytes;	/* that entered and were accepted */
+	uint64_t out_frames, out_bytes; /* that its owner took */
+	uint64_t in_broadcast, in_multicast, out_broadcast, out_multicast;
+	uint64_t drops_in[VSWITCH_DROPS], drops_out[VSWITCH_DROPS];
+};
+
+struct vswitch_port_ops {
+	/* Takes a frame (copies it); it fits config.takes and the port's VLAN mode. False: no room. */
+	bool (*deliver)(void *ctx, const struct net_frame *f);
+	/* A batch ended in which frames were delivered: tell the owner. */
+	void (*flush)(void *ctx);
+	/* Link of the switch side changed for this port (no uplink is up any more); may be NULL. */
+	void (*link)(void *ctx, bool up);
+};
+
+/* -EEXIST: name or MAC is taken (-EADDRINUSE: the MAC); -EINVAL: a VLAN or another value out of range; -ENOSPC; -ENOMEM. */
+int vswitch_port_add(struct vswitch *s, const struct vswitch_port_config *config,
+		     const struct vswitch_port_ops *ops, void *ctx, struct vswitch_port **ret);
+/* Everything learned on it is forgotten. NULL: nothing. */
+void vswitch_port_remove(struct vswitch_port *p);
+/* New configuration (all of it; name and role stay). Errors as for add; then nothing changed. */
+int vswitch_port_configure(struct vswitch_port *p, const struct vswitch_port_config *config);
+/* The owner's link; ports begin up. */
+void vswitch_port_link(struct vswitch_port *p, bool up);
+/* A static address besides the port's own. -EADDRINUSE, -ENOSPC. */
+int vswitch_port_mac_add(struct vswitch_port *p, const uint8_t *mac, uint16_t vid);
+int vswitch_port_mac_remove(struct vswitch_port *p, const uint8_t *mac, uint16_t vid); /* -ENOENT */
+const struct vswitch_port_config *vswitch_port_config(const struct vswitch_port *p);
+void vswitch_port_stats(const struct vswitch_port *p, struct vswitch_stats *ret);
+/* Frames and bytes that matched METER rule @acl. */
+void vswitch_port_meter(const struct vswitch_port *p, unsigned acl, uint64_t *ret_frames,
+			uint64_t *ret_bytes);
+
+/* Address table, for people. Calls @found for each entry. */
+struct vswitch_mac {
+	uint8_t mac[NET_MAC_BYTES];
+	uint16_t vid;
+	bool fixed;	 /* does not age */
+	uint64_t age_ns; /* since it was last seen */
+	const struct vswitch_port *port;
+};
+void vswitch_macs(const struct vswitch *s, void (*found)(void *ctx, const struct vswitch_mac *m),
+		  void *ctx, uint64_t now_ns);
+
+/* ---- Frames ---- */
+
+/*
+ * How many bytes may enter @p now: its share (weight) of one round and its rate limit. The owner's ring is left alone beyond that
+ * (back-pressure, not loss). 0: not before *ret_when.
+ */
+uint32_t vswitch_port_budget(struct vswitch_port *p, uint64_t now_ns, uint64_t *ret_when);
+/* @f enters @p. */
+void vswitch_input(struct vswitch_port *p, const struct net_frame *f, uint64_t now_ns);
+/* End of a batch: flushes the ports that got something. */
+void vswitch_flush(struct vswitch *s);
+
+#endif
