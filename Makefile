@@ -39,7 +39,9 @@ bench: ## Virid, QEMU TCG and Bochs side by side
 	@$(MAKE) --no-print-directory programs
 	@bench/run $(BUILD)
 
-soak: setup programs ## ten minutes of forks, pipes, signals, files and memory in a guest with 4 processors
+soak: setup programs ## ten minutes of forks, pipes, signals, files and memory in a guest with 4 processors; a hostile guest with a new seed
+	@ninja -C $(BUILD) --quiet tests/guest/guest-hostile
+	@tests/guest/hostile $(BUILD) $$(date +%s) 5000
 	@tests/integration/soak $(BUILD)
 
 fuzz: ## every fuzz target for FUZZ_SECONDS (default 60)

@@ -23,7 +23,8 @@ start:
 	shll $14, %ecx
 	subl %ecx, %esp
 	jmp 2f
-1:	xorl %ebx, %ebx
+1:	movl %ebx, boot_info
+	xorl %ebx, %ebx
 	/* 4 GiB identity map of 2 MiB pages, supervisor, writable. */
 	movl $boot_pd, %edi
 	xorl %ecx, %ecx
@@ -155,6 +156,8 @@ user_enter:
 	ret
 
 	.data
+	.globl boot_info
+boot_info: .long 0			/* multiboot information */
 	.balign 16
 	.globl gdt, gdt_pointer
 gdt:

@@ -26,11 +26,14 @@ void *memset(void *to, int c, size_t bytes)
 void print(const char *text)
 {
 	while (*text != 0) {
+		/* On a serial port: until it takes one more. */
+		while (PORT_CHAR != PORT_TEST_HOST_CHAR && (inb(PORT_CHAR + 5) & 0x20) == 0) {
+		}
 		outb(PORT_CHAR, (uint8_t)*text++);
 	}
 }
 
-static void print_decimal(unsigned v)
+void print_decimal(unsigned v)
 {
 	char buf[12];
 	unsigned at = sizeof(buf);

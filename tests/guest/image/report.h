@@ -13,7 +13,10 @@ void *memset(void *to, int c, size_t bytes);
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Ports of the test host. */
-#define PORT_CHAR 0xe9
+#define PORT_TEST_HOST_CHAR 0xe9
+#ifndef PORT_CHAR /* a serial port in guests for a whole machine */
+#define PORT_CHAR PORT_TEST_HOST_CHAR
+#endif
 #define PORT_EXIT 0xf4
 #define PORT_INTERRUPT 0xe0 /* byte: vector to be injected when possible */
 #define PORT_NMI 0xe1
@@ -32,6 +35,7 @@ void check_eq(const char *what, uint64_t got, uint64_t want);
 #define CHECK_EQ(got, want) check_eq(#got, (uint64_t)(got), (uint64_t)(want))
 void print(const char *text);
 void print_hex(uint64_t value);
+void print_decimal(unsigned v);
 /* The TAP plan; guest_exit prints it too. */
 void test_plan(void);
 _Noreturn void guest_exit(void);
