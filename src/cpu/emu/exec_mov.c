@@ -167,11 +167,10 @@ DEFINE_EXTEND(movsx64_8, 64, 8, int8_t)
 DEFINE_EXTEND(movsx16_16, 16, 16, int16_t)
 DEFINE_EXTEND(movsx32_16, 32, 16, int16_t)
 DEFINE_EXTEND(movsx64_16, 64, 16, int16_t)
-DEFINE_EXTEND(movsx16_32, 16, 32, int32_t)
 DEFINE_EXTEND(movsx32_32, 32, 32, int32_t)
 DEFINE_EXTEND(movsx64_32, 64, 32, int32_t)
 
-/* MOVZX to 64 bits is MOVZX to 32; MOVSXD with a 16- or 32-bit destination is a move, of 32 bits as far as memory goes. */
+/* MOVZX to 64 bits is MOVZX to 32; MOVSXD with a 16- or 32-bit destination is a move of that size. */
 emu_fn *emu_find_extend(bool sign, unsigned to_log, unsigned from_log, bool memory)
 {
 	static emu_fn *const zero[2][4][2] = {
@@ -194,7 +193,7 @@ emu_fn *emu_find_extend(bool sign, unsigned to_log, unsigned from_log, bool memo
 		 {movsx32_16_r, movsx32_16_m},
 		 {movsx64_16_r, movsx64_16_m}},
 		{{NULL},
-		 {movsx16_32_r, movsx16_32_m},
+		 {movsx16_16_r, movsx16_16_m},
 		 {movsx32_32_r, movsx32_32_m},
 		 {movsx64_32_r, movsx64_32_m}},
 	};

@@ -171,7 +171,7 @@ static void SHA256MSG2_do(struct emu_vp *vp, const struct emu_insn *i, union emu
 		if (simd_sse_blocked(vp)) {                                                        \
 			return simd_sse_refuse(vp, i);                                             \
 		}                                                                                  \
-		if (!simd_load128(vp, i, false, &s)) {                                             \
+		if (!simd_load128(vp, i, true, &s)) {                                              \
 			return emu_leave(vp, i);                                                   \
 		}                                                                                  \
 		name##_run(vp, i, s);                                                              \

@@ -77,7 +77,7 @@ static bool destination(struct emu_vp *vp, const struct emu_insn *i, unsigned ac
 				   access);
 }
 
-/* REP with a counter of 0 does nothing, but a 32-bit address size clears the counter's upper half on no processor: leave it. */
+/* REP with a counter of 0 does nothing. With 32-bit addresses some processors clear the counter's upper half, some do not: it stays. */
 static bool nothing_to_do(const struct emu_vp *vp, const struct emu_insn *i)
 {
 	return repeated(i) && count_left(vp, i) == 0;
@@ -293,11 +293,14 @@ static bool somebody_waits(const struct emu_vp *vp)
 	return atomic_load_explicit(&vp->attention, memory_order_relaxed) != 0;
 }
 
+/* A fault leaves the flags as the repetition found them, whatever the elements before it compared (SDM, REP). */
 static const struct emu_insn *
 repeat(struct emu_vp *vp, const struct emu_insn *i,
        enum element (*element)(struct emu_vp *vp, const struct emu_insn *i),
        uint64_t (*run)(struct emu_vp *vp, const struct emu_insn *i, uint64_t left))
 {
+	const uint64_t result = vp->lf_result, carry = vp->lf_carry;
+
 	for (uint64_t work = 0;; work++) {
 		uint64_t n = run(vp, i, count_left(vp, i));
 		enum element outcome = ELEMENT_DONE;
@@ -307,6 +310,8 @@ repeat(struct emu_vp *vp, const struct emu_insn *i,
 			outcome = element(vp, i);
 		}
 		if (outcome == ELEMENT_FAILED) {
+			vp->lf_result = result;
+			vp->lf_carry = carry;
 			return emu_leave(vp, i);
 		}
 		count_down(vp, i, n);

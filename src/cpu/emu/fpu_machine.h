@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small machine around one VP of the engine, for fpu_test.c and fpu_bench.c. Guest code is
- * assembled into the program and copied; it runs in 64-bit mode at CPL 0 and ends with HLT, and
- * every exception exits.
+ * A small machine around one VP of the engine, for fpu_test.c, int_test.c and fpu_bench.c. Guest
+ * code is assembled into the program and copied; it runs in 64-bit mode at CPL 0 and ends with HLT,
+ * and every exception exits.
  */
 #ifndef EMU_FPU_MACHINE_H
 #define EMU_FPU_MACHINE_H

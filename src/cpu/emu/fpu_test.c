@@ -384,7 +384,11 @@ static void test_alignment(struct test *t)
 		  run(&m, ASM("pcmpistri $0, 3(%%rsi), %%xmm0; addss 3(%%rsi), %%xmm0; cvtps2pd "
 			      "1(%%rsi), %%xmm0")),
 		  HALTED);
+	EXPECT_EQ(t, run(&m, ASM("sha1msg1 8(%%rsi), %%xmm0")), X86_EXC_GP);
+	EXPECT_EQ(t, run(&m, ASM("sha256rnds2 %%xmm0, 8(%%rsi), %%xmm1")), X86_EXC_GP);
+	EXPECT_EQ(t, run(&m, ASM("sha1rnds4 $1, 16(%%rsi), %%xmm1")), HALTED);
 	/* Alignment comes before the page fault. */
+	EXPECT_EQ(t, run(&m, ASM("sha1nexte 0x2008(%%rsi), %%xmm0")), X86_EXC_GP);
 	EXPECT_EQ(t, run(&m, ASM("movaps 0x2008(%%rsi), %%xmm0")), X86_EXC_GP);
 	EXPECT_EQ(t, run(&m, ASM("movaps 0x2000(%%rsi), %%xmm0")), X86_EXC_PF);
 	machine_stop(&m);

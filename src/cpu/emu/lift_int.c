@@ -809,30 +809,6 @@ static bool lift_strings(const struct emu_decoded *d, struct emu_insn *i)
 	}
 }
 
-/* F3 90 with REX.B is XCHG R8 and the accumulator. */
-static bool lift_pause(const struct emu_decoded *d, struct emu_insn *i)
-{
-	if (!d->insn.raw.rex.B) {
-		return set(i, emu_op_pause);
-	}
-	i->rd = X86_RAX;
-	i->rs = X86_R8;
-	i->osize = d->insn.raw.rex.W				       ? 8
-		   : d->insn.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE ? 2
-								       : 4;
-	return set(i, emu_op_xchg_rr);
-}
-
-/* The PREFETCH group has no register form. */
-static bool lift_nop(const struct emu_decoded *d, struct emu_insn *i)
-{
-	if (d->insn.opcode_map == ZYDIS_OPCODE_MAP_0F && d->insn.opcode == 0x0d &&
-	    d->insn.raw.modrm.mod == 3) {
-		return false;
-	}
-	return set(i, emu_op_nop);
-}
-
 static bool lift_rest(const struct emu_decoded *d, struct emu_insn *i)
 {
 	switch ((int)d->insn.mnemonic) {
@@ -862,9 +838,9 @@ static bool lift_rest(const struct emu_decoded *d, struct emu_insn *i)
 	case ZYDIS_MNEMONIC_PREFETCHT0:
 	case ZYDIS_MNEMONIC_PREFETCHT1:
 	case ZYDIS_MNEMONIC_PREFETCHT2:
-		return lift_nop(d, i);
+		return set(i, emu_op_nop);
 	case ZYDIS_MNEMONIC_PAUSE:
-		return lift_pause(d, i);
+		return set(i, emu_op_pause);
 	case ZYDIS_MNEMONIC_MFENCE:
 	case ZYDIS_MNEMONIC_LFENCE:
 	case ZYDIS_MNEMONIC_SFENCE:

@@ -88,16 +88,40 @@ static bool retired(const struct oracle_result *r)
 		(r->out.rip == ORACLE_CODE_END || r->out.rip == ORACLE_CODE_BYTES));
 }
 
+static bool is_access_fault(const struct oracle_result *r)
+{
+	return !retired(r) &&
+	       (r->vector == X86_EXC_PF || r->vector == X86_EXC_BR || is_gp_or_ss(r->vector));
+}
+
+/* The registers that string instructions move. */
+static void close_high(const struct oracle_result *native, struct oracle_result *engine)
+{
+	static const uint8_t regs[] = {X86_RCX, X86_RSI, X86_RDI};
+
+	for (size_t i = 0; i < ARRAY_LEN(regs); i++) {
+		uint64_t *to = &engine->out.gpr[regs[i]];
+
+		*to = (uint32_t)*to | (native->out.gpr[regs[i]] & (UINT64_MAX << 32));
+	}
+}
+
 /* Makes equal in @engine what is open. */
 static void close_open(const struct oracle_open *open, const struct oracle_result *native,
 		       struct oracle_result *engine)
 {
-	bool faulted = !retired(native) && engine->vector == native->vector;
-	bool one_sided = retired(native) != retired(engine);
+	bool faulted, one_sided = retired(native) != retired(engine);
 	uint32_t mxcsr = load_le32(native->out.fx + FX_MXCSR);
 	uint16_t fsw = load_le16(native->out.fx + FX_FSW) ^ load_le16(engine->out.fx + FX_FSW);
 
+	if (open->fault_first && is_access_fault(native) && is_access_fault(engine)) {
+		engine->vector = native->vector;
+		engine->error = native->error;
+		engine->cr2 = native->cr2;
+	}
+	faulted = !retired(native) && engine->vector == native->vector;
 	if ((faulted && open->fault_state) || (one_sided && open->one_sided) ||
+	    (open->misaligned && engine->vector == X86_EXC_GP) ||
 	    ((mxcsr & MXCSR_MM) != 0 && engine->vector == X86_EXC_GP)) {
 		*engine = *native;
 		return;
@@ -121,6 +145,12 @@ static void close_open(const struct oracle_open *open, const struct oracle_resul
 	if (faulted && open->fault_x87) {
 		memcpy(engine->out.fx, native->out.fx, FX_FTW + 1);
 		memcpy(engine->out.fx + FX_ST, native->out.fx + FX_ST, FX_XMM - FX_ST);
+	}
+	if (faulted && open->fault_flags) {
+		engine->out.rflags = native->out.rflags;
+	}
+	if (faulted && open->fault_high) {
+		close_high(native, engine);
 	}
 	if (open->memory || (faulted && open->fault_memory)) {
 		memcpy(engine->mem, native->mem, sizeof(engine->mem));

@@ -214,6 +214,36 @@ static bool is_near_branch(const ZydisDecodedInstruction *insn)
 	       insn->meta.branch_type == ZYDIS_BRANCH_TYPE_NEAR;
 }
 
+static bool has_rep(const ZydisDecodedInstruction *insn)
+{
+	for (unsigned i = 0; i < insn->raw.prefix_count; i++) {
+		if (insn->raw.prefixes[i].value == 0xf2 || insn->raw.prefixes[i].value == 0xf3) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Encodings that one vendor's processors take for another instruction. */
+static bool vendors_differ(const ZydisDecodedInstruction *insn)
+{
+	switch ((int)insn->mnemonic) {
+	case ZYDIS_MNEMONIC_LOOPE:
+	case ZYDIS_MNEMONIC_LOOPNE:
+		/* Reserved: Intel's take ZF's sense from the prefix, AMD's from the opcode. */
+		return has_rep(insn);
+	case ZYDIS_MNEMONIC_PAUSE:
+		/* F3 90 with REX.B: PAUSE for Intel's, XCHG with R8 for AMD's. */
+		return insn->raw.rex.B != 0;
+	case ZYDIS_MNEMONIC_NOP:
+		/* The PREFETCH group's register form: no operation for Intel's, #UD for AMD's. */
+		return insn->opcode_map == ZYDIS_OPCODE_MAP_0F && insn->opcode == 0x0d &&
+		       insn->raw.modrm.mod == 3;
+	default:
+		return false;
+	}
+}
+
 bool oracle_acceptable(const struct oracle_forms *forms, unsigned mode,
 		       const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops)
 {
@@ -234,7 +264,9 @@ bool oracle_acceptable(const struct oracle_forms *forms, unsigned mode,
 	if (is_near_branch(insn) && (insn->attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) != 0) {
 		return false;
 	}
-	/* F2 / F3 / 66 groups where vendors disagree about an ignored mandatory prefix. */
+	if (vendors_differ(insn)) {
+		return false;
+	}
 	if (mode == 32 && insn->address_width == 16) {
 		return false; /* 64 KiB at address 0 is out of reach for the child */
 	}

@@ -259,7 +259,11 @@ struct oracle_open {
 	bool fault_cr2;	  /* and the error code */
 	bool fault_state; /* only that it faulted is compared */
 	bool fault_x87;	  /* whether the change to MMX state happened */
+	bool fault_flags; /* RFLAGS */
+	bool fault_high;  /* upper halves of RCX, RSI and RDI */
+	bool fault_first; /* which of several faults it was */
 	bool one_sided;	  /* whether it faults at all */
+	bool misaligned;  /* the engine must refuse it with #GP, the host may do otherwise */
 	bool gp_or_ss;	  /* either */
 	bool precision;	  /* MXCSR.PE with an unmasked overflow or underflow */
 	const char *why;  /* of the last row that applies, or NULL */

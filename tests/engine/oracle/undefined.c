@@ -30,7 +30,12 @@ enum when {
 	COUNT_BEYOND,	   /* count above the operand size */
 	SOURCE_ZERO_32,	   /* BSF, BSR of zero with a 32-bit destination */
 	FAULTED,	   /* the instruction ended with a fault on both sides */
+	FAULTED_MM,	   /* the same, and the source is an MMX register */
+	FAULTED_80,	   /* the same, and the destination has 80 bits */
 	ONE_SIDED,	   /* one side ended with a fault, the other did not */
+	ONE_SIDED_16,	   /* the same, and the operand size is 16 bits */
+	ONE_SIDED_X87,	   /* the same, and an x87 exception is unmasked */
+	MISALIGNED,	   /* 16-byte operand, and the engine said #GP */
 	PUSHED_SEGMENT_32, /* PUSH of a segment register in 32-bit code */
 };
 
@@ -43,6 +48,7 @@ enum what {
 	CR2 = 16,	/* which byte faulted */
 	STATE = 32,	/* everything but the kind of ending */
 	X87_STATE = 64, /* TOP, tags and registers */
+	FIRST = 128,	/* which of several faults it is */
 };
 
 static const struct row {
@@ -143,20 +149,45 @@ static const struct row {
 	{ZYDIS_MNEMONIC_CVTPD2PI, FAULTED, 0, X87_STATE, CONVERT},
 	{ZYDIS_MNEMONIC_CVTTPS2PI, FAULTED, 0, X87_STATE, CONVERT},
 	{ZYDIS_MNEMONIC_CVTTPD2PI, FAULTED, 0, X87_STATE, CONVERT},
-#define SHA_ALIGN "SDM: a misaligned operand is #GP; Zen 5 reads it"
-	{ZYDIS_MNEMONIC_SHA1MSG1, ONE_SIDED, 0, STATE, SHA_ALIGN},
-	{ZYDIS_MNEMONIC_SHA1MSG2, ONE_SIDED, 0, STATE, SHA_ALIGN},
-	{ZYDIS_MNEMONIC_SHA1NEXTE, ONE_SIDED, 0, STATE, SHA_ALIGN},
-	{ZYDIS_MNEMONIC_SHA1RNDS4, ONE_SIDED, 0, STATE, SHA_ALIGN},
-	{ZYDIS_MNEMONIC_SHA256MSG1, ONE_SIDED, 0, STATE, SHA_ALIGN},
-	{ZYDIS_MNEMONIC_SHA256MSG2, ONE_SIDED, 0, STATE, SHA_ALIGN},
-	{ZYDIS_MNEMONIC_SHA256RNDS2, ONE_SIDED, 0, STATE, SHA_ALIGN},
+#define SHA_ALIGN "SDM and APM: a misaligned operand is #GP; Zen 5 reads it"
+	{ZYDIS_MNEMONIC_SHA1MSG1, MISALIGNED, 0, STATE, SHA_ALIGN},
+	{ZYDIS_MNEMONIC_SHA1MSG2, MISALIGNED, 0, STATE, SHA_ALIGN},
+	{ZYDIS_MNEMONIC_SHA1NEXTE, MISALIGNED, 0, STATE, SHA_ALIGN},
+	{ZYDIS_MNEMONIC_SHA1RNDS4, MISALIGNED, 0, STATE, SHA_ALIGN},
+	{ZYDIS_MNEMONIC_SHA256MSG1, MISALIGNED, 0, STATE, SHA_ALIGN},
+	{ZYDIS_MNEMONIC_SHA256MSG2, MISALIGNED, 0, STATE, SHA_ALIGN},
+	{ZYDIS_MNEMONIC_SHA256RNDS2, MISALIGNED, 0, STATE, SHA_ALIGN},
+	{ZYDIS_MNEMONIC_MOVSXD, ONE_SIDED_16, 0, STATE,
+	 "SDM: a 16-bit operand is read as 16 bits; AMD's processors read 32"},
+#define ANY_FIRST "several reasons to fault at once: which is found first is up to the processor"
+	{ZYDIS_MNEMONIC_BOUND, FAULTED, 0, FIRST, ANY_FIRST},
+	{ZYDIS_MNEMONIC_CMPSB, FAULTED, 0, FIRST, ANY_FIRST},
+	{ZYDIS_MNEMONIC_CMPSW, FAULTED, 0, FIRST, ANY_FIRST},
+	{ZYDIS_MNEMONIC_CMPSD, FAULTED, 0, FIRST, ANY_FIRST},
+	{ZYDIS_MNEMONIC_CMPSQ, FAULTED, 0, FIRST, ANY_FIRST},
+#define STORE_MM                                                                                   \
+	"a store that faults: whether the change to MMX state came before it is up to the "        \
+	"processor"
+	{ZYDIS_MNEMONIC_MOVD, FAULTED_MM, 0, X87_STATE, STORE_MM},
+	{ZYDIS_MNEMONIC_MOVQ, FAULTED_MM, 0, X87_STATE, STORE_MM},
+	{ZYDIS_MNEMONIC_MOVNTQ, FAULTED_MM, 0, X87_STATE, STORE_MM},
+#define STORE_X87                                                                                  \
+	"an unmasked exception: whether the memory that is then not written must be there is up "  \
+	"to the processor"
+	{ZYDIS_MNEMONIC_FST, ONE_SIDED_X87, 0, STATE, STORE_X87},
+	{ZYDIS_MNEMONIC_FSTP, ONE_SIDED_X87, 0, STATE, STORE_X87},
+	{ZYDIS_MNEMONIC_FIST, ONE_SIDED_X87, 0, STATE, STORE_X87},
+	{ZYDIS_MNEMONIC_FISTP, ONE_SIDED_X87, 0, STATE, STORE_X87},
+	{ZYDIS_MNEMONIC_FISTTP, ONE_SIDED_X87, 0, STATE, STORE_X87},
+	{ZYDIS_MNEMONIC_FBSTP, ONE_SIDED_X87, 0, STATE, STORE_X87},
 #define MULTI_STORE                                                                                \
 	"several accesses: which faults first, and what was stored before, is up to the processor"
 	{ZYDIS_MNEMONIC_FXSAVE, FAULTED, 0, MEMORY | CR2, MULTI_STORE},
 	{ZYDIS_MNEMONIC_FXSAVE64, FAULTED, 0, MEMORY | CR2, MULTI_STORE},
 	{ZYDIS_MNEMONIC_FXRSTOR, FAULTED, 0, STATE, MULTI_STORE},
 	{ZYDIS_MNEMONIC_FXRSTOR64, FAULTED, 0, STATE, MULTI_STORE},
+	{ZYDIS_MNEMONIC_FSTP, FAULTED_80, 0, MEMORY, MULTI_STORE},
+	{ZYDIS_MNEMONIC_FBSTP, FAULTED_80, 0, MEMORY, MULTI_STORE},
 	{ZYDIS_MNEMONIC_FNSAVE, FAULTED, 0, MEMORY | CR2, MULTI_STORE},
 	{ZYDIS_MNEMONIC_FNSTENV, FAULTED, 0, MEMORY | CR2, MULTI_STORE},
 	{ZYDIS_MNEMONIC_FRSTOR, FAULTED, 0, STATE, MULTI_STORE},
@@ -261,6 +292,23 @@ static unsigned shift_count(const struct oracle_case *c, const ZydisDecodedInstr
 	return (unsigned)(value & (ops[0].size == 64 ? 63 : 31));
 }
 
+static bool from_mm(const ZydisDecodedOperand *ops)
+{
+	return ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+	       ZydisRegisterGetClass(ops[1].reg.value) == ZYDIS_REGCLASS_MMX;
+}
+
+static bool is_misaligned(const struct oracle_case *c, const ZydisDecodedInstruction *insn,
+			  const ZydisDecodedOperand *ops)
+{
+	for (unsigned i = 0; i < insn->operand_count_visible; i++) {
+		if (ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY) {
+			return (oracle_effective(c, insn, &ops[i]) & 15) != 0;
+		}
+	}
+	return false;
+}
+
 static bool applies(enum when when, const struct oracle_case *c,
 		    const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops)
 {
@@ -279,6 +327,16 @@ static bool applies(enum when when, const struct oracle_case *c,
 		return insn->machine_mode != ZYDIS_MACHINE_MODE_LONG_64 &&
 		       ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
 		       ZydisRegisterGetClass(ops[0].reg.value) == ZYDIS_REGCLASS_SEGMENT;
+	case FAULTED_MM:
+		return from_mm(ops);
+	case FAULTED_80:
+		return ops[0].size == 80;
+	case ONE_SIDED_16:
+		return insn->operand_width == 16;
+	case ONE_SIDED_X87:
+		return (~load_le16(c->in.fx + FX_FCW) & 0x3f) != 0;
+	case MISALIGNED:
+		return is_misaligned(c, insn, ops);
 	case ALWAYS:
 	case FAULTED: /* the comparison looks whether it did */
 	case ONE_SIDED:
@@ -328,6 +386,33 @@ static void open_x87(const ZydisDecodedInstruction *insn, struct oracle_open *re
 
 #define ANY_MM "MXCSR bit 17, the misaligned exception mask, exists on one vendor's processors only"
 
+#define STRING_HIGH                                                                                \
+	"32-bit addresses in 64-bit mode, and a repetition that ends before its first element: "   \
+	"whether the upper halves of RCX, RSI and RDI are cleared differs between vendors"
+#define STRING_FLAGS                                                                               \
+	"a repetition that faults: SDM restores the flags, AMD leaves those of the last element"
+
+static void open_string(const struct oracle_case *c, const ZydisDecodedInstruction *insn,
+			struct oracle_open *ret)
+{
+	const ZydisInstructionAttributes repetition =
+		ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE;
+	bool repeated = (insn->attributes & repetition) != 0;
+
+	if (insn->meta.category != ZYDIS_CATEGORY_STRINGOP) {
+		return;
+	}
+	ret->fault_flags = repeated;
+	if (repeated && insn->machine_mode == ZYDIS_MACHINE_MODE_LONG_64 &&
+	    insn->address_width == 32) {
+		ret->fault_high = true;
+		if ((uint32_t)c->in.gpr[X86_RCX] == 0) {
+			ret->gpr[X86_RCX] = ret->gpr[X86_RSI] = ret->gpr[X86_RDI] = UINT64_MAX
+										    << 32;
+		}
+	}
+}
+
 /* What is open for every instruction. */
 static void open_any(const struct oracle_case *c, const ZydisDecodedInstruction *insn,
 		     const ZydisDecodedOperand *ops, struct oracle_open *ret)
@@ -356,15 +441,21 @@ void oracle_open_get(const struct oracle_case *c, const ZydisDecodedInstruction 
 			continue;
 		}
 		ret->why = row->why;
-		if (row->when == FAULTED) {
+		if (row->when == FAULTED || row->when == FAULTED_MM || row->when == FAULTED_80) {
 			ret->fault_memory |= (row->what & MEMORY) != 0;
 			ret->fault_cr2 |= (row->what & CR2) != 0;
 			ret->fault_state |= (row->what & STATE) != 0;
 			ret->fault_x87 |= (row->what & X87_STATE) != 0;
+			ret->fault_first |= (row->what & FIRST) != 0;
 			continue;
 		}
-		if (row->when == ONE_SIDED) {
+		if (row->when == ONE_SIDED || row->when == ONE_SIDED_16 ||
+		    row->when == ONE_SIDED_X87) {
 			ret->one_sided = true;
+			continue;
+		}
+		if (row->when == MISALIGNED) {
+			ret->misaligned = true;
 			continue;
 		}
 		ret->rflags |= row->flags;
@@ -377,6 +468,7 @@ void oracle_open_get(const struct oracle_case *c, const ZydisDecodedInstruction 
 		ret->f32_near |= (row->what & F32_NEAR) != 0;
 	}
 	open_x87(insn, ret);
+	open_string(c, insn, ret);
 	open_any(c, insn, ops, ret);
 }
 
@@ -423,6 +515,7 @@ void oracle_open_print(void)
 	printf("%-12s %s\n%-12s %s\n%-12s %s\n", "(any)", ANY_ALIGNMENT, "(any)", ANY_PRECISION,
 	       "(any)", ANY_UPPER_HALF);
 	printf("%-12s %s\n", "(any)", ANY_MM);
+	printf("%-12s %s\n%-12s %s\n", "(string)", STRING_HIGH, "(string)", STRING_FLAGS);
 	printf("%-12s status word %04x  %s\n", "(x87)", CC, CC_WHY);
 	for (size_t i = 0; i < ARRAY_LEN(x87_rows); i++) {
 		if (x87_rows[i].fsw != 0) {
