@@ -9,11 +9,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backend/backend.h"
 #include "holder.h"
 #include "lib/bits.h"
+
+/* How long a lock that nobody seems to hold is waited for: two seconds. */
+#define PAUSE_NS 20000000
+#define PAUSES_MAX 100u
 
 struct range {
 	off_t start, bytes; /* bytes 0: to the end, wherever that is */
@@ -70,7 +75,7 @@ static int lock_for_reading(int fd)
 	return r;
 }
 
-static int lock_file(int fd, enum backend_access access)
+static int try_lock(int fd, enum backend_access access)
 {
 	return access == BACKEND_READ ? lock_for_reading(fd) : take_lock(fd, whole_file, F_WRLCK);
 }
@@ -82,6 +87,25 @@ static int find_holder(int fd)
 
 	test_lock(fd, whole_file, F_WRLCK, &pid);
 	return pid != 0 ? pid : backend_lock_holder(fd);
+}
+
+/*
+ * A lock that no process holds is that of one that was killed: the kernel ends its requests after the process itself, and only then closes
+ * the file. That is waited for, so that whoever starts the same command again is not told of a process that is gone.
+ */
+static int lock_file(int fd, enum backend_access access, int *ret_pid)
+{
+	const struct timespec pause = {.tv_nsec = PAUSE_NS};
+	int r;
+
+	for (unsigned i = 0;; i++) {
+		r = try_lock(fd, access);
+		*ret_pid = r == -EWOULDBLOCK ? find_holder(fd) : 0;
+		if (r != -EWOULDBLOCK || *ret_pid != 0 || i == PAUSES_MAX) {
+			return r;
+		}
+		nanosleep(&pause, NULL);
+	}
 }
 
 /*
@@ -143,8 +167,7 @@ int backend_open(const char *path, enum backend_access access, int *ret_fd, int 
 	int r = settle_descriptor(fd);
 
 	if (r == 0) {
-		r = lock_file(fd, access);
-		pid = r == -EWOULDBLOCK && ret_pid != NULL ? find_holder(fd) : 0;
+		r = lock_file(fd, access, &pid);
 	}
 	if (r == 0) {
 		*ret_fd = fd;

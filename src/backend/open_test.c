@@ -2,8 +2,11 @@
 /* Locks of images, and the hosts for vhd. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backend/backend.h"
@@ -168,6 +171,57 @@ static void names_the_holder(struct test *t)
 
 /* ---- Hosts ---- */
 
+/* Sends @fd where nobody takes it: its lock stays until the sockets are closed, as that of a process that is dying. */
+static void leave_behind(struct test *t, int socket, int fd)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} ancillary = {{0}};
+	char byte = 0;
+	struct iovec iov = {&byte, 1};
+	struct msghdr m = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = &ancillary,
+			   .msg_controllen = sizeof(ancillary)};
+	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+
+	*h = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
+			      .cmsg_type = SCM_RIGHTS,
+			      .cmsg_len = CMSG_LEN(sizeof(int))};
+	memcpy(CMSG_DATA(h), &fd, sizeof(fd));
+	EXPECT_EQ(t, sendmsg(socket, &m, 0), 1);
+	close(fd);
+}
+
+static void *close_later(void *ctx)
+{
+	const int *sockets = ctx;
+	const struct timespec pause = {.tv_nsec = 50000000};
+
+	nanosleep(&pause, NULL);
+	close(sockets[0]);
+	close(sockets[1]);
+	return NULL;
+}
+
+static void waits_for_the_lock_of_the_dead(struct test *t)
+{
+	int sockets[2], fd = -1, pid = -1;
+	pthread_t thread;
+	struct folder f;
+
+	make_folder(t, &f);
+	EXPECT_EQ(t, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+	leave_behind(t, sockets[0], open_image(f.disk, BACKEND_CREATE));
+	EXPECT_EQ(t, pthread_create(&thread, NULL, close_later, sockets), 0);
+	EXPECT_EQ(t, backend_open(f.disk, BACKEND_WRITE, &fd, &pid), 0);
+	EXPECT(t, fd >= 0);
+	close(fd);
+	pthread_join(thread, NULL);
+	remove_folder(&f);
+}
+
 static void host_by_path(struct test *t)
 {
 	struct storage_file *file, *second;
@@ -276,6 +330,7 @@ int main(void)
 		TEST(who_may_open_with_whom),
 		TEST(qemu_reads_along_but_does_not_write),
 		TEST(names_the_holder),
+		TEST(waits_for_the_lock_of_the_dead),
 		TEST(host_by_path),
 		TEST(random_is_random),
 		TEST(host_of_descriptors),

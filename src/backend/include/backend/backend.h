@@ -33,7 +33,7 @@ enum backend_access {
 /*
  * Opens a regular file or block device with its lock (open file description locks over the whole file: QEMU's image locks see them).
  * -EWOULDBLOCK: locked by somebody else (@ret_pid: who, 0: unknown; may be NULL). -EINVAL: neither file nor block device. The descriptor goes to
- * *ret_fd; close it to unlock.
+ * *ret_fd; close it to unlock. A lock that no visible process holds is waited for, up to two seconds.
  */
 int backend_open(const char *path, enum backend_access access, int *ret_fd, int *ret_pid);
 /* A file of @b on descriptor @fd (taken over, also on failure), named @name in messages. Does not lock. -errno. */
