@@ -9,6 +9,7 @@
 
 enum event_kind {
 	EVENT_CREATE,	    /* @file, the next number, came into being, durably */
+	EVENT_NAME,	    /* @file has another name, durably; empty: it was removed */
 	EVENT_SUBMIT,	    /* a request to @file */
 	EVENT_DONE,	    /* it succeeded; @ref: its EVENT_SUBMIT */
 	EVENT_SIZE,	    /* @file was set to @bytes */
@@ -27,7 +28,7 @@ struct event {
 	enum io_op op;
 	uint32_t flags;
 	uint64_t offset, bytes;
-	uint8_t *data; /* of a write; EVENT_CREATE: the path */
+	uint8_t *data; /* of a write; EVENT_CREATE, EVENT_NAME: the path */
 };
 
 struct journal {

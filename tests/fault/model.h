@@ -46,6 +46,8 @@ struct model {
 	uint32_t submitted; /* operations so far */
 	/* The disk may be any of these long, bytes; the same when it is not being resized. */
 	uint64_t size, next_size;
+	/* While it is resized, the sector behind the nearer end may show a footer (fixed VHD: it has one place for each size). */
+	bool footer_shows;
 	uint32_t *unfinished; /* finished or not, but not below a floor yet */
 	uint32_t *cover; /* for each of them: the flush that will make it the floor; 0: none yet */
 	bool *finished;
@@ -67,6 +69,8 @@ bool model_touches(const struct model *m, uint64_t chunk);
 void model_find_touched(struct model *m);
 /* Everything that has finished is promised (the disk was closed). */
 void model_settle(struct model *m);
+/* The power fails: what was not promised by now never will be. */
+void model_forget(struct model *m);
 /* True when @data may be found in @sector; else says why not. */
 bool model_allows(const struct model *m, uint64_t sector, const uint8_t *data, char *ret_why,
 		  size_t size);

@@ -120,13 +120,22 @@ static void apply(struct lab_request *h)
 
 static void read_now(struct lab_request *h)
 {
-	struct io_request *r = h->request;
-	uint8_t *buf = malloc(r->bytes + 1);
+	const struct io_request *r = h->request;
+	const struct io_vec *v = r->vec;
+	size_t skip = r->vec_skip;
+	uint64_t done = 0;
 
-	CHECK(buf != NULL);
-	image_read(image_of(h->file), r->offset, buf, r->bytes);
-	io_copy_in(r, 0, buf, r->bytes);
-	free(buf);
+	for (; done < r->bytes; v++) {
+		if (skip >= v->bytes) {
+			skip -= v->bytes;
+			continue;
+		}
+		uint64_t n = min_u64(v->bytes - skip, r->bytes - done);
+
+		image_read(image_of(h->file), r->offset + done, (uint8_t *)v->base + skip, n);
+		done += n;
+		skip = 0;
+	}
 }
 
 static void finish(struct lab_request *h)
@@ -411,10 +420,14 @@ int lab_find(const struct lab *lab, const char *path)
 	return -1;
 }
 
-static void record_create(struct lab *lab, unsigned number)
+/* @number came into being or got another name. */
+static void record_name(struct lab *lab, enum event_kind kind, unsigned number)
 {
-	struct event e = {.kind = EVENT_CREATE, .file = number};
+	struct event e = {.kind = kind, .file = number};
 
+	if (lab->journal == NULL) {
+		return;
+	}
 	e.data = (uint8_t *)strdup(lab->files[number].path);
 	CHECK(e.data != NULL);
 	journal_add(lab->journal, &e);
@@ -436,9 +449,7 @@ static int host_open(void *ctx, const char *path, bool write, bool create,
 		}
 		n = (int)lab->file_count;
 		lab_add(lab, path, image_create());
-		if (lab->journal != NULL) {
-			record_create(lab, (unsigned)n);
-		}
+		record_name(lab, EVENT_CREATE, (unsigned)n);
 	}
 	if (n < 0) {
 		return -ENOENT;
@@ -457,27 +468,28 @@ static int host_remove(void *ctx, const char *path)
 	struct lab *lab = ctx;
 	int n = lab_find(lab, path);
 
-	CHECK(lab->journal == NULL); /* ... or removes them */
 	if (n < 0) {
 		return -ENOENT;
 	}
 	lab->files[n].path[0] = 0;
+	record_name(lab, EVENT_NAME, (unsigned)n);
 	return 0;
 }
 
 static int host_rename(void *ctx, const char *from, const char *to)
 {
 	struct lab *lab = ctx;
-	int n = lab_find(lab, from), old = lab_find(lab, to);
+	int n = lab_find(lab, from);
+	int r = next_error(lab);
 
-	CHECK(lab->journal == NULL); /* no recorded scenario replaces files ... */
-	if (n < 0) {
-		return -ENOENT;
+	if (r != 0) {
+		return r;
 	}
-	if (old >= 0) {
-		lab->files[old].path[0] = 0;
+	if (n < 0 || lab_find(lab, to) >= 0) {
+		return n < 0 ? -ENOENT : -EEXIST;
 	}
 	plain_path(to, lab->files[n].path, sizeof(lab->files[n].path));
+	record_name(lab, EVENT_NAME, (unsigned)n);
 	return 0;
 }
 
@@ -488,9 +500,25 @@ static bool host_same_file(void *ctx, const char *a, const char *b)
 	return n >= 0 && n == lab_find(ctx, b);
 }
 
+/* Folders are there when there is something in them. */
+static bool is_folder(const struct lab *lab, const char *path)
+{
+	char plain[4096];
+
+	plain_path(path, plain, sizeof(plain));
+	for (unsigned i = 0; i < lab->file_count; i++) {
+		const char *name = lab->files[i].path;
+
+		if (strncmp(name, plain, strlen(plain)) == 0 && name[strlen(plain)] == '/') {
+			return true;
+		}
+	}
+	return strcmp(plain, "/lab") == 0;
+}
+
 static int host_real_path(void *ctx, const char *path, char *ret, size_t size)
 {
-	if (lab_find(ctx, path) < 0) {
+	if (lab_find(ctx, path) < 0 && !is_folder(ctx, path)) {
 		return -ENOENT;
 	}
 	plain_path(path, ret, size);

@@ -246,6 +246,11 @@ bool replay_next(struct replay *r)
 	case EVENT_CREATE:
 		file_created(r, e);
 		break;
+	case EVENT_NAME:
+		strcpy(r->files[e->file].path, (const char *)e->data);
+		r->advances++;
+		r->worth_a_cut = true;
+		break;
 	case EVENT_SUBMIT:
 	case EVENT_DONE:
 	case EVENT_SIZE:

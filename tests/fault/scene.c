@@ -220,6 +220,7 @@ static void play(struct scene *s, uint64_t seed)
 	lab_init(&s->lab, dice_mix(seed));
 	model_init(&s->model, &s->history, sc->create.bytes,
 		   sc->largest_bytes != 0 ? sc->largest_bytes : sc->create.bytes);
+	s->model.footer_shows = sc->create.format == VHD_VHD_FIXED;
 	sc->prepare(s);
 	lab_drain(&s->lab);
 	lab_copy(&s->before, &s->lab, 0);

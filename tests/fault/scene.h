@@ -20,6 +20,7 @@ struct scenario {
 		      char *ret_why, size_t size);
 	struct vhd_create create; /* of the disk */
 	uint64_t largest_bytes;	  /* it will ever have; 0: create.bytes */
+	enum vhd_format copy;	  /* what it is converted to */
 	struct guest_mix mix;
 	unsigned ops;	/* of the guest, in act */
 	unsigned depth; /* at once; 0: 4 */
