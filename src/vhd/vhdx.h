@@ -412,6 +412,7 @@ struct vhdx {
 	unsigned header_slot;
 	struct vhdx_header_change *changes; /* first: under way */
 	uint8_t *header_page;
+	bool header_again; /* the change under way is in one slot and goes to the other, too */
 	struct vhdx_io header_io;
 	unsigned session; /* VHDX_CHANGE_*: done in this open */
 	bool session_busy;

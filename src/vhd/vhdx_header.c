@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Changes of the header, one after the other. Spec: MS-VHDX 2.2.2.1: the new header goes to the slot that is not current and counts once it is
- * stable; a torn one leaves the old one valid. One slot at a time is enough, as long as the log stays where it is.
+ * stable; a torn one leaves the old one valid. What names or forgets a log goes to both slots, one after the other: if one of them is damaged
+ * later, the other must not bring back a log that is over, or hide one that has to be replayed.
  */
 #include <errno.h>
 
@@ -29,6 +30,8 @@ static void finish_first(struct vhdx *v, int result)
 	c->then(c, result);
 }
 
+static void write_other_slot(struct vhdx *v);
+
 static void header_flushed(struct vhdx_io *io, int result)
 {
 	struct vhdx *v = io->v;
@@ -36,6 +39,13 @@ static void header_flushed(struct vhdx_io *io, int result)
 	if (result == 0) {
 		CHECK(vhdx_header_decode(v->header_page, &v->header));
 		v->header_slot ^= 1;
+		if ((v->changes->what & VHDX_CHANGE_LOG) != 0 && !v->header_again) {
+			v->header_again = true;
+			v->header.sequence++;
+			vhdx_header_encode(&v->header, v->header_page);
+			write_other_slot(v);
+			return;
+		}
 	}
 	finish_first(v, result);
 }
@@ -47,6 +57,12 @@ static void header_written(struct vhdx_io *io, int result)
 		return;
 	}
 	vhdx_io_flush(io->v, io, header_flushed);
+}
+
+static void write_other_slot(struct vhdx *v)
+{
+	vhdx_io_write(v, &v->header_io, VHDX_HEADER_OFFSET(v->header_slot ^ 1), v->header_page,
+		      VHDX_PAGE, header_written);
 }
 
 static void start_first(struct vhdx *v)
@@ -66,8 +82,8 @@ static void start_first(struct vhdx *v)
 		h.log_version = 0;
 	}
 	vhdx_header_encode(&h, v->header_page);
-	vhdx_io_write(v, &v->header_io, VHDX_HEADER_OFFSET(v->header_slot ^ 1), v->header_page,
-		      VHDX_PAGE, header_written);
+	v->header_again = false;
+	write_other_slot(v);
 }
 
 void vhdx_header_change(struct vhdx *v, struct vhdx_header_change *c)

@@ -99,6 +99,8 @@ static int trim_absent(struct vhdx_op *op, const struct vhdx_place *place, struc
 		rc = rc != 0 ? rc : vhdx_bat_get(v, s->block, &op->wait, &now, NULL);
 		return rc != 0 ? rc : mark_zero(op, s, now.offset, ret_bytes);
 	}
+	/* That it is absent may be news which the file does not have yet. */
+	op->unsafe |= (op->guest->flags & IO_FUA) != 0 && (page->dirty || page->logged);
 	*ret_bytes = s->count << v->shape.sector_shift;
 	return 0;
 }
