@@ -74,9 +74,9 @@ void vhd_bits_set(struct vhd_page *p, uint32_t first, uint32_t count)
 {
 	for (uint32_t bit = first; bit < first + count; bit++) {
 		uint8_t *byte = &p->data[bit / 8];
-		uint8_t all = bit % 8 == 0 && first + count - bit >= 8
-				      ? 0xff
-				      : (uint8_t)(0x80u >> bit % 8);
+		uint8_t all =
+			(uint8_t)(bit % 8 == 0 && first + count - bit >= 8 ? 0xffu
+									   : 0x80u >> bit % 8);
 
 		if ((*byte & all) != all) {
 			*byte |= all;

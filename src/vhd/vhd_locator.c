@@ -37,7 +37,7 @@ static void decode_url(const uint8_t *text, uint32_t bytes, struct vhd_locator *
 		int high = at + 2 < bytes && text[at] == '%' ? hex_digit((char)text[at + 1]) : -1;
 		int low = high < 0 ? -1 : hex_digit((char)text[at + 2]);
 
-		path[n++] = low < 0 ? (char)text[at] : (char)(high << 4 | low);
+		path[n++] = (char)(low < 0 ? text[at] : high << 4 | low);
 		at += low < 0 ? 0 : 2;
 	}
 	path[n] = '\0';
