@@ -32,6 +32,14 @@ bool parse_count(const char *text, uint64_t *ret);
 /* Seconds with an optional fraction or unit ms, s, m, h. */
 bool parse_duration_ns(const char *text, uint64_t *ret_ns);
 
+/* guess.c */
+#define CLI_GUESS_BYTES 64
+/* ": did you mean 'X'?" if one of @choices (NULL-terminated) is like @word, else "". Returns @text. */
+const char *guess(const char *word, const char *const *choices, char text[CLI_GUESS_BYTES]);
+struct option;
+/* The same for an argument that getopt_long did not know. */
+const char *guess_option(const char *arg, const struct option *options, char text[CLI_GUESS_BYTES]);
+
 /* terminal.c */
 /* Puts the terminal on standard input into raw mode; terminal_restore undoes it. False: no
  * terminal. */

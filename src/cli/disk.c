@@ -60,8 +60,10 @@ int disk_option(int argc, char **argv, const struct option *options)
 		return '?';
 	}
 	if (value == '?') {
-		disk_usage(argv[0], "%s is not an option here, or takes no value",
-			   argv[optind - 1]);
+		char meant[CLI_GUESS_BYTES];
+
+		disk_usage(argv[0], "%s is not an option here, or takes no value%s",
+			   argv[optind - 1], guess_option(argv[optind - 1], options, meant));
 	}
 	return value;
 }
@@ -108,6 +110,19 @@ static bool wants_help(int argc, char **argv)
 	return false;
 }
 
+static int refuse_command(const char *word)
+{
+	const char *names[ARRAY_LEN(commands) + 1] = {NULL};
+	char meant[CLI_GUESS_BYTES];
+
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		names[i] = commands[i]->name;
+	}
+	complain("disk: '%s' is not a command%s; virid disk --help lists them", word,
+		 guess(word, names, meant));
+	return CLI_USAGE;
+}
+
 int disk_command(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -129,6 +144,5 @@ int disk_command(int argc, char **argv)
 		}
 		return commands[i]->run(argc - 1, argv + 1);
 	}
-	complain("disk: '%s' is not a command; virid disk --help lists them", argv[1]);
-	return CLI_USAGE;
+	return refuse_command(argv[1]);
 }

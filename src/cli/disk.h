@@ -66,6 +66,7 @@ struct vhd_disk *disk_open(struct disk_session *s, const char *path, uint32_t fl
 bool disk_refuse_parent(struct disk_session *s, const char *path, const char *except);
 /* Closes a disk that was written; CLI_OK or CLI_FAILED after a message. */
 int disk_close_written(struct disk_session *s, struct vhd_disk *d, const char *path);
+/* disk_files.c */
 /* The format that a file's name asks for: .vhd .vhdx .avhd .avhdx .raw .img; false: none of them. */
 bool disk_format_of_name(const char *path, enum vhd_format *ret);
 /* The directory of a path, "." if it names none. */
@@ -73,6 +74,8 @@ void disk_directory_of(const char *path, char ret[DISK_PATH_MAX]);
 
 /* Directories of this system, for vhd_find_children. */
 extern const struct vhd_directory disk_directory;
+/* Removes what a process that was killed while it made @target has left ("TARGET.part-XXXXXXXX", open by nobody). */
+void disk_remove_leftovers(struct disk_session *s, const char *target);
 
 /* disk_progress.c */
 struct disk_summary {

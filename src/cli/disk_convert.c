@@ -120,6 +120,7 @@ static int convert(struct disk_session *s, const char *source, const char *targe
 	if (d == NULL) {
 		return CLI_FAILED;
 	}
+	disk_remove_leftovers(s, target);
 	int r = vhd_convert(&s->host, d, target, &o->create, &job, &error);
 	int status = r != 0 ? disk_fail(s, r, &error) : disk_run_job(s, job, &sum);
 

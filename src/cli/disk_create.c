@@ -154,6 +154,7 @@ static int run(int argc, char **argv)
 	if (!disk_session_open(&s, o.json)) {
 		return CLI_FAILED;
 	}
+	disk_remove_leftovers(&s, argv[optind]);
 	int r = vhd_create(&s.host, argv[optind], &o.create, &error);
 	int status = r != 0 ? disk_fail(&s, r, &error) : o.json ? report(&s, argv[optind]) : CLI_OK;
 

@@ -191,6 +191,7 @@ static int merge_to(struct disk_session *s, const char *child, const struct merg
 	if (d == NULL) {
 		return CLI_FAILED;
 	}
+	disk_remove_leftovers(s, o->to);
 	int r = vhd_convert(&s->host, d, o->to, &o->create, &job, &error);
 	int status = r != 0 ? disk_fail(s, r, &error) : disk_run_job(s, job, &sum);
 

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What every `virid disk` command needs: the library's host on this process, with locks, signals and messages. */
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -153,48 +151,6 @@ int disk_fail(struct disk_session *s, int status, const struct vhd_error *error)
 	return CLI_FAILED;
 }
 
-static const char *extension_of(const char *path)
-{
-	const char *name = strrchr(path, '/');
-	const char *dot = strrchr(name != NULL ? name : path, '.');
-
-	return dot != NULL ? dot : "";
-}
-
-bool disk_format_of_name(const char *path, enum vhd_format *ret)
-{
-	static const struct {
-		const char *extension;
-		enum vhd_format format;
-	} known[] = {
-		{".vhd", VHD_VHD_DYNAMIC},
-		{".vhdx", VHD_VHDX_DYNAMIC},
-		{".avhd", VHD_VHD_DIFFERENCING},
-		{".avhdx", VHD_VHDX_DIFFERENCING},
-		{".raw", VHD_RAW},
-		{".img", VHD_RAW},
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-		if (strcasecmp(extension_of(path), known[i].extension) == 0) {
-			*ret = known[i].format;
-			return true;
-		}
-	}
-	return false;
-}
-
-void disk_directory_of(const char *path, char ret[DISK_PATH_MAX])
-{
-	const char *slash = strrchr(path, '/');
-
-	if (slash == NULL) {
-		snprintf(ret, DISK_PATH_MAX, ".");
-	} else {
-		snprintf(ret, DISK_PATH_MAX, "%.*s", (int)(slash == path ? 1 : slash - path), path);
-	}
-}
-
 /*
  * What lies in a raw image is the guest's to choose: if it looks like a virtual disk, with a parent of the guest's choice, that is no reason to
  * follow it. So the name decides, and the content only among names of virtual disks.
@@ -222,23 +178,6 @@ struct vhd_disk *disk_open(struct disk_session *s, const char *path, uint32_t fl
 	}
 	return d;
 }
-
-static int list_directory(void *ctx, const char *path, bool (*entry)(void *ctx, const char *name),
-			  void *entry_ctx)
-{
-	DIR *d = opendir(path);
-
-	if (d == NULL) {
-		return -errno;
-	}
-	for (struct dirent *e = readdir(d); e != NULL && entry(entry_ctx, e->d_name);
-	     e = readdir(d)) {
-	}
-	closedir(d);
-	return 0;
-}
-
-const struct vhd_directory disk_directory = {.list = list_directory};
 
 struct child_search {
 	struct disk_session *session;

@@ -5,6 +5,7 @@
 
 #include "cli.h"
 #include "disk.h"
+#include "lib/bits.h"
 #include "lib/check.h"
 
 static const struct cli_command commands[] = {
@@ -40,7 +41,7 @@ static void print_help(FILE *to)
 	      "\n"
 	      "Commands:\n",
 	      to);
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
 		fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
 	}
 	fputs("\n"
@@ -49,6 +50,19 @@ static void print_help(FILE *to)
 	      "\n"
 	      "The manual is virid(1).\n",
 	      to);
+}
+
+static int refuse_command(const char *word)
+{
+	const char *names[ARRAY_LEN(commands) + 1] = {NULL};
+	char meant[CLI_GUESS_BYTES];
+
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		names[i] = commands[i].name;
+	}
+	complain("'%s' is not a command%s; virid --help lists them", word,
+		 guess(word, names, meant));
+	return CLI_USAGE;
 }
 
 int main(int argc, char **argv)
@@ -66,11 +80,10 @@ int main(int argc, char **argv)
 		puts("virid " VIRID_VERSION);
 		return CLI_OK;
 	}
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
 		if (strcmp(argv[1], commands[i].name) == 0) {
 			return commands[i].run(argc - 1, argv + 1);
 		}
 	}
-	complain("'%s' is not a command; virid --help lists them", argv[1]);
-	return CLI_USAGE;
+	return refuse_command(argv[1]);
 }

@@ -82,10 +82,38 @@ static void test_counts(struct test *t)
 	EXPECT_EQ(t, n, 4);
 }
 
+static void test_guesses(struct test *t)
+{
+	static const char *const choices[] = {"convert", "create", "check", "compact", "ro", NULL};
+	static const struct {
+		const char *word, *meant;
+	} rows[] = {
+		{"covnert", "convert"},
+		{"creat", "create"},
+		{"comp", "compact"},
+		{"chekc", "check"},
+		{"cheque", ""},
+		{"r0", "ro"},
+		{"rw2", ""},
+		{"c", ""},
+		{"", ""},
+		{"a very long word that is longer than all that is known", ""},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char text[CLI_GUESS_BYTES], want[CLI_GUESS_BYTES] = "";
+
+		if (rows[i].meant[0] != '\0') {
+			snprintf(want, sizeof(want), ": did you mean '%s'?", rows[i].meant);
+		}
+		EXPECT(t, strcmp(guess(rows[i].word, choices, text), want) == 0);
+	}
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {TEST(test_sizes), TEST(test_durations),
-						 TEST(test_counts)};
+						 TEST(test_counts), TEST(test_guesses)};
 
 	return test_main(cases, ARRAY_LEN(cases));
 }

@@ -280,8 +280,10 @@ static bool parse_options(int argc, char **argv, struct run_options *o)
 			return false;
 		}
 		if (opt == '?') {
-			complain("'%s' is not an option of virid run; --help lists them",
-				 argv[optind - 1]);
+			char meant[CLI_GUESS_BYTES];
+
+			complain("'%s' is not an option of virid run%s; --help lists them",
+				 argv[optind - 1], guess_option(argv[optind - 1], options, meant));
 			return false;
 		}
 		if (!set_option(o, (enum run_option)opt, optarg)) {

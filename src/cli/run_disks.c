@@ -53,52 +53,101 @@ static bool set_number(const struct run_disk *d, const char *key, const char *va
 	return true;
 }
 
-static bool set_flag(struct run_disk *d, const char *key)
-{
-	struct {
-		const char *name;
-		bool *flag;
-	} flags[] = {{"ro", &d->read_only},
-		     {"raw", &d->raw},
-		     {"temporary", &d->temporary},
-		     {"log", &d->log}};
+/* What an option behind the file's name may be. */
+enum word { RO, RAW, TEMPORARY, LOG, IOPS, DELAY, CONTROLLER, LUN, CHANNEL, DRIVE, WORDS };
 
-	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
-		if (strcmp(key, flags[i].name) == 0) {
-			*flags[i].flag = true;
-			return true;
-		}
+static const char *const word_names[] = {
+	"ro",	      "raw", "temporary", "log",   "iops", "delay",
+	"controller", "lun", "channel",	  "drive", NULL,
+};
+
+static bool is_flag(enum word w)
+{
+	return w <= LOG;
+}
+
+static bool is_allowed(const struct run_disk *d, enum word w)
+{
+	switch (d->kind) {
+	case RUN_DISK_SCSI:
+		return w < CHANNEL;
+	case RUN_DISK_IDE:
+		return w < CONTROLLER || w >= CHANNEL;
+	case RUN_DISK_DVD:
+		return w == CONTROLLER || w == LUN;
 	}
 	return false;
 }
 
-static bool set_value(struct run_disk *d, const char *key, const char *value)
+static bool set_word(struct run_disk *d, enum word w, const char *value)
 {
-	bool ide = d->kind == RUN_DISK_IDE;
+	const char *key = word_names[w];
 
-	if (strcmp(key, ide ? "channel" : "controller") == 0) {
-		return set_number(d, key, value, ide ? IDE_CHANNELS : CONTROLLERS, &d->controller);
-	}
-	if (strcmp(key, ide ? "drive" : "lun") == 0) {
-		return set_number(d, key, value, ide ? IDE_DRIVES : LUNS, &d->lun);
-	}
-	if (strcmp(key, "iops") == 0) {
+	switch (w) {
+	case RO:
+		d->read_only = true;
+		return true;
+	case RAW:
+		d->raw = true;
+		return true;
+	case TEMPORARY:
+		d->temporary = true;
+		return true;
+	case LOG:
+		d->log = true;
+		return true;
+	case IOPS:
 		if (parse_count(value, &d->iops) && d->iops > 0) {
 			return true;
 		}
 		complain("%s %s: iops=%s; expected a number above 0", d->option, d->path, value);
 		return false;
-	}
-	if (strcmp(key, "delay") == 0) {
+	case DELAY:
 		if (parse_duration_ns(value, &d->delay_ns)) {
 			return true;
 		}
 		complain("%s %s: delay=%s; expected a time such as 5ms", d->option, d->path, value);
 		return false;
+	case CONTROLLER:
+		return set_number(d, key, value, CONTROLLERS, &d->controller);
+	case LUN:
+		return set_number(d, key, value, LUNS, &d->lun);
+	case CHANNEL:
+		return set_number(d, key, value, IDE_CHANNELS, &d->controller);
+	case DRIVE:
+		return set_number(d, key, value, IDE_DRIVES, &d->lun);
+	case WORDS:
+		break;
 	}
-	complain("%s %s: '%s' is not known; expected ro, raw, temporary, log, iops=N, delay=TIME, "
-		 "%s=N or %s=N",
-		 d->option, d->path, key, ide ? "channel" : "controller", ide ? "drive" : "lun");
+	return false;
+}
+
+/* "ro, raw, ... or lun=N"; @names: those words without their values, for guesses. */
+static void list_words(const struct run_disk *d, char text[128], const char *names[WORDS + 1])
+{
+	size_t used = 0, count = 0;
+
+	for (enum word w = RO; w < WORDS; w++) {
+		if (is_allowed(d, w)) {
+			names[count] = word_names[w];
+			used += (size_t)snprintf(text + used, 128 - used, "%s%s%s",
+						 count++ == 0 ? "" : ", ", word_names[w],
+						 is_flag(w)   ? ""
+						 : w == DELAY ? "=TIME"
+							      : "=N");
+		}
+	}
+	names[count] = NULL;
+}
+
+static bool refuse_word(const struct run_disk *d, const char *word)
+{
+	const char *names[WORDS + 1];
+	char list[128], meant[CLI_GUESS_BYTES];
+
+	list_words(d, list, names);
+	complain("%s %s: '%s' is not known%s; expected %s", d->option, d->path, word,
+		 guess(word, names, meant), list);
 	return false;
 }
 
@@ -106,13 +155,21 @@ static bool set_piece(struct run_disk *d, char *piece)
 {
 	char *value = strchr(piece, '=');
 
-	if (set_flag(d, piece)) {
-		return true;
-	}
 	if (value != NULL) {
 		*value++ = '\0';
 	}
-	return set_value(d, piece, value != NULL ? value : "");
+	for (enum word w = RO; w < WORDS; w++) {
+		if (!is_allowed(d, w) || strcmp(piece, word_names[w]) != 0) {
+			continue;
+		}
+		if (is_flag(w) != (value == NULL)) {
+			complain("%s %s: '%s' %s", d->option, d->path, piece,
+				 is_flag(w) ? "takes no value" : "needs a value, as in lun=1");
+			return false;
+		}
+		return set_word(d, w, value);
+	}
+	return refuse_word(d, piece);
 }
 
 bool run_disks_add(struct run_disks *all, enum run_disk_kind kind, const char *arg)
