@@ -5,6 +5,8 @@
  */
 #include "bus.h"
 
+#include <errno.h>
+
 static struct gpadl *enter(struct vmbus_channel *ch, uint32_t id)
 {
 	__atomic_fetch_add(&ch->gpadl_users, 1, __ATOMIC_SEQ_CST);
@@ -103,6 +105,53 @@ bool vmbus_gpadl_write(struct vmbus_channel *ch, uint32_t gpadl, size_t offset, 
 		       size_t bytes)
 {
 	return access_gpadl(ch, gpadl, offset, (uint8_t *)(uintptr_t)buf, bytes, write_page);
+}
+
+/* Adds the pages of a span, neighbours in host memory as one. The number of vectors then, or -errno. */
+static int map_span(const struct gmem *gm, struct span s, uint64_t bytes, uint32_t rights,
+		    struct io_vec *vec, unsigned count, unsigned max)
+{
+	while (bytes != 0) {
+		uint64_t in_page = s.offset % VMBUS_PAGE_BYTES;
+		uint64_t n = min_u64(bytes, VMBUS_PAGE_BYTES - in_page);
+		uint64_t pfn = s.pfn[s.offset / VMBUS_PAGE_BYTES];
+		uint8_t *host =
+			pfn <= UINT64_MAX >> GMEM_PAGE_SHIFT
+				? gmem_ptr(gm, (pfn << GMEM_PAGE_SHIFT) + in_page, n, rights)
+				: NULL;
+
+		if (host == NULL) {
+			return -EFAULT;
+		}
+		if (count != 0 && (uint8_t *)vec[count - 1].base + vec[count - 1].bytes == host) {
+			vec[count - 1].bytes += n;
+		} else if (count == max) {
+			return -E2BIG;
+		} else {
+			vec[count++] = (struct io_vec){host, n};
+		}
+		s.offset += n;
+		bytes -= n;
+	}
+	return (int)count;
+}
+
+int vmbus_gpadl_map(struct vmbus_channel *ch, uint32_t gpadl, size_t offset, size_t bytes,
+		    uint32_t rights, struct io_vec *vec, unsigned max)
+{
+	const struct gpadl *g = enter(ch, gpadl);
+	int count = g != NULL && range_within(offset, bytes, g->bytes) ? 0 : -EINVAL;
+
+	while (count >= 0 && bytes != 0) {
+		struct span s = find_span(g, offset);
+		size_t n = min_u64(bytes, s.bytes);
+
+		count = map_span(ch->bus->transport.gm, s, n, rights, vec, (unsigned)count, max);
+		offset += n;
+		bytes -= n;
+	}
+	leave(ch);
+	return count;
 }
 
 size_t vmbus_gpadl_bytes(struct vmbus_channel *ch, uint32_t gpadl)

@@ -2,6 +2,8 @@
 /* GPADLs: in pieces, interleaved, with several ranges, beyond the limits; and copies within them. */
 #include "test/test.h"
 
+#include <errno.h>
+
 #include "lib/bits.h"
 #include "vmbus/testing/guest.h"
 
@@ -201,6 +203,34 @@ static void test_copies(struct test *t)
 	end(&w);
 }
 
+/* The same bytes through vectors, and what gives none. */
+static void test_mapped(struct test *t)
+{
+	const uint64_t words[] = {range(8192, 100), 10, 11, 13, range(1, 4095), 14};
+	struct io_vec v[4];
+	struct world w;
+
+	start(t, &w);
+	post_header(&w, 1, 7, 2, sizeof(words), words, ARRAY_LEN(words));
+	EXPECT_EQ(t, created(&w), 0);
+	struct vmbus_channel *ch = w.d.channels[0];
+	uint8_t *page10 = fake_guest_page(w.g, 10), *page13 = fake_guest_page(w.g, 13);
+
+	EXPECT_EQ(t, vmbus_gpadl_map(ch, 7, 0, 8193, GMEM_R, v, 4), 3);
+	EXPECT(t, v[0].base == page10 + 100 && v[0].bytes == 8092);
+	EXPECT(t, v[1].base == page13 && v[1].bytes == 100);
+	EXPECT_EQ(t, vmbus_gpadl_map(ch, 7, 8192, 1, GMEM_W, v, 4), 1);
+	EXPECT(t, v[0].base == page13 + 4096 + 4095 && v[0].bytes == 1);
+	EXPECT_EQ(t, vmbus_gpadl_map(ch, 7, 8193, 0, GMEM_R, v, 4), 0);
+	EXPECT_EQ(t, vmbus_gpadl_map(ch, 7, 0, 8193, GMEM_R, v, 2), -E2BIG);
+	EXPECT_EQ(t, vmbus_gpadl_map(ch, 7, 1, 8193, GMEM_R, v, 4), -EINVAL);
+	EXPECT_EQ(t, vmbus_gpadl_map(ch, 7, SIZE_MAX, 2, GMEM_R, v, 4), -EINVAL);
+	EXPECT_EQ(t, vmbus_gpadl_map(ch, 8, 0, 1, GMEM_R, v, 4), -EINVAL);
+	gmem_protect(&w.g->gm, 11, GMEM_R);
+	EXPECT_EQ(t, vmbus_gpadl_map(ch, 7, 0, 8193, GMEM_W, v, 4), -EFAULT);
+	end(&w);
+}
+
 /* Page frames are looked at when they are used. */
 static void test_frames_that_are_not_there(struct test *t)
 {
@@ -275,7 +305,7 @@ int main(void)
 		TEST(test_sizes),	TEST(test_pieces_of_any_size),
 		TEST(test_interleaved), TEST(test_abandoned),
 		TEST(test_copies),	TEST(test_frames_that_are_not_there),
-		TEST(test_limits),
+		TEST(test_limits),	TEST(test_mapped),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));
