@@ -76,13 +76,20 @@ void net_frame_copy(const struct net_frame *f, uint32_t offset, void *buf, uint3
  * processes and guests with it. NULL, or what is wrong, in words for a counter or a log.
  */
 const char *net_frame_check(const struct net_frame *f);
+/* Large segments that would become more than this many frames are refused: one frame must not be made into work for thousands. */
+#define NET_SEGMENTS_MAX 2048u
+/*
+ * net_offload.header_bytes as the headers in @head show it, for those who get it from somewhere that fills it in otherwise (a TAP,
+ * a guest); 0: they are not those of @gso (with or without NET_GSO_ECN).
+ */
+uint16_t net_gso_header_bytes(const uint8_t *head, uint32_t head_bytes, uint8_t gso);
 
 /* ---- segment.c ---- */
 
 /*
- * Makes @f fit for a receiver that takes @takes (NET_TAKES_*): gives it on as it is, with its checksum filled in, or cut into segments. @out gets
- * each result, lent for the call; false from it ends the work. @scratch: memory for one segment, NET_FRAME_BYTES_MAX. Returns the number of frames
- * that @out took.
+ * Makes @f, which passed net_frame_check, fit for a receiver that takes @takes (NET_TAKES_*; large segments only together with
+ * CSUM): gives it on as it is, with its checksum filled in, or cut into segments. @out gets each result, lent for the call; false
+ * from it ends the work. @scratch: memory for one segment, NET_FRAME_BYTES_MAX. Returns the number of frames that @out took.
  */
 unsigned net_frame_fit(const struct net_frame *f, unsigned takes, uint8_t *scratch,
 		       bool (*out)(void *ctx, const struct net_frame *f), void *ctx);
