@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Operations that may fail at any place, of the disk or of memory, and then say why and leave everything whole. */
+#ifndef FAULT_FAILING_H
+#define FAULT_FAILING_H
+
+#include "scenarios.h"
+
+struct failing_op {
+	struct scenario
+		scenario; /* its name, create, copy, mix, ops; prepare, which does not fail */
+	/* 0, or the first failure of the library, with its message. */
+	int (*act)(struct scene *s, struct vhd_error *error);
+	/* Afterwards nothing fails any more: is all as it must be? @r: what act said. */
+	int (*verify)(struct scene *s, int r, char *ret_why, size_t size);
+};
+
+extern const struct failing_op failing_ops[];
+extern const size_t failing_op_count;
+
+/* Allocations of the library (malloc, calloc, realloc, aligned_alloc, strdup) from now on. */
+struct failing_memory {
+	uint64_t calls;
+	uint64_t fail_at; /* this one fails, from 1; 0: none */
+	bool fail_on;	  /* and all after it */
+	bool armed;	  /* they are counted at all */
+};
+struct failing_memory *failing_memory(void);
+
+#endif
