@@ -77,7 +77,7 @@ static int find_format(const char *path, struct storage_file *f, uint32_t flags,
 	vhd = vhd_format_vhd.probe(f);
 	vhdx = vhd < 0 ? vhd : vhd_format_vhdx.probe(f);
 	if (vhdx < 0) {
-		return vhd_fail_errno(error, vhdx, path, "cannot read");
+		return vhd_fail_errno(error, vhdx, path, "cannot read its first and last sector");
 	}
 	if (vhd && vhdx) {
 		return settle_claims(path, ret, error);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,11 +18,32 @@ int vhd_fail(struct vhd_error *error, int status, const char *fmt, ...)
 	return status;
 }
 
+/* What to do about it; empty: nothing that is worth saying. */
+static const char *advice(int err)
+{
+	switch (-err) {
+	case ENOSPC:
+	case EDQUOT:
+		return "; free some space where the file lies";
+	case EIO:
+		return "; look for errors of the medium in the host's log";
+	case EACCES:
+	case EPERM:
+		return "; look at the owner and mode of the file and its folder";
+	case EROFS:
+		return "; it can be read only, or writing has failed before";
+	case EFBIG:
+		return "; the file system takes no file of this length";
+	default:
+		return "";
+	}
+}
+
 int vhd_fail_errno(struct vhd_error *error, int err, const char *file, const char *what)
 {
 	if (error != NULL) {
-		snprintf(error->text, sizeof(error->text), "%s: %s: %s", file, what,
-			 strerror(-err));
+		snprintf(error->text, sizeof(error->text), "%s: %s: %s%s", file, what,
+			 strerror(-err), advice(err));
 	}
 	return err;
 }

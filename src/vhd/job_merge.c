@@ -199,10 +199,9 @@ static const struct vhd_job_ops merge_ops = {.step = merge_step, .destroy = merg
 
 /* ---- Beginning ---- */
 
-static int fail_memory(const struct merge_job *j, struct vhd_error *error)
+static int fail_memory(const char *path, struct vhd_error *error)
 {
-	return vhd_fail_errno(error, -ENOMEM, j->ancestor_path != NULL ? j->ancestor_path : "merge",
-			      "cannot merge");
+	return vhd_fail_errno(error, -ENOMEM, path, "cannot merge");
 }
 
 /* The files of the chain, and whether they can be merged. @top: the whole chain, open for reading. */
@@ -217,7 +216,7 @@ static int take_chain(struct merge_job *j, struct vhd_disk *top, struct vhd_erro
 	j->upper = calloc(j->depth, sizeof(*j->upper));
 	j->ancestor_path = strdup(ancestor->path);
 	if (j->upper == NULL || j->ancestor_path == NULL) {
-		return fail_memory(j, error);
+		return fail_memory(top->path, error);
 	}
 	for (unsigned i = 0; i < j->depth; i++) {
 		struct vhd_disk *d = vhd_ancestor(top, i);
@@ -225,7 +224,7 @@ static int take_chain(struct merge_job *j, struct vhd_disk *top, struct vhd_erro
 		j->upper[i].path = strdup(d->path);
 		j->upper[i].bytes = vhd_block(d)->info.bytes;
 		if (j->upper[i].path == NULL) {
-			return fail_memory(j, error);
+			return fail_memory(top->path, error);
 		}
 	}
 	j->bytes = j->upper[0].bytes;
@@ -364,7 +363,7 @@ static int start(struct merge_job *j, const char *child, struct vhd_error *error
 
 	r = vhd_copy_init(&j->copy, &source, j->ancestor, false);
 	j->copying = r == 0;
-	return r == 0 ? 0 : fail_memory(j, error);
+	return r == 0 ? 0 : fail_memory(j->ancestor_path, error);
 }
 
 int vhd_merge(const struct vhd_host *host, const char *child, unsigned depth, struct vhd_job **ret,

@@ -229,5 +229,5 @@ int vhdx_create(const struct vhd_host *host, struct storage_file *f,
 			"than %u bytes",
 			f->name, VHDX_LOCATOR_ITEM_MAX);
 	}
-	return rc == 0 ? 0 : vhd_fail_errno(error, rc, f->name, "cannot create");
+	return rc == 0 ? 0 : vhd_fail_errno(error, rc, f->name, "cannot write the new disk");
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The metadata table and the values behind it. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "format.h"
@@ -239,8 +241,11 @@ int vhdx_shape_read(struct storage_file *f, const struct vhdx_items *items, stru
 		int rc = storage_file_read(f, x->offset, values[i].to, x->bytes);
 
 		if (rc != 0) {
-			return vhd_fail_errno(error, rc, f->name,
-					      vhdx_item_kinds[values[i].item].name);
+			char what[96];
+
+			snprintf(what, sizeof(what), "cannot read the item \"%s\" at 0x%" PRIx64,
+				 vhdx_item_kinds[values[i].item].name, x->offset);
+			return vhd_fail_errno(error, rc, f->name, what);
 		}
 	}
 	s.block_bytes = p.block_bytes;

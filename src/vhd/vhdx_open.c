@@ -29,7 +29,8 @@ static int read_file_id(struct vhdx *v, struct vhd_error *error)
 	int rc = storage_file_read(v->layer.file, VHDX_FILE_ID_OFFSET, &id, sizeof(id));
 
 	if (rc != 0) {
-		return vhd_fail_errno(error, rc, v->layer.file->name, "file identifier");
+		return vhd_fail_errno(error, rc, v->layer.file->name,
+				      "cannot read the file identifier at 0x0");
 	}
 	if (id.signature != VHDX_FILE_SIGNATURE) {
 		return vhd_fail(error, VHD_NOT_A_DISK,
@@ -112,7 +113,8 @@ static int read_headers(struct vhdx *v, struct vhd_error *error)
 		valid[i] = rc == 0 && vhdx_header_decode(v->header_page, &h[i]);
 	}
 	if (rc != 0) {
-		return vhd_fail_errno(error, rc, v->layer.file->name, "cannot read the headers");
+		return vhd_fail_errno(error, rc, v->layer.file->name,
+				      "cannot read the headers at 0x10000 and 0x20000");
 	}
 	int slot = vhdx_header_current(valid[0] ? &h[0] : NULL, valid[1] ? &h[1] : NULL);
 
@@ -185,7 +187,7 @@ static int read_regions(struct vhdx *v, struct vhd_error *error)
 	free(table);
 	if (rc != 0) {
 		return vhd_fail_errno(error, rc, v->layer.file->name,
-				      "cannot read the region table");
+				      "cannot read the region tables at 0x30000 and 0x40000");
 	}
 	v->layout.regions_damaged = damaged != 0;
 	return damaged == VHD_UNSUPPORTED ? damaged : 0;
@@ -352,7 +354,8 @@ static int open_rest(struct vhdx *v, struct vhd_error *error)
 		rc = vhdx_gaps_find(v, true);
 	}
 	if (rc != 0) {
-		return vhd_fail_errno(error, rc, v->layer.file->name, "cannot open");
+		return vhd_fail_errno(error, rc, v->layer.file->name,
+				      "cannot read the BAT, or write what opening changes");
 	}
 	v->layer.block.ops = &block_ops;
 	v->layer.block.context = v->layer.file->context;
