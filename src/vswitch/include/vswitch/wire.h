@@ -67,11 +67,15 @@ void wire_format(void *memory, unsigned queues, uint32_t ring_bytes);
 /* Worker: is @memory of @bytes such a cable? False: no. */
 bool wire_check(const void *memory, size_t bytes, unsigned *ret_queues, uint32_t *ret_ring_bytes);
 
+enum wire_way { WIRE_TO_SWITCH, WIRE_TO_WORKER };
+enum wire_side { WIRE_PRODUCER, WIRE_CONSUMER };
+
 /* One side of one ring; private memory of that side. */
 struct wire_ring {
 	struct wire_control *control;
 	uint8_t *data;
 	uint32_t bytes;
+	enum wire_side side;
 	bool broken;
 	uint64_t at;		      /* own index, as far as written or read */
 	uint64_t shown;		      /* own index, as the other side knows it */
@@ -81,30 +85,35 @@ struct wire_ring {
 	struct io_vec rest;
 };
 
-enum wire_way { WIRE_TO_SWITCH, WIRE_TO_WORKER };
-enum wire_side { WIRE_PRODUCER, WIRE_CONSUMER };
-void wire_ring_init(struct wire_ring *r, void *memory, unsigned queue, enum wire_way way,
-		    enum wire_side side);
+/* @ring_bytes and @queue (below the number of queues) as wire_format or wire_check had them, never read from the memory again. */
+void wire_ring_init(struct wire_ring *r, void *memory, uint32_t ring_bytes, unsigned queue,
+		    enum wire_way way, enum wire_side side);
 
 enum wire_status { WIRE_OK, WIRE_EMPTY, WIRE_FULL, WIRE_BROKEN };
 
-/* Producer: copies @f in; seen by the other side at wire_show. FULL: it was not taken. */
+/* Producer: copies @f (14 to NET_FRAME_BYTES_MAX bytes) in; seen by the other side at wire_show. FULL: it was not taken. */
 enum wire_status wire_put(struct wire_ring *r, const struct net_frame *f);
-/* Producer and consumer: publishes what was put or taken. True: the other side sleeps and wants the bell. */
+/* Producer and consumer: publishes what was put or taken. True: the other side sleeps and wants the bell (once). */
 bool wire_show(struct wire_ring *r);
-/* Consumer: the next frame, in place (its head copied), until wire_take or the next wire_get. */
+/*
+ * Consumer: the next frame, in place (its head copied), until wire_take or the next wire_get, which shows the same one again. Its
+ * size is checked, its other fields are as the other side gave them: net_frame_check.
+ */
 enum wire_status wire_get(struct wire_ring *r, struct net_frame *ret);
 void wire_take(struct wire_ring *r);
 /*
- * Says that this side goes to sleep: consumer when the ring is empty, producer when it is full. False: something changed in the
- * meantime, look again. wire_wake takes it back.
+ * Says that this side goes to sleep: consumer when the ring is empty, producer when it is full, everything shown. False: something
+ * changed in the meantime, look again. wire_wake takes it back; a bell may still be on its way.
  */
-bool wire_sleep(struct wire_ring *r, enum wire_side side);
-void wire_wake(struct wire_ring *r, enum wire_side side);
+bool wire_sleep(struct wire_ring *r);
+void wire_wake(struct wire_ring *r);
 
 /* Worker: @rss for the queues in use. */
 void wire_set_rss(void *memory, const struct net_rss *rss, unsigned queues_used);
-/* Switch: copies it if it changed since @generation (then updated) and is whole and sane. */
+/*
+ * Switch: copies it if it changed since @generation (0 at the beginning; then updated), is whole at this moment, and sane: 1 to @queues
+ * queues in use, and the table names no other.
+ */
 bool wire_get_rss(const void *memory, unsigned queues, uint32_t *generation, struct net_rss *ret,
 		  unsigned *ret_queues_used);
 
