@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Machines with unmodified guests, for tests: a console to wait on and to type on, and what is allowed in a guest's log."""
+import hashlib
 import os
 import re
 import select
@@ -19,6 +20,29 @@ def tool(name, *args, **env):
     if done.returncode or not lines:
         return None, (done.stderr.strip().splitlines() or ["no output"])[-1]
     return lines[-1], ""
+
+
+def run(*args, **kw):
+    """The finished process; its output is text, messages among it."""
+    return subprocess.run([str(a) for a in args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace", **kw)
+
+
+def must(*args):
+    """What a program prints that has to work."""
+    done = run(*args)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(map(str, args))}: status {done.returncode}\n{done.stdout}")
+    return done.stdout
+
+
+def sha256(file):
+    with open(file, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def initramfs(kernel, init, output, modules, *extra):
+    must("env", "MODULES=" + modules, os.path.join(TOP, "tools/make-initramfs"), kernel, os.path.join(HERE, init), output, *extra)
 
 
 def known_log_lines():
@@ -62,10 +86,11 @@ class Tap:
 
 
 class Machine:
-    """virid run as a child. console: all that the guest has written, without carriage returns."""
+    """virid run as a child. console: all that the guest has written, without carriage returns; the file @log gets it too."""
 
-    def __init__(self, build, args, seconds):
+    def __init__(self, build, args, seconds, log=os.devnull):
         self.errors = tempfile.TemporaryFile()
+        self.log = open(log, "wb")
         self.deadline = time.monotonic() + seconds
         self.started = time.monotonic()
         self.console = ""
@@ -78,6 +103,8 @@ class Machine:
         if not select.select([self.process.stdout], [], [], max(0, self.deadline + 10 - time.monotonic()))[0]:
             self.process.kill()
         data = os.read(self.process.stdout.fileno(), 65536)
+        self.log.write(data)
+        self.log.flush()
         self.console += data.decode(errors="replace").replace("\r", "")
         return bool(data)
 
@@ -103,8 +130,12 @@ class Machine:
         while self._read():
             pass
         status = self.process.wait()
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass  # it was over before it had read all
         self.process.stdout.close()
+        self.log.close()
         self.seconds = time.monotonic() - self.started
         return status
 
@@ -117,9 +148,43 @@ class Machine:
         found = re.search(r"instructions (\d+)", self.complaints())
         return f"{self.seconds:.1f} s, {int(found[1]) / 1e6 if found else 0:.0f} M instructions"
 
-    def story(self, whole=False):
+    def story(self):
         """For the report of a failed test: the end, without the log that the guest repeats for us."""
-        lines = self.console.splitlines()
-        if not whole:
-            lines = [line for line in lines if not line.startswith("virid-log:")][-35:]
-        return "\n".join(lines + self.complaints().splitlines()[-20:])
+        lines = [line for line in self.console.splitlines() if not line.startswith("virid-log:")]
+        return "\n".join(lines[-35:] + self.complaints().splitlines()[-20:])
+
+
+class Gone(Exception):
+    """The machine ended, or says nothing more; why is in the text."""
+
+
+class Shell:
+    """A shell on the console of @machine that does not echo."""
+
+    def __init__(self, machine):
+        self.machine = machine
+        self.number = 0
+
+    def log_in(self):
+        """As root on the prompt of a whole system."""
+        if not self.machine.wait(r"\blogin: "):
+            return False
+        self.machine.send("root\n")
+        if not self.machine.wait(r":~# "):
+            return False
+        self.machine.send("exec env TERM=dumb PS1='in sh: ' sh\n")
+        if not self.machine.wait(r"[^']in sh: "):
+            return False
+        self.machine.send("stty -echo; dmesg -n 1; PS1=; echo r''eady\n")
+        return self.machine.wait(r"\bready\n") is not None
+
+    def run(self, command):
+        """(status, output) of one line, which may end with & to go on in the background."""
+        self.number += 1
+        start = self.machine.seen
+        stop = "" if command.endswith("&") else ";"
+        self.machine.send(f"{{ {command}{stop} }} 2>&1 </dev/null; echo \"@end {self.number} $?\"\n")
+        end = self.machine.wait(rf"@end {self.number} (\d+)\n")
+        if not end:
+            raise Gone(f"{command}\n{self.machine.story()}")
+        return int(end[1]), self.machine.console[start:end.start()]
