@@ -262,7 +262,7 @@ static uint64_t trap_address(struct steer *s)
 	return end - code_base(s) + oracle_below(s->rng, slot + ORACLE_SLOT_BYTES - end);
 }
 
-/* False: the target would be whatever memory holds. */
+/* False: the target would be whatever memory holds, or the code of another case. */
 static bool steer_branch(struct steer *s)
 {
 	uint64_t trap = oracle_percent(s->rng, 97) ? trap_address(s)
@@ -281,6 +281,8 @@ static bool steer_branch(struct steer *s)
 		if (reg >= 0 && (s->fixed & BIT32(reg)) == 0) {
 			s->c->in.gpr[reg] = trap;
 			s->fixed |= BIT32(reg);
+		} else if (is_16(s->insn)) {
+			return false; /* CALL SP: a stack's offset is also one of another case's code */
 		}
 	} else if (mem != NULL) {
 		uint64_t at = oracle_effective(s->c, s->insn, mem);

@@ -134,7 +134,7 @@ static const struct row {
 	{ZYDIS_MNEMONIC_MASKMOVDQU, FAULTED, 0, STATE, MASKMOV},
 	{ZYDIS_MNEMONIC_MASKMOVQ, ONE_SIDED, 0, STATE, MASKMOV},
 	{ZYDIS_MNEMONIC_MASKMOVDQU, ONE_SIDED, 0, STATE, MASKMOV},
-	{ZYDIS_MNEMONIC_ARPL, FAULTED, 0, CR2,
+	{ZYDIS_MNEMONIC_ARPL, FAULTED, 0, CR2 | FIRST,
 	 "whether its read counts as a write is up to the processor"},
 	{ZYDIS_MNEMONIC_ARPL, ONE_SIDED, 0, STATE,
 	 "whether an unchanged destination must be writable is up to the processor"},
