@@ -135,11 +135,21 @@ static const int allowed[] = {
 	SCMP_SYS(sendto),
 };
 
+/* A sanitizer looks for leaks with a process that stops all threads, and reads files for its reports: nothing that a filter should let pass. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
+
 int sandbox_enter(void)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	scmp_filter_ctx filter = SANITIZED ? NULL : seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int r = -ENOMEM;
 
+	if (SANITIZED) {
+		return 0;
+	}
 	if (filter == NULL) {
 		return r;
 	}

@@ -40,6 +40,7 @@ struct console {
 	pthread_t feed_thread;
 	bool out_started;
 	bool in_started;
+	bool in_ended;
 	bool feed_started;
 };
 
@@ -146,9 +147,8 @@ static void enqueue_input(struct console *c, const uint8_t *data, size_t bytes)
 }
 
 /* Reads on even while the guest takes nothing, so that Ctrl-] always works. */
-static void *in_main(void *arg)
+static void read_input(struct console *c)
 {
-	struct console *c = arg;
 	const struct worker_config *config = &c->worker->config;
 	uint8_t data[IN_CHUNK];
 
@@ -162,14 +162,25 @@ static void *in_main(void *arg)
 			continue;
 		}
 		if (n <= 0) {
-			return NULL; /* end of input: the guest goes on */
+			return; /* end of input: the guest goes on */
 		}
 		if (config->console_escape && memchr(data, ESCAPE, (size_t)n) != NULL) {
 			worker_end_round(c->worker, END_LEFT);
-			return NULL;
+			return;
 		}
 		enqueue_input(c, data, (size_t)n);
 	}
+}
+
+static void *in_main(void *arg)
+{
+	struct console *c = arg;
+
+	read_input(c);
+	pthread_mutex_lock(&c->lock);
+	c->in_ended = true;
+	pthread_mutex_unlock(&c->lock);
+	return NULL;
 }
 
 /* Up to @bytes into the guest's receiver; between boots there is none. */
@@ -257,8 +268,11 @@ int console_start(struct console *c)
 	return r;
 }
 
-/* Waits for the writer, but not for ever: the reader of a pipe may have stopped reading. */
-static void drain(struct console *c)
+/*
+ * Waits for the writer, but not for ever: the reader of a pipe may have stopped reading. True when no thread is in read() or write() any
+ * more.
+ */
+static bool drain(struct console *c)
 {
 	uint64_t give_up = host_now_ns() + DRAIN_NS;
 
@@ -276,7 +290,7 @@ static void drain(struct console *c)
 		}
 		pthread_cond_timedwait(&c->changed, &c->lock, &ts);
 	}
-	bool drained = c->out_used == 0;
+	bool drained = c->out_used == 0, idle = drained && (!c->in_started || c->in_ended);
 
 	c->lost += c->out_used;
 	pthread_mutex_unlock(&c->lock);
@@ -291,6 +305,7 @@ static void drain(struct console *c)
 		log_line("console: %llu bytes were lost because nobody read them in time",
 			 (unsigned long long)c->lost);
 	}
+	return idle;
 }
 
 void console_destroy(struct console *c)
@@ -298,13 +313,13 @@ void console_destroy(struct console *c)
 	if (c == NULL) {
 		return;
 	}
-	drain(c);
+	bool idle = drain(c);
+
 	if (c->feed_started) {
 		pthread_join(c->feed_thread, NULL);
 	}
-	/* Threads that still sit in read() or write() may hold on to the memory: it goes with the
-	 * process. */
-	if (!c->in_started) {
+	/* Otherwise a thread holds on to the memory: it goes with the process. */
+	if (idle) {
 		free(c->out);
 		free(c);
 	}

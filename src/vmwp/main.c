@@ -42,5 +42,9 @@ int main(int argc, char **argv)
 		return END_USAGE;
 	}
 	log_init("virid", config.name);
-	return (int)worker_run(&config);
+	enum worker_end end = worker_run(&config);
+
+	free(config.storage.disks);
+	free(config.storage.files);
+	return (int)end;
 }
