@@ -34,10 +34,12 @@ image: setup programs ## a whole Debian from every disk format under three kerne
 	@tools/setup-debian image
 	@tests/integration/images $(BUILD)
 
-bench: ## Virid, QEMU TCG and Bochs side by side
+bench: ## Virid, QEMU and Bochs side by side
 	@tools/setup-debian bench
 	@$(MAKE) --no-print-directory programs
+	@ninja -C $(BUILD) --quiet bench/disk_bench
 	@bench/run $(BUILD)
+	@bench/storage $(BUILD)
 
 soak: setup programs ## ten minutes of forks, pipes, signals, files and memory in a guest with 4 processors; a hostile guest with a new seed
 	@ninja -C $(BUILD) --quiet tests/guest/guest-hostile
