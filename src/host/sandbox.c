@@ -136,7 +136,11 @@ static const int allowed[] = {
 };
 
 /* A sanitizer looks for leaks with a process that stops all threads, and reads files for its reports: nothing that a filter should let pass. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifndef __has_feature /* Clang's */
+#define __has_feature(feature) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                               \
+	__has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define SANITIZED true
 #else
 #define SANITIZED false
