@@ -41,7 +41,8 @@ static int raw_open(const struct vhd_host *host, struct storage_file *f, uint32_
 		.name = f->name,
 		.info =
 			{
-				.bytes = align_down(bytes, RAW_SECTOR_BYTES),
+				/* What is missing in the last sector reads as zeros. */
+				.bytes = align_up(bytes, RAW_SECTOR_BYTES),
 				.sector_bytes = RAW_SECTOR_BYTES,
 				.physical_sector_bytes = 4096,
 				.read_only = !(flags & VHD_OPEN_WRITE),
