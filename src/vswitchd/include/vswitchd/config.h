@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Switches as they are written down: a JSON file {"switches": [{"name", "type", "interfaces", "team", "address"}, ...]}. The switch "default"
+ * is always there and never in the file. Who changes switches writes the file (`virid switch`); the switch process only reads it, at its start.
+ */
+#ifndef VSWITCHD_CONFIG_H
+#define VSWITCHD_CONFIG_H
+
+#include <json-c/json.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "vswitch/vswitch.h"
+
+#define SWITCHES_MAX 256u
+#define SWITCH_DEFAULT "default"
+
+enum switch_type { SWITCH_NAT, SWITCH_PRIVATE, SWITCH_INTERNAL, SWITCH_EXTERNAL };
+
+struct switch_config {
+	char name[VSWITCH_NAME_BYTES];
+	enum switch_type type;
+	enum vswitch_team team;				/* external */
+	char interfaces[VSWITCH_UPLINKS_MAX][IFNAMSIZ]; /* internal: its TAP; external: uplinks */
+	unsigned interface_count;
+	char address[64]; /* internal: of the host, with its prefix; empty: none */
+};
+
+struct switch_list {
+	struct switch_config *switches; /* without the default switch */
+	unsigned count;
+};
+
+const char *switch_type_text(enum switch_type type);
+/* One switch from foreign JSON, checked. False: @error says what is wrong, and what was expected. */
+bool switch_config_parse(struct json_object *o, struct switch_config *ret, char *error,
+			 size_t size);
+struct json_object *switch_config_json(const struct switch_config *c);
+/* Is @c sound by itself: name, interfaces, address? As parse does. */
+bool switch_config_check(const struct switch_config *c, char *error, size_t size);
+/* "10.0.0.1/24" or "fd00::1/64". *ret_family: 4 or 6. */
+bool switch_address_parse(const char *text, int *ret_family, uint8_t *ret_address,
+			  unsigned *ret_prefix);
+
+/* Without a file the list is empty. */
+bool config_load(const char *path, struct switch_list *ret, char *error, size_t size);
+void config_fini(struct switch_list *list);
+struct switch_config *config_find(const struct switch_list *list, const char *name);
+bool config_add(struct switch_list *list, const struct switch_config *c);
+void config_drop(struct switch_list *list, struct switch_config *c);
+/* Atomic and durable; makes the folder. */
+bool config_save(const char *path, const struct switch_list *list, char *error, size_t size);
+/* Others that want to change it wait. A descriptor to close, or -1. */
+int config_lock(const char *path, char *error, size_t size);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Options of a port: one table says what `virid run --net` and `virid switch port` take, what the requests "plug" and "port" hold, and what they
+ * mean to the switch.
+ */
+#ifndef VSWITCHD_OPTIONS_H
+#define VSWITCHD_OPTIONS_H
+
+#include <json-c/json.h>
+
+#include "vswitch/vswitch.h"
+
+/* "name=value" or a bare flag into @o. False: @error. */
+bool options_take(const char *text, struct json_object *o, char *error, size_t size);
+/* Is @key an option? */
+bool options_known(const char *key);
+/*
+ * What the options of the object @o mean; members that are no options are left alone. *ret keeps its name, role, takes. *ret_acls is to be freed
+ * after use of *ret. False: @error; nothing changed.
+ */
+bool options_config(struct json_object *o, struct vswitch_port_config *ret,
+		    struct vswitch_acl **ret_acls, char *error, size_t size);
+/* Options of @changes replace those of @o: each by itself, VLANs as a group. */
+void options_merge(struct json_object *o, struct json_object *changes);
+
+#endif
