@@ -61,10 +61,53 @@ struct damage {
 	enum vhd_finding_kind kind;
 	bool repairable;
 	const char *text; /* in what the finding says */
+	int opens;	  /* what vhd_open for reading says */
+	const char *
+		says; /* in its message; or, when it opens, in that of the place which cannot be read; NULL: all can be */
 };
 
 #define DAMAGE_FAIL(l, d, what, all)                                                               \
 	(test_fail((l)->test, __FILE__, __LINE__, "%s: %s", (d)->name, what), tell_findings(all))
+
+/* Looks at every place of @d; 0, or what the first one said that is bad, which then cannot be read either. */
+static inline int look_at_all(struct lab *l, struct vhd_disk *d)
+{
+	uint64_t bytes = vhd_block(d)->info.bytes;
+	struct vhd_extent e = {0};
+	uint8_t sector[4096];
+	int r = 0;
+
+	for (uint64_t at = 0; at < bytes && r == 0; at += e.bytes) {
+		size_t n = vhd_block(d)->info.sector_bytes;
+
+		r = vhd_map(d, at, &e, &l->error);
+		EXPECT_EQ(l->test, block_read(vhd_block(d), at, sector, n), r == 0 ? 0 : -ENODATA);
+	}
+	return r;
+}
+
+/* Opening says what is wrong: in which file, where, and what is expected. */
+static inline void check_opening(struct lab *l, const struct damage *d)
+{
+	struct vhd_disk *disk;
+	int r;
+
+	l->error.text[0] = 0;
+	r = vhd_open(l->host, d->path, 0, &disk, &l->error);
+	if (r != d->opens) {
+		test_fail(l->test, __FILE__, __LINE__, "%s: opens with %d: %s", d->name, r,
+			  l->error.text);
+	}
+	if (r == 0) {
+		r = look_at_all(l, disk);
+		lab_close(l, disk);
+	}
+	if ((r != 0) != (d->says != NULL) || (r != 0 && (strstr(l->error.text, d->says) == NULL ||
+							 strstr(l->error.text, "vhd") == NULL))) {
+		test_fail(l->test, __FILE__, __LINE__, "%s: %d: says: %s", d->name, r,
+			  l->error.text);
+	}
+}
 
 /* Check tells it; repair does away with it or says that it cannot; repairing twice changes nothing. */
 static inline void check_damage(struct lab *l, const struct damage *d)
@@ -73,6 +116,7 @@ static inline void check_damage(struct lab *l, const struct damage *d)
 	const struct vhd_finding *f;
 
 	d->make(l);
+	check_opening(l, d);
 	examine(l, d->path, false, all);
 	f = find_finding(all, d->text);
 	if (all->status != 0 || f == NULL || f->kind != d->kind || f->repairable != d->repairable ||

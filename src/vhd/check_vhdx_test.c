@@ -484,6 +484,13 @@ static void value_physical(struct lab *l)
 	poke(l, "a.vhdx", item_offset(l, "a.vhdx", VHDX_ITEM_PHYSICAL_SECTOR), &v, 4);
 }
 
+static void parent_sectors(struct lab *l)
+{
+	const uint32_t v = 4096;
+
+	poke(l, "a.vhdx", item_offset(l, "a.vhdx", VHDX_ITEM_LOGICAL_SECTOR), &v, 4);
+}
+
 static void value_block(struct lab *l)
 {
 	const uint32_t v = 3 << 20;
@@ -733,76 +740,185 @@ static void parent_loop(struct lab *l)
 #define WARNING VHD_FINDING_WARNING
 
 static const struct damage damages[] = {
-	{"identifier", identifier, "a.vhdx", ERROR, true, "file identifier"},
+	{"identifier", identifier, "a.vhdx", ERROR, true, "file identifier", VHD_NOT_A_DISK,
+	 "neither VHD (no \"conectix\" footer in the last sector or copy at 0) nor VHDX (no "
+	 "\"vhdxfile\" at 0); say that it is raw if it is"},
 	{"other header", header_other, "a.vhdx", WARNING, true, "is good, repair writes it anew"},
 	{"current header", header_current, "a.vhdx", WARNING, true, "no signature \"head\""},
-	{"headers lost", headers_lost, "a.vhdx", ERROR, false, "neither has a signature \"head\""},
-	{"headers equal", headers_equal, "a.vhdx", ERROR, false, "same sequence number"},
-	{"version", header_version, "a.vhdx", ERROR, false, "version 2"},
-	{"log misaligned", log_misaligned, "a.vhdx", ERROR, false, "expected whole MiB"},
-	{"log outside", log_outside, "a.vhdx", ERROR, false, "the log ends at"},
-	{"foreign log", log_foreign, "a.vhdx", ERROR, false, "no whole sequence"},
+	{"headers lost", headers_lost, "a.vhdx", ERROR, false, "neither has a signature \"head\"",
+	 VHD_CORRUPT,
+	 "headers at 0x10000 and 0x20000: found neither with the expected signature \"head\" and "
+	 "the right checksum; run check"},
+	{"headers equal", headers_equal, "a.vhdx", ERROR, false, "same sequence number",
+	 VHD_CORRUPT, "headers at 0x10000 and 0x20000 differ and have the same sequence"},
+	{"version", header_version, "a.vhdx", ERROR, false, "version 2", VHD_UNSUPPORTED,
+	 "header 1 at 0x10000: version 2, expected 1; the file needs newer software"},
+	{"log misaligned", log_misaligned, "a.vhdx", ERROR, false, "expected whole MiB",
+	 VHD_CORRUPT,
+	 "header 1 at 0x10000: log of 0x100000 bytes at 0x101000; expected whole MiB, from 1 MiB "
+	 "on; run check"},
+	{"log outside", log_outside, "a.vhdx", ERROR, false, "the log ends at", VHD_TRUNCATED,
+	 "header 1 at 0x10000: log of 0x100000 bytes at 0x900000, but the file has only 0x900000; "
+	 "get a complete copy"},
+	{"foreign log", log_foreign, "a.vhdx", ERROR, false, "no whole sequence", VHD_CORRUPT,
+	 "must be replayed, but found no valid sequence of its entries; run check"},
 	{"log", crash, "crashed.vhdx", WARNING, true, "wait to be made"},
-	{"cut", crash_cut, "crashed.vhdx", ERROR, false, "it was cut off"},
-	{"torn log", crash_torn, "crashed.vhdx", ERROR, false, "no whole sequence"},
+	{"cut", crash_cut, "crashed.vhdx", ERROR, false, "it was cut off", VHD_TRUNCATED,
+	 "log entry at 0x100000: the file had 0x900000 bytes when it was written and has 0x800000; "
+	 "its end is missing, get a complete copy"},
+	{"torn log", crash_torn, "crashed.vhdx", ERROR, false, "no whole sequence", VHD_CORRUPT,
+	 "must be replayed, but found no valid sequence of its entries; run check"},
 	{"regions 1", regions_first, "a.vhdx", WARNING, true, "region table 1:"},
 	{"regions 2", regions_second, "a.vhdx", WARNING, true, "region table 2:"},
-	{"regions lost", regions_lost, "a.vhdx", ERROR, false, "neither has a signature \"regi\""},
+	{"regions lost", regions_lost, "a.vhdx", ERROR, false, "neither has a signature \"regi\"",
+	 VHD_CORRUPT, "expected 0x69676572 (\"regi\"); run check"},
 	{"regions differ", regions_differ, "a.vhdx", ERROR, false, "they differ"},
-	{"unknown region", region_unknown, "a.vhdx", ERROR, false, "is unknown here"},
-	{"region twice", region_twice, "a.vhdx", ERROR, false, "is there already"},
-	{"region misaligned", region_misaligned, "a.vhdx", ERROR, false, "expected whole MiB"},
-	{"region outside", region_outside, "a.vhdx", ERROR, false, "but the file at"},
-	{"region on log", region_on_log, "a.vhdx", ERROR, false, "overlap the log"},
-	{"region on region", region_on_region, "a.vhdx", ERROR, false, "overlap entry"},
-	{"no table", region_no_bat, "a.vhdx", ERROR, false, "no usable block allocation table"},
-	{"table too small", bat_small, "a.vhdx", ERROR, false, "but the disk needs"},
-	{"metadata", metadata_signature, "a.vhdx", ERROR, false, "metadata table: signature"},
+	{"unknown region", region_unknown, "a.vhdx", ERROR, false, "is unknown here",
+	 VHD_UNSUPPORTED, "is unknown here and marked as required; the file needs newer software"},
+	{"region twice", region_twice, "a.vhdx", ERROR, false, "is there already", VHD_CORRUPT,
+	 "region table 1 at 0x30000: entry 2, 0x100000 bytes at 0x200000, collides with a second "
+	 "entry of its kind; run check"},
+	{"region misaligned", region_misaligned, "a.vhdx", ERROR, false, "expected whole MiB",
+	 VHD_CORRUPT,
+	 ") names 0x100000 bytes at 0x301000; expected whole MiB, from 1 MiB on; run check"},
+	{"region outside", region_outside, "a.vhdx", ERROR, false, "but the file at", VHD_TRUNCATED,
+	 "the BAT of 0x100000 bytes lies at 0x900000, but the file has only 0x900000; get a "
+	 "complete copy"},
+	{"region on log", region_on_log, "a.vhdx", ERROR, false, "overlap the log", VHD_CORRUPT,
+	 "region table 1 at 0x30000: entry 1, 0x100000 bytes at 0x100000, collides with the log; "
+	 "run check"},
+	{"region on region", region_on_region, "a.vhdx", ERROR, false, "overlap entry", VHD_CORRUPT,
+	 "region table 1 at 0x30000: entry 1, 0x100000 bytes at 0x300000, collides with another "
+	 "region; run check"},
+	{"no table", region_no_bat, "a.vhdx", ERROR, false, "no usable block allocation table",
+	 VHD_CORRUPT, "region table 1 at 0x30000: has no BAT region; every disk needs one"},
+	{"table too small", bat_small, "a.vhdx", ERROR, false, "but the disk needs", VHD_CORRUPT,
+	 "the BAT at 0x300000 has 0x100000 bytes; a disk of 274877906944 bytes in blocks of "
+	 "1048576 needs 0x2001f8"},
+	{"metadata", metadata_signature, "a.vhdx", ERROR, false, "metadata table: signature",
+	 VHD_CORRUPT,
+	 "metadata table at 0x200000: signature 0x0 and 5 entries; expected 0x617461646174656d "
+	 "(\"metadata\") and at most 2047; run check"},
 	{"missing item", item_missing, "a.vhdx", ERROR, false,
-	 "no usable item \"logical sector size\""},
-	{"unknown item", item_unknown, "a.vhdx", ERROR, false, "is unknown here"},
-	{"item's length", item_length, "a.vhdx", ERROR, false, "4 bytes; expected 8"},
-	{"item outside", item_outside, "a.vhdx", ERROR, false, "of the region; expected"},
-	{"items overlap", item_overlap, "a.vhdx", ERROR, false, "overlaps entry"},
-	{"item twice", item_twice, "a.vhdx", ERROR, false, "is there already"},
-	{"user and required", item_user_required, "a.vhdx", ERROR, false, "which cannot be"},
-	{"incomplete", item_incomplete, "a.vhdx", ERROR, false, "never finished"},
-	{"sector size", value_sector, "a.vhdx", ERROR, false, "\"logical sector size\": 513"},
+	 "no usable item \"logical sector size\"", VHD_CORRUPT,
+	 "metadata table at 0x200000: has no item \"logical sector size\"; every disk needs one"},
+	{"unknown item", item_unknown, "a.vhdx", ERROR, false, "is unknown here", VHD_UNSUPPORTED,
+	 "0x4 bytes at 0x10020, flags 0x6): is unknown here and marked as required; the file needs "
+	 "newer software"},
+	{"item's length", item_length, "a.vhdx", ERROR, false, "4 bytes; expected 8", VHD_CORRUPT,
+	 "0x4 bytes at 0x10008, flags 0x6): has the wrong length; run check"},
+	{"item outside", item_outside, "a.vhdx", ERROR, false, "of the region; expected",
+	 VHD_CORRUPT,
+	 "flags 0x6): expected at most 1 MiB between the table and the end of the region; run "
+	 "check"},
+	{"items overlap", item_overlap, "a.vhdx", ERROR, false, "overlaps entry", VHD_CORRUPT,
+	 "0x4 bytes at 0x1001c, flags 0x6): overlaps an earlier item; run check"},
+	{"item twice", item_twice, "a.vhdx", ERROR, false, "is there already", VHD_CORRUPT,
+	 "0x4 bytes at 0x10024, flags 0x6): is there twice; run check"},
+	{"user and required", item_user_required, "a.vhdx", ERROR, false, "which cannot be",
+	 VHD_CORRUPT,
+	 "0x4 bytes at 0x10024, flags 0x7): is a user item and required, which cannot be; run "
+	 "check"},
+	{"incomplete", item_incomplete, "a.vhdx", ERROR, false, "never finished", VHD_INCOMPLETE,
+	 "0x0 bytes at 0x0, flags 0x4): the creation of this disk was never finished; create it "
+	 "again"},
+	{"sector size", value_sector, "a.vhdx", ERROR, false, "\"logical sector size\": 513",
+	 VHD_UNSUPPORTED,
+	 "metadata items from 0x210000 on: sector sizes 513 (logical) and 4096 (physical); "
+	 "expected 512 or 4096"},
 	{"physical sector size", value_physical, "a.vhdx", ERROR, false,
-	 "\"physical sector size\": 0"},
-	{"block size", value_block, "a.vhdx", ERROR, false, "\"file parameters\": 3145728"},
-	{"size", value_size, "a.vhdx", ERROR, false, "\"virtual disk size\""},
-	{"claims a parent", claims_parent, "a.vhdx", ERROR, false, "no parent locator"},
+	 "\"physical sector size\": 0", VHD_UNSUPPORTED,
+	 "metadata items from 0x210000 on: sector sizes 512 (logical) and 0 (physical); expected "
+	 "512 or 4096"},
+	{"block size", value_block, "a.vhdx", ERROR, false, "\"file parameters\": 3145728",
+	 VHD_CORRUPT,
+	 "metadata items from 0x210000 on: file parameters: block size 3145728; expected a power "
+	 "of two from 1 to 256 MiB"},
+	{"size", value_size, "a.vhdx", ERROR, false, "\"virtual disk size\"", VHD_CORRUPT,
+	 "metadata items from 0x210000 on: virtual disk size 70368744178176; expected a multiple "
+	 "of the sector size 512 up to 64 TiB"},
+	{"claims a parent", claims_parent, "a.vhdx", ERROR, false, "no parent locator", VHD_CORRUPT,
+	 "metadata items from 0x210000 on: file parameters: has a parent, but there is no parent "
+	 "locator; run check"},
 	{"denies its parent", denies_parent, "b.avhdx", WARNING, false, "the disk has no parent"},
-	{"state 4", state_four, "a.vhdx", ERROR, false, "has the state 4"},
+	{"state 4", state_four, "a.vhdx", ERROR, false, "has the state 4", 0,
+	 "BAT entry 8 at 0x300040 (data): found state 4, offset 0x0; expected a block of 1048576 "
+	 "bytes within the file's 9437184, apart from log, BAT and metadata; run check"},
 	{"partial without parent", state_partial, "a.vhdx", ERROR, false, "has the state 7"},
-	{"bitmap's state", state_bitmap, "b.avhdx", ERROR, false, "expected 0 or 6"},
+	{"bitmap's state", state_bitmap, "b.avhdx", ERROR, false, "expected 0 or 6", 0,
+	 "BAT entry 4096 at 0x308000 (a sector bitmap): found state 2, offset 0x0; expected a "
+	 "bitmap of 1048576 bytes within the file's 8388608, apart from log, BAT and metadata; run "
+	 "check"},
 	{"reserved", reserved_bits, "a.vhdx", WARNING, false, "reserved"},
-	{"entry outside", entry_outside, "a.vhdx", ERROR, false, "but the file at"},
-	{"entry far outside", entry_far_outside, "a.vhdx", ERROR, false, "but the file at"},
-	{"short file", file_short, "a.vhdx", ERROR, false, "the file is too short"},
-	{"entry on headers", entry_on_headers, "a.vhdx", ERROR, false, "overlaps the headers"},
+	{"entry outside", entry_outside, "a.vhdx", ERROR, false, "but the file at", 0,
+	 "BAT entry 8 at 0x300040 (data): found state 6, offset 0x900000; expected a block of "
+	 "1048576 bytes within the file's 9437184, apart from log, BAT and metadata; run check"},
+	{"entry far outside", entry_far_outside, "a.vhdx", ERROR, false, "but the file at", 0,
+	 "BAT entry 8 at 0x300040 (data): found state 6, offset 0xfffffffffff00000; expected a "
+	 "block of 1048576 bytes within the file's 9437184, apart from log, BAT and metadata; run "
+	 "check"},
+	{"short file", file_short, "a.vhdx", ERROR, false, "the file is too short", 0,
+	 "BAT entry 20 at 0x3000a0 (data): found state 6, offset 0x800000; expected a block of "
+	 "1048576 bytes within the file's 8392704, apart from log, BAT and metadata; run check"},
+	{"entry on headers", entry_on_headers, "a.vhdx", ERROR, false, "overlaps the headers", 0,
+	 "BAT entry 8 at 0x300040 (data): found state 6, offset 0x0; expected a block of 1048576 "
+	 "bytes within the file's 9437184, apart from log, BAT and metadata; run check"},
 	{"entry on table", entry_on_bat, "a.vhdx", ERROR, false,
-	 "overlaps the block allocation table"},
+	 "overlaps the block allocation table", 0,
+	 "BAT entry 8 at 0x300040 (data): found state 6, offset 0x300000; expected a block of "
+	 "1048576 bytes within the file's 9437184, apart from log, BAT and metadata; run check"},
 	{"shared", blocks_shared, "a.vhdx", ERROR, false, "lies where the block 4"},
 	{"shared bitmap", bitmap_shared, "b.avhdx", ERROR, false, "bitmap of chunk 0 at"},
-	{"no bitmap", bitmap_missing, "b.avhdx", ERROR, false, "no usable bitmap"},
-	{"bitmap outside", bitmap_outside, "b.avhdx", ERROR, false, "no usable bitmap"},
+	{"no bitmap", bitmap_missing, "b.avhdx", ERROR, false, "no usable bitmap", 0,
+	 "BAT entry 4096 at 0x308000 (a sector bitmap): found state 0, offset 0x0; expected a "
+	 "bitmap of 1048576 bytes within the file's 8388608, apart from log, BAT and metadata; run "
+	 "check"},
+	{"bitmap outside", bitmap_outside, "b.avhdx", ERROR, false, "no usable bitmap", 0,
+	 "BAT entry 4096 at 0x308000 (a sector bitmap): found state 6, offset 0x800000; expected a "
+	 "bitmap of 1048576 bytes within the file's 8388608, apart from log, BAT and metadata; run "
+	 "check"},
 	{"empty", bits_empty, "b.avhdx", WARNING, false, "no sector is marked"},
 	{"stale", bits_stale, "b.avhdx", WARNING, true, "the block is not in this file"},
 	{"beyond", bits_beyond, "b.avhdx", WARNING, true, "behind the end of the disk"},
 	{"lost", space_lost, "a.vhdx", WARNING, false, "between blocks"},
 	{"lost behind", space_behind, "a.vhdx", WARNING, false, "its last"},
-	{"locator type", locator_type, "b.avhdx", ERROR, false, "of the unknown type"},
-	{"locator count", locator_count, "b.avhdx", ERROR, false, "300 entries"},
-	{"locator outside", locator_outside, "b.avhdx", ERROR, false, "expected UTF-16 within"},
-	{"locator twice", locator_twice, "b.avhdx", ERROR, false, "its key is there already"},
-	{"no linkage", locator_no_linkage, "b.avhdx", ERROR, false, "no \"parent_linkage\""},
-	{"bad linkage", locator_bad_linkage, "b.avhdx", ERROR, false, "no GUID in braces"},
-	{"no path", locator_no_path, "b.avhdx", ERROR, false, "where the parent is"},
-	{"parent gone", parent_gone, "b.avhdx", ERROR, false, "parent is not there"},
-	{"parent changed", parent_changed, "b.avhdx", ERROR, false, "must have the identity"},
-	{"loop", parent_loop, "b.avhdx", ERROR, false, "already in the chain"},
+	{"locator type", locator_type, "b.avhdx", ERROR, false, "of the unknown type",
+	 VHD_UNSUPPORTED,
+	 "metadata item at 0x220000: parent locator: found another type or more keys than "
+	 "expected: that for VHDX and at most 256; the file needs newer software"},
+	{"locator count", locator_count, "b.avhdx", ERROR, false, "300 entries", VHD_UNSUPPORTED,
+	 "metadata item at 0x220000: parent locator: found another type or more keys than "
+	 "expected: that for VHDX and at most 256; the file needs newer software"},
+	{"locator outside", locator_outside, "b.avhdx", ERROR, false, "expected UTF-16 within",
+	 VHD_CORRUPT,
+	 "metadata item at 0x220000: parent locator: key 1 of 3 lies outside the 278 bytes of the "
+	 "item, or its GUID is none; reconnect the disk"},
+	{"locator twice", locator_twice, "b.avhdx", ERROR, false, "its key is there already",
+	 VHD_CORRUPT,
+	 "metadata item at 0x220000: parent locator: has no \"parent_linkage\"; reconnect the "
+	 "disk"},
+	{"no linkage", locator_no_linkage, "b.avhdx", ERROR, false, "no \"parent_linkage\"",
+	 VHD_CORRUPT,
+	 "metadata item at 0x220000: parent locator: has no \"parent_linkage\"; reconnect the "
+	 "disk"},
+	{"bad linkage", locator_bad_linkage, "b.avhdx", ERROR, false, "no GUID in braces",
+	 VHD_CORRUPT,
+	 "metadata item at 0x220000: parent locator: key 0 of 3 lies outside the 278 bytes of the "
+	 "item, or its GUID is none; reconnect the disk"},
+	{"no path", locator_no_path, "b.avhdx", ERROR, false, "where the parent is",
+	 VHD_PARENT_MISSING,
+	 "its parent is not there: recorded as \"\", looked for in /; put it there or reconnect "
+	 "the disk to where it is"},
+	{"parent gone", parent_gone, "b.avhdx", ERROR, false, "parent is not there",
+	 VHD_PARENT_MISSING,
+	 "its parent is not there: recorded as \".\\a.vhdx\", looked for in /; put it there or "
+	 "reconnect the disk to where it is"},
+	{"parent changed", parent_changed, "b.avhdx", ERROR, false, "must have the identity",
+	 VHD_PARENT_MISMATCH, ": it was changed or replaced after the child was made"},
+	{"parent's sectors", parent_sectors, "b.avhdx", ERROR, false, "has sectors of 512 bytes",
+	 VHD_PARENT_SIZE, "has sectors of 512 bytes, but its parent /a.vhdx of 4096"},
+	{"loop", parent_loop, "b.avhdx", ERROR, false, "already in the chain", VHD_CHAIN_CYCLE,
+	 "its parent is /b.avhdx, which is already in the chain"},
 };
 
 static void test_damage(struct test *t)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The metadata table and the values behind it. */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -253,15 +254,20 @@ int vhdx_shape_read(struct storage_file *f, const struct vhdx_items *items, stru
 	/* Spec: 2.6.2.1: of no meaning in a differencing disk. */
 	s.leave_allocated = (p.flags & VHDX_LEAVE_ALLOCATED) != 0 && !s.has_parent;
 
-	int rc = vhdx_shape_check(&s, f->name, error);
+	char where[PATH_MAX + 64];
+
+	snprintf(where, sizeof(where), "%s: metadata items from 0x%" PRIx64 " on", f->name,
+		 items->item[VHDX_ITEM_FILE_PARAMETERS].offset);
+	int rc = vhdx_shape_check(&s, where, error);
 
 	if (rc != VHD_OK) {
 		return rc;
 	}
 	if (s.has_parent && !items->present[VHDX_ITEM_PARENT_LOCATOR]) {
 		return vhd_fail(error, VHD_CORRUPT,
-				"%s: file parameters: has a parent, but there is no parent locator",
-				f->name);
+				"%s: file parameters: has a parent, but there is no parent "
+				"locator; run check",
+				where);
 	}
 	vhdx_shape_finish(&s);
 	*ret = s;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Changes of metadata items: through the log, like all metadata. And the linkage, which is in the header. */
 #include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,8 +125,11 @@ int vhdx_locator(struct vhd_layer *l, struct vhd_locator *ret, struct vhd_error 
 	if (rc != 0) {
 		return rc;
 	}
-	rc = vhdx_locator_parse(item, v->items.item[VHDX_ITEM_PARENT_LOCATOR].bytes, l->file->name,
-				ret, error);
+	const struct vhdx_extent *x = &v->items.item[VHDX_ITEM_PARENT_LOCATOR];
+	char where[PATH_MAX + 64];
+
+	snprintf(where, sizeof(where), "%s: metadata item at 0x%" PRIx64, l->file->name, x->offset);
+	rc = vhdx_locator_parse(item, x->bytes, where, ret, error);
 	free(item);
 	return rc;
 }

@@ -104,8 +104,9 @@ int vhdx_locator_parse(const uint8_t *item, size_t bytes, const char *file, stru
 	memset(ret, 0, sizeof(*ret));
 	if (count < 0) {
 		return vhd_fail(error, VHD_UNSUPPORTED,
-				"%s: parent locator: not of the type for VHDX, or more than %u "
-				"keys",
+				"%s: parent locator: found another type or more keys than "
+				"expected: that for VHDX and at most %u; the file needs newer "
+				"software",
 				file, VHDX_LOCATOR_KEYS_MAX);
 	}
 	for (unsigned i = 0; i < (unsigned)count; i++) {

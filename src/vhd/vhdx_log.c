@@ -329,11 +329,15 @@ static int replay(struct search *s, const struct vhdx_log_target *to, struct vhd
 	uint32_t head = find_head(s);
 
 	if (head == NO_ENTRY) {
+		char guid[GUID_TEXT_BYTES];
+
+		guid_format(&s->guid, guid);
 		return vhd_fail(error, VHD_CORRUPT,
-				"%s: log at 0x%llx (0x%llx bytes): the header says that it must be "
-				"replayed, but no valid sequence of entries is in it; run check",
+				"%s: log at 0x%llx (0x%llx bytes): the header says that log %s "
+				"must be replayed, but found no valid sequence of its entries; run "
+				"check",
 				s->f->name, (unsigned long long)s->log.offset,
-				(unsigned long long)s->log.bytes);
+				(unsigned long long)s->log.bytes, guid);
 	}
 	rc = check_sizes(s, head, file_bytes, error);
 	if (rc != 0) {

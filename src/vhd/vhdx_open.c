@@ -95,8 +95,8 @@ static int no_header(const struct vhdx *v, const struct vhdx_header h[2], const 
 				v->layer.file->name, (unsigned long long)h[0].sequence);
 	}
 	return vhd_fail(error, VHD_CORRUPT,
-			"%s: neither header at 0x10000 nor at 0x20000 has its signature \"head\" "
-			"and the right checksum; run check",
+			"%s: headers at 0x10000 and 0x20000: found neither with the expected "
+			"signature \"head\" and the right checksum; run check",
 			v->layer.file->name);
 }
 
