@@ -22,7 +22,6 @@ static void change(struct session *s, struct input *in)
 {
 	uint8_t what = take8(in);
 
-	session_drain(s);
 	scsi_dvd_set_medium(s->unit, (what & 1) != 0 ? s->block : NULL);
 	if ((what & 2) != 0) {
 		s->block->info.bytes = (uint64_t)(what >> 2) * 2048;

@@ -8,6 +8,14 @@
 
 /* ---- Reading ---- */
 
+static void read_done(struct io_request *r, int result)
+{
+	struct scsi_command *c = r->ctx;
+
+	scsi_dvd_of(c->unit)->reads--;
+	scsi_io_done(r, result);
+}
+
 static void read_blocks(struct scsi_unit *u, struct scsi_command *c, struct scsi_range r)
 {
 	uint64_t fits = scsi_buffer_bytes(c, SCSI_DATA_IN) / SCSI_DVD_BLOCK_BYTES;
@@ -22,7 +30,8 @@ static void read_blocks(struct scsi_unit *u, struct scsi_command *c, struct scsi
 	c->io.vec = c->vec;
 	c->io.vec_count = c->vec_count;
 	c->transferred = (size_t)c->io.bytes;
-	scsi_submit_io(c, scsi_io_done);
+	scsi_dvd_of(u)->reads++;
+	scsi_submit_io(c, read_done);
 }
 
 static void read_data(struct scsi_unit *u, struct scsi_command *c)
@@ -85,6 +94,11 @@ void scsi_dvd_set_medium(struct scsi_unit *u, struct block_device *medium)
 	} else if (had) {
 		tell_event(u, SCSI_MEDIA_REMOVAL);
 	}
+}
+
+bool scsi_dvd_reading(struct scsi_unit *u)
+{
+	return scsi_dvd_of(u)->reads != 0;
 }
 
 void scsi_dvd_set_eject(struct scsi_unit *u, void (*eject)(void *ctx), void *ctx)

@@ -12,6 +12,7 @@
 struct scsi_dvd {
 	struct scsi_unit unit;
 	bool tray_open;
+	unsigned reads; /* under way, of whatever medium */
 	void (*eject)(void *ctx);
 	void *eject_ctx;
 };

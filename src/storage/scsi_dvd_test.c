@@ -318,6 +318,26 @@ static void test_eject(struct test *t)
 	world_fini(&w);
 }
 
+/* A medium goes while it is read: the read ends well, and until then the medium stays. */
+static void test_removed_while_read(struct test *t)
+{
+	struct rig_command r;
+	struct world w;
+
+	world_init(&w, true);
+	rig_prepare(&r, "28 00 00 00 00 00 00 00 01 00", IN, 2048, 0);
+	scsi_submit(w.u, &r.scsi);
+	EXPECT(t, scsi_dvd_reading(w.u));
+	scsi_dvd_set_medium(w.u, NULL);
+	EXPECT_EQ(t, rig_send(w.u, &w.c, "12 00 00 00 00 00", NONE, NULL, 0, 0), 0);
+	EXPECT_EQ(t, r.calls, 1);
+	EXPECT_EQ(t, rig_result(&r), 0);
+	EXPECT_EQ(t, r.scsi.transferred, 2048);
+	EXPECT(t, !scsi_dvd_reading(w.u));
+	rig_free(&r);
+	world_fini(&w);
+}
+
 static void test_read_error(struct test *t)
 {
 	const struct block_error_rule rule = {BIT32(IO_READ), 4096, 2048, 0, UINT64_MAX, -EIO};
@@ -338,7 +358,8 @@ int main(void)
 {
 	static const struct test_case cases[] = {
 		TEST(test_with_medium), TEST(test_empty), TEST(test_data),
-		TEST(test_change),	TEST(test_eject), TEST(test_read_error),
+		TEST(test_change),	TEST(test_eject), TEST(test_removed_while_read),
+		TEST(test_read_error),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));

@@ -79,10 +79,12 @@ int scsi_disk_create(struct block_device *b, const struct scsi_unit_config *conf
 int scsi_dvd_create(struct block_device *medium, struct io_context *context, const struct scsi_unit_config *config,
 		    struct scsi_unit **ret);
 /*
- * Changes the medium; no command on the old one is in flight. NULL: empty, and commands that need one find none. A new one: unit attention
- * MEDIUM MAY HAVE CHANGED for every initiator. Either is an event of GET EVENT STATUS NOTIFICATION.
+ * Changes the medium. NULL: empty, and commands that need one find none. A new one: unit attention MEDIUM MAY HAVE CHANGED for every
+ * initiator. Either is an event of GET EVENT STATUS NOTIFICATION. Reads of the old medium go on: it stays until scsi_dvd_reading is false.
  */
 void scsi_dvd_set_medium(struct scsi_unit *u, struct block_device *medium);
+/* A medium, also one that was taken out meanwhile, is being read. */
+bool scsi_dvd_reading(struct scsi_unit *u);
 /*
  * Guest asked to eject (START STOP UNIT) a medium that is there and not locked: the owner removes it with scsi_dvd_set_medium, from within
  * @eject or later. NULL: the drive just lets go of it.
