@@ -182,6 +182,19 @@ static void test_hot_remove_in_flight(struct test *t)
 	rig_destroy(r);
 }
 
+static void test_rescan(struct test *t)
+{
+	struct rig *r = two_disks();
+	unsigned answers;
+
+	stor_rescan(r->s);
+	rig_run(r);
+	EXPECT_EQ(t, notices(t, r, &answers), 1);
+	EXPECT_EQ(t, answers, 0);
+	EXPECT_EQ(t, r->gone, 0);
+	rig_destroy(r);
+}
+
 /* The notice waits for room behind the answers. */
 static void test_notice_waits(struct test *t)
 {
@@ -345,12 +358,12 @@ static void test_reset_remove_close(struct test *t)
 int main(void)
 {
 	static const struct test_case cases[] = {
-		TEST(test_attach_errors),      TEST(test_hot_add),
-		TEST(test_add_before_ready),   TEST(test_versions_of_notices),
-		TEST(test_hot_remove),	       TEST(test_hot_remove_in_flight),
-		TEST(test_notice_waits),       TEST(test_reset_idle),
-		TEST(test_reset_in_flight),    TEST(test_many_resets),
-		TEST(test_reset_remove_close),
+		TEST(test_attach_errors),    TEST(test_hot_add),
+		TEST(test_add_before_ready), TEST(test_versions_of_notices),
+		TEST(test_hot_remove),	     TEST(test_hot_remove_in_flight),
+		TEST(test_rescan),	     TEST(test_notice_waits),
+		TEST(test_reset_idle),	     TEST(test_reset_in_flight),
+		TEST(test_many_resets),	     TEST(test_reset_remove_close),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));

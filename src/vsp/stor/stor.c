@@ -106,7 +106,7 @@ void stor_destroy(struct stor *s)
 
 /* ---- LUNs ---- */
 
-static void changed(struct stor *s)
+void stor_rescan(struct stor *s)
 {
 	s->rescan_due = s->state == STOR_READY;
 	s->config.wake(s->config.ctx);
@@ -121,7 +121,7 @@ int stor_attach(struct stor *s, unsigned lun, struct scsi_unit *unit)
 		return -EBUSY;
 	}
 	s->slots[lun].unit = unit;
-	changed(s);
+	stor_rescan(s);
 	return 0;
 }
 
@@ -139,7 +139,7 @@ void stor_detach(struct stor *s, unsigned lun, void (*gone)(void *ctx, struct sc
 	slot->gone = gone;
 	slot->gone_ctx = ctx;
 	s->gone_due |= slot->commands == 0;
-	changed(s);
+	stor_rescan(s);
 }
 
 /* The callback may attach another unit there, or destroy this one. */

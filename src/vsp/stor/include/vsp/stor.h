@@ -64,6 +64,8 @@ int stor_attach(struct stor *s, unsigned lun, struct scsi_unit *unit);
  * stor_poll calls @gone (NULL: nobody), never this function itself. Until then the lun is taken. I/O thread, or before it runs.
  */
 void stor_detach(struct stor *s, unsigned lun, void (*gone)(void *ctx, struct scsi_unit *unit), void *ctx);
+/* A unit has changed (its size): a connected guest is told to look again, which otherwise learns of it with its next command. I/O thread. */
+void stor_rescan(struct stor *s);
 
 /*
  * State of the protocol and of the units; idle, I/O thread stopped. Restore comes after vmbus_restore opened the channels again. False: torn.
