@@ -25,9 +25,10 @@ struct controller {
 	size_t file_count;
 	struct vhd_host host;
 	struct disk *disks[STOR_LUNS];
-	struct vhd_host *hosts[STOR_LUNS];	    /* of disks and media that came later */
-	struct storage_request *leaving[STOR_LUNS]; /* detach in progress */
-	struct stor *stor;			    /* of this boot */
+	struct vhd_host *hosts[STOR_LUNS]; /* of disks and media that came later */
+	/* Changes that wait for the guest's requests: to the disk that leaves, or to the medium that was taken out. */
+	struct storage_request *pending[STOR_LUNS];
+	struct stor *stor; /* of this boot */
 
 	pthread_t thread;
 	bool started;

@@ -9,6 +9,7 @@
 #include "host/log.h"
 #include "host/loop.h"
 #include "lib/bits.h"
+#include "lib/check.h"
 #include "vsp/stor.h"
 
 #define DVD_SECTOR_BYTES 2048u
@@ -118,23 +119,29 @@ static bool open_medium(struct disk *d, const struct vhd_host *host, struct bloc
 	return r == 0 || failed(d, "medium", r);
 }
 
-static void remove_medium(struct disk *d)
+void disk_take_out(struct disk *d)
 {
 	scsi_dvd_set_medium(d->unit, NULL);
-	block_destroy(d->top);
-	d->top = NULL;
 }
 
-bool disk_change_medium(struct disk *d, const struct vhd_host *host, const char *path)
+bool disk_let_go(struct disk *d)
+{
+	if (scsi_unit_block(d->unit) != NULL || scsi_dvd_reading(d->unit)) {
+		return false;
+	}
+	block_destroy(d->top);
+	d->top = NULL;
+	return true;
+}
+
+bool disk_insert(struct disk *d, const struct vhd_host *host, const char *path)
 {
 	char *copy = strdup(path);
 	struct block_device *medium;
 
+	CHECK(d->top == NULL);
 	if (copy == NULL) {
 		return failed(d, "medium", -ENOMEM);
-	}
-	if (d->top != NULL) {
-		remove_medium(d);
 	}
 	free(d->path);
 	d->config.path = d->path = copy;
@@ -248,6 +255,9 @@ uint64_t disk_upkeep(struct disk *d, bool settle)
 {
 	uint64_t next = UINT64_MAX;
 
+	if (d->config.kind == DISK_DVD) {
+		disk_let_go(d); /* the guest may have ejected it */
+	}
 	if (settle && d->top != NULL) {
 		block_settle(d->top);
 	}

@@ -18,8 +18,12 @@ bool disk_close(struct disk *d);
 /* One line about the last failure, without newline. */
 const char *disk_why(const struct disk *d);
 const struct disk_config *disk_config(const struct disk *d);
-/* DVD: another medium (opened on @host), or none for "". No command is in flight. */
-bool disk_change_medium(struct disk *d, const struct vhd_host *host, const char *path);
+/* DVD: the guest finds no medium any more; what it reads goes on. */
+void disk_take_out(struct disk *d);
+/* DVD: closes a medium that was taken out, by us or by the guest. False: one is in, or still read. */
+bool disk_let_go(struct disk *d);
+/* DVD that was let go of: a medium (opened on @host), or none for "". */
+bool disk_insert(struct disk *d, const struct vhd_host *host, const char *path);
 /* Virtual disk: another size, while the guest runs. */
 bool disk_resize(struct disk *d, uint64_t bytes);
 struct scsi_unit *disk_unit(struct disk *d);

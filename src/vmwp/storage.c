@@ -69,6 +69,7 @@ static void serve(struct controller *c)
 
 		io_poll(context, !more, wait_ns);
 	}
+	stor_poll(c->stor); /* detaches that waited for the last commands */
 }
 
 static bool open_disks(struct controller *c)

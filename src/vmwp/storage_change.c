@@ -76,12 +76,12 @@ static void disk_left(void *ctx, struct scsi_unit *unit)
 	struct controller *c = ctx;
 
 	for (unsigned lun = 0; lun < STOR_LUNS; lun++) {
-		struct storage_request *r = c->leaving[lun];
+		struct storage_request *r = c->pending[lun];
 
 		if (r != NULL && disk_unit(c->disks[lun]) == unit) {
 			bool ok = disk_close(c->disks[lun]);
 
-			c->leaving[lun] = NULL;
+			c->pending[lun] = NULL;
 			r->done(r, ok ? NULL : disk_why(c->disks[lun]));
 			controller_forget(c, lun);
 			return;
@@ -89,25 +89,53 @@ static void disk_left(void *ctx, struct scsi_unit *unit)
 	}
 }
 
-static void change_medium(struct controller *c, struct storage_request *r, struct disk *d)
+static void insert(struct controller *c, struct storage_request *r, struct disk *d)
 {
 	struct vhd_host *host = NULL;
-
-	if (disk_config(d)->kind != DISK_DVD) {
-		r->done(r, "it is not a DVD drive");
-		return;
-	}
 	int result = take_files(c, r, &host);
 
 	if (result != 0) {
 		answer_errno(r, "medium", result);
 		return;
 	}
-	bool ok = disk_change_medium(d, host, r->disk.path);
+	bool ok = disk_insert(d, host, r->disk.path);
 
 	free(c->hosts[r->disk.lun]);
 	c->hosts[r->disk.lun] = host;
 	r->done(r, ok ? NULL : disk_why(d));
+}
+
+static void change_medium(struct controller *c, struct storage_request *r, struct disk *d)
+{
+	if (disk_config(d)->kind != DISK_DVD) {
+		r->done(r, "it is not a DVD drive");
+		return;
+	}
+	disk_take_out(d);
+	c->pending[r->disk.lun] = r;
+}
+
+/* Drives whose last medium nobody reads any more get the next one. */
+static void change_media(struct controller *c)
+{
+	for (unsigned lun = 0; lun < STOR_LUNS; lun++) {
+		struct storage_request *r = c->pending[lun];
+
+		if (r != NULL && r->what == STORAGE_MEDIUM && disk_let_go(c->disks[lun])) {
+			c->pending[lun] = NULL;
+			insert(c, r, c->disks[lun]);
+		}
+	}
+}
+
+static void resize(struct controller *c, struct storage_request *r, struct disk *d)
+{
+	if (!disk_resize(d, r->bytes)) {
+		r->done(r, disk_why(d));
+		return;
+	}
+	stor_rescan(c->stor);
+	r->done(r, NULL);
 }
 
 static void carry_out(struct controller *c, struct storage_request *r)
@@ -116,15 +144,17 @@ static void carry_out(struct controller *c, struct storage_request *r)
 
 	if (r->what == STORAGE_ATTACH) {
 		attach(c, r);
-	} else if (d == NULL || c->leaving[r->disk.lun] != NULL) {
+	} else if (d == NULL) {
 		r->done(r, "there is no disk in that place");
+	} else if (c->pending[r->disk.lun] != NULL) {
+		r->done(r, "the last change in that place is not over yet");
 	} else if (r->what == STORAGE_DETACH) {
-		c->leaving[r->disk.lun] = r;
+		c->pending[r->disk.lun] = r;
 		stor_detach(c->stor, r->disk.lun, disk_left, c);
 	} else if (r->what == STORAGE_MEDIUM) {
 		change_medium(c, r, d);
 	} else {
-		r->done(r, disk_resize(d, r->bytes) ? NULL : disk_why(d));
+		resize(c, r, d);
 	}
 }
 
@@ -140,6 +170,7 @@ bool controller_change(struct controller *c)
 	if (r != NULL) {
 		carry_out(c, r);
 	}
+	change_media(c);
 	return r != NULL;
 }
 
