@@ -41,10 +41,11 @@ bench: ## Virid, QEMU and Bochs side by side
 	@bench/run $(BUILD)
 	@bench/storage $(BUILD)
 
-soak: setup programs ## ten minutes of forks, pipes, signals, files and memory in a guest with 4 processors; a hostile guest with a new seed
-	@ninja -C $(BUILD) --quiet tests/guest/guest-hostile
+soak: setup programs ## ten minutes of forks, pipes, signals, files and memory in a guest with 4 processors; a hostile guest and power cuts of disks with new seeds
+	@ninja -C $(BUILD) --quiet tests/guest/guest-hostile tests/fault/power_cut
 	@tests/guest/hostile $(BUILD) $$(date +%s) 5000
 	@tests/integration/soak $(BUILD)
+	@tests/fault/soak $(BUILD)
 
 fuzz: ## every fuzz target for FUZZ_SECONDS (default 60)
 	@tools/setup-debian fuzz
