@@ -59,7 +59,7 @@ __attribute__((format(printf, 2, 3))) static void violate(struct lab *lab, const
 
 /* ---- Failing ---- */
 
-static int next_error(struct lab *lab)
+int lab_next_error(struct lab *lab)
 {
 	lab->calls++;
 	return lab->fail_at != 0 && (lab->calls == lab->fail_at ||
@@ -180,7 +180,7 @@ static void finish_one(struct lab *lab, unsigned which)
 }
 
 /* Some of what is held, at least one when the caller sleeps, in any order. */
-static void context_poll(struct io_context *c, bool block, uint64_t timeout_ns)
+void lab_poll(struct io_context *c, bool block, uint64_t timeout_ns)
 {
 	struct lab *lab = container_of(c, struct lab, context);
 	unsigned held = held_count(lab);
@@ -281,7 +281,7 @@ static void file_submit(struct storage_file *base, struct io_request *r)
 	struct lab_request *h = calloc(1, sizeof(*h));
 
 	CHECK(h != NULL);
-	*h = (struct lab_request){.file = f, .request = r, .error = next_error(lab)};
+	*h = (struct lab_request){.file = f, .request = r, .error = lab_next_error(lab)};
 	if (changes(r->op)) {
 		if (!base->writable) {
 			violate(lab, "%s: %s of a file opened for reading", base->name,
@@ -317,7 +317,7 @@ static int file_set_size(struct storage_file *base, uint64_t bytes)
 {
 	struct recorded *f = recorded_of(base);
 	struct lab *lab = f->lab;
-	int r = next_error(lab);
+	int r = lab_next_error(lab);
 
 	if (!base->writable) {
 		violate(lab, "%s: new size of a file opened for reading", base->name);
@@ -360,7 +360,7 @@ static void file_close(struct storage_file *base)
 	free(f);
 }
 
-static struct storage_file *make_file(struct lab *lab, unsigned number, bool write)
+struct storage_file *lab_open_file(struct lab *lab, unsigned number, bool write)
 {
 	static const struct storage_file_ops ops = {
 		.submit = file_submit,
@@ -380,211 +380,4 @@ static struct storage_file *make_file(struct lab *lab, unsigned number, bool wri
 	f->base.discard_granule_bytes = GRANULE_BYTES;
 	*(write ? &l->writers : &l->readers) += 1;
 	return &f->base;
-}
-
-/* ---- The host ---- */
-
-/* @path without "." and "..". */
-static void plain_path(const char *path, char *ret, size_t size)
-{
-	size_t used = 0;
-
-	CHECK(path[0] == '/' && strlen(path) < size);
-	while (*path != 0) {
-		path += strspn(path, "/");
-		size_t n = strcspn(path, "/");
-
-		if (n == 2 && path[0] == '.' && path[1] == '.') {
-			while (used != 0 && ret[--used] != '/') {
-			}
-		} else if (n != 0 && !(n == 1 && path[0] == '.')) {
-			ret[used++] = '/';
-			memcpy(ret + used, path, n);
-			used += n;
-		}
-		path += n;
-	}
-	ret[used] = 0;
-}
-
-int lab_find(const struct lab *lab, const char *path)
-{
-	char plain[4096];
-
-	plain_path(path, plain, sizeof(plain));
-	for (unsigned i = 0; i < lab->file_count; i++) {
-		if (strcmp(lab->files[i].path, plain) == 0) {
-			return (int)i;
-		}
-	}
-	return -1;
-}
-
-/* @number came into being or got another name. */
-static void record_name(struct lab *lab, enum event_kind kind, unsigned number)
-{
-	struct event e = {.kind = kind, .file = number};
-
-	if (lab->journal == NULL) {
-		return;
-	}
-	e.data = (uint8_t *)strdup(lab->files[number].path);
-	CHECK(e.data != NULL);
-	journal_add(lab->journal, &e);
-}
-
-static int host_open(void *ctx, const char *path, bool write, bool create,
-		     struct storage_file **ret)
-{
-	struct lab *lab = ctx;
-	int n = lab_find(lab, path);
-	int r = next_error(lab);
-
-	if (r != 0) {
-		return r;
-	}
-	if (create) {
-		if (n >= 0) {
-			return -EEXIST;
-		}
-		n = (int)lab->file_count;
-		lab_add(lab, path, image_create());
-		record_name(lab, EVENT_CREATE, (unsigned)n);
-	}
-	if (n < 0) {
-		return -ENOENT;
-	}
-	struct lab_file *l = &lab->files[n];
-
-	if (l->writers != 0 || (write && l->readers != 0)) {
-		return VHD_IN_USE;
-	}
-	*ret = make_file(lab, (unsigned)n, write || create);
-	return 0;
-}
-
-static int host_remove(void *ctx, const char *path)
-{
-	struct lab *lab = ctx;
-	int n = lab_find(lab, path);
-
-	if (n < 0) {
-		return -ENOENT;
-	}
-	lab->files[n].path[0] = 0;
-	record_name(lab, EVENT_NAME, (unsigned)n);
-	return 0;
-}
-
-static int host_rename(void *ctx, const char *from, const char *to)
-{
-	struct lab *lab = ctx;
-	int n = lab_find(lab, from);
-	int r = next_error(lab);
-
-	if (r != 0) {
-		return r;
-	}
-	if (n < 0 || lab_find(lab, to) >= 0) {
-		return n < 0 ? -ENOENT : -EEXIST;
-	}
-	plain_path(to, lab->files[n].path, sizeof(lab->files[n].path));
-	record_name(lab, EVENT_NAME, (unsigned)n);
-	return 0;
-}
-
-static bool host_same_file(void *ctx, const char *a, const char *b)
-{
-	int n = lab_find(ctx, a);
-
-	return n >= 0 && n == lab_find(ctx, b);
-}
-
-/* Folders are there when there is something in them. */
-static bool is_folder(const struct lab *lab, const char *path)
-{
-	char plain[4096];
-
-	plain_path(path, plain, sizeof(plain));
-	for (unsigned i = 0; i < lab->file_count; i++) {
-		const char *name = lab->files[i].path;
-
-		if (strncmp(name, plain, strlen(plain)) == 0 && name[strlen(plain)] == '/') {
-			return true;
-		}
-	}
-	return strcmp(plain, "/lab") == 0;
-}
-
-static int host_real_path(void *ctx, const char *path, char *ret, size_t size)
-{
-	if (lab_find(ctx, path) < 0 && !is_folder(ctx, path)) {
-		return -ENOENT;
-	}
-	plain_path(path, ret, size);
-	return 0;
-}
-
-static void host_random(void *ctx, void *buf, size_t bytes)
-{
-	struct lab *lab = ctx;
-
-	for (size_t i = 0; i < bytes; i++) {
-		((uint8_t *)buf)[i] = (uint8_t)dice_roll(&lab->dice);
-	}
-}
-
-static int64_t host_now_s(void *ctx)
-{
-	return 1700000000;
-}
-
-/* ---- The laboratory ---- */
-
-void lab_init(struct lab *lab, uint64_t seed)
-{
-	static const struct io_context_ops ops = {.poll = context_poll};
-
-	*lab = (struct lab){.dice = {seed}};
-	io_context_init(&lab->context, &ops);
-	lab->host = (struct vhd_host){
-		.context = &lab->context,
-		.open = host_open,
-		.remove = host_remove,
-		.rename = host_rename,
-		.same_file = host_same_file,
-		.real_path = host_real_path,
-		.random = host_random,
-		.now_s = host_now_s,
-		.ctx = lab,
-	};
-}
-
-void lab_fini(struct lab *lab)
-{
-	CHECK(lab->held == NULL && lab->context.ready == NULL);
-	for (unsigned i = 0; i < lab->file_count; i++) {
-		CHECK(lab->files[i].readers == 0 && lab->files[i].writers == 0);
-		image_destroy(lab->files[i].image);
-	}
-}
-
-void lab_add(struct lab *lab, const char *path, struct image *image)
-{
-	struct lab_file *l = &lab->files[lab->file_count];
-
-	CHECK(lab->file_count < LAB_FILES);
-	*l = (struct lab_file){.image = image};
-	if (path[0] != 0) {
-		plain_path(path, l->path, sizeof(l->path));
-	}
-	lab->file_count++;
-}
-
-void lab_copy(struct lab *lab, struct lab *from, uint64_t seed)
-{
-	lab_init(lab, seed);
-	for (unsigned i = 0; i < from->file_count; i++) {
-		lab_add(lab, from->files[i].path, image_copy(from->files[i].image));
-	}
 }

@@ -50,4 +50,13 @@ void lab_copy(struct lab *lab, struct lab *from, uint64_t seed);
 /* Completes everything that is held. */
 void lab_drain(struct lab *lab);
 
+/* ---- Between lab.c and record_file.c ---- */
+
+/* What the next request or call is to answer, when it is to fail; 0. */
+int lab_next_error(struct lab *lab);
+/* A handle of the file @number. */
+struct storage_file *lab_open_file(struct lab *lab, unsigned number, bool write);
+/* The context's poll. */
+void lab_poll(struct io_context *c, bool block, uint64_t timeout_ns);
+
 #endif
