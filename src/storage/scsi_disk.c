@@ -188,6 +188,7 @@ static bool restore(struct scsi_unit *u, struct state_reader *r, bool apply)
 
 static const struct scsi_kind kind = {
 	.type = 0x00,
+	.version = SCSI_VERSION_SPC3,
 	.product = "Virtual Disk    ",
 	.opcodes = opcodes,
 	.opcode_count = ARRAY_LEN(opcodes),

@@ -40,7 +40,7 @@ static void world_fini(struct world *w)
 
 static const struct rig_row medium_rows[] = {
 	{"INQUIRY", "12 00 00 00 24 00", IN, 36, NULL, RIG_GOOD,
-	 "05 80 05 02 5b 00 00 02 4d 73 66 74 20 20 20 20 56 69 72 74 75 61 6c 20 44 56 44 2d"
+	 "05 80 00 02 5b 00 00 02 4d 73 66 74 20 20 20 20 56 69 72 74 75 61 6c 20 44 56 44 2d"
 	 "52 4f 4d 20 31 2e 30 20"},
 	{"VPD 00", "12 01 00 00 ff 00", IN, 255, NULL, RIG_GOOD, "05 00 00 02 00 83"},
 	{"VPD 83", "12 01 83 00 ff 00", IN, 255, NULL, RIG_GOOD,
@@ -161,7 +161,7 @@ static void test_with_medium(struct test *t)
 }
 
 static const struct rig_row empty_rows[] = {
-	{"INQUIRY", "12 00 00 00 05 00", IN, 36, NULL, RIG_GOOD, "05 80 05 02 5b"},
+	{"INQUIRY", "12 00 00 00 05 00", IN, 36, NULL, RIG_GOOD, "05 80 00 02 5b"},
 	{"TEST UNIT READY", "00 00 00 00 00 00", NONE, 0, NULL, 0x023a01, ""},
 	{"REQUEST SENSE", "03 00 00 00 12 00", IN, 18, NULL, RIG_GOOD,
 	 "70 00 02 00 00 00 00 0a 00 00 00 00 3a 01 00 00 00 00"},
@@ -227,7 +227,7 @@ static void test_change(struct test *t)
 {
 	static const struct rig_row inserted[] = {
 		{"INQUIRY does not mind", "12 00 00 00 05 00", IN, 36, NULL, RIG_GOOD,
-		 "05 80 05 02 5b"},
+		 "05 80 00 02 5b"},
 		{"the event comes first", "4a 01 00 00 10 00 00 00 08 00", IN, 8, NULL, RIG_GOOD,
 		 "00 06 04 10 02 02 00 00"},
 		{"and once", "4a 01 00 00 10 00 00 00 08 00", IN, 8, NULL, RIG_GOOD,

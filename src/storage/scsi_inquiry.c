@@ -5,13 +5,12 @@
 #include "scsi_unit.h"
 
 #define STANDARD_BYTES 96u
-#define VERSION_SPC3 0x05
 
 static void standard(struct scsi_unit *u, struct scsi_command *c, size_t allocation)
 {
 	uint8_t data[STANDARD_BYTES] = {
 		[0] = u->kind->type,	  [1] = u->kind->removable ? 0x80 : 0,
-		[2] = VERSION_SPC3,	  [3] = 0x02, /* response data format */
+		[2] = u->kind->version,	  [3] = 0x02, /* response data format */
 		[4] = STANDARD_BYTES - 5, [7] = 0x02, /* command queuing */
 	};
 

@@ -108,8 +108,11 @@ struct scsi_opcode {
 
 enum scsi_mode_control { SCSI_MODE_CURRENT, SCSI_MODE_CHANGEABLE, SCSI_MODE_DEFAULT };
 
+#define SCSI_VERSION_SPC3 0x05
+
 struct scsi_kind {
 	uint8_t type; /* peripheral device type */
+	uint8_t version; /* of SPC, in INQUIRY; Hyper-V's DVD drive claims none, and Linux does not try ATA commands on it */
 	bool removable;
 	char product[17];
 	const struct scsi_opcode *opcodes; /* entries of one opcode stand together */
