@@ -77,8 +77,9 @@ void vsp_net_destroy(struct vsp_net *n);
  * more to do at once; false: sleep until wake, or until the port has something.
  */
 bool vsp_net_poll(struct vsp_net *n, unsigned queue);
-/* The network's link; any thread. */
+/* The network's link (up at first) and its speed; any thread. */
 void vsp_net_link(struct vsp_net *n, bool up);
+void vsp_net_speed(struct vsp_net *n, uint64_t bps);
 
 struct vsp_net_stats {
 	uint64_t rx_frames, rx_bytes,

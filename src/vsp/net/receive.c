@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Frames to the guest. Each is written to suballocations of the receive buffer with its RNDIS header; as many as come together make one
+ * transfer-page packet. They are the guest's until it completes that packet.
+ *
+ * A frame that was cut stays in hand until the guest has all of its pieces: when there is no room for one, the frame is cut again later and
+ * the pieces that the guest has are passed over.
+ */
+#include "adapter.h"
+
+#include <string.h>
+
+#define VLAN_PRIORITY_SHIFT 13u
+#define VLAN_CFI_SHIFT 12u
+
+/* ---- The packet that is being filled ---- */
+
+static void add_range(struct net_queue *q, uint32_t suballoc, uint32_t bytes)
+{
+	uint32_t *next = q->net->pool.next;
+
+	next[suballoc] = NET_SUBALLOC_NONE;
+	if (q->range_count == 0) {
+		q->range_first = suballoc;
+	} else {
+		next[q->range_last] = suballoc;
+	}
+	q->range_last = suballoc;
+	q->ranges[q->range_count++] =
+		(struct vmbus_xfer_range){bytes, suballoc * q->s.suballoc_bytes};
+}
+
+static void give_ranges(struct net_queue *q)
+{
+	uint32_t at = q->range_first;
+
+	for (uint32_t i = 0; i < q->range_count; i++) {
+		uint32_t next = q->net->pool.next[at];
+
+		net_pool_give(q, at);
+		at = next;
+	}
+	q->range_count = 0;
+}
+
+/* Sends what was gathered; nothing happens while the ring is full. */
+static void flush(struct net_queue *q)
+{
+	static const struct nvsp_message m = {
+		.type = NVSP_MSG1_TYPE_SEND_RNDIS_PKT,
+		.rndis = {.channel = NVSP_CHANNEL_DATA, .section = NVSP_NO_SECTION},
+	};
+	enum vmbus_ring_status status;
+
+	if (q->range_count == 0 || q->blocked || q->broken) {
+		return;
+	}
+	status = vmbus_ring_write_xfer(q->vmbus, q->range_first + UINT64_C(1), q->s.receive_id,
+				       q->ranges, q->range_count, &m, sizeof(m));
+	if (status == VMBUS_RING_TOO_BIG) {
+		net_count(&q->counters.rx_dropped, q->range_count);
+		give_ranges(q);
+	} else if (net_queue_written(q, status)) {
+		net_pool_lend(q, q->range_first);
+		q->range_count = 0;
+	}
+}
+
+/* Room for @count more ranges. */
+static bool ranges_free(struct net_queue *q, uint32_t count)
+{
+	if (NET_RANGES - q->range_count < count) {
+		flush(q);
+	}
+	return NET_RANGES - q->range_count >= count;
+}
+
+/* ---- RNDIS headers ---- */
+
+/* Of a frame, or of a part of one. */
+struct part {
+	uint32_t offset, bytes;
+	bool split;
+	uint32_t packet_id_flags;
+};
+
+static uint32_t put_information(uint8_t *buf, uint32_t at, uint32_t type, uint32_t value)
+{
+	const struct rndis_ppi ppi = {
+		.bytes = sizeof(ppi) + sizeof(value), .type = type, .offset = sizeof(ppi)};
+
+	memcpy(buf + at, &ppi, sizeof(ppi));
+	store_le32(buf + at + sizeof(ppi), value);
+	return at + ppi.bytes;
+}
+
+static uint32_t tag_value(uint32_t tci)
+{
+	return (tci >> VLAN_PRIORITY_SHIFT & 7) | (tci >> VLAN_CFI_SHIFT & 1) << 3 |
+	       NET_TAG_VID(tci) << 4;
+}
+
+/*
+ * What is known of the checksums of @f, the frame in hand or a piece of it. A large segment that is handed on whole was made on this machine
+ * and has no checksum to speak of; a guest that takes such segments does not forward them.
+ */
+static uint32_t checksum_value(const struct net_queue *q, const struct net_frame *f)
+{
+	const struct net_offload *whole = &q->frame.offload;
+
+	if (f->offload.gso != NET_GSO_NONE) {
+		return net_offload_verified(f) | RNDIS_RX_CHECKSUM_TCP_VALUE_INVALID;
+	}
+	if (whole->gso == NET_GSO_NONE &&
+	    !(whole->flags & (NET_OFFLOAD_DATA_VALID | NET_OFFLOAD_NEEDS_CSUM))) {
+		return 0;
+	}
+	return net_offload_verified(f);
+}
+
+/* The tag beside the frame, when the guest takes it there. */
+static bool tag_beside(const struct net_queue *q, const struct net_frame *f)
+{
+	return f->tag != NET_TAG_NONE && q->s.capabilities & NVSP_CAPABILITY_8021Q;
+}
+
+/* Returns the size of the header; @data_bytes follow it. */
+static uint32_t make_header(const struct net_queue *q, const struct net_frame *f,
+			    const struct part *part, uint32_t data_bytes, uint8_t *buf)
+{
+	uint32_t at = RNDIS_PACKET_BYTES, checksum = checksum_value(q, f), hash, type = 0;
+	struct rndis_packet p = {.data_bytes = data_bytes};
+	struct rndis_header h = {.type = RNDIS_MSG_PACKET};
+
+	if (tag_beside(q, f)) {
+		at = put_information(buf, at, RNDIS_PPI_8021Q, tag_value(f->tag));
+	}
+	if (checksum != 0) {
+		at = put_information(buf, at, RNDIS_PPI_CHECKSUM, checksum);
+	}
+	hash = q->s.rss ? net_rss_hash(&q->s.rss_parameters, f, &type) : 0;
+	if (type != 0) {
+		at = put_information(buf, at, RNDIS_PPI_HASH, hash);
+	}
+	if (part->split) {
+		at = put_information(buf, at, RNDIS_PPI_PACKET_ID,
+				     RNDIS_PACKET_ID_VERSION | part->packet_id_flags << 8 |
+					     (uint32_t)q->packet_id << 16);
+	}
+	p.data_offset = at - RNDIS_HEADER_BYTES;
+	p.ppi_bytes = at - RNDIS_PACKET_BYTES;
+	p.ppi_offset = p.ppi_bytes != 0 ? (uint32_t)sizeof(p) : 0;
+	h.bytes = at + data_bytes;
+	memcpy(buf, &h, sizeof(h));
+	memcpy(buf + sizeof(h), &p, sizeof(p));
+	return at;
+}
+
+/* ---- A suballocation ---- */
+
+/* Copies the parts of @f that are not in its head, from @offset of the frame. */
+static bool write_rest(struct net_queue *q, const struct net_frame *f, uint32_t offset,
+		       uint32_t bytes, size_t to)
+{
+	uint32_t skip = offset - f->head_bytes;
+
+	for (unsigned i = 0; i < f->rest_count && bytes != 0; i++) {
+		const struct io_vec *v = &f->rest[i];
+		size_t n;
+
+		if (skip >= v->bytes) {
+			skip -= (uint32_t)v->bytes;
+			continue;
+		}
+		n = min_u64(v->bytes - skip, bytes);
+		if (!vmbus_gpadl_write(q->s.primary, q->s.receive_gpadl, to,
+				       (uint8_t *)v->base + skip, n)) {
+			return false;
+		}
+		to += n;
+		bytes -= (uint32_t)n;
+		skip = 0;
+	}
+	return true;
+}
+
+/* The beginning of the frame, with its tag where the guest does not take it beside. Returns how much there is. */
+static uint32_t put_head(const struct net_queue *q, const struct net_frame *f, uint8_t *to)
+{
+	if (f->tag == NET_TAG_NONE || tag_beside(q, f)) {
+		memcpy(to, f->head, f->head_bytes);
+		return f->head_bytes;
+	}
+	memcpy(to, f->head, 12);
+	to[12] = 0x81;
+	to[13] = 0x00;
+	to[14] = (uint8_t)(f->tag >> 8);
+	to[15] = (uint8_t)f->tag;
+	memcpy(to + 16, f->head + 12, f->head_bytes - 12);
+	return f->head_bytes + 4;
+}
+
+/* Writes a part of @f, which lies in the head only if it is the first. False: the buffer's pages are not there. */
+static bool write_part(struct net_queue *q, const struct net_frame *f, const struct part *part,
+		       uint32_t suballoc, uint32_t *ret_bytes)
+{
+	uint8_t buf[NET_HEADER_BYTES + NET_HEAD_BYTES + 4];
+	size_t to = (size_t)suballoc * q->s.suballoc_bytes;
+	uint32_t rest = part->bytes, offset = part->offset, data_bytes = part->bytes;
+	uint32_t header, used;
+
+	if (part->offset == 0 && f->tag != NET_TAG_NONE && !tag_beside(q, f)) {
+		data_bytes += 4;
+	}
+	header = make_header(q, f, part, data_bytes, buf);
+	used = header;
+	if (part->offset == 0) {
+		used += put_head(q, f, buf + header);
+		rest -= f->head_bytes;
+		offset = f->head_bytes;
+	}
+	*ret_bytes = header + data_bytes;
+	return vmbus_gpadl_write(q->s.primary, q->s.receive_gpadl, to, buf, used) &&
+	       write_rest(q, f, offset, rest, to + used);
+}
+
+/* @f in @parts suballocations of at most @each bytes of it. False: no room now. */
+static bool deliver(struct net_queue *q, const struct net_frame *f, uint32_t parts, uint32_t each)
+{
+	uint32_t suballoc[NET_RANGES], bytes[NET_RANGES];
+	bool written = true;
+
+	if (!ranges_free(q, parts) || !net_pool_take(q, parts, suballoc)) {
+		return false;
+	}
+	for (uint32_t i = 0; i < parts && written; i++) {
+		const struct part part = {
+			.offset = i * each,
+			.bytes = (uint32_t)min_u64(each, f->bytes - i * each),
+			.split = parts > 1,
+			.packet_id_flags = RNDIS_PACKET_ID_SUBALLOC |
+					   (i == 0 ? RNDIS_PACKET_ID_FIRST : 0) |
+					   (i == parts - 1 ? RNDIS_PACKET_ID_LAST : 0),
+		};
+
+		written = write_part(q, f, &part, suballoc[i], &bytes[i]);
+	}
+	for (uint32_t i = 0; i < parts; i++) {
+		if (written) {
+			add_range(q, suballoc[i], bytes[i]);
+		} else {
+			net_pool_give(q, suballoc[i]);
+		}
+	}
+	if (!written) {
+		net_count(&q->counters.rx_dropped, 1);
+		net_report(q->net, VIOLATION_MEMORY,
+			   "queue %u: the receive buffer's pages are not there", q->index);
+		return true;
+	}
+	q->packet_id = (uint16_t)(q->packet_id + (parts > 1));
+	net_count(&q->counters.rx_frames, 1);
+	net_count(&q->counters.rx_bytes, f->bytes);
+	return true;
+}
+
+/* ---- A frame ---- */
+
+/* What a suballocation holds of a frame. */
+static uint32_t room(const struct net_queue *q)
+{
+	return q->s.suballoc_bytes - NET_HEADER_BYTES - 4;
+}
+
+/* A piece of the frame in hand, or all of it. */
+static bool take_piece(void *ctx, const struct net_frame *f)
+{
+	struct net_queue *q = ctx;
+	uint32_t limit =
+		(uint32_t)min_u64(room(q), q->s.mtu + NET_ETHERNET_BYTES + 4); /* an inner tag */
+
+	if (f->bytes > limit) {
+		net_count(&q->counters.rx_dropped, 1);
+		return true;
+	}
+	return deliver(q, f, 1, f->bytes);
+}
+
+struct cut {
+	struct net_queue *q;
+	unsigned at;
+	bool held;
+};
+
+/* Pieces that the guest has already are passed over. */
+static bool next_piece(void *ctx, const struct net_frame *f)
+{
+	struct cut *c = ctx;
+
+	if (c->at++ < c->q->pieces) {
+		return true;
+	}
+	if (!take_piece(c->q, f)) {
+		c->held = true;
+		return false;
+	}
+	c->q->pieces++;
+	return true;
+}
+
+/*
+ * With all its checksums: a guest that forwards the frame does not fill in what it was told to be verified.
+ */
+static bool take_cut(struct net_queue *q)
+{
+	struct cut c = {.q = q};
+
+	net_frame_fit(&q->frame, 0, q->scratch, next_piece, &c);
+	return !c.held;
+}
+
+/* The guest takes large segments whole, in several suballocations. */
+static bool takes_whole(const struct net_queue *q, const struct net_frame *f, uint32_t *ret_parts)
+{
+	unsigned gso = f->offload.gso & ~NET_GSO_ECN;
+
+	if (gso != NET_GSO_TCPV4 && gso != NET_GSO_TCPV6) {
+		return false;
+	}
+	*ret_parts = (f->bytes + room(q) - 1) / room(q);
+	return net_offload_rsc(&q->s, gso == NET_GSO_TCPV6) && *ret_parts <= NET_RANGES &&
+	       *ret_parts <= q->s.suballocs / 2;
+}
+
+/* True: the frame in hand is done with. */
+static bool take_frame(struct net_queue *q)
+{
+	const struct net_frame *f = &q->frame;
+	uint32_t parts;
+
+	if (!net_filter(&q->s, q->net->config.mac, f)) {
+		return true;
+	}
+	if (takes_whole(q, f, &parts)) {
+		return deliver(q, f, parts, room(q));
+	}
+	if (f->offload.gso == NET_GSO_NONE && !(f->offload.flags & NET_OFFLOAD_NEEDS_CSUM)) {
+		return take_piece(q, f);
+	}
+	return take_cut(q);
+}
+
+/* ---- A turn ---- */
+
+static bool receiving(const struct net_queue *q)
+{
+	return net_queue_state(q) == NET_QUEUE_OPEN && !q->broken && q->s.receive && q->s.rndis &&
+	       q->s.filter != 0;
+}
+
+static bool next_frame(struct net_queue *q)
+{
+	const struct vsp_net_config *c = &q->net->config;
+
+	if (!q->lent) {
+		q->lent = c->port->receive(c->port_ctx, q->index, &q->frame);
+		q->pieces = 0;
+	}
+	return q->lent;
+}
+
+static void done_with_frame(struct net_queue *q)
+{
+	const struct vsp_net_config *c = &q->net->config;
+
+	q->lent = false;
+	q->port_used = true;
+	c->port->received(c->port_ctx, q->index);
+}
+
+void net_receive_drop(struct net_queue *q)
+{
+	if (q->lent) {
+		done_with_frame(q);
+	}
+	if (q->s.receive) {
+		give_ranges(q);
+	}
+	q->range_count = 0;
+}
+
+void net_receive_serve(struct net_queue *q)
+{
+	unsigned taken = 0;
+
+	q->more = false;
+	if (!receiving(q) && q->range_count != 0) {
+		give_ranges(q);
+	}
+	flush(q);
+	while (!q->blocked && next_frame(q)) {
+		if (taken++ == NET_BATCH) {
+			q->more = true;
+			break;
+		}
+		if (!receiving(q) || net_frame_check(&q->frame) != NULL) {
+			net_count(&q->counters.rx_dropped, 1);
+		} else if (!take_frame(q)) {
+			break;
+		}
+		done_with_frame(q);
+	}
+	flush(q);
+}
