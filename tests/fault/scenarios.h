@@ -29,6 +29,8 @@ static inline bool is_differencing(enum vhd_format format)
 void prepare_empty(struct scene *s);
 /* The same, in use. */
 void prepare_used(struct scene *s);
+/* Three files deep, each in use. */
+void prepare_chain(struct scene *s);
 /* Steps to the end, with @guest at work in between; a failure ends the program. */
 void run_job(struct scene *s, struct vhd_job *job, bool guest);
 

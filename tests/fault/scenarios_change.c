@@ -241,6 +241,7 @@ static const struct scenario scenarios[] = {
 	CREATE("vhdx-differencing", VHD_VHDX_DIFFERENCING, 16 * MIB),
 	RESIZE("vhdx-dynamic", VHD_VHDX_DYNAMIC, MIB),
 	RESIZE("vhdx-fixed", VHD_VHDX_FIXED, MIB),
+	RESIZE("vhdx-differencing", VHD_VHDX_DIFFERENCING, MIB),
 	COMPACT("vhdx-dynamic", VHD_VHDX_DYNAMIC, MIB),
 	COMPACT("vhdx-differencing", VHD_VHDX_DIFFERENCING, MIB),
 	RECONNECT("vhdx-differencing", VHD_VHDX_DIFFERENCING, MIB),

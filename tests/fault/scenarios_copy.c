@@ -34,7 +34,7 @@ static int merge_all(struct lab *lab, char *ret_why, size_t size)
 	struct vhd_progress progress;
 	struct vhd_error error = {""};
 	struct vhd_job *job;
-	int r = vhd_merge(&lab->host, DISK, 1, &job, &error);
+	int r = vhd_merge(&lab->host, DISK, lab_find(lab, MIDDLE) >= 0 ? 2 : 1, &job, &error);
 
 	if (r == 0) {
 		do {
@@ -127,6 +127,15 @@ static int verify_convert(struct scene *s, const struct replay *r, struct lab *l
 			   .block_bytes = block,                                                   \
 			   .sector_bytes = sector},                                                \
 	}
+#define MERGE_CHAIN(label, type, block)                                                            \
+	{                                                                                          \
+		.name = label "-chain-merge", .subject = &subject_vhd, .prepare = prepare_chain,   \
+		.act = merge, .verify = verify_merge, .create = {                                  \
+			.format = type,                                                            \
+			.bytes = 8 * MIB,                                                          \
+			.block_bytes = block                                                       \
+		}                                                                                  \
+	}
 #define CONVERT(label, from, block, to)                                                            \
 	{                                                                                          \
 		.name = label "-convert", .subject = &subject_vhd, .prepare = prepare_used,        \
@@ -138,6 +147,8 @@ static const struct scenario scenarios[] = {
 	MERGE("vhdx-differencing", VHD_VHDX_DIFFERENCING, MIB, 512),
 	MERGE("vhdx-differencing-4k", VHD_VHDX_DIFFERENCING, MIB, 4096),
 	MERGE("vhd-differencing", VHD_VHD_DIFFERENCING, MIB / 2, 512),
+	MERGE_CHAIN("vhdx", VHD_VHDX_DIFFERENCING, MIB),
+	MERGE_CHAIN("vhd", VHD_VHD_DIFFERENCING, MIB / 2),
 	CONVERT("vhd-to-vhdx-dynamic", VHD_VHD_DIFFERENCING, MIB / 2, VHD_VHDX_DYNAMIC),
 	CONVERT("vhd-to-vhdx-fixed", VHD_VHD_DYNAMIC, MIB / 2, VHD_VHDX_FIXED),
 	CONVERT("vhdx-to-vhd-dynamic", VHD_VHDX_DIFFERENCING, MIB, VHD_VHD_DYNAMIC),

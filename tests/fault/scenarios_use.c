@@ -25,6 +25,19 @@ void prepare_used(struct scene *s)
 	scene_use(s, DISK, &fill, 40);
 }
 
+void prepare_chain(struct scene *s)
+{
+	enum vhd_format format = s->scenario->create.format;
+
+	scene_create(s, BASE, format == VHD_VHD_DIFFERENCING ? VHD_VHD_DYNAMIC : VHD_VHDX_DYNAMIC,
+		     NULL);
+	scene_use(s, BASE, &fill, 30);
+	scene_create(s, MIDDLE, format, BASE);
+	scene_use(s, MIDDLE, &fill, 30);
+	scene_create(s, DISK, format, MIDDLE);
+	scene_use(s, DISK, &fill, 15);
+}
+
 static void prepare_raw(struct scene *s)
 {
 	struct image *image = image_create();
@@ -78,6 +91,13 @@ static const struct guest_mix trim_mix = {.large_writes = 10,
 			   .block_bytes = BLOCK_##type},                                           \
 		.mix = trim_mix, .ops = 150                                                        \
 	}
+#define CHAIN(label, type)                                                                         \
+	{                                                                                          \
+		.name = label "-chain-trim", .subject = &subject_vhd, .prepare = prepare_chain,    \
+		.act = use, .verify = scene_verify,                                                \
+		.create = {.format = type, .bytes = 8 * MIB, .block_bytes = BLOCK_##type},         \
+		.mix = trim_mix, .ops = 80                                                         \
+	}
 #define OFTEN(label, type, sector)                                                                 \
 	{                                                                                          \
 		.name = label "-open", .subject = &subject_vhd, .prepare = prepare_empty,          \
@@ -123,6 +143,7 @@ static const struct scenario scenarios[] = {
 	TRIM("vhdx-fixed", VHD_VHDX_FIXED, 512),
 	TRIM("vhdx-differencing", VHD_VHDX_DIFFERENCING, 512),
 	TRIM("vhdx-differencing-4k", VHD_VHDX_DIFFERENCING, 4096),
+	CHAIN("vhdx", VHD_VHDX_DIFFERENCING),
 	OFTEN("vhdx-dynamic", VHD_VHDX_DYNAMIC, 512),
 	OFTEN("vhdx-differencing", VHD_VHDX_DIFFERENCING, 512),
 	SMALL("vhdx-dynamic", VHD_VHDX_DYNAMIC, 512),
@@ -133,6 +154,7 @@ static const struct scenario scenarios[] = {
 	TRIM("vhd-dynamic", VHD_VHD_DYNAMIC, 512),
 	TRIM("vhd-fixed", VHD_VHD_FIXED, 512),
 	TRIM("vhd-differencing", VHD_VHD_DIFFERENCING, 512),
+	CHAIN("vhd", VHD_VHD_DIFFERENCING),
 	OFTEN("vhd-dynamic", VHD_VHD_DYNAMIC, 512),
 	OFTEN("vhd-differencing", VHD_VHD_DIFFERENCING, 512),
 };

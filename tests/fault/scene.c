@@ -77,6 +77,7 @@ int scene_verify(struct scene *s, const struct replay *r, struct lab *lab, uint6
 
 	if (lab_find(lab, BASE) >= 0) {
 		v.others[0] = BASE;
+		v.others[1] = lab_find(lab, MIDDLE) >= 0 ? MIDDLE : NULL;
 	}
 	return verify_disk(&v, lab, ret_why, size);
 }

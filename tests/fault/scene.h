@@ -58,6 +58,7 @@ void scene_run(const struct scenario *scenario, const struct scene_options *opti
 
 #define DISK "/lab/disk.vhdx"
 #define BASE "/lab/base.vhdx"
+#define MIDDLE "/lab/middle.vhdx" /* between the two, if it is there */
 
 /* Opens the subject at @path and seats the guest at it. */
 void scene_open(struct scene *s, const char *path);
