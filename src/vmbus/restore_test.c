@@ -173,6 +173,98 @@ static void test_open_channels(struct test *t)
 	}
 }
 
+/* Fills the ring to the guest; how many packets fit. */
+static unsigned fill_from_host(struct vmbus_channel *ch)
+{
+	uint8_t big[400] = {0};
+	const struct io_vec v = {big, sizeof(big)};
+	unsigned n = 0;
+
+	while (vmbus_ring_write(ch, VMBUS_PACKET_DATA_INBAND, false, n, &v, 1) == VMBUS_RING_OK) {
+		n++;
+	}
+	return n;
+}
+
+/* Both rings full, both sides wait for room: each still hears when there is some. */
+static void test_full_rings(struct test *t)
+{
+	static const uint32_t versions[] = {VERSION_WIN7, VERSION_WIN10_V5_3};
+
+	for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+		bool old = versions[i] == VERSION_WIN7; /* the bus has to look for its writer */
+		struct fake_device d[1];
+		struct fake_guest *g = start(t, d, 1, versions[i], false);
+		struct fake_guest_channel ch;
+		uint64_t buf[64], sent = 0, taken = 0;
+		struct vmbus_packet p;
+		struct saved s;
+
+		EXPECT_EQ(t, fake_guest_open(g, find(g, 1, 0), 2, 2, 0, &ch), 0);
+		EXPECT(t, fill_from_host(d[0].channels[0]) > 5);
+		while (fake_guest_send(&ch, sent, buf, 200)) {
+			sent++;
+		}
+		fake_guest_set_pending(&ch, old ? 0 : 3000);
+		fake_guest_interrupts(&ch);
+
+		s = save(t, g->bus);
+		replace_bus(t, g, d, 1, false);
+		EXPECT(t, restore(g->bus, &s));
+		fake_guest_run(g);
+		EXPECT_EQ(t, fill_from_host(d[0].channels[0]), 0);
+		d[0].signals = 0;
+		for (unsigned n = 0; n < 3; n++) {
+			EXPECT(t, fake_guest_read(&ch, buf, sizeof(buf)) != 0);
+		}
+		g->now_ns += old ? 2000000 : 0;
+		fake_guest_run(g);
+		EXPECT(t, d[0].signals >= 1);
+		EXPECT(t, fill_from_host(d[0].channels[0]) >= 2);
+		EXPECT_EQ(t, fake_guest_interrupts(&ch), 0);
+		while (vmbus_ring_read(d[0].channels[0], buf, sizeof(buf), &p) == VMBUS_RING_OK) {
+			EXPECT_EQ(t, p.transaction, taken);
+			taken++;
+		}
+		EXPECT_EQ(t, taken, sent);
+		EXPECT_EQ(t, fake_guest_interrupts(&ch), !old);
+		EXPECT(t, fake_guest_close(&ch));
+		EXPECT_EQ(t, g->log_lines, 0);
+		free(s.buf);
+		fake_guest_destroy(g);
+	}
+}
+
+/* A ring that was broken stays so until the channel is opened again. */
+static void test_broken_ring(struct test *t)
+{
+	struct fake_device d[1];
+	struct fake_guest *g = start(t, d, 1, VERSION_WIN10_V5_3, false);
+	struct fake_guest_channel ch, again;
+	struct vmbus_packet p;
+	uint64_t buf[64];
+	struct saved s;
+
+	EXPECT_EQ(t, fake_guest_open(g, find(g, 1, 0), 2, 2, 0, &ch), 0);
+	ch.out.control->write_index = 12345;
+	EXPECT_EQ(t, vmbus_ring_read(d[0].channels[0], buf, sizeof(buf), &p), VMBUS_RING_BROKEN);
+	EXPECT_EQ(t, g->log_lines, 1);
+	ch.out.control->write_index = 0;
+
+	s = save(t, g->bus);
+	replace_bus(t, g, d, 1, false);
+	EXPECT(t, restore(g->bus, &s));
+	EXPECT_EQ(t, vmbus_ring_read(d[0].channels[0], buf, sizeof(buf), &p), VMBUS_RING_BROKEN);
+	EXPECT_EQ(t, vmbus_ring_room(d[0].channels[0]), 0);
+	EXPECT_EQ(t, g->log_lines, 1);
+	EXPECT(t, fake_guest_close(&ch));
+	EXPECT_EQ(t, fake_guest_open(g, find(g, 1, 0), 2, 2, 0, &again), 0);
+	ping(t, &d[0], 0, &again);
+	EXPECT(t, fake_guest_close(&again));
+	free(s.buf);
+	fake_guest_destroy(g);
+}
+
 static void test_subchannels_and_gpadls(struct test *t)
 {
 	struct fake_device d[2];
@@ -444,7 +536,8 @@ static void test_torn(struct test *t)
 int main(void)
 {
 	static const struct test_case cases[] = {
-		TEST(test_open_channels),    TEST(test_subchannels_and_gpadls),
+		TEST(test_open_channels),    TEST(test_full_rings),
+		TEST(test_broken_ring),	     TEST(test_subchannels_and_gpadls),
 		TEST(test_rescinded_device), TEST(test_other_devices),
 		TEST(test_queued_messages),  TEST(test_not_connected),
 		TEST(test_monitored),	     TEST(test_reserved),

@@ -97,6 +97,61 @@ static void test_subchannels(struct test *t)
 	rig_destroy(r);
 }
 
+static void test_ide(struct test *t)
+{
+	const struct rig_config config = {.ide = true, .ide_path = 1, .ide_target = 1};
+	struct rig *r = rig_create(&config);
+	struct rig_srb srb = rig_write(0, 7, 1);
+	struct vstor_packet answer;
+	uint8_t data[512], back[512];
+
+	rig_add_disk(r, 0, DISK_BYTES, 0);
+	EXPECT(t, rig_up(r));
+	memset(data, 0x5a, sizeof(data));
+	rig_data_in(r, 0, data, sizeof(data));
+	srb.path = srb.target = 1;
+	EXPECT_EQ(t, rig_execute(r, 0, &srb, &answer), SRB_STATUS_SUCCESS);
+	replant(t, r);
+	srb = rig_read(0, 7, 1);
+	srb.path = srb.target = 1;
+	rig_data_fill(r, 0);
+	EXPECT_EQ(t, rig_execute(r, 0, &srb, &answer), SRB_STATUS_SUCCESS);
+	rig_data_out(r, 0, back, sizeof(back));
+	EXPECT_MEM(t, back, data, sizeof(data));
+	EXPECT(t, rig_close(r, 0));
+	rig_destroy(r);
+}
+
+/* Commands in units are waited for; their answers, on all channels, come after the restore if the guest did not look before. */
+static void test_in_flight(struct test *t)
+{
+	const struct rig_config config = {.subchannels = 2};
+	struct rig *r = rig_create(&config);
+	struct vstor_packet answer;
+	uint64_t transaction;
+	uint16_t type;
+
+	rig_add_disk(r, 0, DISK_BYTES, 1000000);
+	EXPECT(t, rig_up(r));
+	EXPECT(t, rig_create_subchannels(r, 2));
+	for (unsigned i = 0; i < 30; i++) {
+		struct rig_srb srb = i % 2 != 0 ? rig_read(0, i, 8) : rig_write(0, 8 * i, 4);
+
+		srb.offset = i * 4096;
+		EXPECT(t, rig_send(r, i % 3, i, &srb));
+	}
+	rig_run(r);
+	EXPECT(t, !stor_idle(r->s));
+	rig_pass(r, 1000000);
+	replant(t, r);
+	for (unsigned i = 0; i < 30; i++) {
+		EXPECT(t, rig_receive(r, i % 3, &transaction, &type, &answer) != 0);
+		EXPECT_EQ(t, transaction, i);
+		EXPECT_EQ(t, answer.srb.srb_status, SRB_STATUS_SUCCESS);
+	}
+	rig_destroy(r);
+}
+
 /* Requests that were not taken, answers that did not fit, a notice that was not sent: nothing is lost. */
 static void test_waiting(struct test *t)
 {
@@ -235,8 +290,9 @@ static void test_damaged(struct test *t)
 int main(void)
 {
 	static const struct test_case cases[] = {
-		TEST(test_each_step), TEST(test_closed), TEST(test_subchannels),
-		TEST(test_waiting),   TEST(test_units),	 TEST(test_damaged),
+		TEST(test_each_step), TEST(test_closed),    TEST(test_subchannels),
+		TEST(test_ide),	      TEST(test_in_flight), TEST(test_waiting),
+		TEST(test_units),     TEST(test_damaged),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));
