@@ -110,6 +110,9 @@ uint32_t net_pool_take_reserved(struct net_queue *q)
 		suballoc = n->pool.free[--n->pool.free_count];
 	}
 	net_unlock(n);
+	if (suballoc == NET_SUBALLOC_NONE && q->cache_count != 0) {
+		suballoc = q->cache[--q->cache_count];
+	}
 	return suballoc;
 }
 
