@@ -155,7 +155,7 @@ void bus_settle(struct vmbus *bus)
 	do {
 		take_posted(bus);
 		reap(bus);
-		offer_advance(bus);
+		rescind_advance(bus);
 	} while (unload_try_finish(bus) || bus->advance_due ||
 		 __atomic_load_n(&bus->closed, __ATOMIC_RELAXED) != NULL ||
 		 __atomic_load_n(&bus->requests, __ATOMIC_RELAXED) != NULL);

@@ -148,7 +148,7 @@ struct vmbus {
 	unsigned closing_count;
 	unsigned retiring_count; /* channels with gpadls_retired */
 	uint32_t blocked_count;	 /* atomic: channels with blocked set */
-	bool advance_due;	 /* offer_advance has something to look at */
+	bool advance_due;	 /* rescind_advance has something to look at */
 
 	enum connection_state state;
 	uint32_t version;
@@ -235,14 +235,17 @@ void offer_send(struct vmbus_channel *ch);
 void offer_request_message(struct vmbus *bus);
 void offer_relid_released_message(struct vmbus_channel *ch);
 void offer_tl_connect_message(struct vmbus *bus, const struct vmbus_tl_connect_request *m);
-/* Moves rescinds on, after a close, a release or the end of the connection. */
-void offer_advance(struct vmbus *bus);
 /* Frees channels that no signal is in any more; true when none is left. */
 bool offer_reap(struct vmbus *bus);
-/* The device, or its subchannels, go away: RESCIND is on its way to the guest. */
-bool offer_leaving(const struct vmbus_channel *ch);
 /* Carries out a request of the channel's thread. */
 void subchannel_serve(struct vmbus_channel *ch);
+
+/* ---- rescind.c ---- */
+
+/* Moves rescinds on, after a close, a release or the end of the connection. */
+void rescind_advance(struct vmbus *bus);
+/* The device, or its subchannels, go away: RESCIND is on its way to the guest. */
+bool rescind_leaving(const struct vmbus_channel *ch);
 
 /* ---- open.c, close.c ---- */
 

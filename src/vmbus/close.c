@@ -12,7 +12,7 @@ static void cancel_reopen(struct vmbus_channel *ch)
 {
 	if (ch->reopen) {
 		ch->reopen = false;
-		if (ch->bus->state == CONNECTION_UP && !offer_leaving(ch)) {
+		if (ch->bus->state == CONNECTION_UP && !rescind_leaving(ch)) {
 			open_result(ch, &ch->reopen_request, VMBUS_STATUS_UNEXPECTED);
 		}
 	}
@@ -88,7 +88,7 @@ void close_finish(struct vmbus_channel *ch)
 	}
 	if (ch->index != 0) {
 		close_then_reopen(
-			ch); /* index 0: offer_advance, when its subchannels are closed too */
+			ch); /* index 0: rescind_advance, when its subchannels are closed too */
 	}
 }
 
@@ -96,7 +96,7 @@ void close_message(struct vmbus_channel *ch)
 {
 	if (ch->state != CHANNEL_OPEN && !ch->reopen) {
 		/* A rescinded channel is closed already when the guest gets to it. */
-		if (!offer_leaving(ch)) {
+		if (!rescind_leaving(ch)) {
 			bus_log(ch->bus, "%s: CLOSECHANNEL of relid %u, which is not open: ignored",
 				ch->dev->name, ch->relid);
 		}

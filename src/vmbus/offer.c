@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Devices and what the guest knows of their channels. A channel is offered, may be revoked (RESCIND), and its relid is used again only
- * after the guest released it, or after the connection ended. Guest memory is let go of before RESCIND is sent: Linux frees its rings
- * as soon as it reads that message.
+ * Devices and what the guest knows of their channels. A channel is offered, may be revoked (rescind.c), and its relid is used again only
+ * after the guest released it, or after the connection ended.
  */
 #include "bus.h"
 
@@ -86,21 +85,6 @@ int vmbus_device_offer(struct vmbus *bus, const struct vmbus_offer *offer,
 	}
 	*ret = dev;
 	return 0;
-}
-
-void vmbus_device_rescind(struct vmbus_device *dev, void (*gone)(void *ctx), void *ctx)
-{
-	struct vmbus *bus = dev->bus;
-
-	CHECK(!dev->rescinding);
-	dev->rescinding = true;
-	dev->gone = gone;
-	dev->gone_ctx = ctx;
-	for (struct vmbus_channel *ch = dev->channels; ch != NULL; ch = ch->next) {
-		close_begin(ch); /* index 0 comes first and takes the others along */
-	}
-	bus->advance_due = true;
-	bus->transport.wake(bus->transport.ctx);
 }
 
 /* ---- Channels and relids ---- */
@@ -283,105 +267,4 @@ void offer_relid_released_message(struct vmbus_channel *ch)
 	gpadl_drop_all(ch);
 	ch->released = ch->revoked || ch->index != 0;
 	bus->advance_due = true;
-}
-
-/* ---- Rescind ---- */
-
-bool offer_leaving(const struct vmbus_channel *ch)
-{
-	return ch->revoked || ch->dev->rescinding || (ch->index != 0 && ch->dev->subs_leaving);
-}
-
-/* Some channel is open, or not let go of yet. */
-static bool device_in_use(const struct vmbus_device *dev)
-{
-	for (const struct vmbus_channel *ch = dev->channels; ch != NULL; ch = ch->next) {
-		if (ch->state != CHANNEL_CLOSED) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static void revoke(struct vmbus_channel *ch)
-{
-	const struct vmbus_relid_message m = {
-		.header.type = CHANNELMSG_RESCIND_CHANNELOFFER,
-		.relid = ch->relid,
-	};
-
-	if (ch->revoked) {
-		return;
-	}
-	ch->revoked = true;
-	if (ch->offered && ch->bus->state == CONNECTION_UP) {
-		queue_send(ch->bus, &m, sizeof(m));
-	}
-}
-
-/* Subchannels first, as the guest takes them apart. */
-static void revoke_leaving(struct vmbus_device *dev)
-{
-	for (struct vmbus_channel *ch = dev->channels; ch != NULL; ch = ch->next) {
-		if (ch->index != 0) {
-			revoke(ch);
-		}
-	}
-	if (dev->rescinding && dev->channels != NULL && dev->channels->index == 0) {
-		revoke(dev->channels);
-	}
-	dev->subs_leaving = false;
-}
-
-static void remove_released(struct vmbus_device *dev)
-{
-	struct vmbus_channel *next;
-
-	for (struct vmbus_channel *ch = dev->channels; ch != NULL; ch = next) {
-		next = ch->next;
-		if ((ch->released || (ch->revoked && !ch->offered)) &&
-		    ch->state == CHANNEL_CLOSED) {
-			offer_channel_remove(ch);
-		}
-	}
-}
-
-static void advance_device(struct vmbus_device *dev)
-{
-	if (!device_in_use(dev)) {
-		if (dev->rescinding || dev->subs_leaving) {
-			revoke_leaving(dev);
-		}
-		if (dev->channels != NULL && dev->channels->index == 0) {
-			close_then_reopen(dev->channels);
-		}
-	}
-	remove_released(dev);
-}
-
-void offer_advance(struct vmbus *bus)
-{
-	struct vmbus_device *next;
-
-	if (!bus->advance_due) {
-		return;
-	}
-	bus->advance_due = false;
-	for (struct vmbus_device *dev = bus->devices; dev != NULL; dev = next) {
-		next = dev->next;
-		advance_device(dev);
-	}
-	offer_reap(bus);
-	for (struct vmbus_device *dev = bus->devices; dev != NULL; dev = next) {
-		next = dev->next;
-		if (dev->rescinding && dev->channel_count == 0) {
-			void (*gone)(void *ctx) = dev->gone;
-			void *ctx = dev->gone_ctx;
-
-			offer_device_free(dev);
-			if (gone != NULL) {
-				gone(ctx);
-			}
-		}
-	}
 }

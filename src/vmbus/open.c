@@ -120,7 +120,7 @@ static bool still_closing(const struct vmbus_channel *ch)
 /* What to do depends on where the channel is in its life. */
 static void request_open(struct vmbus_channel *ch, const struct open_request *r)
 {
-	if (offer_leaving(ch)) {
+	if (rescind_leaving(ch)) {
 		return; /* RESCIND, sent or about to be, is the answer */
 	}
 	if (ch->state == CHANNEL_OPEN || ch->reopen) {

@@ -9,7 +9,7 @@ static struct vmbus_channel *open_primary(const struct vmbus_device *dev)
 {
 	struct vmbus_channel *ch = dev->channels;
 
-	if (ch == NULL || ch->index != 0 || ch->state != CHANNEL_OPEN || offer_leaving(ch)) {
+	if (ch == NULL || ch->index != 0 || ch->state != CHANNEL_OPEN || rescind_leaving(ch)) {
 		return NULL;
 	}
 	return ch;

@@ -100,7 +100,7 @@ int bus_create(struct worker *w)
 		.log = transport_log,
 		.now_ns = transport_now_ns,
 	};
-	const struct vmbus_config config = {0};
+	const struct vmbus_config config = {.monitor = true}; /* old guests signal by them alone */
 	int r = vid_message_connection_open(m->partition, MESSAGE_CONNECTION);
 
 	if (r == 0) {
