@@ -43,6 +43,8 @@ struct backend_file {
 	struct io_request *waiting, **waiting_tail; /* submitted, not started */
 	struct backend_file *next;		    /* among the files that have some */
 	unsigned unfinished;			    /* requests, waiting ones included */
+	/* Where there was data when it was last asked, if nobody writes the file: telling how far it goes costs the kernel a walk over it. */
+	uint64_t data_start, data_end;
 };
 
 struct backend {

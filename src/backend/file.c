@@ -105,8 +105,15 @@ static int file_set_size(struct storage_file *base, uint64_t bytes)
 static int file_extent(struct storage_file *base, uint64_t offset, enum storage_extent *ret_what,
 		       uint64_t *ret_bytes)
 {
-	int fd = file_of(base)->fd;
-	int64_t end = size_of(file_of(base));
+	struct backend_file *f = file_of(base);
+	int fd = f->fd;
+
+	if (offset >= f->data_start && offset < f->data_end) {
+		*ret_what = STORAGE_DATA;
+		*ret_bytes = f->data_end - offset;
+		return 0;
+	}
+	int64_t end = size_of(f);
 
 	if (end < 0) {
 		return (int)end;
@@ -129,6 +136,10 @@ static int file_extent(struct storage_file *base, uint64_t offset, enum storage_
 	/* Not known here: all of it is data. */
 	*ret_what = STORAGE_DATA;
 	*ret_bytes = (hole > (off_t)offset ? min_u64((uint64_t)hole, size) : size) - offset;
+	if (!base->writable) {
+		f->data_start = offset;
+		f->data_end = offset + *ret_bytes;
+	}
 	return 0;
 }
 

@@ -44,12 +44,7 @@ static int host_open(void *ctx, const char *path, bool write, bool create,
 		return r == -EWOULDBLOCK ? VHD_IN_USE : r;
 	}
 	r = backend_file(ctx, fd, write || create, path, ret);
-	if (r == 0 && create) {
-		r = sync_folder(path);
-		if (r < 0) {
-			storage_file_close(*ret);
-		}
-	}
+	/* The name need not be durable: files are made under another than they will have. */
 	if (r < 0 && create) {
 		unlink(path);
 	}

@@ -17,6 +17,9 @@ struct convert_job {
 	bool made;		 /* there is a file @part */
 	struct vhd_copy copy;
 	bool copying; /* copy is set up */
+	/* The last answer of the source's map. */
+	uint64_t mapped_at;
+	struct vhd_extent mapped;
 	char *path;
 	char *part;
 };
@@ -47,13 +50,32 @@ static void look_into_file(struct vhd_disk *d, struct vhd_extent *e)
 	}
 }
 
-static int extent_at(struct vhd_disk *d, uint64_t offset, struct vhd_extent *ret,
+/* The map itself: an answer reaches far, and is asked for in small pieces. */
+static int map_at(struct convert_job *j, uint64_t offset, struct vhd_extent *ret,
+		  struct vhd_error *error)
+{
+	if (offset < j->mapped_at || offset - j->mapped_at >= j->mapped.bytes) {
+		int r = vhd_map(j->source, offset, &j->mapped, error);
+
+		if (r != 0) {
+			j->mapped.bytes = 0;
+			return r;
+		}
+		j->mapped_at = offset;
+	}
+	*ret = j->mapped;
+	ret->bytes -= offset - j->mapped_at;
+	ret->file_offset += offset - j->mapped_at;
+	return 0;
+}
+
+static int extent_at(struct convert_job *j, uint64_t offset, struct vhd_extent *ret,
 		     struct vhd_error *error)
 {
-	int r = vhd_map(d, offset, ret, error);
+	int r = map_at(j, offset, ret, error);
 
 	if (r == 0 && ret->kind == VHD_EXTENT_DATA) {
-		look_into_file(d, ret);
+		look_into_file(j->source, ret);
 	}
 	return r;
 }
@@ -62,14 +84,15 @@ static int extent_at(struct vhd_disk *d, uint64_t offset, struct vhd_extent *ret
  * From @start, where there is data, to the end of the last data in the same window of VHD_COPY_BYTES: one request
  * reads pieces of several files with the zeros between them.
  */
-static int end_of_data(struct vhd_disk *d, uint64_t start, uint64_t *ret_end,
+static int end_of_data(struct convert_job *j, uint64_t start, uint64_t *ret_end,
 		       struct vhd_error *error)
 {
-	uint64_t limit = min_u64(align_down(start, VHD_COPY_BYTES) + VHD_COPY_BYTES, disk_bytes(d));
+	uint64_t limit =
+		min_u64(align_down(start, VHD_COPY_BYTES) + VHD_COPY_BYTES, disk_bytes(j->source));
 	struct vhd_extent e;
 
 	for (uint64_t at = start; at < limit; at += e.bytes) {
-		int r = extent_at(d, at, &e, error);
+		int r = extent_at(j, at, &e, error);
 
 		if (r != 0) {
 			return r;
@@ -87,7 +110,7 @@ static int next_piece(void *ctx, uint64_t offset, struct vhd_copy_piece *ret,
 	struct convert_job *j = ctx;
 	uint64_t bytes = disk_bytes(j->source), end = offset;
 	struct vhd_extent e;
-	int r = extent_at(j->source, offset, &e, error);
+	int r = extent_at(j, offset, &e, error);
 
 	if (r != 0) {
 		return r;
@@ -102,7 +125,7 @@ static int next_piece(void *ctx, uint64_t offset, struct vhd_copy_piece *ret,
 			return 0;
 		}
 	}
-	r = end_of_data(j->source, offset, &end, error);
+	r = end_of_data(j, offset, &end, error);
 	if (r != 0) {
 		return r;
 	}

@@ -57,7 +57,7 @@ struct vhd_host {
 	struct io_context *context;
 	/*
 	 * Opens a file by path. -ENOENT and so on; VHD_IN_USE as a positive result when somebody has it locked. @create: must not
-	 * exist. Relative paths are relative to the process.
+	 * exist, and need not be durable under this name: rename makes it so. Relative paths are relative to the process.
 	 */
 	int (*open)(void *ctx, const char *path, bool write, bool create, struct storage_file **ret);
 	/* Removes a file that the library itself created or replaced. */
@@ -152,7 +152,7 @@ struct vhd_progress {
 	const char *phase; /* constant text: "copying", "moving blocks" ... */
 };
 /*
- * Does a bounded piece of work (about one block or 2 MiB). Returns 1: more to do; 0: finished, durable; else the error (then the job can only
+ * Does a bounded piece of work (some requests). Returns 1: more to do; 0: finished, durable; else the error (then the job can only
  * be destroyed). Guest requests may be served between steps.
  */
 int vhd_job_step(struct vhd_job *j, struct vhd_progress *ret_progress, struct vhd_error *error);
