@@ -19,6 +19,9 @@ struct cli_command {
 /* run.c */
 int run_command(int argc, char **argv);
 
+/* switch.c */
+int switch_command(int argc, char **argv);
+
 /* control.c */
 int control_command(int argc, char **argv);
 /* Makes a socket at @path on which a worker takes requests; the descriptor, or -1 after a message. */

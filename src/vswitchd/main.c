@@ -300,7 +300,7 @@ static int serve(struct start *s)
 	raise_limits();
 	if (!paths_socket(true, s->socket_path, sizeof(s->socket_path), s->error,
 			  sizeof(s->error)) ||
-	    !paths_config(s->config_path, sizeof(s->config_path), s->error, sizeof(s->error))) {
+	    !config_path(s->config_path, sizeof(s->config_path), s->error, sizeof(s->error))) {
 		return give_up(s);
 	}
 	if (!take_lock(s)) {

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "vswitchd/config.h"
+
 static bool fits(int n, size_t ret_size, char *error, size_t size)
 {
 	if (n < 0 || (size_t)n >= ret_size) {
@@ -80,7 +82,7 @@ bool paths_socket(bool make, char *ret, size_t ret_size, char *error, size_t siz
 	return (!make && access(folder, F_OK) < 0) || check_own(folder, error, size);
 }
 
-bool paths_config(char *ret, size_t ret_size, char *error, size_t size)
+bool config_path(char *ret, size_t ret_size, char *error, size_t size)
 {
 	const char *given = getenv("VIRID_VSWITCH_CONFIG"), *xdg = getenv("XDG_CONFIG_HOME"),
 		   *home = getenv("HOME");

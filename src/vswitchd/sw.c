@@ -80,8 +80,12 @@ int sw_create(struct daemon *d, const struct switch_config *config, int *fds, ch
 		snprintf(error, size, "switch '%s': %s", config->name, strerror(-r));
 		return r;
 	}
-	s->next = d->switches;
-	d->switches = s;
+	struct sw **end = &d->switches;
+
+	while (*end != NULL) {
+		end = &(*end)->next;
+	}
+	*end = s;
 	d->switch_count++;
 	for (unsigned i = 0; i < config->interface_count; i++) {
 		r = config->type == SWITCH_INTERNAL

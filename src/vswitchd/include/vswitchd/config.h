@@ -43,6 +43,11 @@ bool switch_config_check(const struct switch_config *c, char *error, size_t size
 bool switch_address_parse(const char *text, int *ret_family, uint8_t *ret_address,
 			  unsigned *ret_prefix);
 
+/*
+ * The file: $VIRID_VSWITCH_CONFIG; else /var/lib/virid/switches.json for root; else virid/switches.json in $XDG_CONFIG_HOME or ~/.config. False:
+ * @error.
+ */
+bool config_path(char *ret, size_t ret_size, char *error, size_t size);
 /* Without a file the list is empty. */
 bool config_load(const char *path, struct switch_list *ret, char *error, size_t size);
 void config_fini(struct switch_list *list);

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+/* `virid switch create|remove|port|mirror`. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "switch.h"
+#include "vswitchd/client.h"
+#include "vswitchd/config.h"
+#include "vswitchd/interface.h"
+
+/* The file of switches, locked while it is changed. */
+struct written {
+	char path[4096];
+	int lock;
+	struct switch_list list;
+};
+
+static bool written_open(struct written *w)
+{
+	char error[1200];
+
+	w->list = (struct switch_list){0};
+	w->lock = -1;
+	if (!config_path(w->path, sizeof(w->path), error, sizeof(error)) ||
+	    (w->lock = config_lock(w->path, error, sizeof(error))) < 0 ||
+	    !config_load(w->path, &w->list, error, sizeof(error))) {
+		complain("%s", error);
+		if (w->lock >= 0) {
+			close(w->lock);
+		}
+		return false;
+	}
+	return true;
+}
+
+static bool written_save(struct written *w)
+{
+	char error[1200];
+
+	if (!config_save(w->path, &w->list, error, sizeof(error))) {
+		complain("%s", error);
+		return false;
+	}
+	return true;
+}
+
+static void written_close(struct written *w)
+{
+	config_fini(&w->list);
+	close(w->lock);
+}
+
+/* ---- create ---- */
+
+static void add_interfaces(struct json_object *o, const struct switch_arguments *a)
+{
+	struct json_object *list = json_object_new_array();
+	char name[VSWITCH_NAME_BYTES + 16];
+
+	for (int i = 0; i < a->interface_count; i++) {
+		json_object_array_add(list, json_object_new_string(a->interfaces[i]));
+	}
+	if (a->interface_count == 0 && strcmp(a->type, "internal") == 0) {
+		snprintf(name, sizeof(name), "virid-%s", a->operands[0]);
+		json_object_array_add(list, json_object_new_string(name));
+	}
+	json_object_object_add(o, "interfaces", list);
+}
+
+static bool describe(const struct switch_arguments *a, struct switch_config *ret)
+{
+	struct json_object *o = json_object_new_object();
+	char error[1200];
+
+	json_object_object_add(o, "name", json_object_new_string(a->operands[0]));
+	json_object_object_add(o, "type", json_object_new_string(a->type));
+	add_interfaces(o, a);
+	if (a->team != NULL) {
+		json_object_object_add(o, "team", json_object_new_string(a->team));
+	}
+	if (a->address != NULL) {
+		json_object_object_add(o, "address", json_object_new_string(a->address));
+	}
+	bool ok = switch_config_parse(o, ret, error, sizeof(error));
+
+	json_object_put(o);
+	if (!ok) {
+		complain("%s", error);
+	} else if (a->team != NULL && ret->type != SWITCH_EXTERNAL) {
+		complain("switch '%s': --team is for an external switch", ret->name);
+		ok = false;
+	}
+	return ok;
+}
+
+static struct json_object *ask_to_create(const struct switch_config *c)
+{
+	struct json_object *request = switch_request("create", NULL);
+	int fds[VSWITCH_UPLINKS_MAX];
+	char error[1200];
+
+	if (!interface_open_all(c, true, fds, error, sizeof(error))) {
+		complain("%s", error);
+		json_object_put(request);
+		return NULL;
+	}
+	json_object_object_add(request, "config", switch_config_json(c));
+	struct json_object *answer = switch_ask(true, request, fds, c->interface_count);
+
+	for (unsigned i = 0; i < c->interface_count; i++) {
+		close(fds[i]);
+	}
+	return answer;
+}
+
+static bool create(struct written *w, const struct switch_config *c)
+{
+	struct json_object *answer;
+
+	if (config_find(&w->list, c->name) != NULL) {
+		complain("there is a switch '%s' already (%s); choose another name, or remove it "
+			 "with `virid switch remove %s`",
+			 c->name, w->path, c->name);
+		return false;
+	}
+	answer = ask_to_create(c);
+	if (answer == NULL) {
+		return false;
+	}
+	json_object_put(answer);
+	if (config_add(&w->list, c) && written_save(w)) {
+		return true;
+	}
+	/* What is not written down would be gone one day: better at once. */
+	json_object_put(switch_ask(false, switch_request("remove", c->name), NULL, 0));
+	return false;
+}
+
+int switch_create_command(const struct switch_arguments *a)
+{
+	struct switch_config c;
+	struct written w;
+
+	if (a->type == NULL) {
+		complain("switch create: --type is missing; expected private, internal or "
+			 "external");
+		return CLI_USAGE;
+	}
+	if (!describe(a, &c)) {
+		return CLI_USAGE;
+	}
+	if (!written_open(&w)) {
+		return CLI_FAILED;
+	}
+	bool ok = create(&w, &c);
+
+	written_close(&w);
+	if (ok && a->json) {
+		struct json_object *o = switch_config_json(&c);
+
+		switch_print_json(o);
+		json_object_put(o);
+	}
+	return ok ? CLI_OK : CLI_FAILED;
+}
+
+/* ---- remove ---- */
+
+/* The running process has it no longer, or there is none. */
+static bool ask_to_remove(const char *name, bool is_written)
+{
+	char error[1200];
+	struct json_object *request = switch_request("remove", name), *answer = NULL;
+	int s = vswitch_client_connect(false, error, sizeof(error));
+	int r = s < 0 ? s
+		      : vswitch_client_request(s, request, NULL, 0, &answer, NULL, NULL, error,
+					       sizeof(error));
+
+	json_object_put(request);
+	json_object_put(answer);
+	if (s >= 0) {
+		close(s);
+	}
+	/* Nobody there, or it does not know it: fine when it is only written down. */
+	if (r == 0 || (is_written && (s < 0 || r == -ENOENT))) {
+		return true;
+	}
+	if (s < 0) {
+		complain("there is no switch '%s'; virid switch list shows them", name);
+	} else {
+		complain("%s", error);
+	}
+	return false;
+}
+
+int switch_remove_command(const struct switch_arguments *a)
+{
+	const char *name = a->operands[0];
+	struct written w;
+
+	if (!written_open(&w)) {
+		return CLI_FAILED;
+	}
+	struct switch_config *c = config_find(&w.list, name);
+	bool ok;
+
+	if (strcmp(name, SWITCH_DEFAULT) == 0) {
+		complain("the switch '%s' is always there", name);
+		ok = false;
+	} else {
+		ok = ask_to_remove(name, c != NULL);
+	}
+	if (ok && c != NULL) {
+		config_drop(&w.list, c);
+		ok = written_save(&w);
+	}
+	written_close(&w);
+	return ok ? CLI_OK : CLI_FAILED;
+}
+
+/* ---- port, mirror ---- */
+
+/* Appends @word, commas written twice. */
+static void append(char *text, size_t size, const char *word)
+{
+	size_t at = strlen(text);
+
+	for (; *word != '\0' && at + 3 < size; word++) {
+		text[at++] = *word;
+		if (*word == ',') {
+			text[at++] = ',';
+		}
+	}
+	text[at] = '\0';
+}
+
+int switch_port_command(const struct switch_arguments *a)
+{
+	static char text[32768]; /* a list too long for the stack */
+	char error[1200];
+
+	append(text, sizeof(text), a->operands[0]);
+	for (int i = 2; i < a->count; i++) {
+		strncat(text, ",", sizeof(text) - strlen(text) - 1);
+		append(text, sizeof(text), a->operands[i]);
+	}
+	struct json_object *request = vswitch_client_parse(text, error, sizeof(error));
+
+	if (request == NULL) {
+		complain("%s", error);
+		return CLI_USAGE;
+	}
+	json_object_object_add(request, "do", json_object_new_string("port"));
+	json_object_object_add(request, "port", json_object_new_string(a->operands[1]));
+	struct json_object *answer = switch_ask(false, request, NULL, 0);
+
+	json_object_put(answer);
+	return answer != NULL ? CLI_OK : CLI_FAILED;
+}
+
+int switch_mirror_command(const struct switch_arguments *a)
+{
+	struct json_object *request = switch_request("mirror", a->operands[0]);
+
+	json_object_object_add(request, "from", json_object_new_string(a->operands[1]));
+	json_object_object_add(request, "to", json_object_new_string(a->operands[2]));
+	json_object_object_add(request, "in", json_object_new_boolean(a->in));
+	json_object_object_add(request, "out", json_object_new_boolean(a->out));
+	json_object_object_add(request, "off", json_object_new_boolean(a->off));
+	struct json_object *answer = switch_ask(false, request, NULL, 0);
+
+	json_object_put(answer);
+	return answer != NULL ? CLI_OK : CLI_FAILED;
+}
