@@ -10,6 +10,8 @@
 #ifndef VHD_FORMAT_H
 #define VHD_FORMAT_H
 
+#include <string.h>
+
 #include "vhd/vhd.h"
 
 struct vhd_layer;
@@ -104,6 +106,12 @@ int vhd_create_part(const struct vhd_host *host, const char *path, const char *p
 		    const struct vhd_create *create, struct vhd_error *error);
 /* Gives @part its name. */
 int vhd_publish(const struct vhd_host *host, const char *part, const char *path, struct vhd_error *error);
+
+/* Of any alignment and length but 0. */
+static inline bool vhd_is_zero(const uint8_t *p, size_t bytes)
+{
+	return p[0] == 0 && memcmp(p, p + 1, bytes - 1) == 0;
+}
 
 /* Fills @error (may be NULL) and returns @status, so that failing reads: return vhd_fail(error, VHD_CORRUPT, "...", ...). */
 __attribute__((format(printf, 3, 4))) int vhd_fail(struct vhd_error *error, int status, const char *fmt, ...);

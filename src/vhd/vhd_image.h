@@ -23,6 +23,7 @@
 #include "vhd_layout.h"
 
 struct vhd_image;
+struct vhd_place;
 
 #define VHD_PAGE_BYTES 4096u
 #define VHD_PAGE_ENTRIES (VHD_PAGE_BYTES / 4)
@@ -222,6 +223,17 @@ bool vhd_read_step(struct vhd_op *op);
 bool vhd_write_step(struct vhd_op *op);
 /* A child with bits to set, or of an allocation, is done. */
 void vhd_write_done(struct vhd_child *c, int result);
+
+/* ---- Allocation (vhd_alloc.c) ---- */
+
+/* There is more to commit than may be: @op waits. */
+bool vhd_too_many_dirty(struct vhd_op *op);
+/* The piece of @op at @place becomes the first of its block. False: as vhd_write_step. */
+bool vhd_allocate(struct vhd_op *op, struct vhd_page *bat, struct vhd_place place);
+/* The head or the data of @a is written, or has failed. */
+void vhd_alloc_part_done(struct vhd_alloc *a);
+/* What @c has written is in this file from now on. */
+void vhd_set_bits(struct vhd_child *c);
 
 /* ---- BAT (vhd_bat.c) ---- */
 

@@ -443,6 +443,9 @@ static inline uint64_t vhdx_entry_page(const struct vhdx *v, uint64_t index)
 /* One turn of the context while a waiting function waits. */
 void vhdx_turn(struct vhdx *v);
 
+/* Reads all that is to be known before the first request; replays the log. @flags VHD_OPEN_*. */
+int vhdx_load(struct vhdx *v, uint32_t flags, struct vhd_error *error);
+
 /* ---- Operations of the format ---- */
 
 int vhdx_open(const struct vhd_host *host, struct storage_file *f, uint32_t flags,

@@ -8,27 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vhdx.h"
+#include "vhdx_compact.h"
 
-#define CHUNK (1024 * 1024u)
 /* Blocks moved before the BAT is looked through again. */
 #define CANDIDATES_MAX 65536u
 /* Entries without a block that are passed over in one step. */
 #define SKIP_MAX 65536u
-
-struct candidate {
-	uint64_t offset;
-	uint64_t index; /* in the BAT */
-};
-
-struct vhdx_compact {
-	enum { EMPTYING, FINDING, CHOOSING, MOVING, CUTTING } phase;
-	uint64_t block;		      /* EMPTYING: the next */
-	struct candidate *candidates; /* a heap, lowest first; while moving sorted, highest first */
-	unsigned count, next;
-	uint64_t moved; /* in this round */
-	uint8_t *buffer;
-};
 
 void vhdx_compact_end(struct vhdx *v)
 {
@@ -49,145 +34,12 @@ static int compact_begin(struct vhdx *v)
 	}
 	v->compact = c;
 	c->candidates = calloc(CANDIDATES_MAX, sizeof(*c->candidates));
-	c->buffer = aligned_alloc(VHDX_PAGE, CHUNK);
+	c->buffer = aligned_alloc(VHDX_PAGE, VHDX_COMPACT_CHUNK);
 	if (c->candidates == NULL || c->buffer == NULL) {
 		vhdx_compact_end(v);
 		return -ENOMEM;
 	}
 	return vhdx_session_start_sync(v, VHDX_CHANGE_FILE);
-}
-
-/* ---- What a block holds ---- */
-
-static int place_of(struct vhdx *v, uint64_t index, struct vhdx_place *ret,
-		    struct vhdx_page **ret_page)
-{
-	uint64_t number;
-	bool bitmap = vhdx_entry_is_bitmap(&v->shape, index, &number);
-	struct vhdx_sync s;
-	int rc;
-
-	do {
-		struct vhdx_waiter *w = vhdx_sync_begin(&s);
-
-		rc = bitmap ? vhdx_bat_get_bitmap(v, number, w, ret, ret_page)
-			    : vhdx_bat_get(v, number, w, ret, ret_page);
-	} while (vhdx_sync_again(v, &s, &rc));
-	return rc;
-}
-
-/* The data at @at in the file, up to @bytes: how far it is a hole or not. */
-static bool hole_at(struct vhdx *v, uint64_t at, uint64_t bytes, uint64_t *ret_bytes)
-{
-	struct storage_file *f = v->layer.file;
-	enum storage_extent what;
-
-	if (f->ops->extent(f, at, &what, ret_bytes) != 0 || *ret_bytes == 0) {
-		*ret_bytes = bytes;
-		return false;
-	}
-	*ret_bytes = min_u64(*ret_bytes, bytes);
-	return what == STORAGE_HOLE;
-}
-
-static bool is_zero(const uint8_t *p, size_t bytes)
-{
-	return p[0] == 0 && memcmp(p, p + 1, bytes - 1) == 0;
-}
-
-/* 1: nothing but zeros, 0: something else, -errno. */
-static int range_is_zero(struct vhdx *v, uint64_t offset, uint64_t bytes)
-{
-	uint64_t n;
-
-	for (uint64_t at = 0; at < bytes; at += n) {
-		if (hole_at(v, offset + at, bytes - at, &n)) {
-			continue;
-		}
-		n = min_u64(n, CHUNK);
-
-		int rc = storage_file_read(v->layer.file, offset + at, v->compact->buffer, n);
-
-		if (rc != 0) {
-			return rc;
-		}
-		if (!is_zero(v->compact->buffer, n)) {
-			return 0;
-		}
-	}
-	return 1;
-}
-
-/* 1: none of the block's sectors is here. */
-static int partial_is_empty(struct vhdx *v, uint64_t block)
-{
-	const struct vhdx_sectors all = {.block = block,
-					 .count = v->shape.block_bytes >> v->shape.sector_shift};
-	struct vhdx_sync s;
-	uint64_t count;
-	bool here;
-	int rc;
-
-	do {
-		rc = vhdx_bitmap_run(v, &all, vhdx_sync_begin(&s), &here, &count);
-	} while (vhdx_sync_again(v, &s, &rc));
-	return rc != 0 ? rc : !here && count == all.count;
-}
-
-static int block_is_empty(struct vhdx *v, uint64_t block, const struct vhdx_place *p)
-{
-	switch (p->state) {
-	case VHDX_FULLY_PRESENT:
-		return range_is_zero(v, p->offset, v->shape.block_bytes);
-	case VHDX_PARTIALLY_PRESENT:
-		return partial_is_empty(v, block);
-	case VHDX_NOT_PRESENT:
-	case VHDX_UNDEFINED:
-	case VHDX_ZERO:
-	case VHDX_UNMAPPED:
-	case VHDX_UNMAPPED_OLD:
-		break;
-	}
-	return 0;
-}
-
-/* ---- Changing an entry ---- */
-
-/* Like place_of, with room for one dirty page. */
-static int prepare(struct vhdx *v, uint64_t index, struct vhdx_place *ret, struct vhdx_page **page)
-{
-	struct vhdx_sync s;
-	int rc;
-
-	do {
-		rc = place_of(v, index, ret, page);
-		if (rc == 0 && !vhdx_commit_room(v, 1, vhdx_sync_begin(&s))) {
-			rc = VHDX_WAIT;
-		}
-	} while (rc == VHDX_WAIT && vhdx_sync_again(v, &s, &rc));
-	return rc;
-}
-
-/* Nobody writes to the block any more. */
-static int empty_frozen(struct vhdx *v, uint64_t block)
-{
-	uint64_t index = vhdx_payload_index(&v->shape, block);
-	struct vhdx_place p;
-	struct vhdx_page *page;
-	int rc = place_of(v, index, &p, &page);
-
-	rc = rc != 0 ? rc : block_is_empty(v, block, &p);
-	if (rc != 1) {
-		return rc;
-	}
-	rc = prepare(v, index, &p, &page);
-	if (rc == 0) {
-		bool hides = v->shape.has_parent && p.state == VHDX_FULLY_PRESENT;
-
-		vhdx_bat_set(v, block, page, hides ? VHDX_ZERO : VHDX_NOT_PRESENT, 0, 0);
-		vhdx_space_free(v, p.offset, v->shape.block_bytes, false);
-	}
-	return rc;
 }
 
 /* ---- The phases: each returns 1: go on, 0: the phase is over, -errno ---- */
@@ -201,7 +53,7 @@ static int step_emptying(struct vhdx *v)
 		uint64_t block = c->block++;
 		struct vhdx_place p;
 		struct vhdx_page *page;
-		int rc = place_of(v, vhdx_payload_index(&v->shape, block), &p, &page);
+		int rc = vhdx_compact_place(v, vhdx_payload_index(&v->shape, block), &p, &page);
 
 		if (rc == -ENODATA) {
 			continue; /* not ours to mend */
@@ -213,10 +65,10 @@ static int step_emptying(struct vhdx *v)
 			continue;
 		}
 		/* First without holding the guest up. */
-		rc = block_is_empty(v, block, &p);
+		rc = vhdx_compact_is_empty(v, block, &p);
 		if (rc == 1) {
 			vhdx_freeze(v, block);
-			rc = empty_frozen(v, block);
+			rc = vhdx_compact_empty(v, block);
 			vhdx_thaw(v);
 		}
 		return rc < 0 ? rc : 1;
@@ -234,7 +86,7 @@ static int step_finding(struct vhdx *v)
 
 /* ---- Choosing: the blocks that lie highest ---- */
 
-static void heap_down(struct candidate *h, unsigned count, unsigned i)
+static void heap_down(struct vhdx_candidate *h, unsigned count, unsigned i)
 {
 	for (;;) {
 		unsigned least = i, left = 2 * i + 1, right = left + 1;
@@ -244,7 +96,7 @@ static void heap_down(struct candidate *h, unsigned count, unsigned i)
 		if (least == i) {
 			return;
 		}
-		struct candidate t = h[i];
+		struct vhdx_candidate t = h[i];
 
 		h[i] = h[least];
 		h[least] = t;
@@ -266,12 +118,12 @@ static int choose(void *ctx, uint64_t index, uint64_t entry)
 	}
 	if (c->count < CANDIDATES_MAX) {
 		/* Becomes a heap when it is full; until then any order does. */
-		c->candidates[c->count++] = (struct candidate){p.offset, index};
+		c->candidates[c->count++] = (struct vhdx_candidate){p.offset, index};
 		for (unsigned i = CANDIDATES_MAX / 2; c->count == CANDIDATES_MAX && i-- > 0;) {
 			heap_down(c->candidates, c->count, i);
 		}
 	} else if (p.offset > c->candidates[0].offset) {
-		c->candidates[0] = (struct candidate){p.offset, index};
+		c->candidates[0] = (struct vhdx_candidate){p.offset, index};
 		heap_down(c->candidates, c->count, 0);
 	}
 	return 0;
@@ -279,7 +131,7 @@ static int choose(void *ctx, uint64_t index, uint64_t entry)
 
 static int by_offset_down(const void *a, const void *b)
 {
-	const struct candidate *x = a, *y = b;
+	const struct vhdx_candidate *x = a, *y = b;
 
 	return x->offset > y->offset ? -1 : x->offset < y->offset;
 }
@@ -304,14 +156,14 @@ static int copy(struct vhdx *v, uint64_t from, uint64_t to, uint64_t bytes)
 	uint64_t n;
 
 	for (uint64_t at = 0; at < bytes; at += n) {
-		if (hole_at(v, from + at, bytes - at, &n)) {
+		if (vhdx_compact_hole_at(v, from + at, bytes - at, &n)) {
 			continue;
 		}
-		n = min_u64(n, CHUNK);
+		n = min_u64(n, VHDX_COMPACT_CHUNK);
 
 		int rc = storage_file_read(v->layer.file, from + at, v->compact->buffer, n);
 
-		if (rc == 0 && !is_zero(v->compact->buffer, n)) {
+		if (rc == 0 && !vhd_is_zero(v->compact->buffer, n)) {
 			rc = storage_file_write(v->layer.file, to + at, v->compact->buffer, n);
 		}
 		if (rc != 0) {
@@ -322,7 +174,7 @@ static int copy(struct vhdx *v, uint64_t from, uint64_t to, uint64_t bytes)
 }
 
 /* Nobody writes to the block. @to is clean space. */
-static int move_payload(struct vhdx *v, const struct candidate *c, uint64_t to)
+static int move_payload(struct vhdx *v, const struct vhdx_candidate *c, uint64_t to)
 {
 	struct vhdx_place p;
 	struct vhdx_page *page;
@@ -331,7 +183,7 @@ static int move_payload(struct vhdx *v, const struct candidate *c, uint64_t to)
 	uint64_t data_flush = v->flush_started + 1;
 
 	(void)vhdx_entry_is_bitmap(&v->shape, c->index, &block);
-	rc = rc != 0 ? rc : prepare(v, c->index, &p, &page);
+	rc = rc != 0 ? rc : vhdx_compact_prepare(v, c->index, &p, &page);
 	if (rc == 0) {
 		vhdx_bat_set(v, block, page, p.state, to, data_flush);
 		vhdx_space_free(v, c->offset, v->shape.block_bytes, false);
@@ -340,7 +192,7 @@ static int move_payload(struct vhdx *v, const struct candidate *c, uint64_t to)
 }
 
 /* Nobody does anything, and no page is dirty or on its way. */
-static int move_bitmap(struct vhdx *v, const struct candidate *c, uint64_t to)
+static int move_bitmap(struct vhdx *v, const struct vhdx_candidate *c, uint64_t to)
 {
 	struct vhdx_place p;
 	struct vhdx_page *page;
@@ -349,7 +201,7 @@ static int move_bitmap(struct vhdx *v, const struct candidate *c, uint64_t to)
 
 	(void)vhdx_entry_is_bitmap(&v->shape, c->index, &chunk);
 	rc = rc != 0 ? rc : vhdx_flush_sync(v);
-	rc = rc != 0 ? rc : prepare(v, c->index, &p, &page);
+	rc = rc != 0 ? rc : vhdx_compact_prepare(v, c->index, &p, &page);
 	if (rc == 0) {
 		vhdx_bat_set_bitmap(v, chunk, page, VHDX_FULLY_PRESENT, to);
 		vhdx_space_free(v, c->offset, VHDX_BITMAP_BYTES, true);
@@ -358,17 +210,17 @@ static int move_bitmap(struct vhdx *v, const struct candidate *c, uint64_t to)
 }
 
 /* It is still where it was when it was chosen. */
-static int check_place(struct vhdx *v, const struct candidate *c)
+static int check_place(struct vhdx *v, const struct vhdx_candidate *c)
 {
 	struct vhdx_place p;
 	struct vhdx_page *page;
-	int rc = place_of(v, c->index, &p, &page);
+	int rc = vhdx_compact_place(v, c->index, &p, &page);
 
 	return rc != 0 ? rc : p.offset == c->offset;
 }
 
 /* 1: moved, 0: gone meanwhile, -ENOSPC: there is no gap below it, -errno. */
-static int move(struct vhdx *v, const struct candidate *c)
+static int move(struct vhdx *v, const struct vhdx_candidate *c)
 {
 	uint64_t number, to;
 	bool bitmap = vhdx_entry_is_bitmap(&v->shape, c->index, &number);
@@ -389,7 +241,7 @@ static int move(struct vhdx *v, const struct candidate *c)
 	return rc == 0 ? 1 : rc;
 }
 
-static int move_quietly(struct vhdx *v, const struct candidate *c)
+static int move_quietly(struct vhdx *v, const struct vhdx_candidate *c)
 {
 	uint64_t number;
 	int rc;
@@ -416,7 +268,7 @@ static int step_moving(struct vhdx *v)
 	if (c->next == c->count) {
 		return 0;
 	}
-	const struct candidate *k = &c->candidates[c->next++];
+	const struct vhdx_candidate *k = &c->candidates[c->next++];
 	int rc = move_quietly(v, k);
 
 	if (rc == -ENOSPC) {
