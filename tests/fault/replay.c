@@ -117,8 +117,10 @@ static void advance_base(struct replay *r, struct replay_file *f)
 		apply(f->base, &r->journal->events[f->pending[n].event], LANDS_WHOLE, 0);
 		n++;
 	}
-	memmove(f->pending, f->pending + n, (f->count - n) * sizeof(*f->pending));
-	f->count -= n;
+	if (n != 0) {
+		memmove(f->pending, f->pending + n, (f->count - n) * sizeof(*f->pending));
+		f->count -= n;
+	}
 	r->advances++;
 }
 
