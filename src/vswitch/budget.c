@@ -36,8 +36,8 @@ uint32_t vswitch_port_budget(struct vswitch_port *p, uint64_t now_ns, uint64_t *
 void budget_charge(struct vswitch_port *p, const struct net_frame *f, uint64_t now_ns)
 {
 	p->deficit -= vswitch_cost(f);
-	if (p->config.max_bps != 0) {
+	if (p->config.max_bps != 0) { /* rounded up: never more than the limit */
 		p->bandwidth.paid_ns = max_u64(p->bandwidth.paid_ns, now_ns) +
-				       mul_div_u64(f->bytes, BITS_NS, p->config.max_bps);
+				       mul_div_u64(f->bytes, BITS_NS, p->config.max_bps) + 1;
 	}
 }
