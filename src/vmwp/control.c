@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "host/log.h"
+#include "lib/bits.h"
 #include "worker.h"
 
 #define PACKET_BYTES ((size_t)64 << 10)
@@ -120,8 +120,7 @@ static bool refuse(struct connection *c, const char *why)
 	return false;
 }
 
-/* WORD then options and, for a new size, a number: as `virid control` writes them. */
-static bool parse(struct connection *c, size_t bytes, const int *fds, size_t fd_count)
+static bool find_change(const char *word, enum storage_change *ret)
 {
 	static const struct {
 		const char *word;
@@ -130,43 +129,69 @@ static bool parse(struct connection *c, size_t bytes, const int *fds, size_t fd_
 		       {"detach", STORAGE_DETACH},
 		       {"medium", STORAGE_MEDIUM},
 		       {"resize", STORAGE_RESIZE}};
-	struct storage_request *r = &c->request;
-	char *at = c->packet, *end = c->packet + bytes;
-	bool known = false;
 
-	*r = (struct storage_request){.done = request_done, .ctx = c};
-	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-		if (strcmp(at, changes[i].word) == 0) {
-			r->what = changes[i].what;
-			known = true;
+	for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
+		if (strcmp(word, changes[i].word) == 0) {
+			*ret = changes[i].what;
+			return true;
 		}
 	}
-	for (char *next = at + strlen(at) + 1; next < end;) {
-		at = next;
+	return false;
+}
+
+/* The options behind the word: those of disks, and for a new size a number. */
+static bool parse_options(struct connection *c, size_t bytes)
+{
+	char *end = c->packet + bytes, *next = c->packet + strlen(c->packet) + 1;
+
+	while (next < end) {
+		char *at = next;
+
 		next = at + strlen(at) + 1; /* before the option is cut up in place */
 		if (strncmp(at, "--bytes=", 8) == 0) {
-			r->bytes = strtoull(at + 8, NULL, 10);
+			c->request.bytes = strtoull(at + 8, NULL, 10);
 		} else if (!options_storage(&c->parsed, at)) {
-			return refuse(c, "the request is malformed");
+			return false;
 		}
 	}
-	if (!known || c->parsed.disk_count != 1) {
-		return refuse(c, "the request is not known");
+	return true;
+}
+
+/* The options name descriptors by their place in the message. */
+static bool take_files(struct connection *c, const int *fds, size_t fd_count)
+{
+	size_t count = c->parsed.file_count;
+
+	c->files = calloc(count + 1, sizeof(*c->files));
+	if (c->files == NULL) {
+		return refuse(c, "out of memory");
 	}
-	r->disk = c->parsed.disks[0];
-	c->files = calloc(c->parsed.file_count + 1, sizeof(*c->files));
-	for (size_t i = 0; c->files != NULL && i < c->parsed.file_count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		int n = c->parsed.files[i].file.fd;
 
-		if (n < 0 || (size_t)n >= fd_count || fd_count != c->parsed.file_count) {
+		if (n < 0 || (size_t)n >= fd_count || fd_count != count) {
 			return refuse(c, "the request lacks a descriptor");
 		}
 		c->files[i] = c->parsed.files[i].file;
 		c->files[i].fd = fds[n];
 	}
-	r->files = c->files;
-	r->file_count = c->parsed.file_count;
-	return c->files != NULL || refuse(c, "out of memory");
+	c->request.files = c->files;
+	c->request.file_count = count;
+	return true;
+}
+
+/* WORD then options, each with a NUL at its end: as `virid control` writes them. */
+static bool parse(struct connection *c, size_t bytes, const int *fds, size_t fd_count)
+{
+	c->request = (struct storage_request){.done = request_done, .ctx = c};
+	if (!parse_options(c, bytes)) {
+		return refuse(c, "the request is malformed");
+	}
+	if (!find_change(c->packet, &c->request.what) || c->parsed.disk_count != 1) {
+		return refuse(c, "the request is not known");
+	}
+	c->request.disk = c->parsed.disks[0];
+	return take_files(c, fds, fd_count);
 }
 
 static void take_packet(struct connection *c, size_t bytes, const int *fds, size_t fd_count)
@@ -189,9 +214,9 @@ static void take_packet(struct connection *c, size_t bytes, const int *fds, size
 	answer(c);
 }
 
-static void on_packet(void *ctx)
+/* The next packet and its descriptors; 0 or less: the other side is gone. */
+static ssize_t receive(struct connection *c, int fds[DESCRIPTORS_MAX], size_t *ret_count)
 {
-	struct connection *c = ctx;
 	union {
 		char space[CMSG_SPACE(sizeof(int) * DESCRIPTORS_MAX)];
 		struct cmsghdr align;
@@ -201,8 +226,24 @@ static void on_packet(void *ctx)
 			   .msg_iovlen = 1,
 			   .msg_control = &ancillary,
 			   .msg_controllen = sizeof(ancillary)};
+	ssize_t n = recvmsg(c->fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+
+	*ret_count = 0;
+	for (struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&m) : NULL; h != NULL;
+	     h = CMSG_NXTHDR(&m, h)) {
+		if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS) {
+			*ret_count = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+			memcpy(fds, CMSG_DATA(h), *ret_count * sizeof(int));
+		}
+	}
+	return n;
+}
+
+static void on_packet(void *ctx)
+{
+	struct connection *c = ctx;
 	int fds[DESCRIPTORS_MAX];
-	size_t fd_count = 0;
+	size_t fd_count;
 
 	if (c->busy) {
 		/* One request at a time: an asker that does not wait for the answer does not get it. */
@@ -210,15 +251,8 @@ static void on_packet(void *ctx)
 		loop_remove(c->control->worker->loop, c->fd);
 		return;
 	}
-	ssize_t n = recvmsg(c->fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	ssize_t n = receive(c, fds, &fd_count);
 
-	for (struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&m) : NULL; h != NULL;
-	     h = CMSG_NXTHDR(&m, h)) {
-		if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS) {
-			fd_count = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-			memcpy(fds, CMSG_DATA(h), fd_count * sizeof(int));
-		}
-	}
 	if (n <= 0) {
 		connection_close(c);
 	} else {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside storage.c and storage_change.c: a disk controller and its thread. */
+/* Inside storage.c, controller.c and storage_change.c: a disk controller and its thread. */
 #ifndef VMWP_CONTROLLER_H
 #define VMWP_CONTROLLER_H
 
@@ -47,6 +47,16 @@ struct storage {
 	uint32_t processors;
 };
 
+/* NULL: no memory. */
+struct controller *controller_create(struct storage *s, bool ide, unsigned number);
+void controller_free(struct controller *c);
+/* Starts the thread, which opens the disks and parks. 0 or -errno. */
+int controller_start(struct controller *c);
+/* What the thread shall do; and waits until it does. */
+void controller_order(struct controller *c, enum thread_state wanted);
+void controller_wait(struct controller *c, enum thread_state state);
+/* Offers the parked controller with its disks. 0 or -errno. */
+int controller_offer(struct controller *c, struct vmbus *bus);
 /* scsi_luns.list of a controller. */
 unsigned controller_luns(void *ctx, uint16_t *luns, unsigned max);
 /* Lets go of a closed disk. */
