@@ -43,8 +43,8 @@ static const uint32_t tables[8][256] = {
 	      0x34019664)},
 };
 
-/* Below this many bytes the tables are done before the processor has answered. */
-#define WORTH_ASKING 1024u
+/* Below this many bytes the tables are done before the processor has answered, if a hypervisor answers for it (20 us and more). */
+#define WORTH_ASKING 16384u
 #define CPUID_1_ECX_SSE42 BIT32(20)
 
 static uint32_t table_byte(uint32_t crc, uint8_t byte)
