@@ -181,7 +181,8 @@ static void read_some(struct vhd_disk *d)
 		uint64_t bytes = r == 0 ? e.bytes : b->info.sector_bytes;
 
 		CHECK(bytes != 0 && bytes <= b->info.bytes - at);
-		(void)block_read(b, at, buf, (size_t)min_u64(bytes, sizeof(buf)));
+		(void)block_read(b, at, buf,
+				 (size_t)min_u64(bytes, i % 8 == 0 ? sizeof(buf) : 4096));
 		at += bytes;
 	}
 }
