@@ -11,6 +11,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
+os.environ["PATH"] += ":/usr/sbin:/sbin"  # mke2fs and the like, which others than root do not have there
 
 
 def tool(name, *args, **env):
