@@ -3,7 +3,6 @@
  * waits. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -14,32 +13,9 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "host/memory.h"
-#include "run_disks.h"
+#include "run.h"
 
-#define PROCESSORS_MAX 2048
-#define MEMORY_DEFAULT (UINT64_C(512) << 20)
-#define MEMORY_MIN (UINT64_C(4) << 20)
-#define MIB (UINT64_C(1) << 20)
 #define WORKER_ARGS_MAX (48 + RUN_DISKS_MAX * 8)
-
-struct run_options {
-	const char *kernel;
-	const char *initrd;
-	const char *cmdline;
-	uint64_t memory_bytes;
-	uint64_t processors;
-	const char *console; /* "stdio", "none" or "file:PATH" */
-	const char *name;
-	const char *control; /* path of the socket; NULL: none */
-	uint64_t timeout_ns;
-	bool no_reboot;
-	bool stats;
-	bool count_instructions;
-	const char *trace;
-	struct run_disks disks;
-	bool help;
-};
 
 /* Descriptors that the worker gets; -1: none. */
 struct run_files {
@@ -50,265 +26,6 @@ struct run_files {
 	int control;
 	bool escape;
 };
-
-static const char help_text[] =
-	"usage: virid run --kernel FILE [OPTIONS]\n"
-	"\n"
-	"Runs one virtual machine in the foreground, without any service.\n"
-	"\n"
-	"  --kernel FILE        bzImage, ELF (PVH or vmlinux) or multiboot image\n"
-	"  --initrd FILE        initial RAM disk, or the first multiboot module\n"
-	"  --cmdline TEXT       kernel command line\n"
-	"  --disk FILE[,OPTION...]\n"
-	"                       VHD or VHDX file as a disk; options: ro, raw (also for host block "
-	"devices), temporary (writes\n"
-	"                       are forgotten at the end), iops=N, delay=TIME, log, "
-	"controller=0..3, lun=0..63\n"
-	"  --dvd [FILE][,OPTION...]\n"
-	"                       ISO image in a DVD drive, or an empty drive; options: controller, "
-	"lun\n"
-	"  --ide FILE[,OPTION...]\n"
-	"                       the same as --disk on the accelerated IDE channels; options: "
-	"channel=0..1, drive=0..1\n"
-	"  --memory SIZE        guest memory, such as 512M or 2G (default 512M)\n"
-	"  --processors N       virtual processors, 1 to 2048 (default 1)\n"
-	"  --engine ENGINE      auto or emu, the software engine (default auto)\n"
-	"  --console WHERE      COM1: stdio, file:PATH or none (default stdio; on a terminal "
-	"Ctrl-] leaves)\n"
-	"  --control SOCKET     makes a socket there, on which `virid control` can change disks "
-	"while the machine runs\n"
-	"  --name NAME          name in messages (default the kernel's file name)\n"
-	"  --timeout SECONDS    stop the machine after this time (units ms, s, m, h)\n"
-	"  --no-reboot          a guest's reset ends the run\n"
-	"  --clock CLOCK        real, or instructions: guest time counts instructions, the same in "
-	"every run\n"
-	"                       (one processor; default real)\n"
-	"  --trace WHAT         list of port, mmio, msr (those that nobody knows), cpuid, "
-	"exception\n"
-	"  --stats              print times, instructions, exits, hypercalls and memory at the "
-	"end\n"
-	"\n"
-	"Exit status: 0 the guest powered off, 1 host failure, 2 usage, 3 the guest reset and "
-	"--no-reboot was given,\n"
-	"4 the guest crashed, 124 timeout, 130 left with Ctrl-] or by a signal.\n";
-
-enum run_option {
-	OPT_KERNEL = 1,
-	OPT_INITRD,
-	OPT_CMDLINE,
-	OPT_DISK,
-	OPT_DVD,
-	OPT_IDE,
-	OPT_MEMORY,
-	OPT_PROCESSORS,
-	OPT_ENGINE,
-	OPT_CONSOLE,
-	OPT_CONTROL,
-	OPT_NAME,
-	OPT_TIMEOUT,
-	OPT_NO_REBOOT,
-	OPT_CLOCK,
-	OPT_TRACE,
-	OPT_STATS,
-	OPT_HELP,
-};
-
-static const struct option options[] = {
-	{"kernel", required_argument, NULL, OPT_KERNEL},
-	{"initrd", required_argument, NULL, OPT_INITRD},
-	{"cmdline", required_argument, NULL, OPT_CMDLINE},
-	{"disk", required_argument, NULL, OPT_DISK},
-	{"dvd", required_argument, NULL, OPT_DVD},
-	{"ide", required_argument, NULL, OPT_IDE},
-	{"memory", required_argument, NULL, OPT_MEMORY},
-	{"processors", required_argument, NULL, OPT_PROCESSORS},
-	{"engine", required_argument, NULL, OPT_ENGINE},
-	{"console", required_argument, NULL, OPT_CONSOLE},
-	{"control", required_argument, NULL, OPT_CONTROL},
-	{"name", required_argument, NULL, OPT_NAME},
-	{"timeout", required_argument, NULL, OPT_TIMEOUT},
-	{"no-reboot", no_argument, NULL, OPT_NO_REBOOT},
-	{"clock", required_argument, NULL, OPT_CLOCK},
-	{"trace", required_argument, NULL, OPT_TRACE},
-	{"stats", no_argument, NULL, OPT_STATS},
-	{"help", no_argument, NULL, OPT_HELP},
-	{0},
-};
-
-static bool set_memory(struct run_options *o, const char *arg)
-{
-	uint64_t host = host_physical_bytes();
-
-	if (!parse_size(arg, true, &o->memory_bytes)) {
-		complain("--memory: '%s' is not a size; expected a number with K, M, G or T, such "
-			 "as 512M",
-			 arg);
-		return false;
-	}
-	if (o->memory_bytes < MEMORY_MIN || o->memory_bytes % MIB != 0) {
-		complain("--memory: %s; expected whole MiB, at least %lluM", arg,
-			 (unsigned long long)(MEMORY_MIN / MIB));
-		return false;
-	}
-	if (o->memory_bytes > host) {
-		complain("--memory: %s is more than this host has; expected at most %lluM", arg,
-			 (unsigned long long)(host / MIB));
-		return false;
-	}
-	return true;
-}
-
-static bool set_processors(struct run_options *o, const char *arg)
-{
-	if (!parse_count(arg, &o->processors) || o->processors < 1 ||
-	    o->processors > PROCESSORS_MAX) {
-		complain("--processors: '%s'; expected a number from 1 to %d", arg, PROCESSORS_MAX);
-		return false;
-	}
-	return true;
-}
-
-/* True when @arg is one of the words of @choices (NULL-terminated). */
-static bool one_of(const char *option, const char *arg, const char *const *choices,
-		   const char *expected)
-{
-	for (; *choices != NULL; choices++) {
-		if (strcmp(arg, *choices) == 0) {
-			return true;
-		}
-	}
-	complain("%s: '%s'; expected %s", option, arg, expected);
-	return false;
-}
-
-static bool check_trace(const char *list)
-{
-	static const char *const kinds[] = {"port", "mmio", "msr", "cpuid", "exception", NULL};
-	char copy[128];
-
-	if (strlen(list) >= sizeof(copy)) {
-		complain("--trace: the list is too long; expected some of port, mmio, msr, cpuid, "
-			 "exception");
-		return false;
-	}
-	strcpy(copy, list);
-	for (char *save = NULL, *word = strtok_r(copy, ",", &save); word != NULL;
-	     word = strtok_r(NULL, ",", &save)) {
-		if (!one_of("--trace", word, kinds,
-			    "a list of port, mmio, msr, cpuid, exception")) {
-			return false;
-		}
-	}
-	return true;
-}
-
-static bool set_option(struct run_options *o, enum run_option opt, const char *arg)
-{
-	static const char *const engines[] = {"auto", "emu", NULL};
-	static const char *const clocks[] = {"real", "instructions", NULL};
-
-	switch (opt) {
-	case OPT_KERNEL:
-		o->kernel = arg;
-		return true;
-	case OPT_INITRD:
-		o->initrd = arg;
-		return true;
-	case OPT_CMDLINE:
-		o->cmdline = arg;
-		return true;
-	case OPT_DISK:
-		return run_disks_add(&o->disks, RUN_DISK_SCSI, arg);
-	case OPT_DVD:
-		return run_disks_add(&o->disks, RUN_DISK_DVD, arg);
-	case OPT_IDE:
-		return run_disks_add(&o->disks, RUN_DISK_IDE, arg);
-	case OPT_MEMORY:
-		return set_memory(o, arg);
-	case OPT_PROCESSORS:
-		return set_processors(o, arg);
-	case OPT_ENGINE:
-		return one_of("--engine", arg, engines, "auto or emu");
-	case OPT_CONSOLE:
-		o->console = arg;
-		if (strncmp(arg, "file:", 5) != 0 && strcmp(arg, "stdio") != 0 &&
-		    strcmp(arg, "none") != 0) {
-			complain("--console: '%s'; expected stdio, file:PATH or none", arg);
-			return false;
-		}
-		return true;
-	case OPT_CONTROL:
-		o->control = arg;
-		return true;
-	case OPT_NAME:
-		o->name = arg;
-		return true;
-	case OPT_TIMEOUT:
-		if (!parse_duration_ns(arg, &o->timeout_ns) || o->timeout_ns == 0) {
-			complain("--timeout: '%s'; expected a time above 0, such as 30 or 2m", arg);
-			return false;
-		}
-		return true;
-	case OPT_NO_REBOOT:
-		o->no_reboot = true;
-		return true;
-	case OPT_CLOCK:
-		o->count_instructions = strcmp(arg, "instructions") == 0;
-		return one_of("--clock", arg, clocks, "real or instructions");
-	case OPT_TRACE:
-		o->trace = arg;
-		return check_trace(arg);
-	case OPT_STATS:
-		o->stats = true;
-		return true;
-	case OPT_HELP:
-		o->help = true;
-		return true;
-	}
-	return false;
-}
-
-static bool parse_options(int argc, char **argv, struct run_options *o)
-{
-	int opt;
-
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "+:", options, NULL)) != -1) {
-		if (opt == ':') {
-			complain("%s needs a value; virid run --help explains it",
-				 argv[optind - 1]);
-			return false;
-		}
-		if (opt == '?') {
-			char meant[CLI_GUESS_BYTES];
-
-			complain("'%s' is not an option of virid run%s; --help lists them",
-				 argv[optind - 1], guess_option(argv[optind - 1], options, meant));
-			return false;
-		}
-		if (!set_option(o, (enum run_option)opt, optarg)) {
-			return false;
-		}
-		if (o->help) {
-			return true;
-		}
-	}
-	if (optind < argc) {
-		complain("'%s': virid run takes options only; --help lists them", argv[optind]);
-		return false;
-	}
-	if (o->kernel == NULL) {
-		complain("--kernel is missing: name a bzImage, ELF or multiboot file");
-		return false;
-	}
-	if (o->count_instructions && o->processors != 1) {
-		complain("--clock instructions: %llu processors; expected --processors 1, whose "
-			 "instructions are the clock",
-			 (unsigned long long)o->processors);
-		return false;
-	}
-	return run_disks_place(&o->disks);
-}
 
 /* A regular file for reading, not empty; or -1 after one line. */
 static int open_input(const char *option, const char *path)
@@ -513,19 +230,14 @@ static int start_worker(const struct run_options *o, struct run_files *f)
 
 int run_command(int argc, char **argv)
 {
-	struct run_options o = {
-		.cmdline = "",
-		.memory_bytes = MEMORY_DEFAULT,
-		.processors = 1,
-		.console = "stdio",
-	};
+	struct run_options o;
 	struct run_files f;
 
-	if (!parse_options(argc, argv, &o)) {
+	if (!run_options_parse(argc, argv, &o)) {
 		return CLI_USAGE;
 	}
 	if (o.help) {
-		fputs(help_text, stdout);
+		fputs(run_help_text, stdout);
 		return CLI_OK;
 	}
 	/* A file that is not there is the caller's mistake; one that cannot be used, the host's. */
