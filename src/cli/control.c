@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* `virid control`: changes the disks of a machine that `virid run --control` runs. Files are opened and locked here, and handed over. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "lib/bits.h"
 #include "run_disks.h"
 
 #define PACKET_BYTES ((size_t)64 << 10)
@@ -84,6 +86,12 @@ struct packet {
 	size_t bytes;
 };
 
+struct request {
+	struct packet packet;
+	struct run_disks disks; /* the one that it is about */
+	uint64_t bytes;		/* resize */
+};
+
 static bool add_word(struct packet *p, const char *word)
 {
 	size_t n = strlen(word) + 1;
@@ -135,7 +143,9 @@ static bool send_packet(int fd, const struct packet *p, const struct run_disks *
 	return true;
 }
 
-static int ask(const char *socket_path, struct packet *p, const struct run_disks *disks)
+/* @name and @operand say what was asked, for what the machine answers. */
+static int ask(const char *socket_path, const char *name, const char *operand,
+	       const struct request *q)
 {
 	char text[1024];
 	int fd = connect_to(socket_path);
@@ -143,7 +153,8 @@ static int ask(const char *socket_path, struct packet *p, const struct run_disks
 	if (fd < 0) {
 		return CLI_FAILED;
 	}
-	ssize_t n = send_packet(fd, p, disks) ? recv(fd, text, sizeof(text) - 1, 0) : -1;
+	ssize_t n =
+		send_packet(fd, &q->packet, &q->disks) ? recv(fd, text, sizeof(text) - 1, 0) : -1;
 
 	close(fd);
 	if (n <= 0) {
@@ -154,93 +165,146 @@ static int ask(const char *socket_path, struct packet *p, const struct run_disks
 	if (strcmp(text, "ok") == 0) {
 		return CLI_OK;
 	}
-	complain("%s", text);
+	complain("%s %s: %s", name, operand, text);
 	return CLI_FAILED;
 }
 
-/* CONTROLLER:LUN as options of a disk specification. */
-static bool parse_place(const char *text, char *ret, size_t size, const char *file)
+/* CONTROLLER:LUN, with nothing behind it. */
+static bool parse_place(const char *text, uint32_t *ret_controller, uint32_t *ret_lun)
 {
-	unsigned controller, lun;
 	int end = 0;
 
-	if (sscanf(text, "%u:%u%n", &controller, &lun, &end) != 2 || text[end] != '\0') {
-		complain("'%s' is not a place; expected CONTROLLER:LUN, such as 0:1", text);
-		return false;
+	if (sscanf(text, "%2" SCNu32 ":%2" SCNu32 "%n", ret_controller, ret_lun, &end) == 2 &&
+	    text[end] == '\0' && *ret_controller < RUN_DISK_CONTROLLERS &&
+	    *ret_lun < RUN_DISK_LUNS) {
+		return true;
 	}
-	snprintf(ret, size, "%s,controller=%u,lun=%u", file, controller, lun);
-	return true;
+	complain("'%s' is not a place; expected CONTROLLER:LUN, from 0:0 to %u:%u", text,
+		 RUN_DISK_CONTROLLERS - 1, RUN_DISK_LUNS - 1);
+	return false;
 }
 
 struct verb {
 	const char *name;
 	const char *word; /* in the request */
 	int operands;
+	bool opens; /* files, to be handed over */
 };
 
 static const struct verb verbs[] = {
-	{"attach", "attach", 1}, {"detach", "detach", 1}, {"insert", "medium", 2},
-	{"eject", "medium", 1},	 {"resize", "resize", 2},
+	{"attach", "attach", 1, true},	{"detach", "detach", 1, false},
+	{"insert", "medium", 2, true},	{"eject", "medium", 1, false},
+	{"resize", "resize", 2, false},
 };
 
-/* The disk that a request is about: attach and insert open files, the others name a place. */
-static bool describe(const struct verb *v, char **operands, struct run_disks *disks)
+/* attach: the new disk, as --disk describes it. Where it goes is for the person to say: only the machine knows what is free. */
+static bool describe_new(const char *text, struct run_disks *disks)
 {
-	bool attach = strcmp(v->name, "attach") == 0, insert = strcmp(v->name, "insert") == 0;
-	char spec[8192];
-
-	if (attach) {
-		return run_disks_add(disks, RUN_DISK_SCSI, operands[0]) &&
-		       (disks->disks[0].lun != RUN_DISK_AUTO ||
-			(complain("attach %s: the place is missing; expected ',lun=N' behind the "
-				  "name",
-				  operands[0]),
-			 false)) &&
-		       run_disks_place(disks) && run_disks_open(disks);
+	if (!run_disks_add(disks, RUN_DISK_SCSI, text)) {
+		return false;
 	}
-	return parse_place(operands[0], spec, sizeof(spec), insert ? operands[1] : "") &&
-	       run_disks_add(disks, RUN_DISK_DVD, spec) && (!insert || run_disks_open(disks));
+	if (disks->disks[0].lun == RUN_DISK_AUTO) {
+		complain("attach %s: the place is missing; expected ',lun=N' behind the name",
+			 text);
+		return false;
+	}
+	return run_disks_place(disks);
+}
+
+/* The others name a place, and insert a medium. */
+static bool describe_place(const char *place, const char *medium, struct run_disks *disks)
+{
+	struct run_disk d = {.kind = RUN_DISK_DVD, .option = disks->option, .read_only = true};
+
+	if (!parse_place(place, &d.controller, &d.lun)) {
+		return false;
+	}
+	d.path = strdup(medium);
+	if (d.path == NULL) {
+		abort();
+	}
+	disks->disks[disks->count++] = d;
+	return true;
+}
+
+/* What the command line says; files are not yet open. */
+static bool describe(struct request *q, const struct verb *v, char **operands)
+{
+	bool resize = strcmp(v->name, "resize") == 0, insert = strcmp(v->name, "insert") == 0;
+
+	if (resize && !parse_size(operands[1], false, &q->bytes)) {
+		complain("resize: '%s' is not a size; expected a number with K, M, G or T",
+			 operands[1]);
+		return false;
+	}
+	q->disks.option = v->name;
+	return strcmp(v->name, "attach") == 0
+		       ? describe_new(operands[0], &q->disks)
+		       : describe_place(operands[0], insert ? operands[1] : "", &q->disks);
+}
+
+static bool fill_packet(struct request *q, const struct verb *v)
+{
+	char number[40];
+	char *text;
+	bool ok = add_word(&q->packet, v->word);
+
+	for (size_t i = 0; ok && run_disks_option(&q->disks, i, true, &text); i++) {
+		ok = add_word(&q->packet, text);
+		free(text);
+	}
+	snprintf(number, sizeof(number), "--bytes=%" PRIu64, q->bytes);
+	return ok && add_word(&q->packet, number);
 }
 
 static int carry_out(const char *socket_path, const struct verb *v, char **operands)
 {
-	struct packet *p = calloc(1, sizeof(*p));
-	struct run_disks disks = {0};
-	char number[40];
-	uint64_t bytes = 0;
-	char *text;
-	bool ok = p != NULL && add_word(p, v->word);
+	struct request *q = calloc(1, sizeof(*q));
+	int status = CLI_FAILED;
 
-	if (ok && strcmp(v->name, "resize") == 0 && !parse_size(operands[1], false, &bytes)) {
-		complain("resize: '%s' is not a size; expected a number with K, M, G or T",
-			 operands[1]);
-		ok = false;
+	if (q == NULL) {
+		complain("control: %s", strerror(ENOMEM));
+		return CLI_FAILED;
 	}
-	ok = ok && describe(v, operands, &disks);
-	for (size_t i = 0; ok && run_disks_option(&disks, i, true, &text); i++) {
-		ok = add_word(p, text);
-		free(text);
+	if (!describe(q, v, operands)) {
+		status = CLI_USAGE;
+	} else if ((!v->opens || run_disks_open(&q->disks)) && fill_packet(q, v)) {
+		status = ask(socket_path, v->name, operands[0], q);
 	}
-	snprintf(number, sizeof(number), "--bytes=%llu", (unsigned long long)bytes);
-	int status = ok && add_word(p, number) ? ask(socket_path, p, &disks) : CLI_FAILED;
-
-	run_disks_fini(&disks);
-	free(p);
+	run_disks_fini(&q->disks);
+	free(q);
 	return status;
+}
+
+static int refuse_verb(const char *word)
+{
+	const char *names[ARRAY_LEN(verbs) + 1] = {NULL};
+	char meant[CLI_GUESS_BYTES];
+
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+		names[i] = verbs[i].name;
+	}
+	complain("control: '%s' is not a command, or takes something else%s; virid control --help "
+		 "explains it",
+		 word, guess(word, names, meant));
+	return CLI_USAGE;
 }
 
 int control_command(int argc, char **argv)
 {
-	if (argc >= 2 && strcmp(argv[1], "--help") == 0) {
+	if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
 		fputs(help_text, stdout);
 		return CLI_OK;
 	}
-	for (size_t i = 0; argc >= 3 && i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+	if (argc < 3) {
+		complain("control: expected SOCKET, a command and what it takes; virid control "
+			 "--help explains it");
+		return CLI_USAGE;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
 		if (strcmp(argv[2], verbs[i].name) == 0 && argc == 3 + verbs[i].operands) {
 			return carry_out(argv[1], &verbs[i], argv + 3);
 		}
 	}
-	complain("control: expected SOCKET, a command and what it takes; virid control --help "
-		 "explains it");
-	return CLI_USAGE;
+	return refuse_verb(argv[2]);
 }

@@ -9,8 +9,6 @@
 
 #include "cli.h"
 
-#define CONTROLLERS 4u
-#define LUNS 64u
 #define IDE_CHANNELS 2u
 #define IDE_DRIVES 2u
 
@@ -109,9 +107,9 @@ static bool set_word(struct run_disk *d, enum word w, const char *value)
 		complain("%s %s: delay=%s; expected a time such as 5ms", d->option, d->path, value);
 		return false;
 	case CONTROLLER:
-		return set_number(d, key, value, CONTROLLERS, &d->controller);
+		return set_number(d, key, value, RUN_DISK_CONTROLLERS, &d->controller);
 	case LUN:
-		return set_number(d, key, value, LUNS, &d->lun);
+		return set_number(d, key, value, RUN_DISK_LUNS, &d->lun);
 	case CHANNEL:
 		return set_number(d, key, value, IDE_CHANNELS, &d->controller);
 	case DRIVE:
@@ -175,7 +173,7 @@ static bool set_piece(struct run_disk *d, char *piece)
 bool run_disks_add(struct run_disks *all, enum run_disk_kind kind, const char *arg)
 {
 	struct run_disk d = {.kind = kind,
-			     .option = option_names[kind],
+			     .option = all->option != NULL ? all->option : option_names[kind],
 			     .controller = RUN_DISK_AUTO,
 			     .lun = RUN_DISK_AUTO,
 			     .read_only = kind == RUN_DISK_DVD};
@@ -227,7 +225,8 @@ static const struct run_disk *occupant(const struct run_disks *all, const struct
 static bool place(const struct run_disks *all, struct run_disk *d)
 {
 	bool ide = d->kind == RUN_DISK_IDE;
-	uint32_t controllers = ide ? IDE_CHANNELS : CONTROLLERS, luns = ide ? IDE_DRIVES : LUNS;
+	uint32_t controllers = ide ? IDE_CHANNELS : RUN_DISK_CONTROLLERS,
+		 luns = ide ? IDE_DRIVES : RUN_DISK_LUNS;
 
 	for (uint32_t c = 0; c < controllers; c++) {
 		for (uint32_t l = 0; l < luns; l++) {

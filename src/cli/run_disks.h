@@ -11,6 +11,8 @@
 #include <stdint.h>
 
 #define RUN_DISKS_MAX 260u
+#define RUN_DISK_CONTROLLERS 4u
+#define RUN_DISK_LUNS 64u
 #define RUN_DISK_AUTO UINT32_MAX
 
 enum run_disk_kind { RUN_DISK_SCSI, RUN_DISK_DVD, RUN_DISK_IDE };
@@ -41,6 +43,7 @@ struct run_disk_file {
 struct run_disks {
 	struct run_disk disks[RUN_DISKS_MAX];
 	size_t count;
+	const char *option; /* what messages call the option; NULL: as `virid run` does */
 	struct run_disk_file *files;
 	size_t file_count;
 };
