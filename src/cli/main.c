@@ -66,11 +66,40 @@ static int refuse_command(const char *word)
 	return CLI_USAGE;
 }
 
+static const struct cli_command *find_command(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		if (strcmp(word, commands[i].name) == 0) {
+			return &commands[i];
+		}
+	}
+	return NULL;
+}
+
+/* virid help disk create: what virid disk create --help says. */
+static int help_about(char **words)
+{
+	const struct cli_command *c = find_command(words[0]);
+	char option[] = "--help", *argv[] = {words[0], option, NULL, NULL};
+
+	if (c == NULL) {
+		return refuse_command(words[0]);
+	}
+	if (words[1] != NULL) {
+		argv[1] = words[1];
+		argv[2] = option;
+	}
+	return c->run(words[1] != NULL ? 3 : 2, argv);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
 		print_help(stderr);
 		return CLI_USAGE;
+	}
+	if (strcmp(argv[1], "help") == 0 && argc > 2) {
+		return help_about(argv + 2);
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
 	    strcmp(argv[1], "help") == 0) {
@@ -81,10 +110,7 @@ int main(int argc, char **argv)
 		puts("virid " VIRID_VERSION);
 		return CLI_OK;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		if (strcmp(argv[1], commands[i].name) == 0) {
-			return commands[i].run(argc - 1, argv + 1);
-		}
-	}
-	return refuse_command(argv[1]);
+	const struct cli_command *c = find_command(argv[1]);
+
+	return c != NULL ? c->run(argc - 1, argv + 1) : refuse_command(argv[1]);
 }
