@@ -100,10 +100,15 @@ static inline bool session_idle(const struct session *s)
 	return true;
 }
 
-/* Lets everything finish. */
+/* Lets everything finish; what takes for ever is cancelled. */
 static inline void session_drain(struct session *s)
 {
-	for (unsigned i = 0; i < 1000000 && !session_idle(s); i++) {
+	for (unsigned i = 0; i < 100000 && !session_idle(s); i++) {
+		for (unsigned n = 0; i == 2000 && n < IN_FLIGHT; n++) {
+			if (s->commands[n].busy) {
+				scsi_cancel(&s->commands[n].scsi);
+			}
+		}
 		io_poll(&s->context, false, 0);
 		if (s->block != NULL) {
 			s->clock.now_ns += 1000000;

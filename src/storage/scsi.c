@@ -144,6 +144,25 @@ void scsi_fail_io(struct scsi_command *c, int error)
 	}
 }
 
+/* ---- Long commands ---- */
+
+void scsi_cancel(struct scsi_command *c)
+{
+	c->cancelled = true;
+}
+
+bool scsi_end_if_cancelled(struct scsi_command *c)
+{
+	const struct scsi_nexus *n = scsi_nexus_of(c->unit, c);
+	bool aborted = n != NULL && n->epoch != c->epoch;
+
+	if (!c->cancelled && !aborted) {
+		return false;
+	}
+	finish_with_status(c, SCSI_TASK_ABORTED);
+	return true;
+}
+
 /* ---- Data ---- */
 
 static struct io_request data_of(const struct scsi_command *c)
@@ -253,6 +272,7 @@ void scsi_submit(struct scsi_unit *u, struct scsi_command *c)
 	c->unit = u;
 	c->next = NULL;
 	c->progress = 0;
+	c->cancelled = false;
 	c->cdb_bytes = (uint8_t)min_u64(c->cdb_bytes, SCSI_CDB_BYTES);
 	scsi_nexus_enter(u, c);
 	u->submitting = true;

@@ -155,6 +155,9 @@ static void verify_on(struct scsi_command *c)
 		scsi_good(c);
 		return;
 	}
+	if (scsi_end_if_cancelled(c)) {
+		return;
+	}
 	c->own_vec = (struct io_vec){.base = c->buffer, .bytes = VERIFY_CHUNK_BYTES};
 	c->io = (struct io_request){
 		.op = IO_READ,

@@ -338,6 +338,35 @@ static void test_verify(struct test *t)
 	free(data);
 }
 
+/* A long command that is cancelled ends before its next part; a short one does as it was told. */
+static void test_cancel(struct test *t)
+{
+	struct rig_command r;
+	struct world w;
+
+	world_init(&w, 512, true);
+	rig_prepare(&r, "2f 00 00 00 00 00 00 08 00 00", NONE, 0,
+		    0); /* 1 MiB in chunks of 128 KiB */
+	scsi_submit(w.u, &r.scsi);
+	EXPECT_EQ(t, io_poll(&w.c, false, 0), 1);
+	EXPECT_EQ(t, r.scsi.progress, 128 << 10);
+	scsi_cancel(&r.scsi);
+	EXPECT_EQ(t, r.calls, 0);
+	rig_turn(&w.c);
+	EXPECT_EQ(t, r.calls, 1);
+	EXPECT_EQ(t, r.scsi.progress, 256 << 10);
+	EXPECT_EQ(t, rig_result(&r), RIG_ABORTED);
+	rig_free(&r);
+	rig_prepare(&r, "28 00 00 00 00 00 00 00 08 00", IN, 4096, 0);
+	scsi_submit(w.u, &r.scsi);
+	scsi_cancel(&r.scsi);
+	rig_turn(&w.c);
+	EXPECT_EQ(t, rig_result(&r), RIG_GOOD);
+	EXPECT_EQ(t, r.scsi.transferred, 4096);
+	rig_free(&r);
+	world_fini(&w);
+}
+
 static void test_read_only(struct test *t)
 {
 	static const struct rig_row rows[] = {
@@ -540,11 +569,17 @@ static void test_large_disk(struct test *t)
 int main(void)
 {
 	static const struct test_case cases[] = {
-		TEST(test_inquiry),	TEST(test_inquiry_without_identity_or_discard),
-		TEST(test_basic),	TEST(test_ranges),
-		TEST(test_data),	TEST(test_verify),
-		TEST(test_read_only),	TEST(test_host_errors),
-		TEST(test_write_cache), TEST(test_capacity_changes),
+		TEST(test_inquiry),
+		TEST(test_inquiry_without_identity_or_discard),
+		TEST(test_basic),
+		TEST(test_ranges),
+		TEST(test_data),
+		TEST(test_cancel),
+		TEST(test_verify),
+		TEST(test_read_only),
+		TEST(test_host_errors),
+		TEST(test_write_cache),
+		TEST(test_capacity_changes),
 		TEST(test_large_disk),
 	};
 

@@ -165,6 +165,8 @@ void scsi_fail_at(struct scsi_command *c, enum scsi_condition why, uint32_t info
 void scsi_fail_io(struct scsi_command *c, int error);
 void scsi_busy(struct scsi_command *c);
 void scsi_conflict(struct scsi_command *c);
+/* Between the parts of a long command. True: nobody waits for it any more, and it is finished. */
+bool scsi_end_if_cancelled(struct scsi_command *c);
 /* Sends as much of @data as @allocation and the buffer allow. */
 void scsi_reply(struct scsi_command *c, const void *data, size_t bytes, size_t allocation);
 /* Done function for I/O whose end is the command's end; transferred is already set. */

@@ -45,6 +45,9 @@ static void unmap_next(struct scsi_command *c)
 		scsi_good(c);
 		return;
 	}
+	if (scsi_end_if_cancelled(c)) {
+		return;
+	}
 	scsi_disk_prepare(c, IO_DISCARD, 0, descriptor_at(list, c->progress++));
 	scsi_submit_io(c, unmapped);
 }
@@ -153,6 +156,9 @@ static void same_next(struct scsi_command *c)
 
 	if (left == 0) {
 		scsi_good(c);
+		return;
+	}
+	if (scsi_end_if_cancelled(c)) {
 		return;
 	}
 	c->own_vec = (struct io_vec){.base = c->buffer, .bytes = PATTERN_BYTES};

@@ -28,6 +28,11 @@ void stor_channel_close(struct stor_channel *ch)
 {
 	CHECK(ch->state == STOR_CHANNEL_OPEN);
 	ch->state = STOR_CHANNEL_CLOSING;
+	for (struct stor_request *r = ch->stor->commands; r != NULL; r = r->list_next) {
+		if (r->channel == ch) {
+			scsi_cancel(&r->command);
+		}
+	}
 	stor_channel_drop_answers(ch);
 	if (ch->index == 0) {
 		stor_negotiate_reset(ch->stor);

@@ -267,6 +267,24 @@ static void test_close_in_flight(struct test *t)
 	rig_destroy(r);
 }
 
+/* A command that would go on for long does not hold up the end of its channel. */
+static void test_close_in_long_command(struct test *t)
+{
+	struct rig *r = slow_rig(NULL);
+	const struct rig_srb srb = {.cdb = {0x8f, [12] = 8},
+				    .direction = VSTOR_DATA_READ}; /* VERIFY(16): 1 MiB */
+
+	EXPECT(t, rig_send(r, 0, 1, &srb));
+	rig_run(r);
+	EXPECT(t, !rig_close(r, 0));
+	EXPECT_EQ(t, r->s->command_count, 1);
+	rig_pass(r, DELAY_NS); /* one part of eight */
+	EXPECT_EQ(t, r->s->command_count, 0);
+	EXPECT(t, vmbus_quiet(r->g->bus));
+	fake_guest_abandon(&r->channels[0]);
+	rig_destroy(r);
+}
+
 /* UNLOAD and a reset of the partition close everything. */
 static void test_unload(struct test *t)
 {
@@ -360,6 +378,7 @@ int main(void)
 		TEST(test_depth),
 		TEST(test_channel_depth),
 		TEST(test_close_in_flight),
+		TEST(test_close_in_long_command),
 		TEST(test_unload),
 		TEST(test_late_signal),
 		TEST(test_broken_ring),

@@ -302,6 +302,32 @@ static void test_reset_in_flight(struct test *t)
 	rig_destroy(r);
 }
 
+/* A command that would go on for long is cut short by a reset, and by the removal of its LUN. */
+static void test_long_command(struct test *t)
+{
+	static const struct rig_srb verify[] = {
+		{.lun = 0,
+		 .cdb = {0x8f, [12] = 8},
+		 .direction = VSTOR_DATA_READ}, /* VERIFY(16): 1 MiB */
+		{.lun = 1, .cdb = {0x8f, [12] = 8}, .direction = VSTOR_DATA_READ},
+	};
+	struct rig *r = two_disks();
+	char order[32];
+
+	EXPECT(t, rig_send(r, 0, 'a', &verify[0]));
+	EXPECT(t, rig_send(r, 0, 'b', &verify[1]));
+	rig_run(r);
+	send_reset(t, r, 'R', VSTOR_OPERATION_RESET_LUN, 0);
+	rig_pass(r, DELAY_NS);
+	EXPECT(t, strcmp(answer_order(r, order), "aR") == 0);
+	rig_detach(r, 1);
+	rig_pass(r, DELAY_NS);
+	EXPECT_EQ(t, r->gone, 1);
+	EXPECT(t, stor_idle(r->s));
+	rig_free_disk(r, 1);
+	rig_destroy(r);
+}
+
 /* Many resets at once: as many as there are places wait, others are told to come again. */
 static void test_many_resets(struct test *t)
 {
@@ -358,12 +384,19 @@ static void test_reset_remove_close(struct test *t)
 int main(void)
 {
 	static const struct test_case cases[] = {
-		TEST(test_attach_errors),    TEST(test_hot_add),
-		TEST(test_add_before_ready), TEST(test_versions_of_notices),
-		TEST(test_hot_remove),	     TEST(test_hot_remove_in_flight),
-		TEST(test_rescan),	     TEST(test_notice_waits),
-		TEST(test_reset_idle),	     TEST(test_reset_in_flight),
-		TEST(test_many_resets),	     TEST(test_reset_remove_close),
+		TEST(test_attach_errors),
+		TEST(test_hot_add),
+		TEST(test_add_before_ready),
+		TEST(test_versions_of_notices),
+		TEST(test_hot_remove),
+		TEST(test_hot_remove_in_flight),
+		TEST(test_rescan),
+		TEST(test_notice_waits),
+		TEST(test_reset_idle),
+		TEST(test_reset_in_flight),
+		TEST(test_long_command),
+		TEST(test_many_resets),
+		TEST(test_reset_remove_close),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));

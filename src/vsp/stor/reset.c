@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * RESET_BUS, RESET_ADAPTER, RESET_LUN: answered when the commands of their scope that were there before are done (Linux waits for them
- * after the answer, with a timeout). Nothing is aborted: what a unit has begun it also ends.
+ * after the answer, with a timeout). Only commands of many parts are cut short: what a unit has begun it otherwise ends.
  */
 #include "controller.h"
 
@@ -43,6 +43,7 @@ static void start(struct stor *s, struct stor_reset *reset)
 	for (struct stor_request *r = s->commands; r != NULL; r = r->list_next) {
 		if (reset->slot == NULL || reset->slot == r->slot) {
 			r->resets |= bit;
+			scsi_cancel(&r->command);
 			reset->commands++;
 		}
 	}

@@ -138,6 +138,11 @@ void stor_detach(struct stor *s, unsigned lun, void (*gone)(void *ctx, struct sc
 	slot->leaving = true;
 	slot->gone = gone;
 	slot->gone_ctx = ctx;
+	for (struct stor_request *r = s->commands; r != NULL; r = r->list_next) {
+		if (r->slot == slot) {
+			scsi_cancel(&r->command);
+		}
+	}
 	s->gone_due |= slot->commands == 0;
 	stor_rescan(s);
 }

@@ -57,10 +57,16 @@ struct scsi_command {
 	struct scsi_command *next;
 	uint64_t progress;
 	uint32_t nexus, epoch;
+	bool cancelled;
 };
 
 /* Carries the command out; done is called later, never from within. Any content of @c is acceptable. */
 void scsi_submit(struct scsi_unit *u, struct scsi_command *c);
+/*
+ * The sender of a command under way has no use for it any more: one of many parts, such as VERIFY of a whole disk, ends before its next part with
+ * TASK ABORTED; others go on. done is called as always, later.
+ */
+void scsi_cancel(struct scsi_command *c);
 
 /* REPORT LUNS must name all units of the target: asks who knows. Fills up to @max LUN numbers in rising order, returns how many there are. */
 struct scsi_luns {
