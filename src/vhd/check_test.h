@@ -64,6 +64,7 @@ struct damage {
 	int opens;	  /* what vhd_open for reading says */
 	const char *
 		says; /* in its message; or, when it opens, in that of the place which cannot be read; NULL: all can be */
+	bool mixes; /* it can be read, but two blocks lie in one place */
 };
 
 #define DAMAGE_FAIL(l, d, what, all)                                                               \
@@ -86,6 +87,24 @@ static inline int look_at_all(struct lab *l, struct vhd_disk *d)
 	return r;
 }
 
+/* What has blocks that cannot be, or not beside others, is not opened for writing: they would mix with new ones. */
+static inline void refuse_writing(struct lab *l, const struct damage *d, bool bad)
+{
+	char text[sizeof(l->error.text)];
+	struct vhd_disk *disk;
+
+	if (!bad && !d->mixes) {
+		return;
+	}
+	memcpy(text, l->error.text, sizeof(text));
+	EXPECT_EQ(l->test, vhd_open(l->host, d->path, VHD_OPEN_WRITE, &disk, &l->error),
+		  VHD_CORRUPT);
+	EXPECT(l->test, strstr(l->error.text, "BAT entry ") != NULL &&
+				strstr(l->error.text, " at 0x") != NULL &&
+				strstr(l->error.text, "; the disk can be read only") != NULL);
+	memcpy(l->error.text, text, sizeof(text));
+}
+
 /* Opening says what is wrong: in which file, where, and what is expected. */
 static inline void check_opening(struct lab *l, const struct damage *d)
 {
@@ -101,6 +120,7 @@ static inline void check_opening(struct lab *l, const struct damage *d)
 	if (r == 0) {
 		r = look_at_all(l, disk);
 		lab_close(l, disk);
+		refuse_writing(l, d, r != 0);
 	}
 	if ((r != 0) != (d->says != NULL) || (r != 0 && (strstr(l->error.text, d->says) == NULL ||
 							 strstr(l->error.text, "vhd") == NULL))) {

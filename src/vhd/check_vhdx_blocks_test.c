@@ -133,8 +133,9 @@ static const struct damage damages[] = {
 	 "overlaps the block allocation table", 0,
 	 "BAT entry 8 at 0x300040 (data): found state 6, offset 0x300000; expected a block of "
 	 "1048576 bytes within the file's 9437184, apart from log, BAT and metadata; run check"},
-	{"shared", blocks_shared, "a.vhdx", ERROR, false, "lies where the block 4"},
-	{"shared bitmap", bitmap_shared, "b.avhdx", ERROR, false, "bitmap of chunk 0 at"},
+	{"shared", blocks_shared, "a.vhdx", ERROR, false, "lies where the block 4", 0, NULL, true},
+	{"shared bitmap", bitmap_shared, "b.avhdx", ERROR, false, "bitmap of chunk 0 at", 0, NULL,
+	 true},
 	{"no bitmap", bitmap_missing, "b.avhdx", ERROR, false, "no usable bitmap", 0,
 	 "BAT entry 4096 at 0x308000 (a sector bitmap): found state 0, offset 0x0; expected a "
 	 "bitmap of 1048576 bytes within the file's 8388608, apart from log, BAT and metadata; run "

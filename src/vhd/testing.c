@@ -204,7 +204,7 @@ static int host_rename(void *ctx, const char *from, const char *to)
 		return -ENOENT;
 	}
 	if (old != NULL && old != e) {
-		old->removed = true;
+		return -EEXIST;
 	}
 	CHECK(normalise(to, normal, sizeof(normal)) == 0);
 	free(e->path);

@@ -259,11 +259,16 @@ int vhdx_space_settle(struct vhdx *v);
 /* Cuts the file behind the last used unit. The header names no log, or no entry names more. 0 or -errno. */
 int vhdx_space_cut(struct vhdx *v);
 
+/* An entry of the BAT that cannot be, or not beside another one. */
+struct vhdx_contradiction {
+	enum { VHDX_NO_CONTRADICTION, VHDX_IMPOSSIBLE, VHDX_OVERLAPS, VHDX_HAS_NO_BITMAP } what;
+	uint64_t index, entry;
+};
 /*
- * Finds the space that nothing uses, and frees it (vhdx_gaps.c). Waits. @opening: nobody else is at work; blocks in the same place are noticed, and
- * then nothing is ever freed. 0 or -errno.
+ * Finds the space that nothing uses, and frees it (vhdx_gaps.c). Waits. @opening: nobody else is at work; blocks in the same place are noticed,
+ * too. A BAT that contradicts itself is told, and nothing is ever freed then. 0 or -errno.
  */
-int vhdx_gaps_find(struct vhdx *v, bool opening);
+int vhdx_gaps_find(struct vhdx *v, bool opening, struct vhdx_contradiction *ret);
 /* Space was taken or freed. */
 void vhdx_used_mark(struct vhdx *v, uint64_t offset, uint64_t bytes);
 
@@ -300,6 +305,9 @@ int vhdx_block_allocate(struct vhdx *v, uint64_t block, struct vhdx_waiter *w);
  * 0, and returns that; or -errno. @fn must not wait.
  */
 int vhdx_scan(struct vhdx *v, int (*fn)(void *ctx, uint64_t index, uint64_t entry), void *ctx);
+
+/* What is wrong with an entry. VHD_CORRUPT. */
+int vhdx_refuse_entry(const struct vhdx *v, const struct vhdx_contradiction *c, struct vhd_error *error);
 
 /* The file has nothing in the range, and reads as zeros there. */
 bool vhdx_is_hole(struct vhdx *v, uint64_t offset, uint64_t bytes);

@@ -78,9 +78,10 @@ static int step_emptying(struct vhdx *v)
 
 static int step_finding(struct vhdx *v)
 {
+	struct vhdx_contradiction found;
 	int rc = vhdx_space_settle(v);
 
-	rc = rc != 0 ? rc : vhdx_gaps_find(v, false);
+	rc = rc != 0 ? rc : vhdx_gaps_find(v, false, &found);
 	return rc != 0 ? rc : vhdx_space_settle(v);
 }
 

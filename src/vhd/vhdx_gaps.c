@@ -11,6 +11,10 @@
 struct finder {
 	struct vhdx *v;
 	struct vhdx_used_map *used;
+	struct vhdx_contradiction *found;
+	/* A partially present block whose chunk's bitmap has not come yet: it follows the blocks. */
+	struct vhdx_contradiction partial;
+	uint64_t partial_chunk;
 };
 
 static void mark(struct vhdx_used_map *m, uint64_t offset, uint64_t bytes)
@@ -39,30 +43,57 @@ void vhdx_used_mark(struct vhdx *v, uint64_t offset, uint64_t bytes)
 	}
 }
 
+static int contradict(struct finder *f, const struct vhdx_contradiction *c)
+{
+	*f->found = *c;
+	return -ENODATA;
+}
+
+/* Partially present blocks need the bitmap of their chunk. */
+static int note_bitmap(struct finder *f, uint64_t index, uint64_t entry, bool bitmap,
+		       const struct vhdx_place *place)
+{
+	uint64_t number, chunk;
+
+	(void)vhdx_entry_is_bitmap(&f->v->shape, index, &number);
+	chunk = bitmap ? number : number >> f->v->shape.ratio_shift;
+	if (f->partial.what != VHDX_NO_CONTRADICTION && f->partial_chunk != chunk) {
+		return contradict(f, &f->partial);
+	}
+	if (bitmap) {
+		f->partial.what = VHDX_NO_CONTRADICTION;
+	} else if (place->state == VHDX_PARTIALLY_PRESENT) {
+		f->partial = (struct vhdx_contradiction){VHDX_HAS_NO_BITMAP, index, entry};
+		f->partial_chunk = chunk;
+	}
+	return 0;
+}
+
 static int mark_entry(void *ctx, uint64_t index, uint64_t entry)
 {
-	const struct finder *f = ctx;
+	struct finder *f = ctx;
 	struct vhdx *v = f->v;
 	struct vhdx_place place;
 	uint64_t number;
 	bool bitmap = vhdx_entry_is_bitmap(&v->shape, index, &number);
 	uint64_t bytes = bitmap ? VHDX_BITMAP_BYTES : v->shape.block_bytes;
 
-	/* Only a differencing disk has bitmaps. */
+	/* Only a differencing disk has bitmaps. Nobody looks at those of others, and what they name may be anybody's. */
 	if (bitmap && !v->shape.has_parent) {
-		return VHDX_ENTRY_STATE(entry) == 0 ? 0 : -ENODATA;
+		v->space.suspect |= VHDX_ENTRY_STATE(entry) != 0;
+		return 0;
 	}
 	if (vhdx_entry_decode(v, entry, bitmap, &place) != 0) {
-		return -ENODATA;
+		return contradict(f, &(struct vhdx_contradiction){VHDX_IMPOSSIBLE, index, entry});
 	}
 	if (place.offset == 0) {
 		return 0;
 	}
 	if (f->used->check_overlap && any_marked(f->used, place.offset, bytes)) {
-		return -ENODATA; /* two blocks in one place: not a file to free space in */
+		return contradict(f, &(struct vhdx_contradiction){VHDX_OVERLAPS, index, entry});
 	}
 	mark(f->used, place.offset, bytes);
-	return 0;
+	return note_bitmap(f, index, entry, bitmap, &place);
 }
 
 static int mark_regions(struct vhdx *v, struct vhdx_used_map *m)
@@ -119,20 +150,22 @@ static void free_gaps(struct vhdx *v, const struct vhdx_used_map *m, bool metada
 	}
 }
 
-static int find(struct vhdx *v, struct vhdx_used_map *m)
+static int find(struct vhdx *v, struct vhdx_used_map *m, struct vhdx_contradiction *ret)
 {
-	struct finder f = {v, m};
+	struct finder f = {.v = v, .used = m, .found = ret};
 	int rc = mark_regions(v, m);
 
-	return rc != 0 ? rc : vhdx_scan(v, mark_entry, &f);
+	rc = rc != 0 ? rc : vhdx_scan(v, mark_entry, &f);
+	return rc == 0 && f.partial.what != VHDX_NO_CONTRADICTION ? contradict(&f, &f.partial) : rc;
 }
 
-int vhdx_gaps_find(struct vhdx *v, bool opening)
+int vhdx_gaps_find(struct vhdx *v, bool opening, struct vhdx_contradiction *ret)
 {
 	/* Nothing else moves while a disk is opened; later, a block may be seen in its old and in its new place. */
 	struct vhdx_used_map m = {.units = v->space.end / VHDX_UNIT, .check_overlap = opening};
 	int rc;
 
+	ret->what = VHDX_NO_CONTRADICTION;
 	m.bits = calloc(m.units / 64 + 1, sizeof(*m.bits));
 	if (m.bits == NULL) {
 		return -ENOMEM;
@@ -143,9 +176,9 @@ int vhdx_gaps_find(struct vhdx *v, bool opening)
 	mark_known_free(v, &m);
 	/* What comes and goes from here on is marked, too. */
 	v->space.used = &m;
-	rc = find(v, &m);
+	rc = find(v, &m, ret);
 	v->space.used = NULL;
-	if (rc == 0) {
+	if (rc == 0 && !v->space.suspect) {
 		/* A log of this open may have copies of what was once there. */
 		free_gaps(v, &m, !opening);
 	} else if (rc == -ENODATA) {

@@ -89,16 +89,32 @@ static int mend_regions(struct vhdx *v)
 	return 0;
 }
 
+/*
+ * Nothing is written to a file whose BAT contradicts itself: a new block might come to lie where an entry points already. Larger tables are
+ * believed.
+ */
+static int look_for_gaps(struct vhdx *v, struct vhd_error *error)
+{
+	struct vhdx_contradiction found = {0};
+	int rc = vhdx_gaps_find(v, true, &found);
+
+	return rc == 0 && found.what != VHDX_NO_CONTRADICTION ? vhdx_refuse_entry(v, &found, error)
+							      : rc;
+}
+
 static int open_rest(struct vhdx *v, struct vhd_error *error)
 {
 	int rc = vhdx_commit_init(v);
 
+	if (rc == 0 && v->writable && v->layout.bat.bytes <= GAPS_BAT_MAX) {
+		rc = look_for_gaps(v, error);
+	}
+	if (rc > 0) {
+		return rc;
+	}
 	if (rc == 0 && v->writable && v->layout.regions_damaged) {
 		rc = vhdx_session_start_sync(v, VHDX_CHANGE_FILE);
 		rc = rc != 0 ? rc : mend_regions(v);
-	}
-	if (rc == 0 && v->writable && v->layout.bat.bytes <= GAPS_BAT_MAX) {
-		rc = vhdx_gaps_find(v, true);
 	}
 	if (rc != 0) {
 		return vhd_fail_errno(error, rc, v->layer.file->name,

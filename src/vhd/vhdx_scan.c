@@ -211,27 +211,41 @@ static uint64_t entry_of(struct vhdx *v, uint64_t index)
 	return p != NULL ? load_le64(p->data + index % VHDX_ENTRIES_PER_PAGE * 8) : 0;
 }
 
-/* What is wrong with the entry of @block, or with that of its sector bitmap. Both were looked at just now. */
-static int refuse_entry(struct vhdx *v, uint64_t block, struct vhd_error *error)
+int vhdx_refuse_entry(const struct vhdx *v, const struct vhdx_contradiction *c,
+		      struct vhd_error *error)
 {
-	const struct vhdx_shape *s = &v->shape;
-	uint64_t index = vhdx_payload_index(s, block), entry = entry_of(v, index);
-	struct vhdx_place place;
-	bool bitmap = vhdx_entry_decode(v, entry, false, &place) == 0;
+	static const char *const also[] = {
+		[VHDX_OVERLAPS] = ", and where no other block lies",
+		[VHDX_HAS_NO_BITMAP] = ", and a sector bitmap of its chunk",
+	};
+	uint64_t number;
+	bool bitmap = vhdx_entry_is_bitmap(&v->shape, c->index, &number);
 
-	if (bitmap) {
-		index = vhdx_bitmap_index(s, block >> s->ratio_shift);
-		entry = entry_of(v, index);
-	}
 	return vhd_fail(error, VHD_CORRUPT,
 			"%s: BAT entry %" PRIu64 " at 0x%" PRIx64
 			" (%s): found state %u, offset 0x%" PRIx64 "; expected %s of %" PRIu64
 			" bytes within the file's %" PRIu64
-			", apart from log, BAT and metadata; run check",
-			v->layer.file->name, index, v->layout.bat.offset + index * 8,
-			bitmap ? "a sector bitmap" : "data", (unsigned)VHDX_ENTRY_STATE(entry),
-			(uint64_t)VHDX_ENTRY_OFFSET(entry), bitmap ? "a bitmap" : "a block",
-			bitmap ? (uint64_t)VHDX_BITMAP_BYTES : s->block_bytes, v->space.file_bytes);
+			", apart from log, BAT and metadata%s; run check%s",
+			v->layer.file->name, c->index, v->layout.bat.offset + c->index * 8,
+			bitmap ? "a sector bitmap" : "data", (unsigned)VHDX_ENTRY_STATE(c->entry),
+			(uint64_t)VHDX_ENTRY_OFFSET(c->entry), bitmap ? "a bitmap" : "a block",
+			bitmap ? (uint64_t)VHDX_BITMAP_BYTES : v->shape.block_bytes,
+			v->space.file_bytes, c->what == VHDX_IMPOSSIBLE ? "" : also[c->what],
+			v->writable ? "; the disk can be read only" : "");
+}
+
+/* What is wrong with the entry of @block, or with that of its sector bitmap. Both were looked at just now. */
+static int refuse_block(struct vhdx *v, uint64_t block, struct vhd_error *error)
+{
+	struct vhdx_contradiction c = {VHDX_IMPOSSIBLE, vhdx_payload_index(&v->shape, block), 0};
+	struct vhdx_place place;
+
+	c.entry = entry_of(v, c.index);
+	if (vhdx_entry_decode(v, c.entry, false, &place) == 0) {
+		c.index = vhdx_bitmap_index(&v->shape, block >> v->shape.ratio_shift);
+		c.entry = entry_of(v, c.index);
+	}
+	return vhdx_refuse_entry(v, &c, error);
 }
 
 int vhdx_map(struct vhd_layer *l, uint64_t offset, struct vhd_local_extent *ret,
@@ -244,7 +258,7 @@ int vhdx_map(struct vhd_layer *l, uint64_t offset, struct vhd_local_extent *ret,
 	if (rc != 0) {
 		return rc != -ENODATA
 			       ? vhd_fail_errno(error, rc, l->file->name, "cannot read the BAT")
-			       : refuse_entry(v, offset >> v->shape.block_shift, error);
+			       : refuse_block(v, offset >> v->shape.block_shift, error);
 	}
 	/* Like neighbours are one extent. What is wrong further on is for the call that gets there. */
 	for (unsigned i = 0;
