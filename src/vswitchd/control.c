@@ -10,7 +10,7 @@
 #include "daemon.h"
 #include "message.h"
 
-#define ASKERS_MAX 64u /* connections without a port */
+#define ASKERS_MAX 256u /* connections without a port */
 #define REQUESTS_AT_ONCE 32u
 
 struct connection {
@@ -147,13 +147,26 @@ static bool is_allowed(struct daemon *d, int fd)
 	       (peer.uid == d->owner || peer.uid == 0);
 }
 
+/* Whoever came first and has no port makes room: nobody keeps others out by asking nothing. */
+static void make_room(struct daemon *d)
+{
+	struct connection *oldest = NULL;
+
+	if (d->connection_count < d->vm_count + ASKERS_MAX) {
+		return;
+	}
+	for (struct connection *c = d->connections; c != NULL; c = c->next) {
+		oldest = c->port == NULL ? c : oldest;
+	}
+	if (oldest != NULL) {
+		connection_close(oldest);
+	}
+}
+
 static void add_connection(struct daemon *d, int fd)
 {
-	struct connection *c = NULL;
+	struct connection *c = is_allowed(d, fd) ? calloc(1, sizeof(*c)) : NULL;
 
-	if (is_allowed(d, fd) && d->connection_count < d->vm_count + ASKERS_MAX) {
-		c = calloc(1, sizeof(*c));
-	}
 	if (c == NULL) {
 		close(fd);
 		return;
@@ -166,6 +179,7 @@ static void add_connection(struct daemon *d, int fd)
 		free(c);
 		return;
 	}
+	make_room(d);
 	c->next = d->connections;
 	d->connections = c;
 	d->connection_count++;

@@ -13,6 +13,7 @@
 #include "daemon.h"
 #include "dhcp.h"
 #include "host/loop.h"
+#include "nat_filter.h"
 #include "vswitch/wire.h"
 
 #define NAT_MTU 1500u
@@ -44,7 +45,6 @@ static bool deliver(void *ctx, const struct net_frame *f)
 {
 	struct nat *n = ctx;
 
-	port_activate(&n->port);
 	return wire_put(&n->put, f) == WIRE_OK;
 }
 
@@ -53,6 +53,7 @@ static void flush(void *ctx)
 	struct nat *n = ctx;
 
 	wire_show(&n->put);
+	port_activate(&n->port);
 }
 
 static void send_frame(struct nat *n, const uint8_t *bytes, size_t count);
@@ -64,7 +65,9 @@ static void take(struct nat *n, const struct net_frame *f, uint64_t now_ns)
 
 	net_frame_copy(f, 0, frame, f->bytes);
 	if (!dhcp_input(&n->dhcp, frame, f->bytes, now_ns, n->reply, &reply_bytes)) {
-		slirp_input(n->slirp, frame, (int)f->bytes);
+		if (nat_filter_allows(frame, f->bytes)) {
+			slirp_input(n->slirp, frame, (int)f->bytes);
+		}
 	} else if (reply_bytes > 0) {
 		send_frame(n, n->reply, reply_bytes);
 	}

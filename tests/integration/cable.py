@@ -26,8 +26,8 @@ class Client:
 
     def __init__(self, path, timeout=10):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.connect(path)  # waits when many connect at once
         self.socket.settimeout(timeout)
-        self.socket.connect(path)
 
     def send(self, data, fds=()):
         """Bytes as they are."""
