@@ -3,10 +3,13 @@
  * waits. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -15,7 +18,7 @@
 #include "cli.h"
 #include "run.h"
 
-#define WORKER_ARGS_MAX (48 + RUN_DISKS_MAX * 8)
+#define WORKER_ARGS_MAX (48 + RUN_DISKS_MAX * 8 + RUN_NETS_MAX)
 
 /* Descriptors that the worker gets; -1: none. */
 struct run_files {
@@ -24,6 +27,7 @@ struct run_files {
 	int console_in;
 	int console_out;
 	int control;
+	int launcher[2]; /* ours and the worker's end of a socket pair */
 	bool escape;
 };
 
@@ -69,9 +73,31 @@ static bool open_console(const struct run_options *o, struct run_files *f)
 	return true;
 }
 
+/* The machine's name in messages. */
+static const char *machine_name(const struct run_options *o)
+{
+	const char *slash = strrchr(o->kernel, '/');
+
+	return o->name != NULL ? o->name : slash != NULL ? slash + 1 : o->kernel;
+}
+
+/* Adapters, and the socket on which the worker asks for new cables. */
+static bool open_nets(struct run_options *o, struct run_files *f)
+{
+	if (o->nets.count == 0 && o->control == NULL) {
+		return true;
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, f->launcher) < 0 ||
+	    fcntl(f->launcher[0], F_SETFD, FD_CLOEXEC) < 0) {
+		complain("socket to the worker: %s", strerror(errno));
+		return false;
+	}
+	return run_nets_plug(&o->nets, machine_name(o), run_nets_queues(o->processors));
+}
+
 static bool open_files(struct run_options *o, struct run_files *f)
 {
-	*f = (struct run_files){-1, -1, -1, -1, -1, false};
+	*f = (struct run_files){-1, -1, -1, -1, -1, {-1, -1}, false};
 	f->kernel = open_input("--kernel", o->kernel);
 	if (f->kernel < 0) {
 		return false;
@@ -79,7 +105,7 @@ static bool open_files(struct run_options *o, struct run_files *f)
 	if (o->initrd != NULL && (f->initrd = open_input("--initrd", o->initrd)) < 0) {
 		return false;
 	}
-	return run_disks_open(&o->disks) && open_console(o, f) &&
+	return run_disks_open(&o->disks) && open_console(o, f) && open_nets(o, f) &&
 	       (o->control == NULL || (f->control = control_listen(o->control)) >= 0);
 }
 
@@ -123,12 +149,11 @@ __attribute__((format(printf, 2, 3))) static void add_arg(struct worker_args *a,
 static void build_args(const struct run_options *o, const struct run_files *f,
 		       struct worker_args *a)
 {
-	const char *slash = strrchr(o->kernel, '/');
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	add_arg(a, "virid-vmwp");
-	add_arg(a, "--name=%s", o->name != NULL ? o->name : slash != NULL ? slash + 1 : o->kernel);
+	add_arg(a, "--name=%s", machine_name(o));
 	add_arg(a, "--memory-bytes=%llu", (unsigned long long)o->memory_bytes);
 	add_arg(a, "--processors=%llu", (unsigned long long)o->processors);
 	add_arg(a, "--kernel-fd=%d", f->kernel);
@@ -167,31 +192,60 @@ static void build_args(const struct run_options *o, const struct run_files *f,
 		add_arg(a, "%s", text);
 		free(text);
 	}
+	for (size_t i = 0; run_nets_option(&o->nets, i, false, &text); i++) {
+		add_arg(a, "%s", text);
+		free(text);
+	}
+	if (f->launcher[1] >= 0) {
+		add_arg(a, "--launcher-fd=%d", f->launcher[1]);
+	}
 	add_arg(a, "--started-ns=%llu",
 		(unsigned long long)now.tv_sec * 1000000000u + (unsigned long long)now.tv_nsec);
 }
 
-/* Waits for @pid, passing on the signals that ask us to stop. */
-static int wait_for(pid_t pid, const sigset_t *watched)
+/* False: it still runs. */
+static bool worker_ended(pid_t pid, int *ret_status)
 {
-	for (;;) {
-		int status, signal_number;
+	int status;
 
-		if (waitpid(pid, &status, WNOHANG) == pid) {
-			if (WIFEXITED(status)) {
-				return WEXITSTATUS(status);
-			}
-			complain("the worker was killed by signal %d (%s)", WTERMSIG(status),
-				 strsignal(WTERMSIG(status)));
-			return CLI_FAILED;
-		}
-		if (sigwait(watched, &signal_number) == 0 && signal_number != SIGCHLD) {
-			kill(pid, SIGTERM);
-		}
+	if (waitpid(pid, &status, WNOHANG) != pid) {
+		return false;
 	}
+	*ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : CLI_FAILED;
+	if (WIFSIGNALED(status)) {
+		complain("the worker was killed by signal %d (%s)", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
+	}
+	return true;
 }
 
-static int start_worker(const struct run_options *o, struct run_files *f)
+/* Waits for @pid, passing on the signals that ask us to stop, and keeps its adapters plugged in. */
+static int wait_for(pid_t pid, const sigset_t *watched, int launcher)
+{
+	struct run_nets_keeper *keeper = run_nets_keeper_create(launcher);
+	struct pollfd fds[2] = {{.fd = signalfd(-1, watched, SFD_CLOEXEC), .events = POLLIN},
+				{.fd = launcher, .events = POLLIN}};
+	int status = CLI_FAILED, retry_ms = -1;
+
+	while (keeper != NULL && fds[0].fd >= 0 && !worker_ended(pid, &status)) {
+		struct signalfd_siginfo info;
+
+		if (poll(fds, 2, retry_ms) > 0 && fds[0].revents != 0 &&
+		    read(fds[0].fd, &info, sizeof(info)) == sizeof(info) &&
+		    info.ssi_signo != SIGCHLD) {
+			kill(pid, SIGTERM);
+		}
+		if (fds[1].revents != 0 && !run_nets_keeper_take(keeper)) {
+			fds[1].fd = -1;
+		}
+		retry_ms = run_nets_keeper_try(keeper);
+	}
+	close(fds[0].fd);
+	run_nets_keeper_destroy(keeper);
+	return status;
+}
+
+static int start_worker(struct run_options *o, struct run_files *f)
 {
 	static struct worker_args args; /* a list too long for the stack */
 	char path[4096];
@@ -210,6 +264,7 @@ static int start_worker(const struct run_options *o, struct run_files *f)
 
 	if (pid == 0) {
 		sigprocmask(SIG_SETMASK, &before, NULL);
+		run_nets_inherit(&o->nets);
 		execv(path, args.argv);
 		complain("%s: %s", path, strerror(errno));
 		_exit(CLI_FAILED);
@@ -219,7 +274,10 @@ static int start_worker(const struct run_options *o, struct run_files *f)
 	if (pid < 0) {
 		complain("starting the worker: %s", strerror(errno));
 	} else {
-		status = wait_for(pid, &watched);
+		/* The worker's: what it lets go of shall be gone. */
+		close(f->launcher[1]);
+		run_nets_fini(&o->nets);
+		status = wait_for(pid, &watched, f->launcher[0]);
 	}
 	terminal_restore();
 	for (size_t i = 0; i < args.count; i++) {
@@ -244,6 +302,7 @@ int run_command(int argc, char **argv)
 	int status = open_files(&o, &f) ? start_worker(&o, &f) : CLI_FAILED;
 
 	run_disks_fini(&o.disks);
+	run_nets_fini(&o.nets);
 	if (f.control >= 0) {
 		unlink(o.control);
 	}

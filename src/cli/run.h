@@ -4,6 +4,7 @@
 #define CLI_RUN_H
 
 #include "run_disks.h"
+#include "run_nets.h"
 
 struct run_options {
 	const char *kernel;
@@ -20,6 +21,7 @@ struct run_options {
 	bool count_instructions;
 	const char *trace;
 	struct run_disks disks;
+	struct run_nets nets;
 	bool help;
 };
 

@@ -32,6 +32,10 @@ const char run_help_text[] =
 	"  --ide FILE[,OPTION...]\n"
 	"                       the same as --disk on the accelerated IDE channels; options: "
 	"channel=0..1, drive=0..1\n"
+	"  --net SWITCH[,OPTION...]\n"
+	"                       a network adapter on that virtual switch; 'default' is NAT and "
+	"needs no set-up; options:\n"
+	"                       mac=, vlan=N and more, see virid(1)\n"
 	"  --memory SIZE        guest memory, such as 512M or 2G (default 512M)\n"
 	"  --processors N       virtual processors, 1 to 2048 (default 1)\n"
 	"  --engine ENGINE      auto or emu, the software engine (default auto)\n"
@@ -61,6 +65,7 @@ enum run_option {
 	OPT_DISK,
 	OPT_DVD,
 	OPT_IDE,
+	OPT_NET,
 	OPT_MEMORY,
 	OPT_PROCESSORS,
 	OPT_ENGINE,
@@ -82,6 +87,7 @@ static const struct option options[] = {
 	{"disk", required_argument, NULL, OPT_DISK},
 	{"dvd", required_argument, NULL, OPT_DVD},
 	{"ide", required_argument, NULL, OPT_IDE},
+	{"net", required_argument, NULL, OPT_NET},
 	{"memory", required_argument, NULL, OPT_MEMORY},
 	{"processors", required_argument, NULL, OPT_PROCESSORS},
 	{"engine", required_argument, NULL, OPT_ENGINE},
@@ -185,6 +191,8 @@ static bool set_option(struct run_options *o, enum run_option opt, const char *a
 		return run_disks_add(&o->disks, RUN_DISK_DVD, arg);
 	case OPT_IDE:
 		return run_disks_add(&o->disks, RUN_DISK_IDE, arg);
+	case OPT_NET:
+		return run_nets_add(&o->nets, arg);
 	case OPT_MEMORY:
 		return set_memory(o, arg);
 	case OPT_PROCESSORS:

@@ -7,6 +7,7 @@
 
 #include "abi/hv.h"
 #include "host/log.h"
+#include "net.h"
 #include "storage.h"
 #include "vmbus/vmbus.h"
 #include "worker.h"
@@ -112,6 +113,9 @@ int bus_create(struct worker *w)
 	if (r == 0) {
 		r = storage_offer(w->storage, m->bus);
 	}
+	if (r == 0) {
+		r = net_offer(w->net, m->bus);
+	}
 	return r;
 }
 
@@ -148,7 +152,9 @@ void bus_destroy(struct worker *w)
 		nanosleep(&nap, NULL);
 	}
 	storage_park(w->storage);
+	net_park(w->net);
 	vmbus_destroy(m->bus);
 	m->bus = NULL;
 	storage_withdraw(w->storage);
+	net_withdraw(w->net);
 }

@@ -10,10 +10,11 @@
 #include <unistd.h>
 
 #include "lib/bits.h"
+#include "net.h"
+#include "packet.h"
 #include "worker.h"
 
 #define PACKET_BYTES ((size_t)64 << 10)
-#define DESCRIPTORS_MAX 64u
 #define CONNECTIONS_MAX 8u
 
 /* One asker: a connection with at most one request on its way. */
@@ -62,6 +63,14 @@ static void request_done(struct storage_request *r, const char *error)
 	control->answered = c;
 	pthread_mutex_unlock(&control->lock);
 	loop_wake(control->worker->loop);
+}
+
+/* Loop thread, from within net: the answer goes out with the others. */
+static void adapter_gone(void *ctx)
+{
+	struct connection *c = ctx;
+
+	request_done(&c->request, NULL);
 }
 
 static void forget_parsed(struct connection *c)
@@ -194,55 +203,78 @@ static bool parse(struct connection *c, size_t bytes, const int *fds, size_t fd_
 	return take_files(c, fds, fd_count);
 }
 
-static void take_packet(struct connection *c, size_t bytes, const int *fds, size_t fd_count)
+/* "net-detach", then --number=N */
+static bool detach_adapter(struct connection *c, const char *option)
 {
-	bool ok = bytes > 0 && c->packet[bytes - 1] == '\0' && !c->busy
-			  ? parse(c, bytes, fds, fd_count)
-			  : refuse(c, "the request is malformed");
+	unsigned number;
 
-	if (ok && !storage_submit(c->control->worker->storage, &c->request)) {
-		ok = refuse(c, "the machine has no such controller");
+	if (sscanf(option, "--number=%u", &number) != 1) {
+		return refuse(c, "the request is malformed");
 	}
-	if (ok) {
-		c->busy = true;
-		return;
-	}
-	for (size_t i = 0; i < fd_count; i++) {
-		close(fds[i]);
-	}
-	forget_parsed(c);
-	answer(c);
+	c->request.ctx = c;
+	const char *why = net_detach(c->control->worker->net, number, adapter_gone, c);
+
+	c->busy = why == NULL;
+	return why == NULL || refuse(c, why);
 }
 
-/* The next packet and its descriptors; 0 or less: the other side is gone. */
-static ssize_t receive(struct connection *c, int fds[DESCRIPTORS_MAX], size_t *ret_count)
+/* "net-attach", then --net=... */
+static bool attach_adapter(struct connection *c, char *option, const int *fds, size_t fd_count)
 {
-	union {
-		char space[CMSG_SPACE(sizeof(int) * DESCRIPTORS_MAX)];
-		struct cmsghdr align;
-	} ancillary;
-	struct iovec iov = {c->packet, sizeof(c->packet)};
-	struct msghdr m = {.msg_iov = &iov,
-			   .msg_iovlen = 1,
-			   .msg_control = &ancillary,
-			   .msg_controllen = sizeof(ancillary)};
-	ssize_t n = recvmsg(c->fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	struct net_config parsed = {0};
+	bool ok = strncmp(option, "--net=", 6) == 0 &&
+		  options_net(&parsed, option + 6, fds, fd_count);
+	const char *why = ok ? net_attach(c->control->worker->net, &parsed.adapters[0])
+			     : "the request is malformed";
 
-	*ret_count = 0;
-	for (struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&m) : NULL; h != NULL;
-	     h = CMSG_NXTHDR(&m, h)) {
-		if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS) {
-			*ret_count = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-			memcpy(fds, CMSG_DATA(h), *ret_count * sizeof(int));
-		}
+	free(parsed.adapters);
+	return why == NULL || refuse(c, why);
+}
+
+/* True: done or on its way. Then the descriptors are somebody's. */
+static bool carry_out(struct connection *c, size_t bytes, const int *fds, size_t fd_count)
+{
+	if (bytes == 0 || c->packet[bytes - 1] != '\0' || c->busy) {
+		return refuse(c, "the request is malformed");
 	}
-	return n;
+	size_t word = strlen(c->packet) + 1;
+	char *option = word < bytes ? c->packet + word : c->packet + bytes - 1;
+
+	if (strcmp(c->packet, "net-info") == 0) {
+		snprintf(c->error, sizeof(c->error), "queues %u of %s",
+			 net_queues(c->control->worker->config.processors),
+			 c->control->worker->config.name);
+		return true;
+	}
+	if (strcmp(c->packet, "net-attach") == 0) {
+		return attach_adapter(c, option, fds, fd_count);
+	}
+	if (strcmp(c->packet, "net-detach") == 0) {
+		return detach_adapter(c, option);
+	}
+	if (!parse(c, bytes, fds, fd_count)) {
+		return false;
+	}
+	c->busy = storage_submit(c->control->worker->storage, &c->request);
+	return c->busy || refuse(c, "the machine has no such controller");
+}
+
+static void take_packet(struct connection *c, size_t bytes, const int *fds, size_t fd_count)
+{
+	c->error[0] = '\0';
+	if (!carry_out(c, bytes, fds, fd_count)) {
+		packet_close(fds, fd_count);
+	}
+	if (!c->busy) {
+		forget_parsed(c);
+		answer(c);
+	}
 }
 
 static void on_packet(void *ctx)
 {
 	struct connection *c = ctx;
-	int fds[DESCRIPTORS_MAX];
+	int fds[PACKET_DESCRIPTORS_MAX];
 	size_t fd_count;
 
 	if (c->busy) {
@@ -251,9 +283,10 @@ static void on_packet(void *ctx)
 		loop_remove(c->control->worker->loop, c->fd);
 		return;
 	}
-	ssize_t n = receive(c, fds, &fd_count);
+	ssize_t n = packet_receive(c->fd, c->packet, sizeof(c->packet), fds, &fd_count);
 
 	if (n <= 0) {
+		packet_close(fds, fd_count);
 		connection_close(c);
 	} else {
 		take_packet(c, (size_t)n, fds, fd_count);

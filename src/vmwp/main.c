@@ -29,6 +29,7 @@ int main(int argc, char **argv)
 		.console_in_fd = -1,
 		.console_out_fd = -1,
 		.control_fd = -1,
+		.launcher_fd = -1,
 	};
 	/* A worker never outlives who started it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

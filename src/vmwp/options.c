@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The worker's options: written by `virid run`, so wrong ones are a bug on one of the two sides. */
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,8 @@ enum worker_option {
 	OPT_FILE,
 	OPT_DISK,
 	OPT_CONTROL,
+	OPT_NET,
+	OPT_LAUNCHER,
 };
 
 static const struct option options[] = {
@@ -51,6 +54,8 @@ static const struct option options[] = {
 	{"file", required_argument, NULL, OPT_FILE},
 	{"disk", required_argument, NULL, OPT_DISK},
 	{"control-fd", required_argument, NULL, OPT_CONTROL},
+	{"net", required_argument, NULL, OPT_NET},
+	{"launcher-fd", required_argument, NULL, OPT_LAUNCHER},
 	{0},
 };
 
@@ -109,6 +114,53 @@ static bool add_disk(struct storage_config *s, const char *arg)
 	d.path = arg + path;
 	disks[s->disk_count++] = d;
 	return s->disk_count <= STORAGE_DISKS_MAX;
+}
+
+/* A descriptor, or with @fds the place of one in that list, after a ':'. */
+static bool next_descriptor(const char **at, const int *fds, size_t fd_count, int *ret)
+{
+	unsigned value;
+	int n;
+
+	if (sscanf(*at, ":%u%n", &value, &n) != 1 || (fds != NULL && value >= fd_count) ||
+	    value > INT_MAX) {
+		return false;
+	}
+	*at += n;
+	*ret = fds != NULL ? fds[value] : (int)value;
+	return true;
+}
+
+bool options_net(struct net_config *c, char *arg, const int *fds, size_t fd_count)
+{
+	struct net_adapter_config *adapters =
+		realloc(c->adapters, (c->count + 1) * sizeof(*adapters));
+	struct net_adapter_config a = {0};
+	int plug[3 + NET_QUEUES_MAX];
+	unsigned queues;
+	int n;
+
+	if (adapters == NULL) {
+		return false;
+	}
+	c->adapters = adapters;
+	if (sscanf(arg, "%u:%2hhx-%2hhx-%2hhx-%2hhx-%2hhx-%2hhx:%u:%u%n", &a.number, &a.mac[0],
+		   &a.mac[1], &a.mac[2], &a.mac[3], &a.mac[4], &a.mac[5], &a.mtu, &queues,
+		   &n) != 9 ||
+	    a.number >= NET_ADAPTERS_MAX || queues > NET_QUEUES_MAX) {
+		return false;
+	}
+	const char *at = arg + n;
+
+	for (unsigned i = 0; i < 3 + queues; i++) {
+		if (!next_descriptor(&at, fds, fd_count, &plug[i])) {
+			return false;
+		}
+	}
+	a.spec = at + 1;
+	adapters[c->count++] = a;
+	return *at == ':' && (fds == NULL || fd_count == 3 + queues) &&
+	       net_plug_take(&adapters[c->count - 1].plug, queues, plug, 3 + queues);
 }
 
 static bool set_option(struct worker_config *c, int opt, char *arg)
@@ -172,6 +224,11 @@ static bool set_option(struct worker_config *c, int opt, char *arg)
 		return true;
 	case OPT_DISK:
 		return add_disk(&c->storage, arg);
+	case OPT_NET:
+		return options_net(&c->net, arg, NULL, 0);
+	case OPT_LAUNCHER:
+		c->launcher_fd = atoi(arg);
+		return true;
 	}
 	return false;
 }
@@ -195,5 +252,7 @@ bool options_parse(int argc, char **argv, struct worker_config *config)
 	}
 	config->storage.processors = config->processors;
 	config->storage.scsi = config->control_fd >= 0;
+	config->net.processors = config->processors;
+	config->net.later = config->control_fd >= 0;
 	return optind == argc;
 }

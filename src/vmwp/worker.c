@@ -62,6 +62,7 @@ static void on_wake(void *ctx)
 {
 	arm_board_timer(ctx);
 	bus_poll(ctx);
+	net_poll(((struct worker *)ctx)->net);
 	control_poll(((struct worker *)ctx)->control);
 }
 
@@ -194,6 +195,10 @@ static enum worker_end prepare(struct worker *w, int signal_fd)
 		r = storage_create(&w->config.storage, &w->storage);
 	}
 	if (r == 0) {
+		what = "network adapters";
+		r = net_create(w, &w->net);
+	}
+	if (r == 0) {
 		what = "control socket";
 		r = control_create(w, &w->control);
 	}
@@ -247,6 +252,7 @@ enum worker_end worker_run(const struct worker_config *config)
 	if (!storage_destroy(w.storage) && end == END_POWER_OFF) {
 		end = END_HOST_FAILURE;
 	}
+	net_destroy(w.net);
 	control_destroy(w.control);
 	console_destroy(w.console);
 	if (config->stats) {

@@ -2,11 +2,11 @@
 /*
  * One worker, one virtual machine. Files: main.c options, worker.c life of the VM, machine.c
  * partition and board of one boot, vp_thread.c processors, intercept.c what the hypervisor passes
- * up, bus.c VMBus, storage.c disk controllers, disk.c a disk, console.c COM1, hv_host.c the ground
- * under the core.
+ * up, bus.c VMBus, storage.c disk controllers, disk.c a disk, net.c network adapters, console.c COM1,
+ * hv_host.c the ground under the core.
  *
  * Threads: the loop thread (main) runs timers and the bus and decides how the VM ends; one thread per
- * VP; one per disk controller; three for the console. Locks: machine.board_lock around every call into the board; worker.lock around
+ * VP; one per disk controller; one per network queue; three for the console. Locks: machine.board_lock around every call into the board; worker.lock around
  * start and stop. Order: lock, board_lock.
  */
 #ifndef VMWP_WORKER_H
@@ -21,6 +21,7 @@
 #include "chipset/board.h"
 #include "firmware/memory_map.h"
 #include "host/loop.h"
+#include "net.h"
 #include "storage.h"
 #include "vid/vid.h"
 
@@ -57,9 +58,11 @@ struct worker_config {
 	bool no_reboot;
 	bool stats;
 	bool count_instructions;
-	const char *trace;   /* NULL: nothing */
+	const char *trace; /* NULL: nothing */
 	struct storage_config storage;
 	int control_fd; /* listening socket; -1: none */
+	struct net_config net;
+	int launcher_fd;     /* connected socket; -1: none */
 	uint64_t started_ns; /* when the person pressed Enter */
 };
 
@@ -91,6 +94,7 @@ struct worker {
 	struct machine machine;
 	struct console *console;
 	struct storage *storage; /* NULL: no disks */
+	struct net *net;	 /* NULL: no adapters */
 	struct control *control; /* NULL: nobody asks */
 	struct loop *loop;
 	struct loop_timer board_timer;
@@ -116,6 +120,12 @@ struct worker {
 bool options_parse(int argc, char **argv, struct worker_config *config);
 /* A single --disk=... or --file=..., whose text stays in use (and is cut up); false: it is neither, or malformed. */
 bool options_storage(struct storage_config *s, char *option);
+
+/*
+ * What --net=... says: NUMBER:MAC:MTU:QUEUES:descriptors as of net_plug_take:SPEC, MAC with '-'. @fds: descriptors are places in this list of
+ * exactly as many. Text stays in use.
+ */
+bool options_net(struct net_config *c, char *arg, const int *fds, size_t fd_count);
 
 /* worker.c */
 /* Runs the VM to its end. Reports what goes wrong on the log. */

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The socket of a running machine: one request and its answer. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "control.h"
+
+#define LISTEN_BACKLOG 8
+
+static bool fill_address(const char *path, struct sockaddr_un *ret)
+{
+	*ret = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (strlen(path) >= sizeof(ret->sun_path)) {
+		complain("%s: the path of a socket has at most %zu characters", path,
+			 sizeof(ret->sun_path) - 1);
+		return false;
+	}
+	strcpy(ret->sun_path, path);
+	return true;
+}
+
+int control_listen(const char *path)
+{
+	struct sockaddr_un address;
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+
+	if (fd < 0 || !fill_address(path, &address)) {
+		return -1;
+	}
+	mode_t before = umask(0177);
+	int r = bind(fd, (struct sockaddr *)&address, sizeof(address));
+
+	umask(before);
+	if (r < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
+		complain("--control %s: %s; expected a path where a socket can be made", path,
+			 strerror(errno));
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un address;
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || !fill_address(path, &address)) {
+		return -1;
+	}
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		complain("%s: %s; expected the socket of a running machine (virid run --control)",
+			 path, strerror(errno));
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+bool control_exchange(const char *socket_path, const struct packet *p, char *ret, size_t size)
+{
+	int fd = connect_to(socket_path);
+
+	if (fd < 0) {
+		return false;
+	}
+	bool sent = packet_send(fd, p);
+	ssize_t n = sent ? recv(fd, ret, size - 1, 0) : -1;
+
+	close(fd);
+	if (sent && n <= 0) {
+		complain("%s: the machine ended without an answer", socket_path);
+	}
+	ret[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
+int control_ask(const char *socket_path, const char *name, const char *operand,
+		const struct packet *p)
+{
+	char text[1024];
+
+	if (!control_exchange(socket_path, p, text, sizeof(text))) {
+		return CLI_FAILED;
+	}
+	if (strcmp(text, "ok") == 0) {
+		return CLI_OK;
+	}
+	complain("%s %s: %s", name, operand, text);
+	return CLI_FAILED;
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "packet.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "cli.h"
+
+bool packet_add_word(struct packet *p, const char *word)
+{
+	size_t n = strlen(word) + 1;
+
+	if (n > sizeof(p->text) - p->bytes) {
+		complain("the request is too long");
+		return false;
+	}
+	memcpy(p->text + p->bytes, word, n);
+	p->bytes += n;
+	return true;
+}
+
+bool packet_add_fd(struct packet *p, int fd)
+{
+	if (p->fd_count == PACKET_DESCRIPTORS_MAX) {
+		complain("the request has too many files; expected at most %u",
+			 PACKET_DESCRIPTORS_MAX);
+		return false;
+	}
+	p->fds[p->fd_count++] = fd;
+	return true;
+}
+
+bool packet_send(int socket, const struct packet *p)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(int) * PACKET_DESCRIPTORS_MAX)];
+		struct cmsghdr align;
+	} ancillary;
+	struct iovec iov = {(void *)(uintptr_t)p->text, p->bytes};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	size_t bytes = p->fd_count * sizeof(int);
+
+	if (bytes > 0) {
+		memset(&ancillary, 0, sizeof(ancillary));
+		m.msg_control = &ancillary;
+		m.msg_controllen = CMSG_SPACE(bytes);
+		struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+
+		h->cmsg_level = SOL_SOCKET;
+		h->cmsg_type = SCM_RIGHTS;
+		h->cmsg_len = CMSG_LEN(bytes);
+		memcpy(CMSG_DATA(h), p->fds, bytes);
+	}
+	if (sendmsg(socket, &m, MSG_NOSIGNAL) < 0) {
+		complain("sending the request: %s", strerror(errno));
+		return false;
+	}
+	return true;
+}

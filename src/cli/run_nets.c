@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "run_nets.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "cli.h"
+
+#define QUEUES_MAX 8u /* of one adapter, as the worker has it */
+#define ERROR_BYTES 700u
+#define FIXED_DESCRIPTORS 3u
+
+/* Hyper-V's own range, and three bytes of chance. */
+static bool make_mac(uint8_t *mac)
+{
+	static const uint8_t range[3] = {0x00, 0x15, 0x5d};
+
+	memcpy(mac, range, sizeof(range));
+	return getrandom(mac + sizeof(range), 3, 0) == 3;
+}
+
+/* The address that was asked for, or a new one, which goes into the request. */
+static bool settle_mac(struct run_net *net)
+{
+	struct json_object *value;
+	char text[18];
+
+	if (json_object_object_get_ex(net->adapter, "mac", &value)) {
+		uint8_t *m = net->mac;
+
+		return sscanf(json_object_get_string(value), "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx",
+			      &m[0], &m[1], &m[2], &m[3], &m[4], &m[5]) == 6;
+	}
+	if (!make_mac(net->mac)) {
+		return false;
+	}
+	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", net->mac[0], net->mac[1],
+		 net->mac[2], net->mac[3], net->mac[4], net->mac[5]);
+	return json_object_object_add(net->adapter, "mac", json_object_new_string(text)) == 0;
+}
+
+bool run_nets_add(struct run_nets *n, const char *arg)
+{
+	char error[ERROR_BYTES];
+
+	if (n->count == RUN_NETS_MAX) {
+		complain("--net %s: more than %u adapters", arg, RUN_NETS_MAX);
+		return false;
+	}
+	struct run_net *net = &n->nets[n->count];
+
+	*net = (struct run_net){.number = (unsigned)n->count};
+	net->adapter = vswitch_client_parse(arg, error, sizeof(error));
+	if (net->adapter == NULL) {
+		complain("--net %s: %s", arg, error);
+		return false;
+	}
+	n->count++;
+	if (!settle_mac(net)) {
+		complain("--net %s: the MAC address cannot be made", arg);
+		return false;
+	}
+	return true;
+}
+
+unsigned run_nets_queues(uint64_t processors)
+{
+	return processors < QUEUES_MAX ? (unsigned)processors : QUEUES_MAX;
+}
+
+bool run_nets_plug(struct run_nets *n, const char *name, unsigned queues)
+{
+	char error[ERROR_BYTES], port[256];
+
+	for (size_t i = 0; i < n->count; i++) {
+		struct run_net *net = &n->nets[i];
+
+		snprintf(port, sizeof(port), "%.40s/net%u", name, net->number);
+		json_object_object_add(net->adapter, "port", json_object_new_string(port));
+		json_object_object_add(net->adapter, "queues", json_object_new_int((int)queues));
+		if (vswitch_client_plug(true, net->adapter, &net->cable, error, sizeof(error)) !=
+		    0) {
+			complain("--net: %s", error);
+			return false;
+		}
+		net->plugged = true;
+	}
+	return true;
+}
+
+void run_nets_fini(struct run_nets *n)
+{
+	for (size_t i = 0; i < n->count; i++) {
+		json_object_put(n->nets[i].adapter);
+		if (n->nets[i].plugged) {
+			vswitch_cable_close(&n->nets[i].cable);
+		}
+	}
+	n->count = 0;
+}
+
+unsigned run_nets_cable_fds(const struct vswitch_cable *c, int *ret_fds, unsigned max)
+{
+	if (FIXED_DESCRIPTORS + c->queues > max) {
+		return 0;
+	}
+	ret_fds[0] = c->connection;
+	ret_fds[1] = c->memory;
+	ret_fds[2] = c->switch_bell;
+	memcpy(ret_fds + FIXED_DESCRIPTORS, c->worker_bells, c->queues * sizeof(int));
+	return FIXED_DESCRIPTORS + c->queues;
+}
+
+unsigned run_nets_fds(const struct run_nets *n, size_t index, int *ret_fds, unsigned max)
+{
+	return run_nets_cable_fds(&n->nets[index].cable, ret_fds, max);
+}
+
+void run_nets_inherit(const struct run_nets *n)
+{
+	int fds[FIXED_DESCRIPTORS + QUEUES_MAX];
+
+	for (size_t i = 0; i < n->count; i++) {
+		unsigned count = run_nets_fds(n, i, fds, sizeof(fds) / sizeof(fds[0]));
+
+		for (unsigned k = 0; k < count; k++) {
+			fcntl(fds[k], F_SETFD, 0);
+		}
+	}
+}
+
+bool run_nets_option(const struct run_nets *n, size_t index, bool by_index, char **ret_text)
+{
+	int fds[FIXED_DESCRIPTORS + QUEUES_MAX];
+	char numbers[sizeof(fds) / sizeof(fds[0]) * 12];
+	size_t used = 0;
+
+	if (index >= n->count) {
+		return false;
+	}
+	const struct run_net *net = &n->nets[index];
+	const uint8_t *m = net->mac;
+	unsigned count = run_nets_cable_fds(&net->cable, fds, sizeof(fds) / sizeof(fds[0]));
+
+	numbers[0] = '\0';
+	for (unsigned i = 0; i < count; i++) {
+		used += (size_t)snprintf(numbers + used, sizeof(numbers) - used, ":%d",
+					 by_index ? (int)i : fds[i]);
+	}
+	if (asprintf(ret_text, "--net=%u:%02x-%02x-%02x-%02x-%02x-%02x:%u:%u%s:%s", net->number,
+		     m[0], m[1], m[2], m[3], m[4], m[5], net->cable.mtu, net->cable.queues, numbers,
+		     json_object_to_json_string_ext(net->adapter, JSON_C_TO_STRING_PLAIN)) < 0) {
+		abort();
+	}
+	return true;
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+/* New cables for a worker whose switch went away: asked for until there are some. The worker's side is src/vmwp/net_launcher.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "packet.h"
+#include "run_nets.h"
+
+#define TEXT_BYTES 4096
+#define RETRY_MS 250
+
+struct run_nets_keeper {
+	int fd;
+	struct json_object *wanted[RUN_NETS_MAX]; /* adapters without a cable */
+	struct packet packet;
+};
+
+struct run_nets_keeper *run_nets_keeper_create(int fd)
+{
+	struct run_nets_keeper *k = calloc(1, sizeof(*k));
+
+	if (k != NULL) {
+		k->fd = fd;
+	}
+	return k;
+}
+
+void run_nets_keeper_destroy(struct run_nets_keeper *k)
+{
+	for (unsigned i = 0; k != NULL && i < RUN_NETS_MAX; i++) {
+		json_object_put(k->wanted[i]);
+	}
+	free(k);
+}
+
+bool run_nets_keeper_take(struct run_nets_keeper *k)
+{
+	char text[TEXT_BYTES];
+	unsigned number, queues;
+	int spec;
+	ssize_t n = recv(k->fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+
+	if (n <= 0) {
+		return n < 0 && (errno == EAGAIN || errno == EINTR);
+	}
+	text[n] = '\0';
+	if (sscanf(text, "plug %u %u %n", &number, &queues, &spec) == 2 && number < RUN_NETS_MAX) {
+		json_object_put(k->wanted[number]);
+		k->wanted[number] = json_tokener_parse(text + spec);
+	}
+	return true;
+}
+
+static void send_cable(struct run_nets_keeper *k, unsigned number, const struct vswitch_cable *c)
+{
+	int fds[PACKET_DESCRIPTORS_MAX];
+	unsigned count = run_nets_cable_fds(c, fds, PACKET_DESCRIPTORS_MAX);
+
+	k->packet.fd_count = 0;
+	k->packet.bytes = (size_t)snprintf(k->packet.text, sizeof(k->packet.text), "cable %u %u",
+					   number, c->queues);
+	for (unsigned i = 0; i < count; i++) {
+		packet_add_fd(&k->packet, fds[i]);
+	}
+	packet_send(k->fd, &k->packet);
+}
+
+int run_nets_keeper_try(struct run_nets_keeper *k)
+{
+	int wait_ms = -1;
+
+	for (unsigned i = 0; i < RUN_NETS_MAX; i++) {
+		struct vswitch_cable cable;
+		char error[700];
+
+		if (k->wanted[i] == NULL) {
+			continue;
+		}
+		if (vswitch_client_plug(true, k->wanted[i], &cable, error, sizeof(error)) != 0) {
+			wait_ms = RETRY_MS;
+			continue;
+		}
+		send_cable(k, i, &cable);
+		vswitch_cable_close(&cable);
+		json_object_put(k->wanted[i]);
+		k->wanted[i] = NULL;
+	}
+	return wait_ms;
+}

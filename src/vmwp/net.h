@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The VM's network adapters: a thread for each queue number, which serves that queue of all adapters, and for each adapter a cable
+ * (vswitch/wire.h) to the switch process. Over a reset of the VM the cables stay. When the switch goes away, the launcher is asked for a new cable; until it
+ * comes the guest's packets wait, for a few seconds, and then the adapter's link goes down.
+ */
+#ifndef VMWP_NET_H
+#define VMWP_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vswitch/wire.h"
+
+#define NET_ADAPTERS_MAX 64u
+#define NET_QUEUES_MAX 8u
+
+struct net;
+struct vmbus;
+struct worker;
+
+/* The worker's end of a cable; descriptors, owned. */
+struct net_plug {
+	int connection; /* hangs up when the switch goes away */
+	int memory;
+	int switch_bell;
+	int worker_bells[NET_QUEUES_MAX];
+	unsigned queues;
+};
+
+struct net_adapter_config {
+	unsigned number; /* below NET_ADAPTERS_MAX */
+	uint8_t mac[NET_MAC_BYTES];
+	uint32_t mtu;
+	const char *spec; /* what the launcher needs to plug it in again; copied by net */
+	struct net_plug plug;
+};
+
+struct net_config {
+	struct net_adapter_config *adapters;
+	size_t count;
+	uint32_t processors;
+	bool later; /* adapters may come while the VM runs */
+};
+
+/* Queues that each adapter of a VM with @processors has. */
+unsigned net_queues(uint32_t processors);
+
+/* Descriptors in the order connection, memory, switch bell, worker bells. False: not that many. */
+bool net_plug_take(struct net_plug *plug, unsigned queues, const int *fds, size_t fd_count);
+
+/* Starts the threads, and opens the cables. Loop thread, before sandbox_enter. What is wrong is on the log; 0 or -errno. */
+int net_create(struct worker *w, struct net **ret);
+/* Puts the adapters on @bus and lets the threads serve. Loop thread, before any VP runs. 0 or -errno. */
+int net_offer(struct net *n, struct vmbus *bus);
+/* The bus is quiet: makes the threads leave it. Waits. */
+void net_park(struct net *n);
+/* The bus is gone. */
+void net_withdraw(struct net *n);
+/* Loop thread, when woken: ends removals that are due. */
+void net_poll(struct net *n);
+/* Ends the threads. @n may be NULL. */
+void net_destroy(struct net *n);
+
+/* Adds an adapter to the running VM; loop thread. NULL, or why not; then descriptors are the caller's still. */
+const char *net_attach(struct net *n, const struct net_adapter_config *config);
+/* Takes one away; @done (loop thread) when it is gone. NULL, or why not; then @done is not called. */
+const char *net_detach(struct net *n, unsigned number, void (*done)(void *ctx), void *ctx);
+/* Of each adapter. */
+unsigned net_worker_queues(const struct net *n);
+/* A new cable for adapter @number, from the launcher; owned by net from here. */
+void net_replug(struct net *n, unsigned number, const struct net_plug *plug);
+
+#endif
