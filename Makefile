@@ -8,7 +8,7 @@ all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
 
 programs: $(BUILD)/build.ninja
-	@ninja -C $(BUILD) --quiet virid virid-vmwp
+	@ninja -C $(BUILD) --quiet virid virid-vmwp virid-vswitch
 
 # Installs what is missing (Debian) and configures the build folder.
 setup:
