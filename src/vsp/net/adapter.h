@@ -40,6 +40,7 @@
 
 #define NET_BATCH 64u /* packets, and frames, in one turn of a queue */
 #define NET_RNDIS_MAX_PACKETS 8u
+#define NET_MESSAGES_MAX 64u /* of one packet, whatever we told the guest: one turn is short */
 #define NET_RNDIS_ALIGNMENT_SHIFT 3u
 #define NET_LSO_MAX_BYTES 62780u /* as Hyper-V offers */
 

@@ -152,8 +152,10 @@ static void save_queue(const struct net_queue *q, struct state_writer *w)
 	state_put_u8(w, q->broken);
 	state_put_u16(w, q->packet_id);
 	save_work(q, w);
-	save_filled(q, w);
-	save_lent(q, w);
+	if (q->s.receive) { /* else what the guest has counts no more */
+		save_filled(q, w);
+		save_lent(q, w);
+	}
 	state_end(w);
 }
 

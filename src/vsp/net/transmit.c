@@ -271,6 +271,7 @@ static bool one_message(struct net_queue *q, const struct rndis_header *h)
 enum net_transmit net_transmit(struct net_queue *q, const struct nvsp_rndis *m)
 {
 	const char *wrong = view_packet(q, m);
+	unsigned messages = 0;
 	struct rndis_header h;
 
 	if (wrong != NULL || q->view.bytes < sizeof(h)) {
@@ -281,6 +282,10 @@ enum net_transmit net_transmit(struct net_queue *q, const struct nvsp_rndis *m)
 		net_view_copy(&q->view, q->at, &h, sizeof(h));
 		if (h.bytes < sizeof(h) || h.bytes > q->view.bytes - q->at) {
 			drop(q, VIOLATION_RNDIS, "an RNDIS message longer than its packet");
+			break;
+		}
+		if (messages++ == NET_MESSAGES_MAX) {
+			drop(q, VIOLATION_RNDIS, "a packet of more messages than we take");
 			break;
 		}
 		if (!one_message(q, &h)) {

@@ -97,6 +97,25 @@ static void test_several(struct test *t)
 	rig_destroy(r);
 }
 
+/* Many more than we said. */
+static void test_too_many(struct test *t)
+{
+	struct rig *r = start(t, NULL);
+	uint8_t buf[6100], frame[14];
+	uint32_t used = 0;
+	uint64_t id;
+
+	fill(frame, 14, 0);
+	for (unsigned i = 0; i < 100; i++) {
+		used += rig_message(buf + used, frame, 14, NULL, 0);
+	}
+	id = rig_send_raw(r, 0, RIG_SECTION, 0, buf, used, 0);
+	rig_run(r);
+	EXPECT_EQ(t, rig_status(r, id), NVSP_STAT_INVALID_RNDIS_PKT);
+	EXPECT_EQ(t, r->sent_count, NET_MESSAGES_MAX);
+	rig_destroy(r);
+}
+
 /* What is wrong with one message is the failure of its packet; the others are sent. */
 static void test_malformed(struct test *t)
 {
@@ -586,14 +605,12 @@ static void test_every_queue(struct test *t)
 int main(void)
 {
 	static const struct test_case cases[] = {
-		TEST(test_ways),	  TEST(test_several),
-		TEST(test_malformed),	  TEST(test_bad_memory),
-		TEST(test_sizes),	  TEST(test_tags),
-		TEST(test_checksums),	  TEST(test_checksums_refused),
-		TEST(test_large),	  TEST(test_large_v1),
-		TEST(test_large_refused), TEST(test_not_offered),
-		TEST(test_information),	  TEST(test_back_pressure),
-		TEST(test_ring_full),	  TEST(test_every_queue),
+		TEST(test_ways),	TEST(test_several),	TEST(test_too_many),
+		TEST(test_malformed),	TEST(test_bad_memory),	TEST(test_sizes),
+		TEST(test_tags),	TEST(test_checksums),	TEST(test_checksums_refused),
+		TEST(test_large),	TEST(test_large_v1),	TEST(test_large_refused),
+		TEST(test_not_offered), TEST(test_information), TEST(test_back_pressure),
+		TEST(test_ring_full),	TEST(test_every_queue),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));
