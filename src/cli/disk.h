@@ -57,6 +57,8 @@ bool disk_session_open(struct disk_session *s, bool json);
 void disk_session_close(struct disk_session *s);
 /* SIGINT or SIGTERM came. */
 bool disk_interrupted(void);
+/* One line on standard error; with --json also as {"error": ...} on standard output. */
+void disk_say(const struct disk_session *s, const char *text);
 /* Reports @error of @status (what the library returned); CLI_FAILED. */
 int disk_fail(struct disk_session *s, int status, const struct vhd_error *error);
 /* Opens @path; a file with a raw image's name, or a block device, is raw whatever it contains. NULL after a message. */

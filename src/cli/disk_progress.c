@@ -139,7 +139,7 @@ int disk_run_job(struct disk_session *s, struct vhd_job *job, struct disk_summar
 	*ret = (struct disk_summary){.done_bytes = progress.done_bytes,
 				     .ns = disk_now_ns() - line.start_ns};
 	if (r == 1) {
-		complain("disk: interrupted; nothing half-made is left");
+		disk_say(s, "disk: interrupted; nothing half-made is left");
 		return DISK_INTERRUPTED;
 	}
 	return r == 0 ? CLI_OK : disk_fail(s, r, &error);

@@ -8,6 +8,7 @@
 
 #include "disk.h"
 #include "lib/bits.h"
+#include "lib/check.h"
 
 #define DISK_DEPTH 64
 
@@ -128,6 +129,18 @@ void disk_session_close(struct disk_session *s)
 	backend_destroy(s->backend);
 }
 
+void disk_say(const struct disk_session *s, const char *text)
+{
+	complain("%s", text);
+	if (s->json) {
+		struct json_object *o = json_object_new_object();
+
+		CHECK(o != NULL);
+		disk_json_text(o, "error", text);
+		disk_json_print(o);
+	}
+}
+
 int disk_fail(struct disk_session *s, int status, const struct vhd_error *error)
 {
 	char text[DISK_PATH_MAX + 128];
@@ -141,13 +154,7 @@ int disk_fail(struct disk_session *s, int status, const struct vhd_error *error)
 		snprintf(text, sizeof(text), "%s: in use by another process; stop it first",
 			 s->busy_path);
 	}
-	complain("%s", text);
-	if (s->json) {
-		struct json_object *o = json_object_new_object();
-
-		disk_json_text(o, "error", text);
-		disk_json_print(o);
-	}
+	disk_say(s, text);
 	return CLI_FAILED;
 }
 
