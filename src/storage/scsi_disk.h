@@ -42,6 +42,13 @@ uint32_t scsi_disk_write_flags(struct scsi_unit *u, bool fua);
 bool scsi_disk_may_move(struct scsi_unit *u, struct scsi_command *c, struct scsi_range r,
 			enum scsi_direction direction);
 
+/*
+ * Moves the next part, at most @part_bytes, of the command's range between c->buffer (as long as that) and the disk; c->progress bytes are
+ * behind. Finishes the command when nothing is left, or when nobody waits for it any more.
+ */
+void scsi_disk_next_part(struct scsi_command *c, enum io_op op, uint32_t flags, uint32_t part_bytes,
+			 void (*done)(struct io_request *r, int result));
+
 void scsi_disk_read(struct scsi_unit *u, struct scsi_command *c);
 void scsi_disk_write(struct scsi_unit *u, struct scsi_command *c);
 void scsi_disk_write_verify(struct scsi_unit *u, struct scsi_command *c);

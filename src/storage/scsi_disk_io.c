@@ -98,6 +98,34 @@ void scsi_disk_synchronize(struct scsi_unit *u, struct scsi_command *c)
 	scsi_submit_io(c, scsi_io_done);
 }
 
+/* ---- Commands of many parts ---- */
+
+void scsi_disk_next_part(struct scsi_command *c, enum io_op op, uint32_t flags, uint32_t part_bytes,
+			 void (*done)(struct io_request *r, int result))
+{
+	uint32_t block_bytes = c->unit->block->info.sector_bytes;
+	struct scsi_range r = scsi_range_of(c->cdb);
+	uint64_t left = r.blocks * block_bytes - c->progress;
+
+	if (left == 0) {
+		scsi_good(c);
+		return;
+	}
+	if (scsi_end_if_cancelled(c)) {
+		return;
+	}
+	c->own_vec = (struct io_vec){.base = c->buffer, .bytes = part_bytes};
+	c->io = (struct io_request){
+		.op = op,
+		.flags = flags,
+		.offset = r.lba * block_bytes + c->progress,
+		.bytes = min_u64(left, part_bytes),
+		.vec = &c->own_vec,
+		.vec_count = 1,
+	};
+	scsi_submit_io(c, done);
+}
+
 /* ---- Verification ---- */
 
 static bool compares(const struct scsi_command *c)
@@ -147,26 +175,7 @@ static void verify_chunk_read(struct io_request *r, int result)
 
 static void verify_on(struct scsi_command *c)
 {
-	uint32_t block_bytes = c->unit->block->info.sector_bytes;
-	struct scsi_range r = scsi_range_of(c->cdb);
-	uint64_t left = r.blocks * block_bytes - c->progress;
-
-	if (left == 0) {
-		scsi_good(c);
-		return;
-	}
-	if (scsi_end_if_cancelled(c)) {
-		return;
-	}
-	c->own_vec = (struct io_vec){.base = c->buffer, .bytes = VERIFY_CHUNK_BYTES};
-	c->io = (struct io_request){
-		.op = IO_READ,
-		.offset = r.lba * block_bytes + c->progress,
-		.bytes = min_u64(left, VERIFY_CHUNK_BYTES),
-		.vec = &c->own_vec,
-		.vec_count = 1,
-	};
-	scsi_submit_io(c, verify_chunk_read);
+	scsi_disk_next_part(c, IO_READ, 0, VERIFY_CHUNK_BYTES, verify_chunk_read);
 }
 
 static void verify_start(struct scsi_command *c)

@@ -147,30 +147,10 @@ static void same_written(struct io_request *r, int result)
 	same_next(c);
 }
 
-/* c->progress counts bytes. */
 static void same_next(struct scsi_command *c)
 {
-	uint32_t block_bytes = c->unit->block->info.sector_bytes;
-	struct scsi_range r = scsi_range_of(c->cdb);
-	uint64_t left = r.blocks * block_bytes - c->progress;
-
-	if (left == 0) {
-		scsi_good(c);
-		return;
-	}
-	if (scsi_end_if_cancelled(c)) {
-		return;
-	}
-	c->own_vec = (struct io_vec){.base = c->buffer, .bytes = PATTERN_BYTES};
-	c->io = (struct io_request){
-		.op = IO_WRITE,
-		.flags = scsi_disk_write_flags(c->unit, false),
-		.offset = r.lba * block_bytes + c->progress,
-		.bytes = min_u64(left, PATTERN_BYTES),
-		.vec = &c->own_vec,
-		.vec_count = 1,
-	};
-	scsi_submit_io(c, same_written);
+	scsi_disk_next_part(c, IO_WRITE, scsi_disk_write_flags(c->unit, false), PATTERN_BYTES,
+			    same_written);
 }
 
 static void write_pattern(struct scsi_command *c, const uint8_t *block, uint32_t block_bytes)
