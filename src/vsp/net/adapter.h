@@ -50,8 +50,7 @@ enum net_violation {
 	VIOLATION_ORDER,      /* a message at the wrong time */
 	VIOLATION_NVSP,	      /* a message with impossible contents */
 	VIOLATION_COMPLETION, /* for a packet that the guest does not own */
-	VIOLATION_SECTION,    /* send buffer */
-	VIOLATION_MEMORY,     /* pages that are not there */
+	VIOLATION_MEMORY,     /* sections and pages that are not there */
 	VIOLATION_RNDIS,      /* lengths and offsets that lie */
 	VIOLATION_FRAME,      /* too short, too long, offloads that do not match */
 	VIOLATION_CONTROL,    /* RNDIS control message */

@@ -399,7 +399,7 @@ void net_receive_serve(struct net_queue *q)
 	}
 	flush(q);
 	while (!q->blocked && next_frame(q)) {
-		if (taken++ == NET_BATCH) {
+		if (taken >= NET_BATCH) {
 			q->more = true;
 			break;
 		}
@@ -408,6 +408,7 @@ void net_receive_serve(struct net_queue *q)
 		} else if (!take_frame(q)) {
 			break;
 		}
+		taken += 1 + q->pieces; /* one that was cut is as much work as many */
 		done_with_frame(q);
 	}
 	flush(q);
