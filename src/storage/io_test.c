@@ -92,7 +92,7 @@ static void test_copy_out(struct test *t)
 					       .bytes = 10 - vec_skip};
 
 			io_copy_out(&r, skip, got, bytes);
-			EXPECT_MEM(t, got, "0123456789" + vec_skip + skip, bytes + 1);
+			EXPECT_MEM(t, got, &"0123456789"[vec_skip + skip], bytes + 1);
 		}
 	}
 }
@@ -132,7 +132,7 @@ static void test_slice(struct test *t)
 		EXPECT_EQ(t, part.offset, 100 + skip);
 		EXPECT(t, part.done == done && part.ctx == &s);
 		io_copy_out(&part, 0, got, part.bytes);
-		EXPECT_MEM(t, got, "123456789" + skip, 10 - skip);
+		EXPECT_MEM(t, got, &"123456789"[skip], 10 - skip);
 	}
 }
 
