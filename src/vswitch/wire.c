@@ -19,7 +19,7 @@ _Static_assert(sizeof(struct wire_rss) <= WIRE_PAGE_BYTES, "wire_rss");
 _Static_assert(offsetof(struct wire_control, tail) == 64, "one cache line each");
 _Static_assert(offsetof(struct wire_control, consumer_sleeps) == 128, "one cache line each");
 
-static uint64_t record_bytes(uint32_t frame_bytes)
+static uint64_t record_size(uint32_t frame_bytes)
 {
 	return align_up(sizeof(struct wire_record) + frame_bytes, RECORD_ALIGN);
 }
@@ -118,7 +118,7 @@ static void prefetch_room(const struct wire_ring *r)
 
 enum wire_status wire_put(struct wire_ring *r, const struct net_frame *f)
 {
-	uint64_t offset = r->at & (r->bytes - 1), needed = record_bytes(f->bytes), skip = 0;
+	uint64_t offset = r->at & (r->bytes - 1), needed = record_size(f->bytes), skip = 0;
 
 	CHECK(f->bytes >= NET_ETHERNET_BYTES && f->bytes <= NET_FRAME_BYTES_MAX);
 	if (offset + needed > r->bytes) {
@@ -185,7 +185,7 @@ static enum wire_status read_record(struct wire_ring *r, struct wire_record *ret
 					     memory_order_relaxed);
 	}
 	if (bytes < NET_ETHERNET_BYTES || bytes > NET_FRAME_BYTES_MAX ||
-	    record_bytes(bytes) > there || offset + record_bytes(bytes) > r->bytes) {
+	    record_size(bytes) > there || offset + record_size(bytes) > r->bytes) {
 		return give_up(r);
 	}
 	memcpy(ret, r->data + offset, sizeof(*ret));
@@ -193,15 +193,21 @@ static enum wire_status read_record(struct wire_ring *r, struct wire_record *ret
 	return WIRE_OK;
 }
 
+/* Small frames are looked for this far ahead, large ones one frame ahead. */
+#define AHEAD_BYTES 256u
+#define AHEAD_MOST_BYTES 1600u
+
 /*
- * The next records lie in the caches of the other side's processor: asks for what is some small frames ahead. Behind the end of the
- * ring it is a wasted hint and nothing else.
+ * The next records lie in the caches of the other side's processor. Behind the end of the ring it is a wasted hint and nothing else.
  */
-static void prefetch_ahead(const uint8_t *data)
+static void prefetch_ahead(const uint8_t *data, uint32_t record_bytes)
 {
-	__builtin_prefetch(data + 256);
-	__builtin_prefetch(data + 320);
-	__builtin_prefetch(data + 384);
+	uint32_t from = (uint32_t)max_u64(record_bytes, AHEAD_BYTES);
+	uint32_t to = from + (uint32_t)min_u64(max_u64(record_bytes, 192), AHEAD_MOST_BYTES);
+
+	for (uint32_t at = from; at < to; at += 64) {
+		__builtin_prefetch(data + at);
+	}
 }
 
 #define CHUNK_BYTES 64u
@@ -237,8 +243,8 @@ enum wire_status wire_get(struct wire_ring *r, struct net_frame *ret)
 		return WIRE_BROKEN;
 	}
 	data = r->data + (r->at & (r->bytes - 1)) + sizeof(record);
-	r->taken = (uint32_t)record_bytes(record.bytes);
-	prefetch_ahead(data);
+	r->taken = (uint32_t)record_size(record.bytes);
+	prefetch_ahead(data, r->taken);
 	*ret = (struct net_frame){.head = r->head,
 				  .head_bytes = (uint32_t)min_u64(record.bytes, NET_HEAD_BYTES),
 				  .bytes = record.bytes,
