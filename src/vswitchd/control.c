@@ -163,7 +163,7 @@ static void make_room(struct daemon *d)
 	}
 }
 
-static void add_connection(struct daemon *d, int fd)
+void connection_open(struct daemon *d, int fd)
 {
 	struct connection *c = is_allowed(d, fd) ? calloc(1, sizeof(*c)) : NULL;
 
@@ -191,7 +191,7 @@ static void on_connect(void *ctx, uint32_t events)
 	int fd;
 
 	while ((fd = accept4(d->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-		add_connection(d, fd);
+		connection_open(d, fd);
 	}
 }
 

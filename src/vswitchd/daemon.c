@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
@@ -220,25 +221,62 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+int daemon_turn(struct daemon *d, uint64_t latest_ns)
+{
+	uint64_t now = host_now_ns(), next;
+	int r = 0;
+
+	serve_round(d, now, &next);
+	next = sooner(next, tick(d, now));
+	flush(d);
+	daemon_reap(d);
+	if (next > now || now - d->events_ns >= EVENTS_EVERY_NS) {
+		next = sooner(next, check_ports(d, now));
+		next = sooner(next, idle_until(d, now));
+		flush(d);
+		r = d->quit ? 0 : wait_events(d, sooner(next, latest_ns), now);
+	}
+	daemon_reap(d);
+	daemon_free_graves(d);
+	return r;
+}
+
 int daemon_run(struct daemon *d)
 {
 	int r = 0;
 
 	while (!d->quit && r == 0) {
-		uint64_t now = host_now_ns(), next;
-
-		serve_round(d, now, &next);
-		next = sooner(next, tick(d, now));
-		flush(d);
-		daemon_reap(d);
-		if (next > now || now - d->events_ns >= EVENTS_EVERY_NS) {
-			next = sooner(next, check_ports(d, now));
-			next = sooner(next, idle_until(d, now));
-			flush(d);
-			r = d->quit ? 0 : wait_events(d, next, now);
-		}
-		daemon_reap(d);
-		daemon_free_graves(d);
+		r = daemon_turn(d, UINT64_MAX);
 	}
 	return r;
+}
+
+int daemon_init(struct daemon *d)
+{
+	*d = (struct daemon){.listen_fd = -1, .link_fd = -1, .signal_fd = -1, .epoll_fd = -1};
+	d->owner = geteuid();
+	d->frame = malloc(DAEMON_FRAME_BYTES);
+	if (d->frame == NULL) {
+		return -ENOMEM;
+	}
+	d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	return d->epoll_fd < 0 ? -errno : 0;
+}
+
+void daemon_fini(struct daemon *d)
+{
+	while (d->connections != NULL) {
+		connection_close(d->connections);
+	}
+	while (d->switches != NULL) {
+		sw_destroy(d->switches);
+	}
+	while (d->absent != NULL) {
+		sw_drop_absent(d, d->absent->config.name);
+	}
+	daemon_free_graves(d);
+	free(d->frame);
+	if (d->epoll_fd >= 0) {
+		close(d->epoll_fd);
+	}
 }

@@ -120,6 +120,12 @@ struct daemon {
 
 /* daemon.c */
 int daemon_add_source(struct daemon *d, int fd, struct source *s);
+/* The owner is who calls. -errno; daemon_fini in any case. */
+int daemon_init(struct daemon *d);
+/* Everything that it has. */
+void daemon_fini(struct daemon *d);
+/* One turn of the loop; sleeps until @latest_ns at most. */
+int daemon_turn(struct daemon *d, uint64_t latest_ns);
 /* Serves until quit. Returns a negative errno when the kernel fails. */
 int daemon_run(struct daemon *d);
 /* Takes what died out of its switch; not from within a switch's call. */
@@ -183,6 +189,8 @@ void nat_after_wait(struct nat *n, struct pollfd *fds, bool failed);
 /* control.c */
 /* Starts listening to d->listen_fd. */
 int control_start(struct daemon *d);
+/* Serves whoever is at the other end of @fd (non-blocking, taken over), when it is the owner or root. */
+void connection_open(struct daemon *d, int fd);
 void connection_close(struct connection *c);
 /* Has its other side hung up? */
 bool connection_is_gone(struct connection *c);

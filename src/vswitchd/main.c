@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -242,7 +241,7 @@ static bool prepare(struct start *s, struct daemon *d)
 	cpu_set_t processors;
 	int r;
 
-	d->owner = geteuid();
+	r = daemon_init(d);
 	d->idle_ns = s->idle_seconds * UINT64_C(1000000000);
 	/* On a single processor who looks on keeps the others from bringing something. */
 	d->spin_max_ns = sched_getaffinity(0, sizeof(processors), &processors) == 0 &&
@@ -251,9 +250,6 @@ static bool prepare(struct start *s, struct daemon *d)
 				 : 0;
 	d->spin_ns = d->spin_max_ns / 2;
 	d->has_uso = kernel_is(6, 2);
-	d->frame = malloc(DAEMON_FRAME_BYTES);
-	d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	r = d->frame == NULL ? -ENOMEM : d->epoll_fd < 0 ? -errno : 0;
 	if (r < 0 || (r = watch_signals(d)) < 0 || (r = watch_links(d)) < 0) {
 		snprintf(s->error, sizeof(s->error), "starting: %s", strerror(-r));
 		return false;
@@ -277,24 +273,9 @@ static bool enter_sandbox(struct start *s)
 	return r == 0;
 }
 
-static void close_all(struct daemon *d)
-{
-	while (d->connections != NULL) {
-		connection_close(d->connections);
-	}
-	while (d->switches != NULL) {
-		sw_destroy(d->switches);
-	}
-	while (d->absent != NULL) {
-		sw_drop_absent(d, d->absent->config.name);
-	}
-	daemon_free_graves(d);
-	free(d->frame);
-}
-
 static int serve(struct start *s)
 {
-	struct daemon d = {.listen_fd = -1, .link_fd = -1};
+	struct daemon d;
 	int r;
 
 	raise_limits();
@@ -323,7 +304,7 @@ static int serve(struct start *s)
 	r = control_start(&d);
 	say_ready(s, "ok");
 	r = r == 0 ? daemon_run(&d) : r;
-	close_all(&d);
+	daemon_fini(&d);
 	if (r < 0) {
 		log_line("%s", strerror(-r));
 	}

@@ -1,100 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "options.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "acl.h"
 #include "lib/bits.h"
 #include "message.h"
-#include "vswitchd/client.h"
+#include "option_table.h"
 
 #define VID_MAX 4094u
 #define RATE_MAX UINT64_C(1000000000000) /* 1 Tbit/s */
 #define PPS_MAX 100000000u
 
-enum option_kind {
-	OPTION_FLAG,
-	OPTION_NUMBER,
-	OPTION_RATE,
-	OPTION_MAC,
-	OPTION_VLANS,
-	OPTION_WORD,
-	OPTION_ACL
+/* The same words for several options. */
+#define A_VLAN "a VLAN from 1 to 4094"
+#define A_VLAN_OR_NONE A_VLAN ", or 0 for none"
+#define ON_OR_OFF "on or off"
+#define FRAMES "frames per second, or 0 for no limit"
+
+const struct option_info option_table[] = {
+	{"mac", OPTION_MAC, "an address of a single machine, such as 02:00:00:00:00:01"},
+	{"vlan", OPTION_NUMBER, A_VLAN_OR_NONE, .vlan = true, .max = VID_MAX},
+	{"trunk", OPTION_VLANS, "VLANs from 1 to 4094, such as 10+20-30", .vlan = true},
+	{"native", OPTION_NUMBER, A_VLAN_OR_NONE, .vlan = true, .max = VID_MAX},
+	{"private", OPTION_WORD, "isolated, community or promiscuous", .vlan = true,
+	 .words = {"isolated", "community", "promiscuous"}},
+	{"primary", OPTION_NUMBER, A_VLAN, .vlan = true, .min = 1, .max = VID_MAX},
+	{"secondary", OPTION_NUMBER, A_VLAN, .vlan = true, .min = 1, .max = VID_MAX},
+	{"spoofing", OPTION_FLAG, ON_OR_OFF},
+	{"dhcp-guard", OPTION_FLAG, ON_OR_OFF},
+	{"router-guard", OPTION_FLAG, ON_OR_OFF},
+	{"mirror", OPTION_WORD, "in, out, both, to or none",
+	 .words = {"in", "out", "both", "to", "none"}},
+	{"max", OPTION_RATE, "bits per second with K, M or G, such as 100M, or 0 for no limit",
+	 .max = RATE_MAX},
+	{"weight", OPTION_NUMBER, "1 to 100", .min = 1, .max = 100},
+	{"broadcast", OPTION_NUMBER, FRAMES, .max = PPS_MAX},
+	{"multicast", OPTION_NUMBER, FRAMES, .max = PPS_MAX},
+	{"unknown", OPTION_NUMBER, FRAMES, .max = PPS_MAX},
+	{"mtu", OPTION_NUMBER, "576 to 9216", .min = 576, .max = NET_MTU_MAX},
+	{"acl", OPTION_ACL, "a rule"},
 };
 
-struct option_info {
-	const char *name;
-	enum option_kind kind;
-	bool vlan; /* of the group that changes as one */
-	uint64_t min, max;
-	const char *words[6];
-	const char *expected;
-};
+const size_t option_count = ARRAY_LEN(option_table);
 
-static const struct option_info table[] = {
-	{"mac",
-	 OPTION_MAC,
-	 false,
-	 0,
-	 0,
-	 {0},
-	 "an address of a single machine, such as 02:00:00:00:00:01"},
-	{"vlan", OPTION_NUMBER, true, 0, VID_MAX, {0}, "a VLAN from 1 to 4094, or 0 for none"},
-	{"trunk", OPTION_VLANS, true, 0, 0, {0}, "VLANs from 1 to 4094, such as 10+20-30"},
-	{"native", OPTION_NUMBER, true, 0, VID_MAX, {0}, "a VLAN from 1 to 4094, or 0 for none"},
-	{"private",
-	 OPTION_WORD,
-	 true,
-	 0,
-	 0,
-	 {"isolated", "community", "promiscuous"},
-	 "isolated, community or promiscuous"},
-	{"primary", OPTION_NUMBER, true, 1, VID_MAX, {0}, "a VLAN from 1 to 4094"},
-	{"secondary", OPTION_NUMBER, true, 1, VID_MAX, {0}, "a VLAN from 1 to 4094"},
-	{"spoofing", OPTION_FLAG, false, 0, 0, {0}, "on or off"},
-	{"dhcp-guard", OPTION_FLAG, false, 0, 0, {0}, "on or off"},
-	{"router-guard", OPTION_FLAG, false, 0, 0, {0}, "on or off"},
-	{"mirror",
-	 OPTION_WORD,
-	 false,
-	 0,
-	 0,
-	 {"in", "out", "both", "to", "none"},
-	 "in, out, both, to or none"},
-	{"max",
-	 OPTION_RATE,
-	 false,
-	 0,
-	 RATE_MAX,
-	 {0},
-	 "bits per second with K, M or G, such as 100M, or 0 for no limit"},
-	{"weight", OPTION_NUMBER, false, 1, 100, {0}, "1 to 100"},
-	{"broadcast",
-	 OPTION_NUMBER,
-	 false,
-	 0,
-	 PPS_MAX,
-	 {0},
-	 "frames per second, or 0 for no limit"},
-	{"multicast",
-	 OPTION_NUMBER,
-	 false,
-	 0,
-	 PPS_MAX,
-	 {0},
-	 "frames per second, or 0 for no limit"},
-	{"unknown", OPTION_NUMBER, false, 0, PPS_MAX, {0}, "frames per second, or 0 for no limit"},
-	{"mtu", OPTION_NUMBER, false, 576, NET_MTU_MAX, {0}, "576 to 9216"},
-	{"acl", OPTION_ACL, false, 0, 0, {0}, "a rule"},
-};
-
-static const struct option_info *find(const char *name, size_t bytes)
+const struct option_info *option_find(const char *name, size_t bytes)
 {
-	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-		if (strlen(table[i].name) == bytes && memcmp(table[i].name, name, bytes) == 0) {
-			return &table[i];
+	for (size_t i = 0; i < ARRAY_LEN(option_table); i++) {
+		if (strlen(option_table[i].name) == bytes &&
+		    memcmp(option_table[i].name, name, bytes) == 0) {
+			return &option_table[i];
 		}
 	}
 	return NULL;
@@ -102,131 +58,8 @@ static const struct option_info *find(const char *name, size_t bytes)
 
 bool options_known(const char *key)
 {
-	return find(key, strlen(key)) != NULL;
+	return option_find(key, strlen(key)) != NULL;
 }
-
-/* ---- Text to JSON ---- */
-
-/* How many characters differ between two short words (Levenshtein). */
-static unsigned distance(const char *a, size_t a_bytes, const char *b)
-{
-	unsigned row[32];
-	size_t n = strlen(b);
-
-	if (n >= ARRAY_LEN(row) || a_bytes >= ARRAY_LEN(row)) {
-		return 99;
-	}
-	for (unsigned j = 0; j <= n; j++) {
-		row[j] = j;
-	}
-	for (unsigned i = 1; i <= a_bytes; i++) {
-		unsigned corner = row[0];
-
-		row[0] = i;
-		for (unsigned j = 1; j <= n; j++) {
-			unsigned best = corner + (a[i - 1] != b[j - 1]);
-
-			corner = row[j];
-			best = row[j] + 1 < best ? row[j] + 1 : best;
-			row[j] = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-		}
-	}
-	return row[n];
-}
-
-static bool unknown_option(const char *name, size_t bytes, char *error, size_t size)
-{
-	const struct option_info *near = NULL;
-	unsigned best = 3;
-
-	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-		unsigned d = distance(name, bytes, table[i].name);
-
-		if (d < best) {
-			best = d;
-			near = &table[i];
-		}
-	}
-	return near != NULL
-		       ? refuse(error, size, "'%.*s' is not an option; did you mean '%s'?",
-				(int)bytes, name, near->name)
-		       : refuse(error, size,
-				"'%.*s' is not an option; expected mac=, vlan=, trunk=, native=, "
-				"private=, primary=, secondary=, spoofing, dhcp-guard, "
-				"router-guard, mirror=, max=, weight=, broadcast=, multicast=, "
-				"unknown=, mtu=, acl=",
-				(int)bytes, name);
-}
-
-static bool parse_number(const char *text, bool units, uint64_t *ret)
-{
-	char *end;
-	uint64_t scale = 1;
-	unsigned long long n;
-
-	if (text[0] < '0' || text[0] > '9' || strlen(text) > 18) {
-		return false;
-	}
-	n = strtoull(text, &end, 10);
-	if (units && *end != '\0') {
-		scale = *end == 'K' || *end == 'k' ? 1000
-			: *end == 'M'		   ? 1000000
-			: *end == 'G'		   ? 1000000000
-						   : 0;
-		end += scale != 0;
-	}
-	if (*end != '\0' || scale == 0 || n > UINT64_MAX / scale) {
-		return false;
-	}
-	*ret = n * scale;
-	return true;
-}
-
-static bool add_acl(const char *value, struct json_object *o, char *error, size_t size)
-{
-	struct json_object *list;
-	struct vswitch_acl a;
-
-	if (!json_object_object_get_ex(o, "acl", &list)) {
-		list = json_object_new_array();
-		json_object_object_add(o, "acl", list);
-	}
-	if (strcmp(value, "none") == 0) {
-		return true;
-	}
-	if (!acl_parse(value, &a, error, size)) {
-		return false;
-	}
-	if (json_object_array_length(list) >= VSWITCH_ACLS_MAX) {
-		return refuse(error, size, "acl: more than %u rules", VSWITCH_ACLS_MAX);
-	}
-	return json_object_array_add(list, json_object_new_string(value)) == 0;
-}
-
-static struct json_object *value_json(const struct option_info *info, const char *value)
-{
-	uint64_t n;
-
-	switch (info->kind) {
-	case OPTION_FLAG:
-		return value == NULL || strcmp(value, "on") == 0 ? json_object_new_boolean(true)
-		       : strcmp(value, "off") == 0		 ? json_object_new_boolean(false)
-								 : NULL;
-	case OPTION_NUMBER:
-	case OPTION_RATE:
-		return parse_number(value, info->kind == OPTION_RATE, &n)
-			       ? json_object_new_uint64(n)
-			       : NULL;
-	case OPTION_MAC:
-	case OPTION_VLANS:
-	case OPTION_WORD:
-	case OPTION_ACL:
-		break;
-	}
-	return json_object_new_string(value);
-}
-
-/* ---- JSON to meaning ---- */
 
 /* "10+20-30" into bits. */
 static bool parse_vlans(const char *text, uint8_t *ret_bits)
@@ -300,47 +133,12 @@ static bool is_sound(const struct option_info *info, struct json_object *v)
 	return false;
 }
 
-static bool check(const struct option_info *info, struct json_object *v, char *error, size_t size)
+bool option_check(const struct option_info *info, struct json_object *v, char *error, size_t size)
 {
 	return is_sound(info, v) ||
 	       refuse(error, size, "%s=%.60s: expected %s", info->name,
 		      json_object_is_type(v, json_type_null) ? "null" : json_object_get_string(v),
 		      info->expected);
-}
-
-bool options_take(const char *text, struct json_object *o, char *error, size_t size)
-{
-	const char *equals = strchr(text, '=');
-	size_t bytes = equals == NULL ? strlen(text) : (size_t)(equals - text);
-	const struct option_info *info = find(text, bytes);
-
-	if (info == NULL) {
-		return unknown_option(text, bytes, error, size);
-	}
-	if (equals == NULL && info->kind != OPTION_FLAG) {
-		return refuse(error, size, "%s needs a value: %s=..., %s", info->name, info->name,
-			      info->expected);
-	}
-	if (info->kind == OPTION_ACL) {
-		return add_acl(equals + 1, o, error, size);
-	}
-	if (json_object_object_get_ex(o, info->name, NULL)) {
-		return refuse(error, size, "%s is given twice", info->name);
-	}
-	struct json_object *v = value_json(info, equals == NULL ? NULL : equals + 1);
-
-	if (v == NULL) {
-		return refuse(error, size, "%s=%s: expected %s", info->name, equals + 1,
-			      info->expected);
-	}
-	bool ok = check(info, v, error, size);
-
-	if (ok) {
-		json_object_object_add(o, info->name, v);
-	} else {
-		json_object_put(v);
-	}
-	return ok;
 }
 
 struct vlan_words {
@@ -463,9 +261,9 @@ bool options_config(struct json_object *o, struct vswitch_port_config *ret,
 	memcpy(c.name, ret->name, sizeof(c.name));
 	json_object_object_foreach(o, key, value)
 	{
-		const struct option_info *info = find(key, strlen(key));
+		const struct option_info *info = option_find(key, strlen(key));
 
-		if (info != NULL && !check(info, value, error, size)) {
+		if (info != NULL && !option_check(info, value, error, size)) {
 			return false;
 		}
 	}
@@ -500,14 +298,14 @@ void options_merge(struct json_object *o, struct json_object *changes)
 
 	json_object_object_foreach(changes, name, unused)
 	{
-		const struct option_info *info = find(name, strlen(name));
+		const struct option_info *info = option_find(name, strlen(name));
 
 		(void)unused;
 		vlan = vlan || (info != NULL && info->vlan);
 	}
-	for (size_t i = 0; vlan && i < ARRAY_LEN(table); i++) {
-		if (table[i].vlan) {
-			json_object_object_del(o, table[i].name);
+	for (size_t i = 0; vlan && i < ARRAY_LEN(option_table); i++) {
+		if (option_table[i].vlan) {
+			json_object_object_del(o, option_table[i].name);
 		}
 	}
 	json_object_object_foreach(changes, key, value)
@@ -516,64 +314,4 @@ void options_merge(struct json_object *o, struct json_object *changes)
 			json_object_object_add(o, key, json_object_get(value));
 		}
 	}
-}
-
-/* ---- SWITCH[,option...] ---- */
-
-/* Copies up to a single comma; two commas are one in the text. Returns what follows, or NULL. */
-static const char *take_piece(const char *text, char *piece, size_t size)
-{
-	size_t n = 0;
-
-	for (; *text != '\0'; text++) {
-		if (*text == ',' && *++text != ',') {
-			break;
-		}
-		if (n + 1 >= size) {
-			return NULL;
-		}
-		piece[n++] = *text;
-	}
-	piece[n] = '\0';
-	return text;
-}
-
-struct json_object *vswitch_client_parse(const char *text, char *error, size_t size)
-{
-	struct json_object *o = json_object_new_object();
-	struct vswitch_port_config config = {0};
-	struct vswitch_acl *acls = NULL;
-	char piece[512], why[512];
-	const char *at = take_piece(text, piece, sizeof(piece));
-	bool ok = at != NULL && piece[0] != '\0' && strlen(piece) < VSWITCH_NAME_BYTES;
-
-	if (!ok) {
-		snprintf(error, size,
-			 "'%.80s': no switch's name of 1 to %u characters; expected "
-			 "SWITCH[,option...], such as default or lan,vlan=10",
-			 text, VSWITCH_NAME_BYTES - 1);
-	} else {
-		json_object_object_add(o, "switch", json_object_new_string(piece));
-	}
-	/* A comma at the end ends nothing. */
-	while (ok && *at != '\0') {
-		at = take_piece(at, piece, sizeof(piece));
-		ok = at != NULL;
-		if (!ok) {
-			snprintf(error, size, "'%.80s': an option is too long", text);
-		} else if (piece[0] != '\0' && !options_take(piece, o, why, sizeof(why))) {
-			snprintf(error, size, "'%.80s': %s", text, why);
-			ok = false;
-		}
-	}
-	if (ok && !options_config(o, &config, &acls, why, sizeof(why))) {
-		snprintf(error, size, "'%.80s': %s", text, why);
-		ok = false;
-	}
-	free(acls);
-	if (!ok) {
-		json_object_put(o);
-		return NULL;
-	}
-	return o;
 }
