@@ -7,7 +7,7 @@
 static struct block_device *make_disk(struct session *s, struct input *in)
 {
 	static const int errors[] = {-EIO, -ENOSPC, -ENOMEM, -ENODATA, -EROFS, -ECANCELED, -EPERM};
-	uint8_t shape = take8(in), failing = take8(in);
+	uint8_t shape = input_u8(in), failing = input_u8(in);
 	uint32_t sector_bytes = (shape & 1) != 0 ? 4096 : 512;
 	uint64_t bytes = (shape & 2) != 0 ? UINT64_C(1) << 44 : 1 << 20;
 	const struct block_error_rule rule = {
@@ -29,7 +29,7 @@ static struct block_device *make_disk(struct session *s, struct input *in)
 /* Grows, shrinks or becomes read-only, with nothing in flight that relies on it. */
 static void change(struct session *s, struct input *in)
 {
-	uint8_t what = take8(in);
+	uint8_t what = input_u8(in);
 
 	session_drain(s);
 	if ((what & 0x80) != 0) {
@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	s->block = make_disk(s, &in);
 	CHECK(scsi_disk_create(s->block, &config, &s->unit) == 0);
 	while (in.left != 0) {
-		uint8_t what = take8(&in);
+		uint8_t what = input_u8(&in);
 
 		if (what == 0xff) {
 			change(s, &in);

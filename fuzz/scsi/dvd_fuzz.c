@@ -20,7 +20,7 @@ static struct block_device *make_medium(struct session *s)
 
 static void change(struct session *s, struct input *in)
 {
-	uint8_t what = take8(in);
+	uint8_t what = input_u8(in);
 
 	scsi_dvd_set_medium(s->unit, (what & 1) != 0 ? s->block : NULL);
 	if ((what & 2) != 0) {
@@ -41,10 +41,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	io_context_init(&s->context, NULL);
 	testing_clock_init(&s->clock, 0);
 	s->block = make_medium(s);
-	CHECK(scsi_dvd_create((take8(&in) & 1) != 0 ? s->block : NULL, &s->context, &config,
+	CHECK(scsi_dvd_create((input_u8(&in) & 1) != 0 ? s->block : NULL, &s->context, &config,
 			      &s->unit) == 0);
 	while (in.left != 0) {
-		uint8_t what = take8(&in);
+		uint8_t what = input_u8(&in);
 
 		if (what == 0xff) {
 			change(s, &in);

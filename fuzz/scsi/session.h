@@ -9,43 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../input.h"
 #include "lib/bits.h"
 #include "storage/scsi.h"
 #include "testing.h"
 
 #define IN_FLIGHT 8u
-
-struct input {
-	const uint8_t *data;
-	size_t left;
-};
-
-static inline uint8_t take8(struct input *in)
-{
-	if (in->left == 0) {
-		return 0;
-	}
-	in->left--;
-	return *in->data++;
-}
-
-static inline uint16_t take16(struct input *in)
-{
-	uint16_t low = take8(in);
-
-	return (uint16_t)(low | take8(in) << 8);
-}
-
-static inline void take(struct input *in, void *to, size_t bytes)
-{
-	size_t n = bytes < in->left ? bytes : in->left;
-
-	if (n != 0) {
-		memcpy(to, in->data, n);
-	}
-	in->data += n;
-	in->left -= n;
-}
 
 struct command {
 	struct scsi_command scsi;
@@ -127,8 +96,8 @@ static inline void session_command(struct session *s, struct input *in)
 		session_drain(s);
 		own = &s->commands[0];
 	}
-	uint8_t who = take8(in);
-	size_t bytes = take16(in), split = take8(in);
+	uint8_t who = input_u8(in);
+	size_t bytes = input_u16(in), split = input_u8(in);
 
 	memset(own, 0, sizeof(*own));
 	own->memory = calloc(1, bytes != 0 ? bytes : 1);
@@ -136,11 +105,11 @@ static inline void session_command(struct session *s, struct input *in)
 	split = split < bytes ? split : bytes;
 	own->vec[0] = (struct io_vec){own->memory, split};
 	own->vec[1] = (struct io_vec){own->memory + split, bytes - split};
-	own->scsi.cdb_bytes = take8(in);
-	take(in, own->scsi.cdb, SCSI_CDB_BYTES);
-	size_t sent = take8(in);
+	own->scsi.cdb_bytes = input_u8(in);
+	input_take(in, own->scsi.cdb, SCSI_CDB_BYTES);
+	size_t sent = input_u8(in);
 
-	take(in, own->memory, sent < bytes ? sent : bytes);
+	input_take(in, own->memory, sent < bytes ? sent : bytes);
 	own->scsi.direction = (enum scsi_direction)((who >> 4) % 3);
 	own->scsi.vec = own->vec;
 	own->scsi.vec_count = 2;
@@ -155,7 +124,7 @@ static inline void session_command(struct session *s, struct input *in)
 /* The guest writes to memory that is in use. */
 static inline void session_scribble(struct session *s, struct input *in)
 {
-	uint8_t value = take8(in);
+	uint8_t value = input_u8(in);
 
 	for (unsigned i = 0; i < IN_FLIGHT; i++) {
 		struct command *own = &s->commands[i];
@@ -169,7 +138,7 @@ static inline void session_scribble(struct session *s, struct input *in)
 /* Saves and restores, or restores whatever the input has: refused or taken, the unit lives on. */
 static inline void session_state(struct session *s, struct input *in)
 {
-	uint8_t what = take8(in);
+	uint8_t what = input_u8(in);
 	struct state_writer w;
 	struct state_reader r;
 
@@ -181,8 +150,8 @@ static inline void session_state(struct session *s, struct input *in)
 
 	if (what != 0) {
 		for (unsigned i = 0; i < what % 8; i++) {
-			at = take16(in) % w.used;
-			s->state[at] = take8(in);
+			at = input_u16(in) % w.used;
+			s->state[at] = input_u8(in);
 		}
 	}
 	state_reader_init(&r, s->state, w.used);

@@ -2,7 +2,7 @@
 /* A parent locator of a VHDX: read, written again with what was read, and turned into places to look at. */
 #include <stdlib.h>
 
-#include "input.h"
+#include "../input.h"
 #include "lib/check.h"
 #include "locator.h"
 #include "vhdx.h"

@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "input.h"
+#include "../input.h"
 #include "lib/bits.h"
 #include "vmbus/testing/guest.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The fuzzer's bytes, taken from the front; zeroes when there are no more. */
-#ifndef FUZZ_VHD_INPUT_H
-#define FUZZ_VHD_INPUT_H
+#ifndef FUZZ_INPUT_H
+#define FUZZ_INPUT_H
 
 #include <stddef.h>
 #include <stdint.h>
