@@ -78,9 +78,9 @@ static int mark_entry(void *ctx, uint64_t index, uint64_t entry)
 	bool bitmap = vhdx_entry_is_bitmap(&v->shape, index, &number);
 	uint64_t bytes = bitmap ? VHDX_BITMAP_BYTES : v->shape.block_bytes;
 
-	/* Only a differencing disk has bitmaps. Nobody looks at those of others, and what they name may be anybody's. */
-	if (bitmap && !v->shape.has_parent) {
-		v->space.suspect |= VHDX_ENTRY_STATE(entry) != 0;
+	/* Nobody looks at bitmaps of disks without a parent, nor at blocks behind the end; what they name may be anybody's. */
+	if (bitmap ? !v->shape.has_parent : number >= vhdx_blocks(&v->shape, v->shape.disk_bytes)) {
+		v->space.suspect |= VHDX_ENTRY_OFFSET(entry) != 0;
 		return 0;
 	}
 	if (vhdx_entry_decode(v, entry, bitmap, &place) != 0) {
