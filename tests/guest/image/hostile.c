@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A VM that attacks its devices while one of its disks goes on working. On the command line: seed=N sequences=N [racer].
+ * A VM that attacks its devices while one of its disks goes on working. On the command line: seed=N sequences=N [racer]; or resets=N: it resets
+ * itself so often with reads on their way, and counts on its first disk.
  * The last disk, of SCSI controller 1, holds hostile_pattern() of each 8-byte word's number.
  */
 #include "hostile.h"
@@ -10,6 +11,7 @@
 #define READ_SECTORS 16u
 #define PATTERN_MULTIPLIER 0x9e3779b97f4a7c15ull
 #define PER_CONNECTION 16u
+#define COUNTER_LBA 1000u
 
 extern uint32_t boot_info; /* from the loader */
 
@@ -197,6 +199,80 @@ static bool sequence(uint64_t seed, uint64_t n)
 	       (n % PER_CONNECTION != 0 || connect());
 }
 
+/* A command that a unit attention does not stop. */
+static bool transfer(struct bus_channel *c, bool write, uint32_t lba)
+{
+	const uint8_t cdb[10] = {write ? 0x2a : 0x28,
+				 0,
+				 (uint8_t)(lba >> 24),
+				 (uint8_t)(lba >> 16),
+				 (uint8_t)(lba >> 8),
+				 (uint8_t)lba,
+				 0,
+				 0,
+				 1};
+	struct vstor_packet r;
+
+	for (unsigned tries = 0; tries < 4; tries++) {
+		if (!stor_command(c, 0, cdb, sizeof(cdb),
+				  write ? VSTOR_DATA_WRITE : VSTOR_DATA_READ, HOSTILE_DATA_PFN, 512,
+				  &r)) {
+			return false;
+		}
+		if (r.srb.srb_status == SRB_STATUS_SUCCESS) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* As many reads as fit, then the reset; nobody takes the answers. */
+static void reset_with_reads(struct bus_channel *c)
+{
+	struct vstor_packet p = {.header = {.operation = VSTOR_OPERATION_EXECUTE_SRB, .flags = 1},
+				 .srb = {.cdb_bytes = 10,
+					 .direction = VSTOR_DATA_READ,
+					 .data_bytes = PAGE_BYTES,
+					 .cdb = {0x28, [8] = 8}}};
+	const struct {
+		struct vmbus_packet_gpa_direct direct;
+		struct vmbus_gpa_range range;
+		uint64_t pfn;
+	} header = {{.range_count = 1}, {.bytes = PAGE_BYTES}, HOSTILE_DATA_PFN + 1};
+
+	while (bus_send(c, VMBUS_PACKET_DATA_USING_GPA_DIRECT, 1, 1, &header, sizeof(header), &p,
+			sizeof(p))) {
+		p.srb.cdb[5] = (uint8_t)(p.srb.cdb[5] + 8);
+	}
+	for (;;) {
+		outb(0x433, 1);
+		__asm__ volatile("cli; hlt");
+	}
+}
+
+static void count_resets(uint64_t resets)
+{
+	uint64_t *count = (uint64_t *)(HOSTILE_DATA_PFN * (uint64_t)PAGE_BYTES);
+	struct bus_channel c;
+
+	test_begin("a reset with channels open and reads on their way");
+	CHECK_EQ(connect(), true);
+	CHECK_EQ(bus_open(&c, &targets[0], HOSTILE_RING_PFN, 8, 0), true);
+	CHECK_EQ(stor_start(&c, VSTOR_VERSION_WIN10), true);
+	CHECK_EQ(transfer(&c, false, COUNTER_LBA), true);
+	if (*count < resets) {
+		++*count;
+		CHECK_EQ(transfer(&c, true, COUNTER_LBA), true);
+		reset_with_reads(&c);
+	}
+	CHECK_EQ(read_honest(), true);
+	print("# resets: ");
+	print_decimal((unsigned)*count);
+	print("\n");
+	test_end();
+	test_plan();
+}
+
 static void power_off(void)
 {
 	__asm__ volatile("outw %0, %1" : : "a"((uint16_t)0x2000), "Nd"((uint16_t)0x404));
@@ -209,8 +285,13 @@ void guest_main(void)
 {
 	uint64_t seed = number("seed=", 1), count = number("sequences=", 100), done = 0;
 
-	fill_untouched();
 	bus_start();
+	dice = 1;
+	if (number("resets=", 0) != 0) {
+		count_resets(number("resets=", 0));
+		power_off();
+	}
+	fill_untouched();
 	test_begin("a channel of its own");
 	CHECK_EQ(connect(), true);
 	test_end();
