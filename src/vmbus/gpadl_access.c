@@ -76,21 +76,31 @@ static bool access_span(struct gmem *gm, struct span s, uint8_t *buf, uint64_t b
 	return true;
 }
 
-static bool access_gpadl(struct vmbus_channel *ch, uint32_t id, uint64_t offset, uint8_t *buf,
+/* Within @g. */
+static bool access_bytes(struct gmem *gm, const struct gpadl *g, uint64_t offset, uint8_t *buf,
 			 size_t bytes, access_page *access)
 {
-	const struct gpadl *g = enter(ch, id);
-	bool ok = g != NULL && range_within(offset, bytes, g->bytes);
+	bool ok = true;
 
 	while (ok && bytes != 0) {
 		struct span s = find_span(g, offset);
 		size_t n = min_u64(bytes, s.bytes);
 
-		ok = access_span(ch->bus->transport.gm, s, buf, n, access);
+		ok = access_span(gm, s, buf, n, access);
 		offset += n;
 		buf += n;
 		bytes -= n;
 	}
+	return ok;
+}
+
+static bool access_gpadl(struct vmbus_channel *ch, uint32_t id, uint64_t offset, uint8_t *buf,
+			 size_t bytes, access_page *access)
+{
+	const struct gpadl *g = enter(ch, id);
+	bool ok = g != NULL && range_within(offset, bytes, g->bytes) &&
+		  access_bytes(ch->bus->transport.gm, g, offset, buf, bytes, access);
+
 	leave(ch);
 	return ok;
 }
@@ -105,6 +115,22 @@ bool vmbus_gpadl_write(struct vmbus_channel *ch, uint32_t gpadl, size_t offset, 
 		       size_t bytes)
 {
 	return access_gpadl(ch, gpadl, offset, (uint8_t *)(uintptr_t)buf, bytes, write_page);
+}
+
+bool vmbus_gpadl_write_vec(struct vmbus_channel *ch, uint32_t gpadl, size_t offset,
+			   const struct io_vec *vec, unsigned count)
+{
+	const struct gpadl *g = enter(ch, gpadl);
+	bool ok = g != NULL;
+
+	for (unsigned i = 0; ok && i < count; i++) {
+		ok = range_within(offset, vec[i].bytes, g->bytes) &&
+		     access_bytes(ch->bus->transport.gm, g, offset, vec[i].base, vec[i].bytes,
+				  write_page);
+		offset += vec[i].bytes;
+	}
+	leave(ch);
+	return ok;
 }
 
 /* Adds the pages of a span, neighbours in host memory as one. The number of vectors then, or -errno. */

@@ -226,6 +226,16 @@ static void test_mapped(struct test *t)
 	EXPECT_EQ(t, vmbus_gpadl_map(ch, 7, 1, 8193, GMEM_R, v, 4), -EINVAL);
 	EXPECT_EQ(t, vmbus_gpadl_map(ch, 7, SIZE_MAX, 2, GMEM_R, v, 4), -EINVAL);
 	EXPECT_EQ(t, vmbus_gpadl_map(ch, 8, 0, 1, GMEM_R, v, 4), -EINVAL);
+	char abc[] = "abc", defgh[] = "defgh";
+	const struct io_vec parts[] = {{abc, 3}, {abc, 0}, {defgh, 5}};
+
+	EXPECT(t, vmbus_gpadl_write_vec(ch, 7, 8092 - 4, parts, 3));
+	EXPECT_MEM(t, page10 + 100 + 8092 - 4, "abcd", 4);
+	EXPECT_MEM(t, page13, "efgh", 4);
+	EXPECT(t, vmbus_gpadl_write_vec(ch, 7, 8193 - 8, parts, 3));
+	EXPECT(t, !vmbus_gpadl_write_vec(ch, 7, 8193 - 7, parts, 3));
+	EXPECT(t, !vmbus_gpadl_write_vec(ch, 7, SIZE_MAX - 2, parts, 3));
+	EXPECT(t, !vmbus_gpadl_write_vec(ch, 8, 0, parts, 3));
 	gmem_protect(&w.g->gm, 11, GMEM_R);
 	EXPECT_EQ(t, vmbus_gpadl_map(ch, 7, 0, 8193, GMEM_W, v, 4), -EFAULT);
 	end(&w);

@@ -214,6 +214,7 @@ struct vsp_net {
 /* Counts, and tells the 1st, 2nd, 4th, 8th, ... of each kind: bounded without a clock. */
 __attribute__((format(printf, 3, 4))) void net_report(struct vsp_net *n, enum net_violation kind,
 						      const char *format, ...);
+/* Only the thread that owns a counter adds to it; others read. */
 void net_count(uint64_t *counter, uint64_t add);
 
 /* ---- mailbox.c ---- */

@@ -22,14 +22,17 @@ void net_rss_apply(struct vsp_net *n)
 	}
 }
 
-/* Interop: Linux has room for 18 bytes, and takes no more than that. */
+/* Interop: Linux has room for 18 bytes, and takes no more than that; FreeBSD reads the size of the table only in an answer of 20. */
 uint32_t net_query_rss_capabilities(struct vsp_net *n, const struct net_oid *oid, const uint8_t *in,
 				    uint32_t bytes, struct net_out *out)
 {
 	bool first = bytes >= sizeof(struct ndis_header) && in[1] == 1;
+	bool full = bytes == 0 || bytes >= NDIS_RSS_CAPABILITIES_BYTES;
 	const struct ndis_rss_capabilities c = {
 		.header = {NDIS_OBJECT_TYPE_RSS_CAPABILITIES, first ? 1 : 2,
-			   first ? NDIS_RSS_CAPABILITIES_BYTES_1 : NDIS_RSS_CAPABILITIES_BYTES_2},
+			   first  ? NDIS_RSS_CAPABILITIES_BYTES_1
+			   : full ? NDIS_RSS_CAPABILITIES_BYTES
+				  : NDIS_RSS_CAPABILITIES_BYTES_2},
 		.flags = NDIS_RSS_CLASSIFICATION_AT_DPC | NDIS_RSS_HASH_TYPE_TCP_IPV4 |
 			 NDIS_RSS_HASH_TYPE_TCP_IPV6 | NDIS_HASH_FUNCTION_TOEPLITZ,
 		.messages = n->config.queues_max,

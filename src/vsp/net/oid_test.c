@@ -400,6 +400,11 @@ static void test_rss(struct test *t)
 	EXPECT_EQ(t, caps[0], 0x88);
 	EXPECT_EQ(t, load_le32(caps + 12), 4);
 	EXPECT_EQ(t, load_le16(caps + 16), 128);
+	EXPECT_EQ(t,
+		  rig_query(r, OID_GEN_RECEIVE_SCALE_CAPABILITIES, caps, 20, caps, sizeof(caps),
+			    &bytes),
+		  0);
+	EXPECT_EQ(t, bytes, 20); /* FreeBSD, Windows */
 	caps[1] = 1;
 	EXPECT_EQ(t,
 		  rig_query(r, OID_GEN_RECEIVE_SCALE_CAPABILITIES, caps, 16, caps, sizeof(caps),

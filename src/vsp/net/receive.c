@@ -158,9 +158,38 @@ static uint32_t make_header(const struct net_queue *q, const struct net_frame *f
 
 /* ---- A suballocation ---- */
 
-/* Copies the parts of @f that are not in its head, from @offset of the frame. */
-static bool write_rest(struct net_queue *q, const struct net_frame *f, uint32_t offset,
-		       uint32_t bytes, size_t to)
+/* Parts of a frame on their way to a suballocation: written a few at a time. */
+struct pieces {
+	struct net_queue *q;
+	size_t to;
+	bool written; /* all of them, so far */
+	unsigned count;
+	size_t bytes;
+	struct io_vec vec[4];
+};
+
+static void write_pieces(struct pieces *p)
+{
+	const struct net_settings *s = &p->q->s;
+
+	p->written = p->written &&
+		     vmbus_gpadl_write_vec(s->primary, s->receive_gpadl, p->to, p->vec, p->count);
+	p->to += p->bytes;
+	p->bytes = 0;
+	p->count = 0;
+}
+
+static void add_piece(struct pieces *p, void *base, size_t bytes)
+{
+	if (p->count == ARRAY_LEN(p->vec)) {
+		write_pieces(p);
+	}
+	p->vec[p->count++] = (struct io_vec){base, bytes};
+	p->bytes += bytes;
+}
+
+/* @bytes of what is not in the head of @f, from @offset of the frame. */
+static void add_rest(struct pieces *p, const struct net_frame *f, uint32_t offset, uint32_t bytes)
 {
 	uint32_t skip = offset - f->head_bytes;
 
@@ -173,15 +202,10 @@ static bool write_rest(struct net_queue *q, const struct net_frame *f, uint32_t 
 			continue;
 		}
 		n = min_u64(v->bytes - skip, bytes);
-		if (!vmbus_gpadl_write(q->s.primary, q->s.receive_gpadl, to,
-				       (uint8_t *)v->base + skip, n)) {
-			return false;
-		}
-		to += n;
+		add_piece(p, (uint8_t *)v->base + skip, n);
 		bytes -= (uint32_t)n;
 		skip = 0;
 	}
-	return true;
 }
 
 /* The beginning of the frame, with its tag where the guest does not take it beside. Returns how much there is. */
@@ -205,7 +229,7 @@ static bool write_part(struct net_queue *q, const struct net_frame *f, const str
 		       uint32_t suballoc, uint32_t *ret_bytes)
 {
 	uint8_t buf[NET_HEADER_BYTES + NET_HEAD_BYTES + 4];
-	size_t to = (size_t)suballoc * q->s.suballoc_bytes;
+	struct pieces p = {.q = q, .to = (size_t)suballoc * q->s.suballoc_bytes, .written = true};
 	uint32_t rest = part->bytes, offset = part->offset, data_bytes = part->bytes;
 	uint32_t header, used;
 
@@ -220,8 +244,10 @@ static bool write_part(struct net_queue *q, const struct net_frame *f, const str
 		offset = f->head_bytes;
 	}
 	*ret_bytes = header + data_bytes;
-	return vmbus_gpadl_write(q->s.primary, q->s.receive_gpadl, to, buf, used) &&
-	       write_rest(q, f, offset, rest, to + used);
+	add_piece(&p, buf, used);
+	add_rest(&p, f, offset, rest);
+	write_pieces(&p);
+	return p.written;
 }
 
 /* @f in @parts suballocations of at most @each bytes of it. False: no room now. */

@@ -8,7 +8,8 @@
 
 void net_count(uint64_t *counter, uint64_t add)
 {
-	__atomic_fetch_add(counter, add, __ATOMIC_RELAXED);
+	__atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + add,
+			 __ATOMIC_RELAXED);
 }
 
 void net_report(struct vsp_net *n, enum net_violation kind, const char *format, ...)

@@ -170,6 +170,9 @@ void vmbus_ranges_touch(struct vmbus_channel *ch, const struct vmbus_packet *p, 
 /* A GPADL of this channel (receive and send buffers): copies within it. False: no such GPADL, or outside it. [any] while it is open. */
 bool vmbus_gpadl_read(struct vmbus_channel *ch, uint32_t gpadl, size_t offset, void *buf, size_t bytes);
 bool vmbus_gpadl_write(struct vmbus_channel *ch, uint32_t gpadl, size_t offset, const void *buf, size_t bytes);
+/* The pieces of @vec one behind the other; those before a piece that cannot be written are written. */
+bool vmbus_gpadl_write_vec(struct vmbus_channel *ch, uint32_t gpadl, size_t offset,
+			   const struct io_vec *vec, unsigned count);
 /*
  * Turns @bytes at @offset into host vectors with @rights, at most @max of them (0 bytes: none). Returns their number; -EINVAL: no such GPADL, or
  * outside it; -EFAULT: a page is not there or lacks the right; -E2BIG. The vectors are guest memory as long as the partition lives: what the guest
