@@ -63,16 +63,17 @@ static bool is_curious(const struct vswitch_port *p)
 
 /* ---- Lists of ports ---- */
 
+/* The others stay in order: the first uplink means something. */
 static void list_remove(struct vswitch_port **list, unsigned *count, const struct vswitch_port *p)
 {
+	unsigned kept = 0;
+
 	for (unsigned i = 0; i < *count; i++) {
-		if (list[i] == p) {
-			/* in order: the first uplink means something */
-			memmove(list + i, list + i + 1, (*count - i - 1) * sizeof(*list));
-			(*count)--;
-			return;
+		if (list[i] != p) {
+			list[kept++] = list[i];
 		}
 	}
+	*count = kept;
 }
 
 static void list_set(struct vswitch_port **list, unsigned *count, struct vswitch_port *p, bool on)

@@ -178,17 +178,17 @@ static bool same(void *ctx, const struct net_frame *f)
 static void test_as_it_is(struct test *t)
 {
 	static const struct {
-		uint8_t kind;
 		unsigned takes;
+		uint8_t kind;
 		bool whole;
 	} rows[] = {
-		{NET_GSO_TCPV4, NET_TAKES_CSUM | NET_TAKES_TSO4, true},
-		{NET_GSO_TCPV4, NET_TAKES_TSO4, false},
-		{NET_GSO_TCPV4, NET_TAKES_ALL & ~NET_TAKES_TSO4, false},
-		{NET_GSO_TCPV6, NET_TAKES_CSUM | NET_TAKES_TSO6, true},
-		{NET_GSO_TCPV6, NET_TAKES_CSUM | NET_TAKES_TSO4, false},
-		{NET_GSO_UDP, NET_TAKES_CSUM | NET_TAKES_USO, true},
-		{NET_GSO_UDP, NET_TAKES_CSUM | NET_TAKES_TSO4 | NET_TAKES_TSO6, false},
+		{NET_TAKES_CSUM | NET_TAKES_TSO4, NET_GSO_TCPV4, true},
+		{NET_TAKES_TSO4, NET_GSO_TCPV4, false},
+		{NET_TAKES_ALL & ~NET_TAKES_TSO4, NET_GSO_TCPV4, false},
+		{NET_TAKES_CSUM | NET_TAKES_TSO6, NET_GSO_TCPV6, true},
+		{NET_TAKES_CSUM | NET_TAKES_TSO4, NET_GSO_TCPV6, false},
+		{NET_TAKES_CSUM | NET_TAKES_USO, NET_GSO_UDP, true},
+		{NET_TAKES_CSUM | NET_TAKES_TSO4 | NET_TAKES_TSO6, NET_GSO_UDP, false},
 	};
 	struct packet *p = malloc(sizeof(*p));
 	uint8_t *scratch = malloc(NET_FRAME_BYTES_MAX);

@@ -57,15 +57,18 @@ static void remove_member(struct snoop *n, struct snoop_member **link)
 	free(m);
 }
 
-static void remove_empty(struct snoop *n, struct snoop_group **link)
+/* False: it is not empty. */
+static bool remove_empty(struct snoop *n, struct snoop_group **link)
 {
 	struct snoop_group *g = *link;
 
-	if (g->members == NULL) {
-		*link = g->next;
-		n->groups--;
-		free(g);
+	if (g->members != NULL) {
+		return false;
 	}
+	*link = g->next;
+	n->groups--;
+	free(g);
+	return true;
 }
 
 /* NULL: there is no room for it. */
@@ -116,8 +119,7 @@ static void sweep(struct snoop *n, bool (*goes)(const struct snoop_member *m, co
 		struct snoop_group **g = &n->buckets[i];
 
 		while (*g != NULL) {
-			struct snoop_group *group = *g;
-			struct snoop_member **m = &group->members;
+			struct snoop_member **m = &(*g)->members;
 
 			while (*m != NULL) {
 				if (goes(*m, ctx)) {
@@ -126,9 +128,8 @@ static void sweep(struct snoop *n, bool (*goes)(const struct snoop_member *m, co
 					m = &(*m)->next;
 				}
 			}
-			remove_empty(n, g);
-			if (*g == group) {
-				g = &group->next;
+			if (!remove_empty(n, g)) {
+				g = &(*g)->next;
 			}
 		}
 	}
@@ -266,11 +267,8 @@ static bool is_multicast(const uint8_t *address, uint8_t family)
 
 static struct snoop_key key_of(struct transit *t, const uint8_t *address)
 {
-	struct snoop_key key;
+	struct snoop_key key = {.fid = t->fid, .family = transit_headers(t)->family};
 
-	memset(&key, 0, sizeof(key)); /* compared as bytes */
-	key.fid = t->fid;
-	key.family = transit_headers(t)->family;
 	if (key.family == 4) {
 		memcpy(key.address + 12, address, 4);
 	} else {

@@ -114,12 +114,14 @@ static uint32_t igmp3(struct lab *lab, unsigned from, uint8_t type, uint16_t sou
 
 static uint32_t mld(struct lab *lab, unsigned from, uint8_t type, const uint8_t *group)
 {
+	static const uint8_t nobody[16];
+
 	start6(&lab->packet, from, type == 130 ? all_nodes : group, 0, 1);
 	packet_extension(&lab->packet, IP_ICMPV6, 0x0502);
 	packet_add16(&lab->packet, (uint16_t)(type << 8));
 	packet_add16(&lab->packet, 0);
 	packet_add32(&lab->packet, 0);
-	packet_add(&lab->packet, type == 130 ? (const uint8_t[16]){0} : group, 16);
+	packet_add(&lab->packet, type == 130 ? nobody : group, 16);
 	packet_finish(&lab->packet);
 	return lab_send(lab, from);
 }

@@ -52,6 +52,7 @@ struct snoop_member {
 struct snoop_key {
 	uint16_t fid;
 	uint8_t family; /* 4, 6 */
+	uint8_t zero;	/* no hole: keys are compared as bytes */
 	uint8_t address[16];
 };
 
