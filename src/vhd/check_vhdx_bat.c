@@ -293,7 +293,7 @@ static void check_lost_space(struct vhdx_bat_walk *b)
 	if (lost != 0) {
 		vhd_finding(w->c, VHD_FINDING_WARNING, first * VHDX_UNIT, VHD_NOT_REPAIRABLE,
 			    "file: %" PRIu64 " MiB between blocks belong to nothing, the first of "
-					     "them here; compact gives them back",
+			    "them here; compact gives them back",
 			    lost);
 	}
 	if (run > TRAILING_UNITS + units_of(b, false)) {

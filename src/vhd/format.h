@@ -22,12 +22,16 @@ struct vhd_locator {
 	struct guid linkage2; /* VHDX: or this; zero: none */
 	char relative[4096];
 	char absolute[4096];
-	char volume[4096];  /* VHDX volume_path */
-	char name[1024];    /* VHD unicode name */
+	char volume[4096]; /* VHDX volume_path */
+	char name[1024];   /* VHD unicode name */
 };
 
 struct vhd_local_extent {
-	enum { VHD_LOCAL_PARENT, VHD_LOCAL_ZERO, VHD_LOCAL_DATA } kind; /* PARENT without a parent: zeros */
+	enum {
+		VHD_LOCAL_PARENT,
+		VHD_LOCAL_ZERO,
+		VHD_LOCAL_DATA
+	} kind; /* PARENT without a parent: zeros */
 	uint64_t bytes;
 	uint64_t file_offset; /* VHD_LOCAL_DATA */
 };
@@ -39,31 +43,37 @@ struct vhd_format_ops {
 	/* 1: it is of this format (perhaps damaged), 0: not, -errno. */
 	int (*probe)(struct storage_file *f);
 	/* Takes over @f, also on failure. @flags VHD_OPEN_*. layer->parent is NULL; the caller sets it before any I/O. */
-	int (*open)(const struct vhd_host *host, struct storage_file *f, uint32_t flags, struct vhd_layer **ret,
-		    struct vhd_error *error);
+	int (*open)(const struct vhd_host *host, struct storage_file *f, uint32_t flags,
+		    struct vhd_layer **ret, struct vhd_error *error);
 	/*
 	 * Writes a new, empty, durable disk into the empty file @f (still the caller's). @create is complete: no defaults, valid for the
 	 * format. @locator: of a differencing disk.
 	 */
-	int (*create)(const struct vhd_host *host, struct storage_file *f, const struct vhd_create *create,
-		      const struct vhd_locator *locator, struct vhd_error *error);
+	int (*create)(const struct vhd_host *host, struct storage_file *f,
+		      const struct vhd_create *create, const struct vhd_locator *locator,
+		      struct vhd_error *error);
 
 	/* ---- An open layer; these wait, and tolerate requests in flight ---- */
-	void (*info)(struct vhd_layer *l, struct vhd_info *info); /* all but path, parent_path, file_bytes */
+	void (*info)(struct vhd_layer *l,
+		     struct vhd_info *info); /* all but path, parent_path, file_bytes */
 	int (*locator)(struct vhd_layer *l, struct vhd_locator *ret, struct vhd_error *error);
-	int (*set_locator)(struct vhd_layer *l, const struct vhd_locator *locator, struct vhd_error *error);
+	int (*set_locator)(struct vhd_layer *l, const struct vhd_locator *locator,
+			   struct vhd_error *error);
 	/* What this file has at @offset. */
-	int (*map)(struct vhd_layer *l, uint64_t offset, struct vhd_local_extent *ret, struct vhd_error *error);
+	int (*map)(struct vhd_layer *l, uint64_t offset, struct vhd_local_extent *ret,
+		   struct vhd_error *error);
 	/* Sets the size; the part that goes away holds no data (checked by the caller). Atomic under power cuts. */
 	int (*resize)(struct vhd_layer *l, uint64_t bytes, struct vhd_error *error);
 	/* One step of compaction: 1 more, 0 done. *ret_done and total in bytes of file. NULL: the format has nothing to compact. */
-	int (*compact_step)(struct vhd_layer *l, struct vhd_progress *ret_progress, struct vhd_error *error);
+	int (*compact_step)(struct vhd_layer *l, struct vhd_progress *ret_progress,
+			    struct vhd_error *error);
 	/*
 	 * The caller is about to change data under existing children (merge), which already name @linkage as a second allowed identity:
 	 * makes it the disk's linkage, durably; the first write of this open then does not choose another one. VHD: nothing, its
 	 * unique id stays.
 	 */
-	int (*new_linkage)(struct vhd_layer *l, const struct guid *linkage, struct vhd_error *error);
+	int (*new_linkage)(struct vhd_layer *l, const struct guid *linkage,
+			   struct vhd_error *error);
 	/* As vhd_close, for this file alone; frees @l. */
 	int (*close)(struct vhd_layer *l);
 };
@@ -73,7 +83,7 @@ struct vhd_layer {
 	struct block_device block; /* this layer on top of its parents */
 	struct storage_file *file;
 	struct vhd_layer *parent; /* NULL: none (missing parts are zeros), or not opened */
-	bool parent_absent;	  /* has one, opened with VHD_OPEN_NO_PARENT: reading missing parts is -ENODATA */
+	bool parent_absent; /* has one, opened with VHD_OPEN_NO_PARENT: reading missing parts is -ENODATA */
 	const struct vhd_host *host; /* kept: must outlive the layer */
 	struct vhd_disk *disk;	     /* set by disk.c after open */
 };
@@ -105,7 +115,8 @@ int vhd_refuse_existing(const struct vhd_host *host, const char *path, struct vh
 int vhd_create_part(const struct vhd_host *host, const char *path, const char *part,
 		    const struct vhd_create *create, struct vhd_error *error);
 /* Gives @part its name. */
-int vhd_publish(const struct vhd_host *host, const char *part, const char *path, struct vhd_error *error);
+int vhd_publish(const struct vhd_host *host, const char *part, const char *path,
+		struct vhd_error *error);
 
 /* Of any alignment and length but 0. */
 static inline bool vhd_is_zero(const uint8_t *p, size_t bytes)
@@ -114,7 +125,8 @@ static inline bool vhd_is_zero(const uint8_t *p, size_t bytes)
 }
 
 /* Fills @error (may be NULL) and returns @status, so that failing reads: return vhd_fail(error, VHD_CORRUPT, "...", ...). */
-__attribute__((format(printf, 3, 4))) int vhd_fail(struct vhd_error *error, int status, const char *fmt, ...);
+__attribute__((format(printf, 3, 4))) int vhd_fail(struct vhd_error *error, int status,
+						   const char *fmt, ...);
 /* The same with the text of -@err: "FILE: what: strerror". Returns @err. */
 int vhd_fail_errno(struct vhd_error *error, int err, const char *file, const char *what);
 

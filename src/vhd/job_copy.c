@@ -152,7 +152,7 @@ static void submit_to(struct vhd_copy_slot *s, enum io_op op, size_t start, size
 /* Writes the next part of what was read; zeros in between only where the target may hold something else. */
 static void write_more(struct vhd_copy_slot *s)
 {
-	size_t start = s->bytes, end = s->bytes;
+	size_t start = s->bytes, end = start;
 	bool data = s->scanned < s->bytes && next_run(s, &start, &end);
 
 	if (!s->copy->zeroed && start > s->scanned) {

@@ -307,7 +307,8 @@ int vhdx_block_allocate(struct vhdx *v, uint64_t block, struct vhdx_waiter *w);
 int vhdx_scan(struct vhdx *v, int (*fn)(void *ctx, uint64_t index, uint64_t entry), void *ctx);
 
 /* What is wrong with an entry. VHD_CORRUPT. */
-int vhdx_refuse_entry(const struct vhdx *v, const struct vhdx_contradiction *c, struct vhd_error *error);
+int vhdx_refuse_entry(const struct vhdx *v, const struct vhdx_contradiction *c,
+		      struct vhd_error *error);
 
 /* The file has nothing in the range, and reads as zeros there. */
 bool vhdx_is_hole(struct vhdx *v, uint64_t offset, uint64_t bytes);

@@ -146,7 +146,7 @@ static int read_regions(struct vhdx *v, struct vhd_error *error)
 {
 	struct vhd_error second;
 	uint8_t *table = malloc(VHDX_REGIONS_BYTES);
-	struct vhdx_layout other;
+	struct vhdx_layout other = {0};
 	int rc = table == NULL ? -ENOMEM : 0, damaged = 0;
 
 	v->layout.log = (struct vhdx_extent){v->header.log_offset, v->header.log_bytes};

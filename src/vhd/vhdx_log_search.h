@@ -26,8 +26,8 @@ struct vhdx_log_search {
 /* The page of the log at @at (wraps). NULL: s->error. */
 const uint8_t *vhdx_log_page(struct vhdx_log_search *s, uint64_t at);
 /* The descriptor fits its entry, of number @sequence. Also counts the pages behind the descriptors. */
-bool vhdx_log_desc_valid(const struct vhdx_log_search *s, const struct vhdx_log_desc *d, uint64_t sequence,
-			 uint64_t *data_pages);
+bool vhdx_log_desc_valid(const struct vhdx_log_search *s, const struct vhdx_log_desc *d,
+			 uint64_t sequence, uint64_t *data_pages);
 /* Fills s->entries; or s->error. */
 void vhdx_log_find_entries(struct vhdx_log_search *s);
 /* The entry that follows the one at page @i in its sequence, or VHDX_LOG_NO_ENTRY. */

@@ -59,7 +59,8 @@ struct vhd_host {
 	 * Opens a file by path. -ENOENT and so on; VHD_IN_USE as a positive result when somebody has it locked. @create: must not
 	 * exist, and need not be durable under this name: rename makes it so. Relative paths are relative to the process.
 	 */
-	int (*open)(void *ctx, const char *path, bool write, bool create, struct storage_file **ret);
+	int (*open)(void *ctx, const char *path, bool write, bool create,
+		    struct storage_file **ret);
 	/* Removes a file that the library itself created or replaced. */
 	int (*remove)(void *ctx, const char *path);
 	/* Gives @from the name @to, which nobody has (else -EEXIST), durably (directory flushed). */
@@ -78,15 +79,17 @@ struct vhd_host {
 struct vhd_disk;
 
 #define VHD_OPEN_WRITE 0x1u
-#define VHD_OPEN_NO_PARENT 0x2u /* do not open parents: for inspection and repair; the disk can then be read only where it has data */
-#define VHD_OPEN_RAW 0x4u	/* the file is raw, whatever it contains */
-#define VHD_OPEN_CHS_SIZE 0x8u	/* a VHD's size is what its geometry says (Virtual PC), for import */
+#define VHD_OPEN_NO_PARENT                                                                         \
+	0x2u /* do not open parents: for inspection and repair; the disk can then be read only where it has data */
+#define VHD_OPEN_RAW 0x4u      /* the file is raw, whatever it contains */
+#define VHD_OPEN_CHS_SIZE 0x8u /* a VHD's size is what its geometry says (Virtual PC), for import */
 
 /*
  * Opens @path and its parents (read-only, of any depth, checked for identity and loops). The format is found by content; a file without
  * any known signature is VHD_NOT_A_DISK unless VHD_OPEN_RAW. A VHDX log is replayed: into the file with VHD_OPEN_WRITE, else in memory.
  */
-int vhd_open(const struct vhd_host *host, const char *path, uint32_t flags, struct vhd_disk **ret, struct vhd_error *error);
+int vhd_open(const struct vhd_host *host, const char *path, uint32_t flags, struct vhd_disk **ret,
+	     struct vhd_error *error);
 /* Writes everything out, marks the file clean, closes the chain. No request may be in flight. Result of the last flush. */
 int vhd_close(struct vhd_disk *d);
 /* The disk as a block device; its destroy is vhd_close. Belongs to @d. */
@@ -97,16 +100,16 @@ struct vhd_info {
 	uint64_t bytes;
 	uint32_t sector_bytes;
 	uint32_t physical_sector_bytes;
-	uint64_t block_bytes;	 /* 0: raw, fixed VHD */
-	uint64_t file_bytes;	 /* length of the file */
+	uint64_t block_bytes;	  /* 0: raw, fixed VHD */
+	uint64_t file_bytes;	  /* length of the file */
 	uint64_t allocated_bytes; /* payload blocks in the file, in bytes */
-	uint64_t minimum_bytes;	 /* the disk can shrink to this (last used block) */
-	struct guid id;		 /* VHDX: page 83 id; VHD: unique id */
-	struct guid linkage;	 /* VHDX: DataWriteGuid; VHD: unique id: what a child must name */
+	uint64_t minimum_bytes;	  /* the disk can shrink to this (last used block) */
+	struct guid id;		  /* VHDX: page 83 id; VHD: unique id */
+	struct guid linkage;	  /* VHDX: DataWriteGuid; VHD: unique id: what a child must name */
 	bool has_parent;
-	bool saved_state;    /* VHD */
+	bool saved_state;      /* VHD */
 	bool log_was_replayed; /* when it was opened */
-	char creator[64];    /* UTF-8 */
+	char creator[64];      /* UTF-8 */
 	char path[4096];
 	char parent_path[4096]; /* resolved if it was found, else as recorded; empty: no parent */
 	struct guid parent_linkage;
@@ -122,7 +125,7 @@ enum vhd_extent_kind {
 };
 struct vhd_extent {
 	enum vhd_extent_kind kind;
-	unsigned depth;	      /* which file of the chain */
+	unsigned depth; /* which file of the chain */
 	uint64_t bytes;
 	uint64_t file_offset; /* VHD_EXTENT_DATA */
 };
@@ -131,18 +134,20 @@ int vhd_map(struct vhd_disk *d, uint64_t offset, struct vhd_extent *ret, struct 
 
 struct vhd_create {
 	enum vhd_format format;
-	uint64_t bytes;		 /* differencing: 0: the parent's */
-	uint64_t block_bytes;	 /* 0: the format's default */
-	uint32_t sector_bytes;	 /* VHDX: 512 or 4096; 0: 512 (differencing: the parent's) */
+	uint64_t bytes;			/* differencing: 0: the parent's */
+	uint64_t block_bytes;		/* 0: the format's default */
+	uint32_t sector_bytes;		/* VHDX: 512 or 4096; 0: 512 (differencing: the parent's) */
 	uint32_t physical_sector_bytes; /* 0: 4096 */
-	const char *parent;	 /* differencing: path of the parent as it is to be recorded (relative to the process here) */
-	struct guid id;		 /* zero: random */
+	const char *
+		parent; /* differencing: path of the parent as it is to be recorded (relative to the process here) */
+	struct guid id; /* zero: random */
 };
 /*
  * Makes a new file; -EEXIST when there is one. It has its name only when it is complete, as with vhd_convert. Nothing is left behind on
  * failure. Durable when it returns 0.
  */
-int vhd_create(const struct vhd_host *host, const char *path, const struct vhd_create *create, struct vhd_error *error);
+int vhd_create(const struct vhd_host *host, const char *path, const struct vhd_create *create,
+	       struct vhd_error *error);
 
 /* ---- Long operations, in steps ---- */
 
@@ -174,14 +179,17 @@ int vhd_convert(const struct vhd_host *host, struct vhd_disk *source, const char
  * file see the same disk in the ancestor afterwards. @child is opened without write. The child's files stay; the caller removes them when
  * the job is done. Interrupted at any point the child still shows its contents, and the merge can be started again.
  */
-int vhd_merge(const struct vhd_host *host, const char *child, unsigned depth, struct vhd_job **ret, struct vhd_error *error);
+int vhd_merge(const struct vhd_host *host, const char *child, unsigned depth, struct vhd_job **ret,
+	      struct vhd_error *error);
 /* Records another place (and, with @force, identity) of the parent. */
-int vhd_reconnect(const struct vhd_host *host, const char *child, const char *parent, bool force, struct vhd_error *error);
+int vhd_reconnect(const struct vhd_host *host, const char *child, const char *parent, bool force,
+		  struct vhd_error *error);
 
 /* How the library sees which files lie in a directory. */
 struct vhd_directory {
 	/* Calls @entry with the name of each file in @path, until it returns false. 0 or -errno. */
-	int (*list)(void *ctx, const char *path, bool (*entry)(void *entry_ctx, const char *name), void *entry_ctx);
+	int (*list)(void *ctx, const char *path, bool (*entry)(void *entry_ctx, const char *name),
+		    void *entry_ctx);
 	void *ctx;
 };
 /*
@@ -189,8 +197,10 @@ struct vhd_directory {
  * @found with the path of each until it returns false. What is no disk, is damaged, or is in use is passed over: whoever has a child open
  * holds a lock on its parent too. To be asked before a disk is opened for writing. 0 or -errno.
  */
-int vhd_find_children(const struct vhd_host *host, const char *path, const struct vhd_directory *directory,
-		      bool (*found)(void *ctx, const char *child), void *ctx, struct vhd_error *error);
+int vhd_find_children(const struct vhd_host *host, const char *path,
+		      const struct vhd_directory *directory,
+		      bool (*found)(void *ctx, const char *child), void *ctx,
+		      struct vhd_error *error);
 
 /* ---- Check and repair ---- */
 
@@ -200,10 +210,10 @@ enum vhd_finding_kind {
 };
 struct vhd_finding {
 	enum vhd_finding_kind kind;
-	bool repairable;	/* without guessing */
+	bool repairable; /* without guessing */
 	bool repaired;
 	uint64_t file_offset;
-	char text[400];		/* structure, found, expected, what repair does */
+	char text[400]; /* structure, found, expected, what repair does */
 };
 struct vhd_check {
 	bool repair;
