@@ -162,8 +162,12 @@ int sandbox_enter(void)
 			goto out;
 		}
 	}
-	/* Memory, but never executable: no generated code can run here. */
-	if ((r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+	/*
+	 * Memory, but never executable: no generated code can run here. Files are not opened; glibc tries, when it gives memory of threads
+	 * back to the system, and can do without.
+	 */
+	if ((r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 0)) < 0 ||
+	    (r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
 				  SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0))) < 0 ||
 	    (r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
 				  SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0))) < 0 ||
