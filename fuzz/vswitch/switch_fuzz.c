@@ -5,7 +5,8 @@
  */
 #include <stdlib.h>
 
-#include "input.h"
+#include "../input.h"
+#include "headers.h"
 #include "lib/bits.h"
 #include "lib/check.h"
 #include "vswitch/vswitch.h"
@@ -53,12 +54,35 @@ static void check_frame(const struct vswitch_port_config *c, const struct net_fr
 	      memcmp(f->head, c->mac, NET_MAC_BYTES) == 0);
 }
 
+/* Nothing that the guards stop comes from who is guarded, whatever was filled in or cut on the way. */
+static void check_guard(const struct net_frame *f)
+{
+	static const uint8_t guarded[NET_MAC_BYTES] = {2, 0, 0, 0, 0, GUARDED};
+	uint16_t source, destination;
+	struct net_headers h;
+
+	if (memcmp(f->head + NET_MAC_BYTES, guarded, NET_MAC_BYTES) != 0) {
+		return;
+	}
+	net_headers_parse(f->head, f->head_bytes, &h);
+	CHECK(h.complete);
+	if (h.protocol == IP_ICMPV6 && h.family == 6 && !h.later) {
+		CHECK(f->head[h.l4] != 134 && f->head[h.l4] != 137);
+	}
+	if (h.protocol == IP_UDP &&
+	    net_headers_ports(&h, f->head, f->head_bytes, &source, &destination)) {
+		CHECK(source != (h.family == 4 ? 67 : 547) &&
+		      destination != (h.family == 4 ? 68 : 546));
+	}
+}
+
 static bool deliver(void *ctx, const struct net_frame *f)
 {
 	struct receiver *r = ctx;
 	struct session *s = container_of(r - r->number, struct session, ports);
 
 	check_frame(vswitch_port_config(r->port), f);
+	check_guard(f);
 	net_frame_copy(f, 0, s->copy, f->bytes);
 	if (r->refuses != 0) {
 		r->refuses--;
@@ -194,27 +218,27 @@ static void send_frame(struct session *s, struct input *in)
 {
 	static const uint8_t kinds[] = {NET_GSO_TCPV4, NET_GSO_TCPV6, NET_GSO_UDP,
 					NET_GSO_TCPV4 | NET_GSO_ECN};
-	uint8_t port = take8(in), flags = take8(in);
-	uint32_t given = take8(in), bytes = given;
+	uint8_t port = input_u8(in), flags = input_u8(in);
+	uint32_t given = input_u8(in), bytes = given;
 	struct net_frame f = {.head = s->frame, .tag = NET_TAG_NONE};
 	struct io_vec rest[2];
 
-	take(in, s->frame, given);
+	input_take(in, s->frame, given);
 	if ((flags & 1) != 0) {
-		bytes = (uint32_t)min_u64(take16(in) + 1u, NET_FRAME_BYTES_MAX);
+		bytes = (uint32_t)min_u64(input_u16(in) + 1u, NET_FRAME_BYTES_MAX);
 		for (uint32_t i = given; i < bytes; i++) {
 			s->frame[i] = (uint8_t)(i * 3);
 		}
 	}
 	if ((flags & 2) != 0) {
-		f.tag = take16(in);
+		f.tag = input_u16(in);
 	}
 	f.bytes = bytes;
 	f.head_bytes = (uint32_t)min_u64(bytes, NET_HEAD_BYTES);
 	if ((flags & 4) != 0) {
-		take(in, &f.offload, sizeof(f.offload));
+		input_take(in, &f.offload, sizeof(f.offload));
 	} else if ((flags & 8) != 0) {
-		match_offload(&f, kinds[flags >> 4 & 3], (uint16_t)(take16(in) % 4096 + 1));
+		match_offload(&f, kinds[flags >> 4 & 3], (uint16_t)(input_u16(in) % 4096 + 1));
 	}
 	rest[0] = (struct io_vec){s->frame + f.head_bytes, (bytes - f.head_bytes) / 2};
 	rest[1] = (struct io_vec){s->frame + f.head_bytes + rest[0].bytes,
@@ -226,20 +250,20 @@ static void send_frame(struct session *s, struct input *in)
 
 static void step(struct session *s, struct input *in)
 {
-	uint8_t what = take8(in);
+	uint8_t what = input_u8(in);
 	struct receiver *r = &s->ports[(what >> 3) % PORTS];
 	uint64_t when;
 
 	switch (what & 7) {
 	case 0:
-		s->now_ns += (uint64_t)take8(in) << 30;
+		s->now_ns += (uint64_t)input_u8(in) << 30;
 		vswitch_tick(s->s, s->now_ns);
 		break;
 	case 1:
 		vswitch_port_link(r->port, (what & 0x80) != 0);
 		break;
 	case 2:
-		r->refuses = take8(in);
+		r->refuses = input_u8(in);
 		break;
 	case 3:
 		vswitch_flush(s->s);
@@ -255,7 +279,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
 	struct input in = {data, bytes};
 	struct session *s = calloc(1, sizeof(*s));
-	uint8_t shape = take8(&in);
+	uint8_t shape = input_u8(&in);
 	const struct vswitch_config config = {.macs_max = 256,
 					      .team = (shape & 1) != 0 ? VSWITCH_TEAM_STANDBY
 								       : VSWITCH_TEAM_HASH,

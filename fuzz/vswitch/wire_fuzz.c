@@ -2,7 +2,7 @@
 /* A cable whose other side writes whatever it likes, at any moment between two steps of ours. */
 #include <stdlib.h>
 
-#include "input.h"
+#include "../input.h"
 #include "lib/bits.h"
 #include "lib/check.h"
 #include "vswitch/wire.h"
@@ -70,10 +70,11 @@ static void put(struct session *s, uint32_t bytes)
 /* The other side: an index, or 8 bytes of a ring or of the first pages. */
 static void scribble(struct session *s, struct input *in)
 {
-	uint8_t what = take8(in);
-	uint64_t value = take64(in);
+	uint8_t what = input_u8(in);
+	uint64_t value;
 	struct wire_control *c = control_of(s, what & 1);
 
+	input_take(in, &value, sizeof(value));
 	switch (what >> 1 & 7) {
 	case 0:
 		atomic_store(&c->head, value);
@@ -88,13 +89,14 @@ static void scribble(struct session *s, struct input *in)
 		atomic_fetch_add(&c->tail, value & 0x1fff8);
 		break;
 	case 4:
-		memcpy(s->memory + take16(in) % (2 * WIRE_PAGE_BYTES - 8), &value, sizeof(value));
+		memcpy(s->memory + input_u16(in) % (2 * WIRE_PAGE_BYTES - 8), &value,
+		       sizeof(value));
 		break;
 	case 5: /* where we read next */
 		memcpy(s->in.data + (s->in.at & (RING - 1)), &value, sizeof(value));
 		break;
 	default:
-		memcpy(s->in.data + take16(in) % (RING / 8) * 8, &value, sizeof(value));
+		memcpy(s->in.data + input_u16(in) % (RING / 8) * 8, &value, sizeof(value));
 		break;
 	}
 }
@@ -120,12 +122,12 @@ static void step(struct session *s, struct input *in)
 	unsigned queues;
 	uint32_t ring_bytes;
 
-	switch (take8(in) % 10) {
+	switch (input_u8(in) % 10) {
 	case 0:
 		get(s);
 		break;
 	case 1:
-		put(s, take16(in) % (NET_FRAME_BYTES_MAX - 14) + 14);
+		put(s, input_u16(in) % (NET_FRAME_BYTES_MAX - 14) + 14);
 		break;
 	case 2:
 		wire_show(&s->in);
@@ -150,7 +152,7 @@ static void step(struct session *s, struct input *in)
 		wire_check(s->memory, s->bytes, &queues, &ring_bytes);
 		break;
 	case 7:
-		send_well(s, take16(in) + 14u);
+		send_well(s, input_u16(in) + 14u);
 		break;
 	default:
 		scribble(s, in);

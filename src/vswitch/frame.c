@@ -78,19 +78,48 @@ static const char *check_segments(const struct net_frame *f)
 	return ip_bytes > 0xffff ? "a large segment beyond what IP can carry" : NULL;
 }
 
+/*
+ * Whoever fills in the checksum writes two bytes that its author chose, after all rules have been asked: they must lie where no rule
+ * looks, behind ports and types. (In a tunnel, the inner headers' checksum does.)
+ */
+static const char *check_checksum(const struct net_frame *f)
+{
+	const struct net_offload *o = &f->offload;
+	uint32_t at = (uint32_t)o->csum_start + o->csum_offset;
+	struct net_headers h;
+
+	if (at + 2 > f->bytes) {
+		return "a checksum outside of the frame";
+	}
+	net_headers_parse(f->head, f->head_bytes, &h);
+	if (!h.complete || h.fragment) {
+		return "a checksum behind headers that cannot be followed";
+	}
+	if (h.family == 0) {
+		return o->csum_start < h.l3 ? "a checksum in the link's header" : NULL;
+	}
+	if (o->csum_start < h.l4 || at < h.l4 + 4u) {
+		return "a checksum in front of the protocol's";
+	}
+	if (o->csum_start == h.l4 && ((h.protocol == IP_TCP && o->csum_offset != 16) ||
+				      (h.protocol == IP_UDP && o->csum_offset != 6))) {
+		return "a checksum elsewhere than its protocol has it";
+	}
+	return NULL;
+}
+
 static const char *check_offload(const struct net_frame *f)
 {
 	const struct net_offload *o = &f->offload;
+	const char *wrong = NULL;
 
 	if ((o->flags & ~(NET_OFFLOAD_NEEDS_CSUM | NET_OFFLOAD_DATA_VALID)) != 0) {
 		return "unknown offload flags";
 	}
-	if ((o->flags & NET_OFFLOAD_NEEDS_CSUM) != 0 &&
-	    (o->csum_start < NET_ETHERNET_BYTES ||
-	     (uint32_t)o->csum_start + o->csum_offset + 2 > f->bytes)) {
-		return "a checksum outside of the frame";
+	if ((o->flags & NET_OFFLOAD_NEEDS_CSUM) != 0) {
+		wrong = check_checksum(f);
 	}
-	return o->gso != NET_GSO_NONE ? check_segments(f) : NULL;
+	return wrong == NULL && o->gso != NET_GSO_NONE ? check_segments(f) : wrong;
 }
 
 const char *net_frame_check(const struct net_frame *f)

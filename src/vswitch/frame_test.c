@@ -125,6 +125,50 @@ static void test_offload(struct test *t)
 	free(p);
 }
 
+/* A checksum is not filled in where a rule has looked before. */
+static void test_checksum_place(struct test *t)
+{
+	static const struct {
+		uint8_t protocol;
+		bool ipv6;
+		int start, offset; /* from the protocol's header */
+		bool good;
+	} rows[] = {
+		{IP_UDP, false, 0, 6, true},	{IP_UDP, true, 0, 6, true},
+		{IP_UDP, false, 0, 0, false},	{IP_UDP, false, 0, 2, false},
+		{IP_UDP, false, 0, 3, false},	{IP_UDP, false, 0, 16, false},
+		{IP_UDP, false, -8, 14, false}, {IP_UDP, false, 28, 16, true}, /* in a tunnel */
+		{IP_TCP, true, 0, 16, true},	{IP_TCP, false, 0, 6, false},
+		{IP_TCP, true, -34, 0, false},	{IP_ICMPV6, true, 0, 0, false},
+		{IP_ICMPV6, true, 0, 2, false}, {IP_ICMP, false, -20, 20, false},
+		{IP_IGMP, false, 2, 0, false},
+	};
+	struct packet *p = malloc(sizeof(*p));
+
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		struct net_frame f;
+
+		build(p, rows[i].ipv6, rows[i].protocol, 100);
+		p->offload =
+			(struct net_offload){.flags = NET_OFFLOAD_NEEDS_CSUM,
+					     .csum_start = (uint16_t)((int)p->l4 + rows[i].start),
+					     .csum_offset = (uint16_t)rows[i].offset};
+		f = packet_frame(p, NET_TAG_NONE);
+		if ((net_frame_check(&f) == NULL) != rows[i].good) {
+			test_fail(t, __FILE__, __LINE__, "row %u", i);
+		}
+	}
+	packet_plain(p, MAC(1), MAC(2), 100);
+	for (uint16_t at = 0; at < 20; at++) {
+		p->offload =
+			(struct net_offload){.flags = NET_OFFLOAD_NEEDS_CSUM, .csum_start = at};
+		struct net_frame f = packet_frame(p, NET_TAG_NONE);
+
+		EXPECT_EQ(t, net_frame_check(&f) == NULL, at >= 14);
+	}
+	free(p);
+}
+
 /* The largest that IP has a length for, and one more. */
 static void test_largest(struct test *t)
 {
@@ -155,7 +199,8 @@ static void test_largest(struct test *t)
 int main(void)
 {
 	static const struct test_case cases[] = {TEST(test_copy), TEST(test_form),
-						 TEST(test_offload), TEST(test_largest)};
+						 TEST(test_offload), TEST(test_checksum_place),
+						 TEST(test_largest)};
 
 	return test_main(cases, ARRAY_LEN(cases));
 }

@@ -72,8 +72,8 @@ struct net_frame {
 void net_frame_copy(const struct net_frame *f, uint32_t offset, void *buf, uint32_t bytes);
 /*
  * Is @f well-formed: 14 to NET_FRAME_BYTES_MAX bytes, head and rest add up, offload within the frame and matching the headers that the head
- * shows (gso: TCP or UDP over the right IP, complete headers in the head, a segment size above 0)? A switch checks what comes from other
- * processes and guests with it. NULL, or what is wrong, in words for a counter or a log.
+ * shows (checksum: the protocol's own, or behind it; gso: TCP or UDP over the right IP, complete headers in the head, a segment size
+ * above 0)? A switch checks what comes from other processes and guests with it. NULL, or what is wrong, in words for a counter or a log.
  */
 const char *net_frame_check(const struct net_frame *f);
 /* Large segments that would become more than this many frames are refused: one frame must not be made into work for thousands. */
