@@ -147,6 +147,7 @@ void bus_destroy(struct worker *w)
 	if (m->bus == NULL) {
 		return;
 	}
+	storage_hurry(w->storage);
 	vmbus_reset(m->bus);
 	for (vmbus_poll(m->bus); !vmbus_quiet(m->bus); vmbus_poll(m->bus)) {
 		nanosleep(&nap, NULL);

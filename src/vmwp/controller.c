@@ -49,6 +49,7 @@ static uint64_t upkeep(struct controller *c, uint64_t now, uint64_t *settle_ns)
 	}
 	for (unsigned lun = 0; lun < STOR_LUNS; lun++) {
 		if (c->disks[lun] != NULL) {
+			disk_hurry(c->disks[lun], atomic_load(&c->hurry));
 			next = min_u64(next, disk_upkeep(c->disks[lun], settle));
 		}
 	}

@@ -39,6 +39,7 @@ struct controller {
 	struct storage_request *requests; /* in order */
 	bool failed;			  /* opening, or closing */
 	_Atomic bool leave;		  /* serving should end */
+	_Atomic bool hurry;		  /* it should end soon */
 	pthread_mutex_t mailbox;	  /* of the stor */
 };
 

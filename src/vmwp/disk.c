@@ -22,6 +22,8 @@ struct disk {
 		top; /* virtual disk or medium, and filters on it, which own what is below; NULL: no medium */
 	struct block_device *timed[FILTERS_MAX]; /* filters that need turning */
 	unsigned timed_count;
+	struct block_device *throttle; /* one of them; NULL: no limits */
+	bool hurry;
 	struct vhd_disk *vhd; /* at the bottom of top; NULL: DVD */
 	struct scsi_unit *unit;
 	char *path; /* the config's */
@@ -175,11 +177,16 @@ bool disk_resize(struct disk *d, uint64_t bytes)
 	return r == 0;
 }
 
+static struct block_throttle limits_of(const struct disk *d)
+{
+	return (struct block_throttle){.max_iops = d->hurry ? 0 : d->config.iops};
+}
+
 /* Each filter owns what lies below it. */
 static bool add_filters(struct disk *d)
 {
 	const struct disk_config *c = &d->config;
-	const struct block_throttle limits = {.max_iops = c->iops};
+	const struct block_throttle limits = limits_of(d);
 	const struct block_log log = {.line = log_request, .ctx = d};
 	int r = 0;
 
@@ -198,7 +205,7 @@ static bool add_filters(struct disk *d)
 	}
 	if (r == 0 && c->iops != 0) {
 		r = block_throttle_create(d->top, &limits, &filter_clock, &d->top);
-		d->timed[d->timed_count++] = d->top;
+		d->timed[d->timed_count++] = d->throttle = d->top;
 	}
 	if (r == 0 && c->delay_ns != 0) {
 		r = block_delay_create(d->top, c->delay_ns, &filter_clock, &d->top);
@@ -249,6 +256,19 @@ bool disk_close(struct disk *d)
 struct scsi_unit *disk_unit(struct disk *d)
 {
 	return d->unit;
+}
+
+void disk_hurry(struct disk *d, bool hurry)
+{
+	if (d->hurry == hurry) {
+		return;
+	}
+	d->hurry = hurry;
+	if (d->throttle != NULL) {
+		const struct block_throttle limits = limits_of(d);
+
+		block_throttle_set(d->throttle, &limits);
+	}
 }
 
 uint64_t disk_upkeep(struct disk *d, bool settle)

@@ -27,6 +27,8 @@ bool disk_insert(struct disk *d, const struct vhd_host *host, const char *path);
 /* Virtual disk: another size, while the guest runs. */
 bool disk_resize(struct disk *d, uint64_t bytes);
 struct scsi_unit *disk_unit(struct disk *d);
+/* With @hurry nothing is held back to keep the limits of the disk. */
+void disk_hurry(struct disk *d, bool hurry);
 /* Lets filters release what is due, and with @settle the disk write what it holds back. Nanoseconds until it wants that again. */
 uint64_t disk_upkeep(struct disk *d, bool settle);
 

@@ -168,15 +168,14 @@ const struct vsp_net_port_ops net_cable_port = {
 
 /* ---- Sleep ---- */
 
-bool net_cable_sleep(struct net_cable *c, unsigned queue)
+bool net_cable_sleep(struct net_cable *c, unsigned queue, bool takes)
 {
 	struct net_queue *q = &c->queues[queue];
 
 	if (c->memory == NULL) {
 		return true;
 	}
-	return wire_sleep(&q->to_worker) &&
-	       (!q->full || wire_sleep(&q->to_switch));
+	return (!takes || wire_sleep(&q->to_worker)) && (!q->full || wire_sleep(&q->to_switch));
 }
 
 void net_cable_awake(struct net_cable *c, unsigned queue)

@@ -30,8 +30,11 @@ void net_cable_release(struct net_cable *c);
 void net_cable_unplug(struct net_cable *c);
 void net_plug_close(const struct net_plug *plug);
 
-/* Queue's thread: says that it goes to sleep. False: there is something to do. Awake: takes it back. */
-bool net_cable_sleep(struct net_cable *c, unsigned queue);
+/*
+ * Queue's thread: says that it goes to sleep. False: there is something to do. @takes: what lies there for the guest could be delivered. Awake:
+ * takes it back.
+ */
+bool net_cable_sleep(struct net_cable *c, unsigned queue, bool takes);
 void net_cable_awake(struct net_cable *c, unsigned queue);
 
 extern const struct vsp_net_port_ops net_cable_port; /* ctx: the cable */

@@ -58,7 +58,8 @@ static void sleep_for_bell(struct net_thread *t)
 		struct net_port *p = t->all->ports[i];
 
 		if (p != NULL && p->vsp != NULL) {
-			sleep &= net_cable_sleep(&p->cable, t->queue);
+			sleep &= net_cable_sleep(&p->cable, t->queue,
+						 vsp_net_takes(p->vsp, t->queue));
 		}
 	}
 	if (sleep && !atomic_load(&t->all->leave)) {

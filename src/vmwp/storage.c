@@ -135,12 +135,25 @@ int storage_offer(struct storage *s, struct vmbus *bus)
 			r = controller_offer(c, bus);
 			if (r == 0) {
 				atomic_store(&c->leave, false);
+				atomic_store(&c->hurry, false);
 				controller_order(c, THREAD_SERVING);
 				controller_wait(c, THREAD_SERVING);
 			}
 		}
 	}
 	return r;
+}
+
+void storage_hurry(struct storage *s)
+{
+	for (unsigned i = 0; s != NULL && i < CONTROLLERS_MAX; i++) {
+		struct controller *c = s->controllers[i];
+
+		if (c != NULL && c->stor != NULL) {
+			atomic_store(&c->hurry, true);
+			backend_wake(c->backend);
+		}
+	}
 }
 
 void storage_park(struct storage *s)

@@ -59,6 +59,8 @@ int storage_create(const struct storage_config *config, struct storage **ret);
 bool storage_opened(struct storage *s);
 /* Puts the controllers on @bus and lets their threads serve. Loop thread, before any VP runs. 0 or -errno. */
 int storage_offer(struct storage *s, struct vmbus *bus);
+/* The VM ends or is reset: requests that wait for limits (iops) go at once, until the next offer. */
+void storage_hurry(struct storage *s);
 /* The bus is quiet: makes the threads leave it. Waits. */
 void storage_park(struct storage *s);
 /* The bus is gone. */

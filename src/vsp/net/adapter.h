@@ -137,9 +137,12 @@ struct net_queue {
 	struct nvsp_message answer;
 
 	/* Frames to the guest. */
-	struct net_frame frame; /* lent by the port */
-	bool lent;
-	unsigned pieces; /* that the guest has of it: it was cut, and there was no room for all */
+	struct net_frame frame; /* lent by the port, for this turn */
+	bool waits;		/* for the guest: there is no room for what the port has */
+	unsigned
+		pieces; /* that the guest has of the frame in hand: it was cut, and there was no room for all */
+	uint32_t held_bytes; /* by which it is known again in the next turn */
+	uint8_t held_head[64];
 	uint32_t cache_count;
 	uint32_t cache[NET_CACHE];
 	uint32_t range_count; /* the packet that is being filled */

@@ -148,6 +148,11 @@ bool vsp_net_poll(struct vsp_net *n, unsigned queue)
 	return net_queue_more(q) || q->more || __atomic_load_n(&q->mail, __ATOMIC_ACQUIRE);
 }
 
+bool vsp_net_takes(const struct vsp_net *n, unsigned queue)
+{
+	return !n->queues[queue].waits;
+}
+
 /* ---- Link and statistics ---- */
 
 void vsp_net_link(struct vsp_net *n, bool up)

@@ -384,58 +384,85 @@ static bool receiving(const struct net_queue *q)
 	       q->s.filter != 0;
 }
 
+/*
+ * The frame that was in hand at the end of the last turn may be another one now, in a port that was plugged elsewhere meanwhile. Then none of its
+ * pieces has been seen.
+ */
+static void recognize(struct net_queue *q)
+{
+	const struct net_frame *f = &q->frame;
+	uint32_t bytes = (uint32_t)min_u64(f->head_bytes, sizeof(q->held_head));
+
+	if (q->pieces != 0 &&
+	    (f->bytes != q->held_bytes || memcmp(f->head, q->held_head, bytes) != 0)) {
+		q->pieces = 0;
+	}
+}
+
+static void hold(struct net_queue *q)
+{
+	const struct net_frame *f = &q->frame;
+
+	q->waits = true;
+	q->held_bytes = f->bytes;
+	memcpy(q->held_head, f->head, min_u64(f->head_bytes, sizeof(q->held_head)));
+}
+
 static bool next_frame(struct net_queue *q)
 {
 	const struct vsp_net_config *c = &q->net->config;
 
-	if (!q->lent) {
-		q->lent = c->port->receive(c->port_ctx, q->index, &q->frame);
-		q->pieces = 0;
-	}
-	return q->lent;
+	return c->port->receive(c->port_ctx, q->index, &q->frame);
 }
 
 static void done_with_frame(struct net_queue *q)
 {
 	const struct vsp_net_config *c = &q->net->config;
 
-	q->lent = false;
+	q->pieces = 0;
 	q->port_used = true;
 	c->port->received(c->port_ctx, q->index);
 }
 
 void net_receive_drop(struct net_queue *q)
 {
-	if (q->lent) {
-		done_with_frame(q);
-	}
+	q->pieces = 0;
 	if (q->s.receive) {
 		give_ranges(q);
 	}
 	q->range_count = 0;
 }
 
-void net_receive_serve(struct net_queue *q)
+static void take_frames(struct net_queue *q)
 {
 	unsigned taken = 0;
 
-	q->more = false;
-	if (!receiving(q) && q->range_count != 0) {
-		give_ranges(q);
-	}
-	flush(q);
 	while (!q->blocked && next_frame(q)) {
 		if (taken >= NET_BATCH) {
 			q->more = true;
-			break;
+			return;
 		}
+		recognize(q);
 		if (!receiving(q) || net_frame_check(&q->frame) != NULL) {
 			net_count(&q->counters.rx_dropped, 1);
 		} else if (!take_frame(q)) {
-			break;
+			hold(q);
+			return;
 		}
 		taken += 1 + q->pieces; /* one that was cut is as much work as many */
 		done_with_frame(q);
 	}
+}
+
+void net_receive_serve(struct net_queue *q)
+{
+	q->more = false;
+	q->waits = false;
+	if (!receiving(q) && q->range_count != 0) {
+		give_ranges(q);
+	}
 	flush(q);
+	take_frames(q);
+	flush(q);
+	q->waits |= q->blocked;
 }

@@ -389,6 +389,38 @@ static void test_cut_slowly(struct test *t)
 	rig_destroy(r);
 }
 
+/* The port has been plugged elsewhere while a frame was half delivered: the next one is another one. */
+static void test_cut_and_replugged(struct test *t)
+{
+	static struct packet p;
+	const struct rig_config config = {.receive_pages = 5}; /* 11 suballocations */
+	struct rig *r = start(t, &config, NVSP_PROTOCOL_VERSION_61);
+	uint32_t bytes;
+
+	tcp(&p, 4, 20000);
+	packet_offload(&p, NET_GSO_TCPV4, 1000);
+	rig_offer(r, 0, p.bytes, p.count, NET_TAG_NONE, &p.offload);
+	r->keep = true;
+	rig_run(r);
+	EXPECT(t, frames(r) < 20 && r->n->queues[0].pieces == frames(r));
+	r->waiting_count[0] = 0;
+	free(r->waiting[0][r->waiting_first[0]].data);
+	tcp(&p, 4, 3000);
+	p.bytes[p.l4 + 7] = 99; /* of its sequence number */
+	packet_offload(&p, NET_GSO_TCPV4, 1000);
+	rig_offer(r, 0, p.bytes, p.count, NET_TAG_NONE, &p.offload);
+	for (unsigned i = 0; i < r->message_count; i++) {
+		if (r->messages[i].index == 0) {
+			rig_complete(r, 0, r->messages[i].transaction);
+		}
+	}
+	rig_forget(r);
+	rig_run(r);
+	EXPECT_EQ(t, frames(r), 3);
+	EXPECT_EQ(t, load_be32(rig_data(&r->messages[0], &bytes) + 38), 0x01020363);
+	rig_destroy(r);
+}
+
 static void rsc_on(struct test *t, struct rig *r)
 {
 	const uint8_t on[28] = {0x80, 3, 28, 0, [22] = 2, 2};
@@ -489,6 +521,7 @@ static void test_completions(struct test *t)
 	EXPECT_EQ(t, frames(r), total - NET_RESERVE); /* some are kept for answers */
 	EXPECT_EQ(t, r->waiting_count[0], 250 - frames(r));
 	EXPECT_EQ(t, r->n->pool.free_count, NET_RESERVE);
+	EXPECT(t, !vsp_net_takes(r->n, 0));
 	/* what the guest does not own, or gives back twice */
 	const uint64_t wrong[] = {0, total + 1, UINT64_MAX, UINT64_C(1) << 32, not_first(r)};
 
@@ -535,8 +568,10 @@ static void test_ring_full(struct test *t)
 		rig_run_host(r);
 	}
 	EXPECT(t, r->n->queues[0].blocked);
+	EXPECT(t, !vsp_net_takes(r->n, 0));
 	EXPECT(t, r->waiting_count[0] > 50);
 	rig_run(r);
+	EXPECT(t, vsp_net_takes(r->n, 0));
 	EXPECT_EQ(t, frames(r), 200);
 	for (unsigned i = 0; i < 200; i++) {
 		fill(frame, 80, (uint8_t)i);
@@ -610,12 +645,12 @@ static void test_revoked(struct test *t)
 int main(void)
 {
 	static const struct test_case cases[] = {
-		TEST(test_plain),	  TEST(test_together),	  TEST(test_too_long),
-		TEST(test_filter),	  TEST(test_filter_mac),  TEST(test_nothing_before),
-		TEST(test_tags),	  TEST(test_checksums),	  TEST(test_hash),
-		TEST(test_cut),		  TEST(test_cut_slowly),  TEST(test_rsc),
-		TEST(test_rsc_not_there), TEST(test_completions), TEST(test_ring_full),
-		TEST(test_queues),	  TEST(test_revoked),
+		TEST(test_plain),     TEST(test_together),	TEST(test_too_long),
+		TEST(test_filter),    TEST(test_filter_mac),	TEST(test_nothing_before),
+		TEST(test_tags),      TEST(test_checksums),	TEST(test_hash),
+		TEST(test_cut),	      TEST(test_cut_slowly),	TEST(test_cut_and_replugged),
+		TEST(test_rsc),	      TEST(test_rsc_not_there), TEST(test_completions),
+		TEST(test_ring_full), TEST(test_queues),	TEST(test_revoked),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));

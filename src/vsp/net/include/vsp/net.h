@@ -25,7 +25,10 @@ struct vsp_net;
 struct vsp_net_port_ops {
 	/* Takes a frame (copies it). False: no room; vsp_net_poll of that queue is called again when there is. [queue] */
 	bool (*send)(void *ctx, unsigned queue, const struct net_frame *f);
-	/* The next frame for the guest, lent until received or the next receive. False: none. [queue] */
+	/*
+	 * The next frame for the guest, lent until received, the next receive, or the end of vsp_net_poll. One that was not received comes
+	 * again, unless the network behind the port is another one then. False: none. [queue]
+	 */
 	bool (*receive)(void *ctx, unsigned queue, struct net_frame *ret);
 	void (*received)(void *ctx, unsigned queue);
 	/* Ends a batch of both ways: tell the other side. [queue] */
@@ -77,6 +80,11 @@ void vsp_net_destroy(struct vsp_net *n);
  * more to do at once; false: sleep until wake, or until the port has something.
  */
 bool vsp_net_poll(struct vsp_net *n, unsigned queue);
+/*
+ * After vsp_net_poll, on the same thread: would a frame in the port be taken now? False: the guest has no room, and @queue is woken when it has; until
+ * then what lies in the port is no reason to poll.
+ */
+bool vsp_net_takes(const struct vsp_net *n, unsigned queue);
 /* The network's link (up at first) and its speed; any thread. */
 void vsp_net_link(struct vsp_net *n, bool up);
 void vsp_net_speed(struct vsp_net *n, uint64_t bps);
