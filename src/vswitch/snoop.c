@@ -3,15 +3,9 @@
  * Who wants which multicast (RFC 4541). Memberships are believed only while a querier makes hosts repeat them, and only when it has had the
  * time to hear all of them; before that, multicast goes everywhere, as without snooping.
  */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "switch.h"
-
-#define GROUPS_MAX 4096u
-#define MEMBERS_MAX 16384u
-#define PORT_MEMBERSHIPS_MAX 256u
 
 /* The defaults of RFC 3376, 8: robustness 2, queries every 125 s, answers within 10 s, 2 last queries 1 s apart. */
 #define MEMBER_NS (260 * SECOND_NS)
@@ -19,144 +13,6 @@
 #define ANSWERS_NS (10 * SECOND_NS)
 #define LEAVE_NS (2 * SECOND_NS)
 #define SWEEP_NS (5 * SECOND_NS)
-
-/* ---- Groups ---- */
-
-static struct snoop_group **find_group(struct snoop *n, const struct snoop_key *key)
-{
-	uint32_t hash = load_be32(key->address + 12) ^ load_be32(key->address) ^ key->fid * 0x9e37u;
-	struct snoop_group **link;
-
-	hash *= 0x9e3779b1u;
-	link = &n->buckets[hash >> 22 & (SNOOP_BUCKETS - 1)];
-	while (*link != NULL && memcmp(&(*link)->key, key, sizeof(*key)) != 0) {
-		link = &(*link)->next;
-	}
-	return link;
-}
-
-static struct snoop_member **find_member(struct snoop_group *g, const struct vswitch_port *p)
-{
-	struct snoop_member **link = &g->members;
-
-	while (*link != NULL && (*link)->port != p) {
-		link = &(*link)->next;
-	}
-	return link;
-}
-
-static void remove_member(struct snoop *n, struct snoop_member **link)
-{
-	struct snoop_member *m = *link;
-
-	if (m->port != NULL) {
-		m->port->memberships--;
-	}
-	*link = m->next;
-	n->members--;
-	free(m);
-}
-
-/* False: it is not empty. */
-static bool remove_empty(struct snoop *n, struct snoop_group **link)
-{
-	struct snoop_group *g = *link;
-
-	if (g->members != NULL) {
-		return false;
-	}
-	*link = g->next;
-	n->groups--;
-	free(g);
-	return true;
-}
-
-/* NULL: there is no room for it. */
-static struct snoop_group *make_group(struct snoop *n, struct snoop_group **link,
-				      const struct snoop_key *key)
-{
-	struct snoop_group *g = n->groups < GROUPS_MAX ? calloc(1, sizeof(*g)) : NULL;
-
-	if (g != NULL) {
-		g->key = *key;
-		*link = g;
-		n->groups++;
-	}
-	return g;
-}
-
-static struct snoop_member *make_member(struct snoop *n, struct snoop_group *g,
-					struct vswitch_port *p)
-{
-	struct snoop_member *m;
-
-	if (n->members >= MEMBERS_MAX || (p != NULL && p->memberships >= PORT_MEMBERSHIPS_MAX)) {
-		return NULL;
-	}
-	m = calloc(1, sizeof(*m));
-	if (m != NULL) {
-		*m = (struct snoop_member){.next = g->members, .port = p};
-		g->members = m;
-		n->members++;
-		if (p != NULL) {
-			p->memberships++;
-		}
-	}
-	return m;
-}
-
-int snoop_init(struct snoop *n)
-{
-	n->queriers = calloc(NET_VIDS, sizeof(*n->queriers));
-	return n->queriers != NULL ? 0 : -ENOMEM;
-}
-
-/* Removes the members that @goes names, and groups without any. */
-static void sweep(struct snoop *n, bool (*goes)(const struct snoop_member *m, const void *ctx),
-		  const void *ctx)
-{
-	for (unsigned i = 0; i < SNOOP_BUCKETS; i++) {
-		struct snoop_group **g = &n->buckets[i];
-
-		while (*g != NULL) {
-			struct snoop_member **m = &(*g)->members;
-
-			while (*m != NULL) {
-				if (goes(*m, ctx)) {
-					remove_member(n, m);
-				} else {
-					m = &(*m)->next;
-				}
-			}
-			if (!remove_empty(n, g)) {
-				g = &(*g)->next;
-			}
-		}
-	}
-}
-
-static bool goes_always(const struct snoop_member *m, const void *ctx)
-{
-	return true;
-}
-
-static bool goes_with_port(const struct snoop_member *m, const void *ctx)
-{
-	return m->port == ctx;
-}
-
-static bool goes_by_time(const struct snoop_member *m, const void *ctx)
-{
-	return m->until_ns <= *(const uint64_t *)ctx;
-}
-
-void snoop_fini(struct snoop *n)
-{
-	if (n->queriers != NULL) {
-		sweep(n, goes_always, NULL);
-		free(n->queriers);
-	}
-}
 
 /* ---- Ports that get all multicast ---- */
 
@@ -190,10 +46,10 @@ void snoop_forget(struct vswitch_port *p)
 	memset(p->router_ns, 0, sizeof(p->router_ns));
 	p->everything_ns = 0;
 	if (p->role != VSWITCH_UPLINK) {
-		sweep(&s->snoop, goes_with_port, p);
+		snoop_group_forget_port(&s->snoop, p);
 	} else if (s->active_count == 0) {
 		memset(s->team_router_ns, 0, sizeof(s->team_router_ns));
-		sweep(&s->snoop, goes_with_port, NULL);
+		snoop_group_forget_port(&s->snoop, NULL);
 	}
 }
 
@@ -203,7 +59,7 @@ void snoop_age(struct vswitch *s, uint64_t now_ns)
 		return;
 	}
 	s->snoop.swept_ns = now_ns;
-	sweep(&s->snoop, goes_by_time, &now_ns);
+	snoop_group_forget_old(&s->snoop, now_ns);
 	for (unsigned i = 0; i < s->router_count;) {
 		if (gets_everything(s->routers[i], now_ns)) {
 			i++;
@@ -279,17 +135,8 @@ static struct snoop_key key_of(struct transit *t, const uint8_t *address)
 
 static void join(struct transit *t, const struct snoop_key *key, struct vswitch_port *p)
 {
-	struct snoop *n = &t->s->snoop;
-	struct snoop_group **g = find_group(n, key);
-	struct snoop_member *m;
+	struct snoop_member *m = snoop_group_join(&t->s->snoop, key, p);
 
-	if (*g == NULL && make_group(n, g, key) == NULL) {
-		m = NULL;
-	} else {
-		m = *find_member(*g, p);
-		m = m != NULL ? m : make_member(n, *g, p);
-		remove_empty(n, g);
-	}
 	if (m != NULL) {
 		m->until_ns = t->now_ns + MEMBER_NS;
 	} else if (p == NULL) {
@@ -302,22 +149,17 @@ static void join(struct transit *t, const struct snoop_key *key, struct vswitch_
 
 static void leave(struct transit *t, const struct snoop_key *key, struct vswitch_port *p)
 {
-	struct snoop_group **g = find_group(&t->s->snoop, key);
-	struct snoop_member **m;
+	struct snoop_group *g = snoop_group_find(&t->s->snoop, key);
+	struct snoop_member *m = g != NULL ? snoop_group_member(g, p) : NULL;
 
-	if (*g == NULL) {
-		return;
-	}
-	m = find_member(*g, p);
-	if (*m == NULL) {
+	if (m == NULL) {
 		return;
 	}
 	if (p != NULL && p->role == VSWITCH_VM && !p->spoofing) {
-		remove_member(&t->s->snoop, m); /* nobody else is behind the port */
-		remove_empty(&t->s->snoop, g);
+		snoop_group_leave(&t->s->snoop, key, p); /* nobody else is behind the port */
 	} else {
 		/* the querier asks whether there are others */
-		(*m)->until_ns = min_u64((*m)->until_ns, t->now_ns + LEAVE_NS);
+		m->until_ns = min_u64(m->until_ns, t->now_ns + LEAVE_NS);
 	}
 }
 
@@ -378,7 +220,7 @@ static void send_to_routers(struct transit *t, unsigned family)
 static void send_to_group(struct transit *t, const uint8_t *address, unsigned family)
 {
 	struct snoop_key key = key_of(t, address);
-	struct snoop_group *g = *find_group(&t->s->snoop, &key);
+	struct snoop_group *g = snoop_group_find(&t->s->snoop, &key);
 
 	for (struct snoop_member *m = g != NULL ? g->members : NULL; m != NULL; m = m->next) {
 		if (m->until_ns <= t->now_ns) {

@@ -257,12 +257,25 @@ void mirror_copy(struct vswitch *s, const struct net_frame *f);
 
 /* ---- snoop.c ---- */
 
-int snoop_init(struct snoop *n); /* -ENOMEM */
-void snoop_fini(struct snoop *n);
 void snoop_forget(struct vswitch_port *p);
 void snoop_age(struct vswitch *s, uint64_t now_ns);
 /* A multicast frame: learns from it and forwards it. */
 void snoop_forward(struct transit *t);
+
+/* ---- snoop_group.c ---- */
+
+int snoop_init(struct snoop *n); /* -ENOMEM */
+void snoop_fini(struct snoop *n);
+/* NULL: nobody is in it. */
+struct snoop_group *snoop_group_find(struct snoop *n, const struct snoop_key *key);
+/* @p (NULL: the uplinks) as a member of @g. NULL: it is none. */
+struct snoop_member *snoop_group_member(struct snoop_group *g, const struct vswitch_port *p);
+/* Makes @p a member, with until_ns to be set. NULL: there is no room. */
+struct snoop_member *snoop_group_join(struct snoop *n, const struct snoop_key *key,
+				      struct vswitch_port *p);
+void snoop_group_leave(struct snoop *n, const struct snoop_key *key, const struct vswitch_port *p);
+void snoop_group_forget_port(struct snoop *n, const struct vswitch_port *p);
+void snoop_group_forget_old(struct snoop *n, uint64_t now_ns);
 
 /* ---- snoop_read.c ---- */
 
