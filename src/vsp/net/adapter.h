@@ -229,7 +229,7 @@ void net_unlock(struct vsp_net *n);
 void net_wake(struct vsp_net *n, unsigned queue);
 /* Takes what the bus thread left for @q: an open, a close, (queue 0) the answer to a request for subchannels. */
 void net_mailbox_take(struct net_queue *q);
-/* Asks the bus for subchannels; net_nvsp_created follows. Queue 0. */
+/* Asks the bus for subchannels; net_subchannels_created follows. Queue 0. */
 void net_mailbox_create(struct vsp_net *n, uint32_t count);
 
 /* ---- settings.c ---- */
@@ -264,12 +264,24 @@ bool net_queue_written(struct net_queue *q, enum vmbus_ring_status status);
 
 /* A packet that carries an NVSP message: acts, and sets q->work. */
 void net_nvsp(struct net_queue *q);
-/* Goes on with NET_SETTLING. */
-void net_nvsp_settle(struct net_queue *q);
-void net_nvsp_created(struct vsp_net *n, int result);
-/* Writes the indirection table if it is due. Queue 0. */
-void net_nvsp_serve(struct net_queue *q);
 bool net_nvsp_version_known(uint32_t version);
+
+/* ---- buffer.c ---- */
+
+void net_buffer_receive(struct net_queue *q, const struct nvsp_message *m);
+void net_buffer_send(struct net_queue *q, const struct nvsp_message *m);
+void net_buffer_revoke(struct net_queue *q, const struct nvsp_message *m);
+/* Goes on with NET_SETTLING. */
+void net_buffer_settle(struct net_queue *q);
+
+/* ---- subchannel.c ---- */
+
+void net_subchannels(struct net_queue *q, const struct nvsp_message *m);
+void net_subchannels_refuse(struct net_queue *q);
+/* The bus said 0 or -errno. */
+void net_subchannels_created(struct vsp_net *n, int result);
+/* Writes the indirection table if it is due. Queue 0. */
+void net_subchannels_serve(struct net_queue *q);
 
 /* ---- pool.c ---- */
 
@@ -378,6 +390,20 @@ const char *net_offload_apply(struct net_frame *f, uint8_t *head, const struct n
 
 /* RNDIS_RX_CHECKSUM_*_OK of @f, whose TCP or UDP checksum is right; the IP header's is looked at. */
 uint32_t net_offload_verified(const struct net_frame *f);
+
+/* ---- part.c ---- */
+
+/* Of a frame: all of it, or (@split) one of several parts with RNDIS_PACKET_ID_* @packet_id_flags. */
+struct net_part {
+	uint32_t offset, bytes;
+	bool split;
+	uint32_t packet_id_flags;
+};
+/*
+ * Writes a part of @f, the frame in hand or a piece of it, to @suballoc; the head lies in the first part. False: the buffer's pages are not there.
+ */
+bool net_part_write(struct net_queue *q, const struct net_frame *f, const struct net_part *part,
+		    uint32_t suballoc, uint32_t *ret_bytes);
 
 /* ---- receive.c, filter.c ---- */
 

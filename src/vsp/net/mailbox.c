@@ -114,7 +114,7 @@ static void take_created(struct vsp_net *n)
 	n->mail_created = false;
 	net_unlock(n);
 	if (created) {
-		net_nvsp_created(n, result);
+		net_subchannels_created(n, result);
 	}
 }
 

@@ -117,7 +117,7 @@ static void serve(struct net_queue *q)
 	net_receive_serve(q);
 	if (q->index == 0) {
 		net_rndis_serve(q);
-		net_nvsp_serve(q);
+		net_subchannels_serve(q);
 	}
 	vmbus_ring_flush(q->vmbus);
 }

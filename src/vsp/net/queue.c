@@ -159,7 +159,7 @@ static bool go_on(struct net_queue *q)
 	case NET_SENDING:
 		return send_frames(q);
 	case NET_SETTLING:
-		net_nvsp_settle(q);
+		net_buffer_settle(q);
 		return q->work != NET_SETTLING;
 	case NET_ANSWERING:
 		return write_answer(q);

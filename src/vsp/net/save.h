@@ -3,7 +3,7 @@
 #ifndef NET_SAVE_H
 #define NET_SAVE_H
 
-#include "lib/state.h"
+#include "adapter.h"
 
 #define TAG_NET STATE_TAG('V', 'N', 'I', 'C')
 #define TAG_SETTINGS STATE_TAG('S', 'E', 'T', 'S')
@@ -14,5 +14,9 @@
 	STATE_TAG('F', 'I', 'L', 'L') /* within QUEUE: a packet with frames, not sent yet */
 #define TAG_LENT STATE_TAG('L', 'E', 'N', 'T') /* within QUEUE: a packet that the guest has */
 #define NET_SAVE_VERSION 1u
+
+#define NET_RESTORE_FREE (NET_SUBALLOC_NONE - 1) /* in pool.next meanwhile: in no chain */
+/* A QUEUE record. False: impossible. */
+bool net_restore_queue(struct vsp_net *n, struct state_reader *r);
 
 #endif
