@@ -213,12 +213,14 @@ static void prefetch_ahead(const uint8_t *data, uint32_t record_bytes)
 _Static_assert(NET_HEAD_BYTES % CHUNK_BYTES == 0, "a head is whole chunks");
 
 /*
- * Copies the frame's head, in chunks of a size that the compiler knows: most frames need one. What comes behind a short frame is
- * copied, too, as far as the ring goes, and means nothing.
+ * Copies the frame's head of @bytes, in chunks of a size that the compiler knows: most frames need one. What comes behind a short frame is
+ * copied, too, as far as the other side has shown it, and means nothing.
  */
 static void copy_head(struct wire_ring *r, const uint8_t *data, uint32_t bytes)
 {
-	if (data + NET_HEAD_BYTES > r->data + r->bytes) {
+	uint64_t shown = min_u64(r->other - r->at, r->bytes - (r->at & (r->bytes - 1)));
+
+	if (align_up(bytes, CHUNK_BYTES) > shown - sizeof(struct wire_record)) {
 		memcpy(r->head, data, bytes);
 		return;
 	}
