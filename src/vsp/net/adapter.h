@@ -177,8 +177,11 @@ struct net_reply {
  */
 struct net_pool {
 	uint32_t count;
-	uint32_t free_count; /* under the owner's lock, as is */
+	/* Under the owner's lock. */
+	uint32_t free_count;
+	uint64_t waiting; /* bit i: queue i wants some and is to be woken */
 	uint32_t *free;
+
 	uint32_t *next; /* each of the queue that has it */
 	uint8_t *owner; /* atomic: queue + 1 of the first of a packet that the guest has; else 0 */
 };

@@ -52,39 +52,51 @@ static uint32_t cache_max(const struct vsp_net *n)
 	return (uint32_t)min_u64(NET_CACHE, n->pool.count / (4 * n->config.queues_max));
 }
 
+/* Others may wait for what came back. Not under the lock. */
+static void wake_waiting(struct vsp_net *n, uint64_t waiting)
+{
+	for (; waiting != 0; waiting &= waiting - 1) {
+		net_wake(n, (unsigned)__builtin_ctzll(waiting));
+	}
+}
+
 /* To the stack, but for @keep. */
 static void give_back(struct net_queue *q, uint32_t keep)
 {
 	struct net_pool *p = &q->net->pool;
 	uint32_t count = q->cache_count - keep;
+	uint64_t waiting;
 
 	net_lock(q->net);
 	CHECK(count <= p->count - p->free_count);
 	memcpy(p->free + p->free_count, q->cache + keep, count * sizeof(*p->free));
 	p->free_count += count;
+	waiting = p->waiting & ~BIT64(q->index);
+	p->waiting &= BIT64(q->index);
 	net_unlock(q->net);
 	q->cache_count = keep;
+	wake_waiting(q->net, waiting);
 }
 
-/* Gets @count, and some for the next time. What does not suffice is not kept from others. */
+/* Gets what is missing to @count, and some for the next time; or nothing, and a wake-up when there is more. */
 static bool refill(struct net_queue *q, uint32_t count)
 {
 	struct vsp_net *n = q->net;
 	struct net_pool *p = &n->pool;
-	uint32_t max = cache_max(n);
-	uint32_t want = (uint32_t)max_u64(count, max / 2) - q->cache_count, have;
+	uint32_t need = count - q->cache_count, have;
+	uint32_t want = (uint32_t)max_u64(count, cache_max(n) / 2) - q->cache_count;
 
 	net_lock(n);
 	have = p->free_count > reserve(p) ? p->free_count - reserve(p) : 0;
-	want = (uint32_t)min_u64(want, have);
+	want = have < need ? 0 : (uint32_t)min_u64(want, have);
+	if (want == 0) {
+		p->waiting |= BIT64(q->index);
+	}
 	p->free_count -= want;
 	memcpy(q->cache + q->cache_count, p->free + p->free_count, want * sizeof(*p->free));
 	net_unlock(n);
 	q->cache_count += want;
-	if (q->cache_count < count && q->cache_count > max) {
-		give_back(q, max);
-	}
-	return q->cache_count >= count;
+	return want != 0;
 }
 
 bool net_pool_take(struct net_queue *q, uint32_t count, uint32_t *ret)
@@ -108,11 +120,12 @@ uint32_t net_pool_take_reserved(struct net_queue *q)
 	net_lock(n);
 	if (n->pool.free_count != 0) {
 		suballoc = n->pool.free[--n->pool.free_count];
+	} else if (q->cache_count != 0) {
+		suballoc = q->cache[--q->cache_count];
+	} else {
+		n->pool.waiting |= BIT64(q->index);
 	}
 	net_unlock(n);
-	if (suballoc == NET_SUBALLOC_NONE && q->cache_count != 0) {
-		suballoc = q->cache[--q->cache_count];
-	}
 	return suballoc;
 }
 

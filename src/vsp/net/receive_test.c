@@ -580,6 +580,13 @@ static void test_ring_full(struct test *t)
 	rig_destroy(r);
 }
 
+static void port_drop(struct rig *r, unsigned queue)
+{
+	free(r->waiting[queue][r->waiting_first[queue]].data);
+	r->waiting_first[queue] = (r->waiting_first[queue] + 1) % RIG_FRAMES;
+	r->waiting_count[queue]--;
+}
+
 /* Queues share the buffer; what one holds it can give back alone, and its end frees it. */
 static void test_queues(struct test *t)
 {
@@ -611,6 +618,44 @@ static void test_queues(struct test *t)
 	rig_offer(r, 2, frame, 100, NET_TAG_NONE, NULL);
 	rig_run(r);
 	EXPECT_EQ(t, frames(r), 1);
+	rig_destroy(r);
+}
+
+/* A queue that waits is woken when another one gives back, and not before. */
+static void test_queues_wake(struct test *t)
+{
+	const struct rig_config config = {.queues = 3};
+	struct rig *r = start(t, &config, NVSP_PROTOCOL_VERSION_61);
+	unsigned before, done = 0;
+	uint8_t frame[100];
+
+	EXPECT(t, rig_create_subchannels(r, 2));
+	r->keep = true;
+	fill(frame, 100, 0);
+	for (unsigned i = 0; i < 250; i++) {
+		rig_offer(r, 1, frame, 100, NET_TAG_NONE, NULL);
+	}
+	rig_run(r);
+	rig_offer(r, 2, frame, 100, NET_TAG_NONE, NULL);
+	rig_run(r);
+	EXPECT(t, !vsp_net_takes(r->n, 2));
+	while (r->waiting_count[1] != 0) { /* it takes no more itself */
+		port_drop(r, 1);
+	}
+	before = r->woken[2];
+	for (unsigned i = 0; i < r->message_count && r->woken[2] == before; i++) {
+		const struct rig_message *m = &r->messages[i];
+
+		if (m->channel == 1 && m->index == 0 && m->kind == NVSP_CHANNEL_DATA) {
+			EXPECT(t, rig_complete(r, 1, m->transaction));
+			vsp_net_poll(r->n, 1);
+			done++;
+		}
+	}
+	EXPECT(t, done != 0 && r->woken[2] == before + 1);
+	vsp_net_poll(r->n, 2);
+	EXPECT(t, vsp_net_takes(r->n, 2));
+	EXPECT_EQ(t, r->waiting_count[2], 0);
 	rig_destroy(r);
 }
 
@@ -650,7 +695,8 @@ int main(void)
 		TEST(test_tags),      TEST(test_checksums),	TEST(test_hash),
 		TEST(test_cut),	      TEST(test_cut_slowly),	TEST(test_cut_and_replugged),
 		TEST(test_rsc),	      TEST(test_rsc_not_there), TEST(test_completions),
-		TEST(test_ring_full), TEST(test_queues),	TEST(test_revoked),
+		TEST(test_ring_full), TEST(test_queues),	TEST(test_queues_wake),
+		TEST(test_revoked),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));

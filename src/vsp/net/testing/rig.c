@@ -26,6 +26,7 @@ static void wake(void *ctx, unsigned queue)
 
 	CHECK(r->locks == 0 && queue < r->net_config.queues_max);
 	r->wakes++;
+	r->woken[queue]++;
 }
 
 static void log_line(void *ctx, const char *line)

@@ -91,6 +91,7 @@ struct rig {
 	bool mac_refused;
 
 	unsigned wakes, logs, gone;
+	unsigned woken[VSP_NET_QUEUES_MAX]; /* by queue */
 	int locks;
 	char log[256];
 };
