@@ -36,21 +36,24 @@ struct cable {
 	int worker_bells[WIRE_QUEUES_MAX];
 };
 
-static void ring_bell(int fd)
-{
-	const uint64_t one = 1;
-	ssize_t n = write(fd, &one, sizeof(one));
-
-	(void)n; /* it is full: it rings already */
-}
-
-static void broken(struct cable *c)
+static void broken(struct cable *c, const char *how)
 {
 	if (!c->port.dying) {
-		log_line("switch '%s': port '%s': its worker wrote nonsense to the cable; the port "
-			 "is closed",
-			 c->port.sw->config.name, port_name(&c->port));
+		log_line("switch '%s': port '%s': its worker %s; the port is closed",
+			 c->port.sw->config.name, port_name(&c->port), how);
 		port_kill(&c->port);
+	}
+}
+
+/*
+ * A bell that is full rings already. But the worker shares it: it can make a full one block, and only the alarm (main.c) gets us out of that.
+ */
+static void ring_bell(struct cable *c, unsigned q)
+{
+	const uint64_t one = 1;
+
+	if (!c->port.dying && write(c->worker_bells[q], &one, sizeof(one)) < 0 && errno == EINTR) {
+		broken(c, "made its bell block");
 	}
 }
 
@@ -73,7 +76,7 @@ static bool deliver(void *ctx, const struct net_frame *f)
 
 	c->touched |= UINT64_C(1) << q;
 	if (status == WIRE_BROKEN) {
-		broken(c);
+		broken(c, "wrote nonsense to the cable");
 	}
 	return status == WIRE_OK;
 }
@@ -87,7 +90,7 @@ static void flush(void *ctx)
 
 		c->touched &= c->touched - 1;
 		if (wire_show(&c->to[q])) {
-			ring_bell(c->worker_bells[q]);
+			ring_bell(c, q);
 		}
 	}
 }
@@ -109,9 +112,9 @@ static int64_t drain(struct cable *c, unsigned q, int64_t budget, uint64_t now_n
 		budget -= vswitch_cost(&f);
 	}
 	if (status == WIRE_BROKEN) {
-		broken(c);
+		broken(c, "wrote nonsense to the cable");
 	} else if (wire_show(r)) {
-		ring_bell(c->worker_bells[q]);
+		ring_bell(c, q);
 	}
 	return budget;
 }

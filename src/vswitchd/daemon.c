@@ -171,7 +171,7 @@ static int wait_events(struct daemon *d, uint64_t until_ns, uint64_t now_ns)
 	}
 	for (struct sw *s = d->switches; s != NULL; s = s->next) {
 		if (s->nat != NULL) {
-			nat_after_wait(s->nat, fds + 1, n < 0);
+			nat_after_wait(s->nat, fds + 1, n < 0); /* only one switch has it */
 		}
 	}
 	if (n > 0 && fds[0].revents != 0) {

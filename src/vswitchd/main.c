@@ -19,6 +19,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -214,6 +215,22 @@ static int watch_signals(struct daemon *d)
 	return daemon_add_source(d, d->signal_fd, &d->signal_source);
 }
 
+static void on_alarm(int signal_number)
+{
+	(void)signal_number; /* that it came is enough */
+}
+
+/* Once a second: whatever blocks against all intentions is interrupted, and seen (cable.c). */
+static int set_alarm(void)
+{
+	const struct sigaction action = {.sa_handler = on_alarm}; /* without SA_RESTART */
+	const struct itimerval every = {{.tv_sec = 1}, {.tv_sec = 1}};
+
+	return sigaction(SIGALRM, &action, NULL) < 0 || setitimer(ITIMER_REAL, &every, NULL) < 0
+		       ? -errno
+		       : 0;
+}
+
 /* ---- The process ---- */
 
 /* A descriptor or more for each port and each connection through NAT. */
@@ -250,7 +267,8 @@ static bool prepare(struct start *s, struct daemon *d)
 				 : 0;
 	d->spin_ns = d->spin_max_ns / 2;
 	d->has_uso = kernel_is(6, 2);
-	if (r < 0 || (r = watch_signals(d)) < 0 || (r = watch_links(d)) < 0) {
+	if (r < 0 || (r = watch_signals(d)) < 0 || (r = set_alarm()) < 0 ||
+	    (r = watch_links(d)) < 0) {
 		snprintf(s->error, sizeof(s->error), "starting: %s", strerror(-r));
 		return false;
 	}

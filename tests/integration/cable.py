@@ -63,6 +63,8 @@ class Client:
 class Cable:
     """An adapter plugged in."""
 
+    plugged = []  # all that are, so that a test that failed can be tidied up after
+
     def __init__(self, path, switch, port, mac, queues=1, **options):
         self.client = Client(path)
         self.mac = mac
@@ -75,6 +77,7 @@ class Cable:
         assert magic == MAGIC and self.queues == queues == len(self.worker_bells)
         self.heads = [0] * queues
         self.tails = [0] * queues
+        Cable.plugged.append(self)
 
     def ring(self, queue, to_worker):
         return 2 * PAGE + (queue * 2 + to_worker) * (PAGE + self.ring_bytes)
@@ -152,6 +155,7 @@ class Cable:
         return bool(ready) and self.client.socket.recv(1) == b""
 
     def unplug(self):
+        Cable.plugged.remove(self)
         self.client.close()
         self.memory.close()
         for fd in [self.memory_fd, self.switch_bell, *self.worker_bells]:

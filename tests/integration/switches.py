@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 
-from cable import Client
+from cable import Cable, Client
 
 ROOT = os.geteuid() == 0
 INSIDE = "VIRID_TEST_NETWORK"
@@ -63,6 +63,8 @@ class Tests:
                     line = line.tb_next
                 print(f"# line {line.tb_lineno}: {type(e).__name__}: {e}")
                 print(f"not ok {number} - {name}", flush=True)
+                for cable in list(Cable.plugged):
+                    cable.unplug()
         finish()
         sys.exit(failed != 0)
 
