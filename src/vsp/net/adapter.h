@@ -139,9 +139,9 @@ struct net_queue {
 	/* Frames to the guest. */
 	struct net_frame frame; /* lent by the port, for this turn */
 	bool waits;		/* for the guest: there is no room for what the port has */
-	unsigned
-		pieces; /* that the guest has of the frame in hand: it was cut, and there was no room for all */
-	uint32_t held_bytes; /* by which it is known again in the next turn */
+	/* Of a frame that was cut, what the guest has of it already; the rest is the frame's beginning, by which it is known in the next turn. */
+	unsigned pieces;
+	uint32_t held_bytes;
 	uint8_t held_head[64];
 	uint32_t cache_count;
 	uint32_t cache[NET_CACHE];
