@@ -130,6 +130,24 @@ static void test_learning(struct test *t)
 	lab_destroy(lab);
 }
 
+/* A port that goes to another VLAN takes nothing along. */
+static void test_change(struct test *t)
+{
+	struct lab *lab = make();
+	struct vswitch_port_config c;
+
+	CHECK(add_vlan(lab, 8, VSWITCH_HOST, (struct vswitch_vlan){.vid = 10}) == 0);
+	EXPECT_EQ(t, lab_unicast(lab, 8, MAC(A10), MAC(77)), P(A10));
+	EXPECT_EQ(t, lab_unicast(lab, A10, MAC(77), MAC(A10)), P(8));
+	c = *vswitch_port_config(lab->ports[8].port);
+	c.vlan.vid = 20;
+	EXPECT_EQ(t, vswitch_port_configure(lab->ports[8].port, &c), 0);
+	EXPECT_EQ(t, lab_unicast(lab, A10, MAC(77), MAC(A10)), P(TRUNK));
+	EXPECT_EQ(t, lab_drops_out(lab, 8, VSWITCH_DROP_VLAN), 0);
+	EXPECT_EQ(t, lab_unicast(lab, 8, MAC(A20), MAC(77)), P(A20));
+	lab_destroy(lab);
+}
+
 /* ---- Private VLANs ---- */
 
 enum { ISO1 = 1, ISO2, COM1, COM2, OTHER, PROM, LINE };
@@ -246,10 +264,14 @@ static void test_promiscuous_list(struct test *t)
 
 int main(void)
 {
-	static const struct test_case cases[] = {
-		TEST(test_modes),	    TEST(test_drops),	TEST(test_double_tags),
-		TEST(test_learning),	    TEST(test_private), TEST(test_private_conflicts),
-		TEST(test_promiscuous_list)};
+	static const struct test_case cases[] = {TEST(test_modes),
+						 TEST(test_drops),
+						 TEST(test_double_tags),
+						 TEST(test_learning),
+						 TEST(test_change),
+						 TEST(test_private),
+						 TEST(test_private_conflicts),
+						 TEST(test_promiscuous_list)};
 
 	return test_main(cases, ARRAY_LEN(cases));
 }

@@ -173,8 +173,8 @@ static enum wire_status read_record(struct wire_ring *r, struct wire_record *ret
 					      memory_order_relaxed);
 
 	if (bytes == WIRE_SKIP) {
-		/* only before the end, and never without a record behind it */
-		if (offset == 0 || r->bytes - offset >= there) {
+		/* never without a record behind it, so never at the beginning either */
+		if (r->bytes - offset >= there) {
 			return give_up(r);
 		}
 		r->at += r->bytes - offset;

@@ -361,6 +361,7 @@ static void test_nonsense_at_end(struct test *t)
 		{64, 14, 0, WIRE_OK},
 		{64, 41, 0, WIRE_BROKEN},		  /* over the end */
 		{64, WIRE_SKIP, 0, WIRE_BROKEN},	  /* a skip and nothing behind */
+		{32, WIRE_SKIP, 14, WIRE_BROKEN},	  /* a skip beyond what is shown */
 		{72, WIRE_SKIP, 14, WIRE_BROKEN},	  /* a part of a record */
 		{128, WIRE_SKIP, WIRE_SKIP, WIRE_BROKEN}, /* two skips */
 		{104, WIRE_SKIP, 14, WIRE_OK},
