@@ -1,33 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The start of the protocol, in all versions and in wrong orders; and how the controller is offered. */
-#include "test/test.h"
-
-#include <errno.h>
-
-#include "lib/bits.h"
-#include "rig.h"
-
-static const uint16_t versions[] = {VSTOR_VERSION_WIN6, VSTOR_VERSION_WIN7, VSTOR_VERSION_WIN8,
-				    VSTOR_VERSION_WIN8_1, VSTOR_VERSION_WIN10};
-
-static uint32_t ask_version(struct rig *r, uint16_t version, struct vstor_packet *ret)
-{
-	*ret = (struct vstor_packet){
-		.header = {.operation = VSTOR_OPERATION_QUERY_PROTOCOL_VERSION, .flags = 1},
-		.version = {.version = version},
-	};
-	return rig_ask(r, 0, ret, sizeof(*ret));
-}
-
-static uint32_t ask_subchannels(struct rig *r, uint16_t count)
-{
-	struct vstor_packet packet = {
-		.header = {.operation = VSTOR_OPERATION_CREATE_SUB_CHANNELS, .flags = 1},
-		.subchannels = count,
-	};
-
-	return rig_ask(r, 0, &packet, sizeof(packet));
-}
+#include "negotiate_test.h"
 
 static void test_offer_scsi(struct test *t)
 {
@@ -165,24 +138,6 @@ static void test_old_has_no_subchannels(struct test *t)
 		EXPECT_EQ(t, rig_operation(r, 0, VSTOR_OPERATION_END_INITIALIZATION), 0);
 		EXPECT_EQ(t, ask_subchannels(r, 1), multi ? 0 : STATUS_INVALID_PARAMETER);
 		rig_destroy(r);
-	}
-}
-
-static void advance_to(struct rig *r, enum stor_state state)
-{
-	struct vstor_packet packet;
-
-	if (state > STOR_BEGIN) {
-		rig_operation(r, 0, VSTOR_OPERATION_BEGIN_INITIALIZATION);
-	}
-	if (state > STOR_VERSION) {
-		ask_version(r, VSTOR_VERSION_WIN10, &packet);
-	}
-	if (state > STOR_PROPERTIES) {
-		rig_operation(r, 0, VSTOR_OPERATION_QUERY_PROPERTIES);
-	}
-	if (state > STOR_END) {
-		rig_operation(r, 0, VSTOR_OPERATION_END_INITIALIZATION);
 	}
 }
 
@@ -336,140 +291,15 @@ static void test_reopen(struct test *t)
 	rig_destroy(r);
 }
 
-static void test_subchannels(struct test *t)
-{
-	const struct rig_config config = {.subchannels = 3};
-	struct rig *r = rig_create(&config);
-
-	EXPECT(t, rig_up(r));
-	EXPECT_EQ(t, ask_subchannels(r, 4), STATUS_INVALID_PARAMETER);
-	EXPECT_EQ(t, ask_subchannels(r, UINT16_MAX), STATUS_INVALID_PARAMETER);
-	EXPECT(t, fake_guest_find(r->g, &r->instance, 1) == NULL);
-	EXPECT_EQ(t, ask_subchannels(r, 0), STATUS_SUCCESS);
-	EXPECT(t, rig_create_subchannels(r, 2));
-	EXPECT(t, fake_guest_find(r->g, &r->instance, 3) == NULL);
-	EXPECT_EQ(t, ask_subchannels(r, 1), STATUS_INVALID_PARAMETER); /* it has them */
-
-	/* They go with the primary channel, and come again. */
-	EXPECT(t, rig_close(r, 2));
-	EXPECT(t, rig_close(r, 1));
-	EXPECT(t, rig_close(r, 0));
-	EXPECT(t, fake_guest_find(r->g, &r->instance, 1) == NULL);
-	EXPECT(t, rig_open(r, 0));
-	EXPECT(t, rig_start(r, VSTOR_VERSION_WIN10));
-	EXPECT(t, rig_create_subchannels(r, 3));
-	rig_destroy(r);
-}
-
-/* The second request comes before the first is answered. */
-static void test_subchannels_twice_at_once(struct test *t)
-{
-	const struct rig_config config = {.subchannels = 3};
-	struct rig *r = rig_create(&config);
-	const struct vstor_packet packet = {.header.operation = VSTOR_OPERATION_CREATE_SUB_CHANNELS,
-					    .subchannels = 2};
-	struct vstor_packet answer;
-	uint64_t transaction;
-	uint16_t type;
-
-	EXPECT(t, rig_up(r));
-	EXPECT(t, fake_guest_send(&r->channels[0], 1, &packet, sizeof(packet)));
-	EXPECT(t, fake_guest_send(&r->channels[0], 2, &packet, sizeof(packet)));
-	rig_run(r);
-	EXPECT_EQ(t, rig_receive(r, 0, &transaction, &type, &answer), 64);
-	EXPECT_EQ(t, transaction, 2);
-	EXPECT_EQ(t, answer.header.status, STATUS_INVALID_PARAMETER);
-	EXPECT_EQ(t, rig_receive(r, 0, &transaction, &type, &answer), 64);
-	EXPECT_EQ(t, transaction, 1);
-	EXPECT_EQ(t, answer.header.status, STATUS_SUCCESS);
-	rig_destroy(r);
-}
-
-/* The primary channel closes while the bus still thinks about subchannels: the answer is dropped, the close ends. */
-static void test_subchannels_and_close(struct test *t)
-{
-	const struct rig_config config = {.subchannels = 3};
-	struct rig *r = rig_create(&config);
-	const struct vstor_packet packet = {.header.operation = VSTOR_OPERATION_CREATE_SUB_CHANNELS,
-					    .subchannels = 2};
-
-	EXPECT(t, rig_up(r));
-	EXPECT(t, fake_guest_send(&r->channels[0], 1, &packet, sizeof(packet)));
-	stor_poll(r->s);
-	EXPECT(t, r->s->create_request != NULL);
-	EXPECT(t, !stor_idle(r->s));
-	EXPECT(t, rig_close(r, 0));
-	EXPECT(t, r->s->create_request == NULL);
-	EXPECT(t, stor_idle(r->s));
-	EXPECT(t, vmbus_quiet(r->g->bus));
-	EXPECT(t, rig_open(r, 0));
-	EXPECT(t, rig_start(r, VSTOR_VERSION_WIN10));
-	EXPECT(t, rig_create_subchannels(r, 3));
-	rig_destroy(r);
-}
-
-/* Windows asks before END; what comes there before END has to wait. */
-static void test_subchannels_before_end(struct test *t)
-{
-	const struct rig_config config = {.subchannels = 1};
-	struct rig *r = rig_create(&config);
-	struct rig_srb srb = rig_test_unit_ready(5);
-	struct vstor_packet answer;
-	uint64_t transaction;
-	uint16_t type;
-
-	EXPECT(t, rig_connect(r, VERSION_WIN10_V5_3));
-	advance_to(r, STOR_END);
-	EXPECT(t, rig_create_subchannels(r, 1));
-	EXPECT(t, rig_send(r, 1, 9, &srb));
-	rig_run(r);
-	EXPECT_EQ(t, rig_receive(r, 1, &transaction, &type, &answer), 0);
-	EXPECT_EQ(t, rig_operation(r, 0, VSTOR_OPERATION_END_INITIALIZATION), STATUS_SUCCESS);
-	EXPECT_EQ(t, rig_receive(r, 1, &transaction, &type, &answer), 64);
-	EXPECT_EQ(t, transaction, 9);
-	EXPECT_EQ(t, answer.srb.srb_status, SRB_STATUS_INVALID_LUN);
-
-	/* The start is for the primary channel alone. */
-	EXPECT_EQ(t, rig_operation(r, 1, VSTOR_OPERATION_BEGIN_INITIALIZATION),
-		  STATUS_INVALID_DEVICE_STATE);
-	EXPECT_EQ(t, rig_operation(r, 1, VSTOR_OPERATION_CREATE_SUB_CHANNELS),
-		  STATUS_INVALID_DEVICE_STATE);
-	rig_destroy(r);
-}
-
-/* However often a guest does it, the log stays short. */
-static void test_log_is_bounded(struct test *t)
-{
-	struct rig *r = rig_create(NULL);
-
-	EXPECT(t, rig_connect(r, VERSION_WIN10_V5_3));
-	for (unsigned i = 0; i < 5000; i++) {
-		rig_operation(r, 0, VSTOR_OPERATION_END_INITIALIZATION);
-	}
-	EXPECT_EQ(t, r->logs, 13);
-	EXPECT(t, strstr(r->log, "(4096 such packets so far)") != NULL);
-	rig_destroy(r);
-}
-
 int main(void)
 {
 	static const struct test_case cases[] = {
-		TEST(test_offer_scsi),
-		TEST(test_offer_ide),
-		TEST(test_two_offers),
-		TEST(test_linux),
-		TEST(test_versions),
-		TEST(test_old_has_no_subchannels),
-		TEST(test_order),
-		TEST(test_short),
-		TEST(test_answer_sizes),
-		TEST(test_no_completion_wanted),
+		TEST(test_offer_scsi),	 TEST(test_offer_ide),
+		TEST(test_two_offers),	 TEST(test_linux),
+		TEST(test_versions),	 TEST(test_old_has_no_subchannels),
+		TEST(test_order),	 TEST(test_short),
+		TEST(test_answer_sizes), TEST(test_no_completion_wanted),
 		TEST(test_reopen),
-		TEST(test_subchannels),
-		TEST(test_subchannels_twice_at_once),
-		TEST(test_subchannels_and_close),
-		TEST(test_subchannels_before_end),
-		TEST(test_log_is_bounded),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));
