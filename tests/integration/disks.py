@@ -35,7 +35,7 @@ def enter(prefix, in_memory=False):
 
 
 def disk(*args, **kw):
-    return subprocess.run([virid, "disk", *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, **kw)
+    return subprocess.run([virid, "disk", *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, **kw)
 
 
 def works(name, *args, **kw):
