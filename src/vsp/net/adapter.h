@@ -117,46 +117,47 @@ struct net_view {
 
 struct net_queue {
 	struct vsp_net *net;
-	unsigned index;
 	struct vmbus_channel *vmbus;
-	uint32_t state; /* enum net_queue_state; atomic: queue 0 looks at the others */
-	uint64_t seen;	/* generation of @s; atomic likewise */
+	uint64_t seen; /* generation of @s; atomic: queue 0 looks at the others */
+	unsigned index;
+	uint32_t state; /* enum net_queue_state; atomic likewise */
 	bool readable; /* the ring may hold packets: no signal comes before it was read to its end */
 	bool blocked;  /* a packet did not fit: a signal comes when there is room */
 	bool broken;   /* the ring is of no use any more */
+	bool more;     /* frames are left after this turn's share */
+	bool waits;    /* for the guest: there is no room for what the port has */
 	bool port_used; /* frames were sent or received: port->flush is due */
-	bool more;	/* frames are left after this turn's share */
+	bool failed;	/* a message of the packet in work was malformed */
+	bool signalled; /* atomic: by vmbus, any thread */
 	struct net_settings s;
 
 	/* The packet in work. */
-	enum net_work work;
 	struct vmbus_packet p; /* into @packet */
-	uint32_t at;	       /* NET_SENDING: the next RNDIS message */
-	bool failed;	       /* a message of it was malformed */
+	enum net_work work;
+	uint32_t at; /* NET_SENDING: the next RNDIS message */
 	uint32_t answer_bytes;
 	struct nvsp_message answer;
 
-	/* Frames to the guest. */
-	struct net_frame frame; /* lent by the port, for this turn */
-	bool waits;		/* for the guest: there is no room for what the port has */
-	/* Of a frame that was cut, what the guest has of it already; the rest is the frame's beginning, by which it is known in the next turn. */
-	unsigned pieces;
+	/* The frame that the port has lent for this turn. */
 	uint32_t held_bytes;
+	struct net_frame frame;
+	/* Of a frame that was cut, what the guest has of it already; and its beginning, by which it is known again in the next turn. */
+	unsigned pieces;
 	uint8_t held_head[64];
+
 	uint32_t cache_count;
-	uint32_t cache[NET_CACHE];
-	uint32_t range_count; /* the packet that is being filled */
-	uint32_t range_first, range_last;
+	uint32_t cache[NET_CACHE]; /* free suballocations */
+	/* The packet that is being filled. */
+	uint32_t range_count, range_first, range_last;
 	struct vmbus_xfer_range ranges[NET_RANGES];
 	uint16_t packet_id; /* of the next frame in several ranges */
 
-	struct net_counters counters;
-
-	bool signalled; /* atomic: by vmbus, any thread */
-	bool mail;	/* atomic: look into the mailbox */
 	/* The mailbox, under the owner's lock. Closing follows opening. */
-	struct vmbus_channel *mail_opened;
 	bool mail_closing;
+	bool mail; /* atomic: look into it */
+	struct vmbus_channel *mail_opened;
+
+	struct net_counters counters;
 
 	uint64_t packet[NET_PACKET_BYTES / 8];
 	struct net_view view;		      /* of the packet, while frames are taken from it */

@@ -44,12 +44,13 @@ static void do_room(struct player *p)
 static void do_offer(struct player *p)
 {
 	static const uint32_t sizes[] = {14, 60, 1514, 1519, 4000, 30000, 65600};
+	static const uint8_t everybody[NET_MAC_BYTES] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 	static uint8_t frame[NET_FRAME_BYTES_MAX];
 	uint8_t what = (uint8_t)player_take(p, 1), more = (uint8_t)player_take(p, 1);
 	unsigned queue = what % RIG_QUEUES;
 	struct net_offload o = {0};
 
-	memcpy(frame, what & 0x10 ? (const uint8_t *)"\xff\xff\xff\xff\xff\xff" : RIG_MAC, 6);
+	memcpy(frame, what & 0x10 ? everybody : RIG_MAC, NET_MAC_BYTES);
 	store_le16(frame + 12, 0x0008);
 	frame[14] = 0x45;
 	frame[23] = 6;

@@ -264,7 +264,7 @@ void player_do_control(struct player *p)
 /* One of those that there are, with information of any kind. */
 void player_do_oid(struct player *p)
 {
-	uint32_t list[128], m[300] = {RNDIS_MSG_QUERY, 0, 5, 0, 0, 20, 0};
+	uint32_t list[128] = {0}, m[300] = {RNDIS_MSG_QUERY, 0, 5, 0, 0, 20, 0};
 	struct net_out out = {.buf = (uint8_t *)list, .capacity = sizeof(list)};
 	uint32_t information = (uint32_t)player_take(p, 1) * 4 % 700;
 	uint8_t kind = (uint8_t)player_take(p, 1);

@@ -96,7 +96,7 @@ void player_do_raw(struct player *p)
 		.flags = (uint16_t)player_take(p, 1),
 		.transaction = p->transaction++,
 	};
-	uint8_t body[256];
+	uint8_t body[256] = {0};
 	size_t bytes = d.length8 * 8u > sizeof(d) ? d.length8 * 8u - sizeof(d) : 0;
 	int queue = player_queue(p);
 
