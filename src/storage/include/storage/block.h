@@ -9,13 +9,13 @@
 #include "storage/io.h"
 
 struct block_info {
-	uint64_t bytes; /* a multiple of sector_bytes */
+	uint64_t bytes;			/* a multiple of sector_bytes */
 	uint32_t sector_bytes;		/* logical: 512, 2048 (DVD) or 4096 */
 	uint32_t physical_sector_bytes; /* 512 or 4096 */
 	bool read_only;
-	bool discards;			/* IO_DISCARD and IO_UNMAP free space */
+	bool discards;			    /* IO_DISCARD and IO_UNMAP free space */
 	uint32_t discard_granularity_bytes; /* 0: unknown */
-	bool discard_zeros;		/* what was discarded in whole granules reads as zeros */
+	bool discard_zeros; /* what was discarded in whole granules reads as zeros */
 	bool rotational;
 	struct guid id; /* stays with the disk (VPD page 83h); zero: none */
 };
@@ -78,7 +78,8 @@ int block_zero(struct block_device *b, uint64_t offset, uint64_t bytes, bool unm
  * A raw file or host block device as a disk; sector size 512 or 4096 (2048: a DVD image). The size is rounded down to whole sectors.
  * Takes over @f, also on failure. -ENOMEM.
  */
-int block_raw_create(struct storage_file *f, uint32_t sector_bytes, bool read_only, struct block_device **ret);
+int block_raw_create(struct storage_file *f, uint32_t sector_bytes, bool read_only,
+		     struct block_device **ret);
 
 /* Looks at the size of the file again and tells the listener when it changed. @raw from block_raw_create. 0 or -errno. */
 int block_raw_refresh(struct block_device *raw);
@@ -89,18 +90,19 @@ int block_raw_refresh(struct block_device *raw);
  * Writes go to @above, reads come from there where something was written since creation, else from @below, which is never written.
  * Takes over both. -EINVAL: @above is smaller, read-only or of another sector size; -ENOMEM.
  */
-int block_cow_create(struct block_device *below, struct block_device *above, struct block_device **ret);
+int block_cow_create(struct block_device *below, struct block_device *above,
+		     struct block_device **ret);
 
 struct block_error_rule {
-	uint32_t ops;	       /* mask of 1 << enum io_op */
+	uint32_t ops;		/* mask of 1 << enum io_op */
 	uint64_t offset, bytes; /* touching this range (a flush touches all); bytes 0: any */
-	uint64_t after;	       /* lets this many matching requests pass first */
-	uint64_t count;	       /* then fails this many; UINT64_MAX: all */
-	int error;	       /* -errno to answer with */
+	uint64_t after;		/* lets this many matching requests pass first */
+	uint64_t count;		/* then fails this many; UINT64_MAX: all */
+	int error;		/* -errno to answer with */
 };
 /* Copies the rules. */
-int block_error_create(struct block_device *below, const struct block_error_rule *rules, size_t count,
-		       struct block_device **ret);
+int block_error_create(struct block_device *below, const struct block_error_rule *rules,
+		       size_t count, struct block_device **ret);
 
 struct block_clock {
 	uint64_t (*now_ns)(void *ctx);
@@ -110,13 +112,14 @@ struct block_clock {
  * Holds completions back until @delay_ns after submission. The owner turns the device with block_filter_poll; so does
  * everything that delays.
  */
-int block_delay_create(struct block_device *below, uint64_t delay_ns, const struct block_clock *clock,
-		       struct block_device **ret);
+int block_delay_create(struct block_device *below, uint64_t delay_ns,
+		       const struct block_clock *clock, struct block_device **ret);
 
 struct block_throttle {
-	uint64_t max_iops;	   /* normalised: 8 KiB or part of it counts 1, as Hyper-V counts; 0: no limit */
+	uint64_t
+		max_iops; /* normalised: 8 KiB or part of it counts 1, as Hyper-V counts; 0: no limit */
 	uint64_t max_bytes_per_s; /* 0: no limit */
-	uint64_t burst_ns;	   /* how much unused allowance may be saved up; 0: 100 ms */
+	uint64_t burst_ns;	  /* how much unused allowance may be saved up; 0: 100 ms */
 };
 int block_throttle_create(struct block_device *below, const struct block_throttle *limits,
 			  const struct block_clock *clock, struct block_device **ret);
@@ -128,7 +131,8 @@ struct block_log {
 	void *ctx;
 };
 /* One line per finished request: op, offset, bytes, flags, result. */
-int block_log_create(struct block_device *below, const struct block_log *log, struct block_device **ret);
+int block_log_create(struct block_device *below, const struct block_log *log,
+		     struct block_device **ret);
 
 /*
  * Releases what is due of a delay or throttle filter (others: nothing). Returns in how many nanoseconds it wants to be called again;

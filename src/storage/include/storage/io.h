@@ -22,12 +22,13 @@
 enum io_op {
 	IO_READ,
 	IO_WRITE,
-	IO_FLUSH,   /* all writes completed before it was submitted are on stable storage when it completes */
+	IO_FLUSH, /* all writes completed before it was submitted are on stable storage when it completes */
 	IO_DISCARD, /* contents of the range are not needed: they read as before or as zeros, space may be freed */
-	IO_ZERO,    /* the range reads as zeros; space may be freed when IO_UNMAP is set */
+	IO_ZERO, /* the range reads as zeros; space may be freed when IO_UNMAP is set */
 };
 
-#define IO_FUA 0x1u   /* IO_WRITE, IO_ZERO: on stable storage when it completes, with all metadata it needs */
+#define IO_FUA                                                                                     \
+	0x1u /* IO_WRITE, IO_ZERO: on stable storage when it completes, with all metadata it needs */
 #define IO_UNMAP 0x2u /* IO_ZERO: free the space if that is possible */
 
 /*
@@ -86,7 +87,8 @@ void io_copy_out(const struct io_request *r, size_t skip, void *to, size_t bytes
 void io_copy_in(const struct io_request *r, size_t skip, const void *from, size_t bytes);
 void io_fill_zero(const struct io_request *r, size_t skip, size_t bytes);
 /* Makes @part the piece [skip, skip + bytes) of @whole: op, flags, offset + skip, vector. done and ctx stay as they are. */
-void io_slice(const struct io_request *whole, uint64_t skip, uint64_t bytes, struct io_request *part);
+void io_slice(const struct io_request *whole, uint64_t skip, uint64_t bytes,
+	      struct io_request *part);
 
 /* ---- Files ---- */
 
@@ -155,6 +157,7 @@ int storage_file_flush(struct storage_file *f);
 int storage_file_zero(struct storage_file *f, uint64_t offset, uint64_t bytes, bool unmap);
 
 /* A sparse file in memory (tests, fuzzing, scratch); its length is at most @limit_bytes, beyond: -ENOSPC. NULL: no memory. @name is copied. */
-struct storage_file *storage_memory_file(struct io_context *c, const char *name, uint64_t limit_bytes);
+struct storage_file *storage_memory_file(struct io_context *c, const char *name,
+					 uint64_t limit_bytes);
 
 #endif

@@ -44,7 +44,7 @@ struct scsi_command {
 	void *ctx;
 
 	/* Filled in before done: */
-	uint8_t status; /* enum scsi_status */
+	uint8_t status;			 /* enum scsi_status */
 	uint8_t sense[SCSI_SENSE_BYTES]; /* fixed format */
 	uint8_t sense_bytes;		 /* 0: none */
 	size_t transferred;		 /* bytes moved in data_bytes */
@@ -75,15 +75,16 @@ struct scsi_luns {
 };
 
 struct scsi_unit_config {
-	struct scsi_luns luns; /* list NULL: LUN 0 alone */
+	struct scsi_luns luns;	     /* list NULL: LUN 0 alone */
 	uint32_t max_transfer_bytes; /* 0: no limit worth telling */
 };
 
 /* A disk. The unit listens to @b (size changes give CAPACITY DATA HAS CHANGED) and does not own it. -ENOMEM. */
-int scsi_disk_create(struct block_device *b, const struct scsi_unit_config *config, struct scsi_unit **ret);
+int scsi_disk_create(struct block_device *b, const struct scsi_unit_config *config,
+		     struct scsi_unit **ret);
 /* A DVD drive; @medium (2048-byte sectors, read-only) may be NULL: empty. Not owned. */
-int scsi_dvd_create(struct block_device *medium, struct io_context *context, const struct scsi_unit_config *config,
-		    struct scsi_unit **ret);
+int scsi_dvd_create(struct block_device *medium, struct io_context *context,
+		    const struct scsi_unit_config *config, struct scsi_unit **ret);
 /*
  * Changes the medium. NULL: empty, and commands that need one find none. A new one: unit attention MEDIUM MAY HAVE CHANGED for every
  * initiator. Either is an event of GET EVENT STATUS NOTIFICATION. Reads of the old medium go on: it stays until scsi_dvd_reading is false.

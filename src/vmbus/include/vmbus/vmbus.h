@@ -26,15 +26,17 @@ struct vmbus_channel;
 
 #define VMBUS_RELIDS 2048u	   /* relid 0 is never used */
 #define VMBUS_USER_DATA_BYTES 120u /* of an offer, and of an open */
-#define VMBUS_PACKET_MAX (256u << 10) /* largest packet a reader has to expect when it says nothing else */
+#define VMBUS_PACKET_MAX                                                                           \
+	(256u << 10) /* largest packet a reader has to expect when it says nothing else */
 
 struct vmbus_config {
 	uint32_t version_max; /* as VERSION_* in protocol.h; 0: the newest we speak */
-	bool monitor;	      /* allocate monitor ids to channels of guests that use them (see README) */
+	bool monitor; /* allocate monitor ids to channels of guests that use them (see README) */
 };
 
 /* @transport is copied. -ENOMEM. */
-int vmbus_create(const struct vmbus_transport *transport, const struct vmbus_config *config, struct vmbus **ret);
+int vmbus_create(const struct vmbus_transport *transport, const struct vmbus_config *config,
+		 struct vmbus **ret);
 /* All VPs and device threads have stopped. Devices still offered are removed without a word to the guest. */
 void vmbus_destroy(struct vmbus *bus);
 
@@ -89,8 +91,8 @@ struct vmbus_offer {
  * Offers a device (at once to a connected guest). @ctx goes to the ops. The device's memory must stay until vmbus_destroy, or until
  * vmbus_rescind and the end of all VPs' dispatches. -EEXIST: type and instance are there already; -ENOSPC: no relid.
  */
-int vmbus_device_offer(struct vmbus *bus, const struct vmbus_offer *offer, const struct vmbus_device_ops *ops, void *ctx,
-		       struct vmbus_device **ret);
+int vmbus_device_offer(struct vmbus *bus, const struct vmbus_offer *offer,
+		       const struct vmbus_device_ops *ops, void *ctx, struct vmbus_device **ret);
 /* Takes the device away from the guest; @gone (may be NULL) is called when the guest let go and nothing is used any more. */
 void vmbus_device_rescind(struct vmbus_device *dev, void (*gone)(void *ctx), void *ctx);
 /*
@@ -100,10 +102,11 @@ void vmbus_device_rescind(struct vmbus_device *dev, void (*gone)(void *ctx), voi
  * channel's next request comes after that answer, never before (a guest that asks twice is the device's to refuse).
  */
 int vmbus_device_offer_subchannels(struct vmbus_device *dev, uint32_t count);
-void vmbus_request_subchannels(struct vmbus_channel *ch, uint32_t count, void (*done)(void *ctx, int result), void *ctx);
+void vmbus_request_subchannels(struct vmbus_channel *ch, uint32_t count,
+			       void (*done)(void *ctx, int result), void *ctx);
 
-uint32_t vmbus_channel_index(const struct vmbus_channel *ch); /* [any] */
-uint32_t vmbus_channel_relid(const struct vmbus_channel *ch); /* [any] */
+uint32_t vmbus_channel_index(const struct vmbus_channel *ch);	  /* [any] */
+uint32_t vmbus_channel_relid(const struct vmbus_channel *ch);	  /* [any] */
 uint32_t vmbus_channel_target_vp(const struct vmbus_channel *ch); /* [any] */
 /* The device's pointer on a channel. [any], the device's to synchronize. */
 void vmbus_channel_set_context(struct vmbus_channel *ch, void *context);
@@ -115,22 +118,24 @@ void vmbus_channel_closed(struct vmbus_channel *ch);
 
 enum vmbus_ring_status {
 	VMBUS_RING_OK,
-	VMBUS_RING_EMPTY,   /* read: nothing there; the mask is off and a signal will come */
-	VMBUS_RING_FULL,    /* write: no room; pending send size is set and a signal will come when there is */
+	VMBUS_RING_EMPTY, /* read: nothing there; the mask is off and a signal will come */
+	VMBUS_RING_FULL, /* write: no room; pending send size is set and a signal will come when there is */
 	VMBUS_RING_TOO_BIG, /* read: larger than the buffer, the packet was dropped; write: larger than the ring */
-	VMBUS_RING_BROKEN,  /* the guest broke the protocol */
+	VMBUS_RING_BROKEN, /* the guest broke the protocol */
 };
 
 /* A packet, copied out of the ring once: all of it is in the reader's buffer. */
 struct vmbus_packet {
-	uint16_t type;	/* VMBUS_PACKET_* in protocol.h */
+	uint16_t type; /* VMBUS_PACKET_* in protocol.h */
 	bool wants_completion;
 	uint64_t transaction;
-	uint32_t range_count;	/* GPA-direct and transfer-page packets: ranges (each validated to lie within the packet) */
-	const uint8_t *ranges;	/* {u32 bytes, u32 offset, u64 PFN[]} each (GPA-direct); {u32, u32} each (transfer pages) */
+	uint32_t
+		range_count; /* GPA-direct and transfer-page packets: ranges (each validated to lie within the packet) */
+	const uint8_t *
+		ranges; /* {u32 bytes, u32 offset, u64 PFN[]} each (GPA-direct); {u32, u32} each (transfer pages) */
 	size_t ranges_bytes;
-	uint16_t pageset;	/* transfer pages */
-	const uint8_t *data;	/* payload */
+	uint16_t pageset;    /* transfer pages */
+	const uint8_t *data; /* payload */
 	size_t bytes;
 };
 
@@ -138,17 +143,21 @@ struct vmbus_packet {
  * Takes the next packet. @buf is the reader's, 8-byte aligned; what *ret points to lies in it. A reader goes on until
  * VMBUS_RING_EMPTY; while it does, interrupts of this ring are masked. Read space is given back to the guest in batches and at EMPTY.
  */
-enum vmbus_ring_status vmbus_ring_read(struct vmbus_channel *ch, void *buf, size_t capacity, struct vmbus_packet *ret);
+enum vmbus_ring_status vmbus_ring_read(struct vmbus_channel *ch, void *buf, size_t capacity,
+				       struct vmbus_packet *ret);
 /* Writes a packet: payload after the 16-byte descriptor. The guest sees it, and is signalled, at vmbus_ring_flush. */
-enum vmbus_ring_status vmbus_ring_write(struct vmbus_channel *ch, uint16_t type, bool wants_completion, uint64_t transaction,
+enum vmbus_ring_status vmbus_ring_write(struct vmbus_channel *ch, uint16_t type,
+					bool wants_completion, uint64_t transaction,
 					const struct io_vec *payload, unsigned count);
 /* A transfer-page packet (type 7) into @pageset: @ranges {bytes, offset}. */
 struct vmbus_xfer_range {
 	uint32_t bytes;
 	uint32_t offset;
 };
-enum vmbus_ring_status vmbus_ring_write_xfer(struct vmbus_channel *ch, uint64_t transaction, uint16_t pageset,
-					     const struct vmbus_xfer_range *ranges, uint32_t range_count, const void *payload,
+enum vmbus_ring_status vmbus_ring_write_xfer(struct vmbus_channel *ch, uint64_t transaction,
+					     uint16_t pageset,
+					     const struct vmbus_xfer_range *ranges,
+					     uint32_t range_count, const void *payload,
 					     size_t bytes);
 /* Shows the guest what was written since, and interrupts it if it should hear of it. Once per batch, and before a thread sleeps. */
 void vmbus_ring_flush(struct vmbus_channel *ch);
@@ -162,14 +171,16 @@ size_t vmbus_ring_room(struct vmbus_channel *ch);
  * GMEM_W). Returns the number of vectors; -EFAULT: a page is not there or lacks the right; -EINVAL: the ranges are shorter
  * than @need or malformed; -E2BIG: more than @max.
  */
-int vmbus_ranges_map(struct vmbus_channel *ch, const struct vmbus_packet *p, size_t need, uint32_t rights, struct io_vec *vec,
-		     unsigned max);
+int vmbus_ranges_map(struct vmbus_channel *ch, const struct vmbus_packet *p, size_t need,
+		     uint32_t rights, struct io_vec *vec, unsigned max);
 /* The same ranges were written by the host: dirty log and code watch. @bytes from the start. */
 void vmbus_ranges_touch(struct vmbus_channel *ch, const struct vmbus_packet *p, size_t bytes);
 
 /* A GPADL of this channel (receive and send buffers): copies within it. False: no such GPADL, or outside it. [any] while it is open. */
-bool vmbus_gpadl_read(struct vmbus_channel *ch, uint32_t gpadl, size_t offset, void *buf, size_t bytes);
-bool vmbus_gpadl_write(struct vmbus_channel *ch, uint32_t gpadl, size_t offset, const void *buf, size_t bytes);
+bool vmbus_gpadl_read(struct vmbus_channel *ch, uint32_t gpadl, size_t offset, void *buf,
+		      size_t bytes);
+bool vmbus_gpadl_write(struct vmbus_channel *ch, uint32_t gpadl, size_t offset, const void *buf,
+		       size_t bytes);
 /* The pieces of @vec one behind the other; those before a piece that cannot be written are written. */
 bool vmbus_gpadl_write_vec(struct vmbus_channel *ch, uint32_t gpadl, size_t offset,
 			   const struct io_vec *vec, unsigned count);

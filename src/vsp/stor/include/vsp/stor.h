@@ -28,14 +28,17 @@ struct stor_lock_ops {
 struct stor_config {
 	struct guid instance; /* SCSI; an IDE offer's follows from path and target */
 	bool ide;	      /* the accelerated IDE offer: one disk at LUN 0, one channel */
-	uint8_t ide_path, ide_target; /* IDE channel and drive, 0..1 */
-	uint32_t subchannels_max; /* 0: one channel only; at most 256 */
-	struct io_context *context; /* of the I/O thread */
-	const char *name;	    /* "scsi0", for messages; copied */
-	void *lock;		    /* a mutex of the owner, for the mailbox */
+	uint8_t ide_path, ide_target;  /* IDE channel and drive, 0..1 */
+	uint32_t subchannels_max;      /* 0: one channel only; at most 256 */
+	struct io_context *context;    /* of the I/O thread */
+	const char *name;	       /* "scsi0", for messages; copied */
+	void *lock;		       /* a mutex of the owner, for the mailbox */
 	struct stor_lock_ops lock_ops; /* NULLs: bus and I/O are one thread */
-	void (*wake)(void *ctx); /* any thread: the I/O thread shall call stor_poll soon */
-	void (*log)(void *ctx, const char *line); /* I/O thread; without the name; bounded: the 1st, 2nd, 4th, 8th of a kind. May be NULL */
+	void (*wake)(void *ctx);       /* any thread: the I/O thread shall call stor_poll soon */
+	void (*log)(
+		void *ctx,
+		const char *
+			line); /* I/O thread; without the name; bounded: the 1st, 2nd, 4th, 8th of a kind. May be NULL */
 	void *ctx;
 };
 
@@ -63,7 +66,8 @@ int stor_attach(struct stor *s, unsigned lun, struct scsi_unit *unit);
  * Takes away the unit that is there: new commands find no LUN, and a connected guest is told to look again. When those in flight are done,
  * stor_poll calls @gone (NULL: nobody), never this function itself. Until then the lun is taken. I/O thread, or before it runs.
  */
-void stor_detach(struct stor *s, unsigned lun, void (*gone)(void *ctx, struct scsi_unit *unit), void *ctx);
+void stor_detach(struct stor *s, unsigned lun, void (*gone)(void *ctx, struct scsi_unit *unit),
+		 void *ctx);
 /* A unit has changed (its size): a connected guest is told to look again, which otherwise learns of it with its next command. I/O thread. */
 void stor_rescan(struct stor *s);
 
