@@ -177,8 +177,8 @@ static void destroy(struct port *p)
 {
 	struct cable *c = (struct cable *)p;
 
-	c->bell_source.fn = NULL;
 	if (c->switch_bell >= 0) {
+		daemon_remove_source(p->daemon, c->switch_bell);
 		close(c->switch_bell);
 	}
 	for (unsigned q = 0; q < c->queues; q++) {

@@ -42,7 +42,8 @@ void connection_close(struct connection *c)
 	*link = c->next;
 	d->connection_count--;
 	c->closed = true;
-	c->source.fn = NULL;
+	c->source.fn = NULL; /* an event of this turn may be on its way */
+	daemon_remove_source(d, c->fd);
 	close(c->fd);
 	if (c->port != NULL) {
 		port_kill(c->port);

@@ -23,6 +23,11 @@ int daemon_add_source(struct daemon *d, int fd, struct source *s)
 	return epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
 }
 
+void daemon_remove_source(struct daemon *d, int fd)
+{
+	epoll_ctl(d->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
 /* ---- Serving ---- */
 
 /* The port had nothing this time. */

@@ -120,6 +120,8 @@ struct daemon {
 
 /* daemon.c */
 int daemon_add_source(struct daemon *d, int fd, struct source *s);
+/* Before @fd is closed: others may have copies of it, and the kernel tells of events until the last one is closed. */
+void daemon_remove_source(struct daemon *d, int fd);
 /* The owner is who calls. -errno; daemon_fini in any case. */
 int daemon_init(struct daemon *d);
 /* Everything that it has. */

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -191,7 +190,7 @@ static void destroy(struct port *port)
 {
 	struct packet *p = (struct packet *)port;
 
-	p->source.fn = NULL;
+	daemon_remove_source(port->daemon, p->fd);
 	close(p->fd);
 	free(p);
 }
@@ -254,7 +253,7 @@ int packet_create(struct sw *s, const char *name, int fd, char *error, size_t si
 		r = daemon_add_source(s->daemon, fd, &p->source);
 	}
 	if (r == 0 && (r = port_add(&p->port, &config, &ops)) < 0) {
-		epoll_ctl(s->daemon->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+		daemon_remove_source(s->daemon, fd);
 	}
 	if (r < 0) {
 		snprintf(error, size, "switch '%s': interface '%s': %s", s->config.name, name,

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -98,7 +97,7 @@ static void destroy(struct port *p)
 {
 	struct tap *t = (struct tap *)p;
 
-	t->source.fn = NULL;
+	daemon_remove_source(p->daemon, t->fd);
 	close(t->fd);
 	free(t);
 }
@@ -176,7 +175,7 @@ int tap_create(struct sw *s, const char *name, int fd, char *error, size_t size)
 	if (r == 0) {
 		r = port_add(&t->port, &config, &ops);
 		if (r < 0) {
-			epoll_ctl(s->daemon->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+			daemon_remove_source(s->daemon, fd);
 		}
 	}
 	if (r < 0) {

@@ -97,7 +97,7 @@ class Process:
         self.folder = tempfile.mkdtemp(prefix="virid-switch-")
         os.chmod(self.folder, 0o700)
         self.path = os.path.join(self.folder, "socket")
-        self.environment = dict(os.environ, VIRID_VSWITCH_SOCKET=self.path,
+        self.environment = dict(os.environ, MALLOC_PERTURB_="165", VIRID_VSWITCH_SOCKET=self.path,
                                 VIRID_VSWITCH_CONFIG=os.path.join(self.folder, "switches.json"))
         self.options = list(options)
         self.process = None
