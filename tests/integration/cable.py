@@ -73,6 +73,7 @@ class Cable:
         fds = self.client.fds
         self.memory_fd, self.switch_bell, self.worker_bells = fds[0], fds[1], fds[2:]
         self.memory = mmap.mmap(self.memory_fd, os.fstat(self.memory_fd).st_size)
+        self.words = memoryview(self.memory).cast("Q")  # stored and loaded whole: struct writes bytes one by one
         magic, self.queues, self.ring_bytes = struct.unpack_from("<QII", self.memory, 0)
         assert magic == MAGIC and self.queues == queues == len(self.worker_bells)
         self.heads = [0] * queues
@@ -83,10 +84,10 @@ class Cable:
         return 2 * PAGE + (queue * 2 + to_worker) * (PAGE + self.ring_bytes)
 
     def get64(self, at):
-        return struct.unpack_from("<Q", self.memory, at)[0]
+        return self.words[at // 8]
 
     def put64(self, at, value):
-        struct.pack_into("<Q", self.memory, at, value & (1 << 64) - 1)
+        self.words[at // 8] = value & (1 << 64) - 1
 
     def bell(self):
         os.write(self.switch_bell, struct.pack("<Q", 1))
@@ -157,6 +158,7 @@ class Cable:
     def unplug(self):
         Cable.plugged.remove(self)
         self.client.close()
+        self.words.release()
         self.memory.close()
         for fd in [self.memory_fd, self.switch_bell, *self.worker_bells]:
             os.close(fd)
