@@ -240,7 +240,9 @@ void net_destroy(struct net *n)
 	if (n == NULL) {
 		return;
 	}
-	net_threads_park(n->threads);
+	if (n->threads != NULL) {
+		net_threads_park(n->threads);
+	}
 	for (unsigned i = 0; i < NET_ADAPTERS_MAX; i++) {
 		if (n->adapters[i] != NULL) {
 			adapter_forget(n->adapters[i]);
