@@ -12,7 +12,7 @@ static const struct cli_command commands[] = {
 	{"run", "run one virtual machine in the foreground", run_command},
 	{"disk", "make, inspect, check and change virtual hard disks", disk_command},
 	{"switch", "make, inspect and change virtual switches", switch_command},
-	{"control", "change the disks of a machine that runs", control_command},
+	{"control", "change the disks and adapters of a machine that runs", control_command},
 };
 
 void complain(const char *fmt, ...)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests to a running VM on a socket: disks that come and go, media, sizes. One packet each way on a SOCK_SEQPACKET connection, with
+ * Requests to a running VM on a socket: disks and network adapters that come and go, media, sizes. One packet each way on a SOCK_SEQPACKET connection, with
  * descriptors of the files that a request brings. Only who may open the socket can ask; the guest cannot.
  */
 #ifndef VMWP_CONTROL_H
