@@ -92,7 +92,7 @@ static bool open_nets(struct run_options *o, struct run_files *f)
 		complain("socket to the worker: %s", strerror(errno));
 		return false;
 	}
-	return run_nets_plug(&o->nets, machine_name(o), run_nets_queues(o->processors));
+	return run_nets_plug(&o->nets, machine_name(o), wire_queues(o->processors));
 }
 
 static bool open_files(struct run_options *o, struct run_files *f)

@@ -8,7 +8,6 @@
 
 #include "cli.h"
 
-#define QUEUES_MAX 8u /* of one adapter, as the worker has it */
 #define ERROR_BYTES 700u
 #define FIXED_DESCRIPTORS 3u
 
@@ -65,11 +64,6 @@ bool run_nets_add(struct run_nets *n, const char *arg)
 	return true;
 }
 
-unsigned run_nets_queues(uint64_t processors)
-{
-	return processors < QUEUES_MAX ? (unsigned)processors : QUEUES_MAX;
-}
-
 bool run_nets_plug(struct run_nets *n, const char *name, unsigned queues)
 {
 	char error[ERROR_BYTES], port[256];
@@ -120,7 +114,7 @@ unsigned run_nets_fds(const struct run_nets *n, size_t index, int *ret_fds, unsi
 
 void run_nets_inherit(const struct run_nets *n)
 {
-	int fds[FIXED_DESCRIPTORS + QUEUES_MAX];
+	int fds[FIXED_DESCRIPTORS + WIRE_QUEUES_WORKER];
 
 	for (size_t i = 0; i < n->count; i++) {
 		unsigned count = run_nets_fds(n, i, fds, sizeof(fds) / sizeof(fds[0]));
@@ -133,7 +127,7 @@ void run_nets_inherit(const struct run_nets *n)
 
 bool run_nets_option(const struct run_nets *n, size_t index, bool by_index, char **ret_text)
 {
-	int fds[FIXED_DESCRIPTORS + QUEUES_MAX];
+	int fds[FIXED_DESCRIPTORS + WIRE_QUEUES_WORKER];
 	char numbers[sizeof(fds) / sizeof(fds[0]) * 12];
 	size_t used = 0;
 

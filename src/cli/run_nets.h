@@ -31,8 +31,6 @@ struct run_nets {
 
 /* SWITCH[,option...]; complains. */
 bool run_nets_add(struct run_nets *n, const char *arg);
-/* Queues of each adapter of a machine with @processors; what the worker expects. */
-unsigned run_nets_queues(uint64_t processors);
 /* Plugs all of them in, as ports of machine @name. Complains about the first that cannot be had. */
 bool run_nets_plug(struct run_nets *n, const char *name, unsigned queues);
 void run_nets_fini(struct run_nets *n);

@@ -242,7 +242,7 @@ static bool carry_out(struct connection *c, size_t bytes, const int *fds, size_t
 
 	if (strcmp(c->packet, "net-info") == 0) {
 		snprintf(c->error, sizeof(c->error), "queues %u of %s",
-			 net_queues(c->control->worker->config.processors),
+			 wire_queues(c->control->worker->config.processors),
 			 c->control->worker->config.name);
 		return true;
 	}

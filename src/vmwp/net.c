@@ -5,153 +5,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "host/log.h"
-#include "lib/bits.h"
 #include "lib/check.h"
+#include "net_adapter.h"
 #include "net_launcher.h"
-#include "net_thread.h"
 #include "worker.h"
-
-#define PATIENCE_NS UINT64_C(5000000000) /* how long packets wait for a switch that went away */
-
-struct adapter {
-	struct net *net;
-	unsigned number;
-	char name[8];
-	uint8_t mac[NET_MAC_BYTES];
-	uint32_t mtu;
-	char *spec;
-	struct net_port port;
-	struct loop_timer patience;
-	pthread_mutex_t mailbox;
-	bool gone; /* the guest let go of it */
-	bool leaving;
-	void (*done)(void *ctx); /* of the one who takes it away */
-	void *ctx;
-};
-
-struct net {
-	struct worker *worker;
-	unsigned queues;
-	struct vmbus *bus; /* of this boot; NULL: between boots */
-	struct net_threads *threads;
-	struct net_launcher *launcher;
-	struct adapter *adapters[NET_ADAPTERS_MAX];
-	struct net_port *ports[NET_ADAPTERS_MAX]; /* of the adapters, for the threads */
-};
-
-unsigned net_queues(uint32_t processors)
-{
-	return (unsigned)min_u64(processors, NET_QUEUES_MAX);
-}
 
 unsigned net_worker_queues(const struct net *n)
 {
 	return n->queues;
-}
-
-/* ---- Cables ---- */
-
-/* Nobody listens to the cable any more. Loop thread, threads parked. */
-static void deafen(struct adapter *a)
-{
-	struct net_cable *c = &a->port.cable;
-
-	if (c->memory != NULL) {
-		loop_remove(a->net->worker->loop, c->plug.connection);
-		net_threads_forget(a->net->threads, &c->plug);
-	}
-}
-
-static void unplug(struct adapter *a)
-{
-	deafen(a);
-	net_cable_unplug(&a->port.cable);
-}
-
-/* Changes under the threads' feet. */
-static void pause_threads(struct net *n)
-{
-	net_threads_park(n->threads);
-}
-
-static void resume_threads(struct net *n)
-{
-	if (n->bus != NULL) {
-		net_threads_serve(n->threads);
-	}
-}
-
-static void on_hangup(void *ctx)
-{
-	struct adapter *a = ctx;
-	struct net *n = a->net;
-
-	log_line("%s: the switch is gone; packets wait for it to come back", a->name);
-	pause_threads(n);
-	unplug(a);
-	resume_threads(n);
-	loop_timer_set(n->worker->loop, &a->patience, host_now_ns() + PATIENCE_NS);
-	net_launcher_ask(n->launcher, a->number, a->spec);
-}
-
-static void on_impatience(void *ctx)
-{
-	struct adapter *a = ctx;
-
-	pause_threads(a->net);
-	a->port.cable.dropping = true;
-	if (a->port.vsp != NULL) {
-		vsp_net_link(a->port.vsp, false);
-	}
-	resume_threads(a->net);
-}
-
-/* Loop thread, threads parked. */
-static int plug_in(struct adapter *a, const struct net_plug *plug)
-{
-	struct net *n = a->net;
-	int r = net_cable_plug(&a->port.cable, plug, n->queues);
-
-	if (r == 0) {
-		r = net_threads_listen(n->threads, plug);
-	}
-	if (r == 0) {
-		r = loop_add(n->worker->loop, plug->connection, on_hangup, a);
-		if (r != 0) {
-			net_threads_forget(n->threads, plug);
-		}
-	}
-	if (r != 0) {
-		net_cable_release(&a->port.cable);
-	}
-	return r;
-}
-
-void net_replug(struct net *n, unsigned number, const struct net_plug *plug)
-{
-	struct adapter *a = number < NET_ADAPTERS_MAX ? n->adapters[number] : NULL;
-
-	if (a == NULL || a->leaving || a->port.cable.memory != NULL) {
-		net_plug_close(plug);
-		return;
-	}
-	loop_timer_set(n->worker->loop, &a->patience, 0);
-	pause_threads(n);
-	int r = plug_in(a, plug);
-
-	if (r == 0 && a->port.vsp != NULL) {
-		vsp_net_link(a->port.vsp, true);
-	}
-	resume_threads(n);
-	if (r != 0) {
-		log_line("%s: the new cable cannot be used: %s", a->name, strerror(-r));
-		net_plug_close(plug);
-	} else {
-		log_line("%s: plugged in again", a->name);
-	}
 }
 
 /* ---- Adapters ---- */
@@ -159,13 +22,13 @@ void net_replug(struct net *n, unsigned number, const struct net_plug *plug)
 static void adapter_free(struct adapter *a)
 {
 	loop_timer_set(a->net->worker->loop, &a->patience, 0);
-	unplug(a);
+	net_adapter_unplug(a);
+	pthread_mutex_destroy(&a->mailbox);
 	free(a->spec);
 	free(a);
 }
 
-/* Threads parked. */
-static int adapter_create(struct net *n, const struct net_adapter_config *config)
+int net_adapter_create(struct net *n, const struct net_adapter_config *config)
 {
 	struct adapter *a = calloc(1, sizeof(*a));
 	int r = -ENOMEM;
@@ -179,11 +42,11 @@ static int adapter_create(struct net *n, const struct net_adapter_config *config
 	a->mtu = config->mtu;
 	memcpy(a->mac, config->mac, sizeof(a->mac));
 	snprintf(a->name, sizeof(a->name), "net%u", config->number);
-	a->patience = (struct loop_timer){.fn = on_impatience, .ctx = a};
+	a->patience = (struct loop_timer){.fn = net_adapter_impatient, .ctx = a};
 	pthread_mutex_init(&a->mailbox, NULL);
 	a->spec = strdup(config->spec);
 	if (a->spec != NULL) {
-		r = plug_in(a, &config->plug);
+		r = net_adapter_plug(a, &config->plug);
 	}
 	if (r != 0) {
 		free(a->spec);
@@ -195,7 +58,7 @@ static int adapter_create(struct net *n, const struct net_adapter_config *config
 	return 0;
 }
 
-static void adapter_forget(struct adapter *a)
+void net_adapter_forget(struct adapter *a)
 {
 	struct net *n = a->net;
 
@@ -219,13 +82,13 @@ int net_create(struct worker *w, struct net **ret)
 		return -ENOMEM;
 	}
 	n->worker = w;
-	n->queues = net_queues(config->processors);
+	n->queues = wire_queues(config->processors);
 	r = net_threads_create(n->queues, n->ports, &n->threads);
 	if (r == 0) {
 		r = net_launcher_create(n, w->loop, w->config.launcher_fd, &n->launcher);
 	}
 	for (size_t i = 0; i < config->count && r == 0; i++) {
-		r = adapter_create(n, &config->adapters[i]);
+		r = net_adapter_create(n, &config->adapters[i]);
 	}
 	if (r != 0) {
 		net_destroy(n);
@@ -245,7 +108,7 @@ void net_destroy(struct net *n)
 	}
 	for (unsigned i = 0; i < NET_ADAPTERS_MAX; i++) {
 		if (n->adapters[i] != NULL) {
-			adapter_forget(n->adapters[i]);
+			net_adapter_forget(n->adapters[i]);
 		}
 	}
 	net_threads_destroy(n->threads);
@@ -289,7 +152,7 @@ static struct guid adapter_instance(unsigned number)
 	return g;
 }
 
-static int offer(struct adapter *a, struct vmbus *bus)
+int net_adapter_offer(struct adapter *a, struct vmbus *bus)
 {
 	const struct vsp_net_config config = {
 		.instance = adapter_instance(a->number),
@@ -323,7 +186,7 @@ int net_offer(struct net *n, struct vmbus *bus)
 	}
 	for (unsigned i = 0; i < NET_ADAPTERS_MAX && r == 0; i++) {
 		if (n->adapters[i] != NULL && !n->adapters[i]->leaving) {
-			r = offer(n->adapters[i], bus);
+			r = net_adapter_offer(n->adapters[i], bus);
 		}
 	}
 	n->bus = bus;
@@ -351,77 +214,4 @@ void net_withdraw(struct net *n)
 		}
 	}
 	net_poll(n);
-}
-
-/* ---- Changes while the VM runs ---- */
-
-const char *net_attach(struct net *n, const struct net_adapter_config *config)
-{
-	int r;
-
-	if (n == NULL || n->bus == NULL) {
-		return "the machine takes no adapters now";
-	}
-	if (config->number >= NET_ADAPTERS_MAX || n->adapters[config->number] != NULL) {
-		return "an adapter of that number is there already";
-	}
-	pause_threads(n);
-	r = adapter_create(n, config);
-	if (r == 0) {
-		r = offer(n->adapters[config->number], n->bus);
-		if (r != 0) {
-			deafen(n->adapters[config->number]);
-			net_cable_release(&n->adapters[config->number]->port.cable);
-			adapter_forget(n->adapters[config->number]);
-		}
-	}
-	resume_threads(n);
-	return r == 0 ? NULL : "the adapter could not be made";
-}
-
-/* Bus thread, from within the bus: the rest happens in net_poll. */
-static void on_gone(void *ctx)
-{
-	struct adapter *a = ctx;
-
-	a->gone = true;
-	loop_wake(a->net->worker->loop);
-}
-
-const char *net_detach(struct net *n, unsigned number, void (*done)(void *ctx), void *ctx)
-{
-	struct adapter *a = n != NULL && number < NET_ADAPTERS_MAX ? n->adapters[number] : NULL;
-
-	if (a == NULL) {
-		return "there is no adapter of that number";
-	}
-	if (a->leaving) {
-		return "the adapter is being taken away already";
-	}
-	a->leaving = true;
-	a->done = done;
-	a->ctx = ctx;
-	if (a->port.vsp != NULL) {
-		vsp_net_remove(a->port.vsp, on_gone, a);
-	} else {
-		on_gone(a);
-	}
-	return NULL;
-}
-
-void net_poll(struct net *n)
-{
-	for (unsigned i = 0; n != NULL && i < NET_ADAPTERS_MAX; i++) {
-		struct adapter *a = n->adapters[i];
-
-		if (a != NULL && a->gone) {
-			void (*done)(void *ctx) = a->done;
-			void *ctx = a->ctx;
-
-			pause_threads(n);
-			adapter_forget(a);
-			resume_threads(n);
-			done(ctx);
-		}
-	}
 }

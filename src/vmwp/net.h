@@ -14,7 +14,7 @@
 #include "vswitch/wire.h"
 
 #define NET_ADAPTERS_MAX 64u
-#define NET_QUEUES_MAX 8u
+#define NET_QUEUES_MAX WIRE_QUEUES_WORKER
 
 struct net;
 struct vmbus;
@@ -43,9 +43,6 @@ struct net_config {
 	uint32_t processors;
 	bool later; /* adapters may come while the VM runs */
 };
-
-/* Queues that each adapter of a VM with @processors has. */
-unsigned net_queues(uint32_t processors);
 
 /* Descriptors in the order connection, memory, switch bell, worker bells. False: not that many. */
 bool net_plug_take(struct net_plug *plug, unsigned queues, const int *fds, size_t fd_count);

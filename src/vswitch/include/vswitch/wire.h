@@ -60,6 +60,15 @@ struct wire_record {
 #define WIRE_SKIP 0xffffffffu
 _Static_assert(sizeof(struct wire_record) == 24, "wire_record");
 
+/*
+ * Queues of each adapter of a machine: one for each processor, up to the number of threads that a worker has for them.
+ */
+#define WIRE_QUEUES_WORKER 8u
+static inline unsigned wire_queues(uint64_t processors)
+{
+	return processors < WIRE_QUEUES_WORKER ? (unsigned)processors : WIRE_QUEUES_WORKER;
+}
+
 /* Size of the memory. */
 size_t wire_bytes(unsigned queues, uint32_t ring_bytes);
 /* Switch: prepares @memory (zeroed, of wire_bytes). */

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Changes while the VM runs: cables that hang up and new ones, adapters that come and go. Loop thread. */
+#include <string.h>
+
+#include "host/log.h"
+#include "net_adapter.h"
+#include "net_launcher.h"
+#include "worker.h"
+
+#define PATIENCE_NS UINT64_C(5000000000) /* how long packets wait for a switch that went away */
+
+/* ---- Cables ---- */
+
+/* Nobody listens to the cable any more. Loop thread, threads parked. */
+static void deafen(struct adapter *a)
+{
+	struct net_cable *c = &a->port.cable;
+
+	if (c->memory != NULL) {
+		loop_remove(a->net->worker->loop, c->plug.connection);
+		net_threads_forget(a->net->threads, &c->plug);
+	}
+}
+
+void net_adapter_unplug(struct adapter *a)
+{
+	deafen(a);
+	net_cable_unplug(&a->port.cable);
+}
+
+void net_adapter_release(struct adapter *a)
+{
+	deafen(a);
+	net_cable_release(&a->port.cable);
+}
+
+/* Changes under the threads' feet. */
+static void pause_threads(struct net *n)
+{
+	net_threads_park(n->threads);
+}
+
+static void resume_threads(struct net *n)
+{
+	if (n->bus != NULL) {
+		net_threads_serve(n->threads);
+	}
+}
+
+static void on_hangup(void *ctx)
+{
+	struct adapter *a = ctx;
+	struct net *n = a->net;
+
+	log_line("%s: the switch is gone; packets wait for it to come back", a->name);
+	pause_threads(n);
+	net_adapter_unplug(a);
+	resume_threads(n);
+	loop_timer_set(n->worker->loop, &a->patience, host_now_ns() + PATIENCE_NS);
+	net_launcher_ask(n->launcher, a->number, a->spec);
+}
+
+void net_adapter_impatient(void *ctx)
+{
+	struct adapter *a = ctx;
+
+	pause_threads(a->net);
+	a->port.cable.dropping = true;
+	if (a->port.vsp != NULL) {
+		vsp_net_link(a->port.vsp, false);
+	}
+	resume_threads(a->net);
+}
+
+int net_adapter_plug(struct adapter *a, const struct net_plug *plug)
+{
+	struct net *n = a->net;
+	int r = net_cable_plug(&a->port.cable, plug, n->queues);
+
+	if (r == 0) {
+		r = net_threads_listen(n->threads, plug);
+	}
+	if (r == 0) {
+		r = loop_add(n->worker->loop, plug->connection, on_hangup, a);
+		if (r != 0) {
+			net_threads_forget(n->threads, plug);
+		}
+	}
+	if (r != 0) {
+		net_cable_release(&a->port.cable);
+	}
+	return r;
+}
+
+void net_replug(struct net *n, unsigned number, const struct net_plug *plug)
+{
+	struct adapter *a = number < NET_ADAPTERS_MAX ? n->adapters[number] : NULL;
+
+	if (a == NULL || a->leaving || a->port.cable.memory != NULL) {
+		net_plug_close(plug);
+		return;
+	}
+	loop_timer_set(n->worker->loop, &a->patience, 0);
+	pause_threads(n);
+	int r = net_adapter_plug(a, plug);
+
+	if (r == 0 && a->port.vsp != NULL) {
+		vsp_net_link(a->port.vsp, true);
+	}
+	resume_threads(n);
+	if (r != 0) {
+		log_line("%s: the new cable cannot be used: %s", a->name, strerror(-r));
+		net_plug_close(plug);
+		loop_timer_set(n->worker->loop, &a->patience, host_now_ns() + PATIENCE_NS);
+	} else {
+		log_line("%s: plugged in again", a->name);
+	}
+}
+
+/* ---- Adapters ---- */
+
+const char *net_attach(struct net *n, const struct net_adapter_config *config)
+{
+	int r;
+
+	if (n == NULL || n->bus == NULL) {
+		return "the machine takes no adapters now";
+	}
+	if (config->number >= NET_ADAPTERS_MAX || n->adapters[config->number] != NULL) {
+		return "an adapter of that number is there already";
+	}
+	pause_threads(n);
+	r = net_adapter_create(n, config);
+	if (r == 0) {
+		r = net_adapter_offer(n->adapters[config->number], n->bus);
+		if (r != 0) {
+			net_adapter_release(n->adapters[config->number]);
+			net_adapter_forget(n->adapters[config->number]);
+		}
+	}
+	resume_threads(n);
+	return r == 0 ? NULL : "the adapter could not be made";
+}
+
+/* Bus thread, from within the bus: the rest happens in net_poll. */
+static void on_gone(void *ctx)
+{
+	struct adapter *a = ctx;
+
+	a->gone = true;
+	loop_wake(a->net->worker->loop);
+}
+
+const char *net_detach(struct net *n, unsigned number, void (*done)(void *ctx), void *ctx)
+{
+	struct adapter *a = n != NULL && number < NET_ADAPTERS_MAX ? n->adapters[number] : NULL;
+
+	if (a == NULL) {
+		return "there is no adapter of that number";
+	}
+	if (a->leaving) {
+		return "the adapter is being taken away already";
+	}
+	a->leaving = true;
+	a->done = done;
+	a->ctx = ctx;
+	if (a->port.vsp != NULL) {
+		vsp_net_remove(a->port.vsp, on_gone, a);
+	} else {
+		on_gone(a);
+	}
+	return NULL;
+}
+
+void net_poll(struct net *n)
+{
+	for (unsigned i = 0; n != NULL && i < NET_ADAPTERS_MAX; i++) {
+		struct adapter *a = n->adapters[i];
+
+		if (a != NULL && a->gone) {
+			void (*done)(void *ctx) = a->done;
+			void *ctx = a->ctx;
+
+			pause_threads(n);
+			net_adapter_forget(a);
+			resume_threads(n);
+			done(ctx);
+		}
+	}
+}
