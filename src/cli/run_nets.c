@@ -64,6 +64,14 @@ bool run_nets_add(struct run_nets *n, const char *arg)
 	return true;
 }
 
+static bool is_none(const struct run_net *net)
+{
+	struct json_object *name;
+
+	return json_object_object_get_ex(net->adapter, "switch", &name) &&
+	       strcmp(json_object_get_string(name), RUN_NETS_NONE) == 0;
+}
+
 bool run_nets_plug(struct run_nets *n, const char *name, unsigned queues)
 {
 	char error[ERROR_BYTES], port[256];
@@ -74,6 +82,9 @@ bool run_nets_plug(struct run_nets *n, const char *name, unsigned queues)
 		snprintf(port, sizeof(port), "%.40s/net%u", name, net->number);
 		json_object_object_add(net->adapter, "port", json_object_new_string(port));
 		json_object_object_add(net->adapter, "queues", json_object_new_int((int)queues));
+		if (is_none(net)) {
+			continue;
+		}
 		if (vswitch_client_plug(true, net->adapter, &net->cable, error, sizeof(error)) !=
 		    0) {
 			complain("--net: %s", error);
@@ -117,7 +128,10 @@ void run_nets_inherit(const struct run_nets *n)
 	int fds[FIXED_DESCRIPTORS + WIRE_QUEUES_WORKER];
 
 	for (size_t i = 0; i < n->count; i++) {
-		unsigned count = run_nets_fds(n, i, fds, sizeof(fds) / sizeof(fds[0]));
+		unsigned count =
+			n->nets[i].plugged
+				? run_nets_fds(n, i, fds, sizeof(fds) / sizeof(fds[0]))
+				: 0;
 
 		for (unsigned k = 0; k < count; k++) {
 			fcntl(fds[k], F_SETFD, 0);
@@ -136,7 +150,10 @@ bool run_nets_option(const struct run_nets *n, size_t index, bool by_index, char
 	}
 	const struct run_net *net = &n->nets[index];
 	const uint8_t *m = net->mac;
-	unsigned count = run_nets_cable_fds(&net->cable, fds, sizeof(fds) / sizeof(fds[0]));
+	unsigned count =
+		net->plugged
+			? run_nets_cable_fds(&net->cable, fds, sizeof(fds) / sizeof(fds[0]))
+			: 0;
 
 	numbers[0] = '\0';
 	for (unsigned i = 0; i < count; i++) {

@@ -29,9 +29,12 @@ struct run_nets {
 	size_t count;
 };
 
+/* The switch that is none: an adapter without a link. */
+#define RUN_NETS_NONE "none"
+
 /* SWITCH[,option...]; complains. */
 bool run_nets_add(struct run_nets *n, const char *arg);
-/* Plugs all of them in, as ports of machine @name. Complains about the first that cannot be had. */
+/* Plugs all of them in that name a switch, as ports of machine @name. Complains about the first that cannot be had. */
 bool run_nets_plug(struct run_nets *n, const char *name, unsigned queues);
 void run_nets_fini(struct run_nets *n);
 

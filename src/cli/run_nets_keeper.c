@@ -51,6 +51,9 @@ bool run_nets_keeper_take(struct run_nets_keeper *k)
 	if (sscanf(text, "plug %u %u %n", &number, &queues, &spec) == 2 && number < RUN_NETS_MAX) {
 		json_object_put(k->wanted[number]);
 		k->wanted[number] = json_tokener_parse(text + spec);
+	} else if (sscanf(text, "forget %u", &number) == 1 && number < RUN_NETS_MAX) {
+		json_object_put(k->wanted[number]);
+		k->wanted[number] = NULL;
 	}
 	return true;
 }

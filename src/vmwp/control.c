@@ -231,6 +231,46 @@ static bool attach_adapter(struct connection *c, char *option, const int *fds, s
 	return why == NULL || refuse(c, why);
 }
 
+/* "net-connect", then --net=... */
+static bool connect_adapter(struct connection *c, char *option, const int *fds, size_t fd_count)
+{
+	struct net_config parsed = {0};
+	bool ok = strncmp(option, "--net=", 6) == 0 &&
+		  options_net(&parsed, option + 6, fds, fd_count);
+	const char *why = ok ? net_connect(c->control->worker->net, &parsed.adapters[0])
+			     : "the request is malformed";
+
+	free(parsed.adapters);
+	return why == NULL || refuse(c, why);
+}
+
+/* "net-disconnect", then --number=N */
+static bool disconnect_adapter(struct connection *c, const char *option)
+{
+	unsigned number;
+	const char *why = sscanf(option, "--number=%u", &number) == 1
+				  ? net_disconnect(c->control->worker->net, number)
+				  : "the request is malformed";
+
+	return why == NULL || refuse(c, why);
+}
+
+/* "net-info", perhaps --number=N: what adapters of this machine need to be plugged in, and the address of one that is there. */
+static void describe_nets(struct connection *c, const char *option)
+{
+	const struct worker_config *config = &c->control->worker->config;
+	const uint8_t *m = NULL;
+	unsigned number;
+	int n = snprintf(c->error, sizeof(c->error), "queues %u of %.64s",
+			 wire_queues(config->processors), config->name);
+
+	if (sscanf(option, "--number=%u", &number) == 1 &&
+	    (m = net_mac(c->control->worker->net, number)) != NULL) {
+		snprintf(c->error + n, sizeof(c->error) - (size_t)n,
+			 "\nmac %02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+	}
+}
+
 /* True: done or on its way. Then the descriptors are somebody's. */
 static bool carry_out(struct connection *c, size_t bytes, const int *fds, size_t fd_count)
 {
@@ -241,13 +281,17 @@ static bool carry_out(struct connection *c, size_t bytes, const int *fds, size_t
 	char *option = word < bytes ? c->packet + word : c->packet + bytes - 1;
 
 	if (strcmp(c->packet, "net-info") == 0) {
-		snprintf(c->error, sizeof(c->error), "queues %u of %s",
-			 wire_queues(c->control->worker->config.processors),
-			 c->control->worker->config.name);
+		describe_nets(c, option);
 		return true;
 	}
 	if (strcmp(c->packet, "net-attach") == 0) {
 		return attach_adapter(c, option, fds, fd_count);
+	}
+	if (strcmp(c->packet, "net-connect") == 0) {
+		return connect_adapter(c, option, fds, fd_count);
+	}
+	if (strcmp(c->packet, "net-disconnect") == 0) {
+		return disconnect_adapter(c, option);
 	}
 	if (strcmp(c->packet, "net-detach") == 0) {
 		return detach_adapter(c, option);

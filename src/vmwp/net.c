@@ -45,8 +45,10 @@ int net_adapter_create(struct net *n, const struct net_adapter_config *config)
 	a->patience = (struct loop_timer){.fn = net_adapter_impatient, .ctx = a};
 	pthread_mutex_init(&a->mailbox, NULL);
 	a->spec = strdup(config->spec);
+	a->disconnected = config->plug.queues == 0;
+	a->port.cable.dropping = a->disconnected;
 	if (a->spec != NULL) {
-		r = net_adapter_plug(a, &config->plug);
+		r = a->disconnected ? 0 : net_adapter_plug(a, &config->plug);
 	}
 	if (r != 0) {
 		free(a->spec);
@@ -171,9 +173,7 @@ int net_adapter_offer(struct adapter *a, struct vmbus *bus)
 	};
 	int r = vsp_net_create(bus, &config, &a->port.vsp);
 
-	if (r == 0 && a->port.cable.dropping) {
-		vsp_net_link(a->port.vsp, false);
-	}
+	a->port.link_told = true; /* as adapters begin */
 	return r;
 }
 

@@ -34,7 +34,7 @@ struct net_adapter_config {
 	uint8_t mac[NET_MAC_BYTES];
 	uint32_t mtu;
 	const char *spec; /* what the launcher needs to plug it in again; copied by net */
-	struct net_plug plug;
+	struct net_plug plug; /* queues 0: on no switch */
 };
 
 struct net_config {
@@ -64,6 +64,11 @@ void net_destroy(struct net *n);
 const char *net_attach(struct net *n, const struct net_adapter_config *config);
 /* Takes one away; @done (loop thread) when it is gone. NULL, or why not; then @done is not called. */
 const char *net_detach(struct net *n, unsigned number, void (*done)(void *ctx), void *ctx);
+/* Moves an adapter to another switch, the one behind @config's cable, or to none. The guest is told. NULL, or why not; then descriptors are the caller's still. */
+const char *net_connect(struct net *n, const struct net_adapter_config *config);
+const char *net_disconnect(struct net *n, unsigned number);
+/* Of adapter @number; NULL: there is none. */
+const uint8_t *net_mac(const struct net *n, unsigned number);
 /* Of each adapter. */
 unsigned net_worker_queues(const struct net *n);
 /* A new cable for adapter @number, from the launcher; owned by net from here. */

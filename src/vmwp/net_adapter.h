@@ -19,6 +19,7 @@ struct adapter {
 	struct net_port port;
 	struct loop_timer patience;
 	pthread_mutex_t mailbox;
+	bool disconnected; /* on no switch, as somebody asked for */
 	bool gone; /* the guest let go of it */
 	bool leaving;
 	void (*done)(void *ctx); /* of the one who takes it away */

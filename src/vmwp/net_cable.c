@@ -166,6 +166,18 @@ const struct vsp_net_port_ops net_cable_port = {
 	.set_mac = port_set_mac,
 };
 
+/* ---- Link ---- */
+
+bool net_cable_link(struct net_cable *c)
+{
+	if (c->memory != NULL) {
+		c->link = wire_link(c->memory);
+	} else if (c->dropping) {
+		c->link = false;
+	}
+	return c->link;
+}
+
 /* ---- Sleep ---- */
 
 bool net_cable_sleep(struct net_cable *c, unsigned queue, bool takes)

@@ -17,6 +17,7 @@ struct net_cable {
 	void *memory; /* NULL: unplugged */
 	size_t bytes;
 	bool dropping;	     /* unplugged for long: what the guest sends is lost */
+	bool link;	     /* as last seen */
 	struct net_rss rss;  /* what the guest asked for last */
 	unsigned rss_queues; /* 0: it did not ask */
 	struct net_queue queues[NET_QUEUES_MAX];
@@ -29,6 +30,9 @@ void net_cable_release(struct net_cable *c);
 /* Lets go of memory and descriptors; what waited in the rings is lost. */
 void net_cable_unplug(struct net_cable *c);
 void net_plug_close(const struct net_plug *plug);
+
+/* Has the network behind it a link? While a switch is away for a short time it is as it was. Queue 0's thread. */
+bool net_cable_link(struct net_cable *c);
 
 /*
  * Queue's thread: says that it goes to sleep. False: there is something to do. @takes: what lies there for the guest could be delivered. Awake:

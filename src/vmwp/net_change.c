@@ -66,9 +66,6 @@ void net_adapter_impatient(void *ctx)
 
 	pause_threads(a->net);
 	a->port.cable.dropping = true;
-	if (a->port.vsp != NULL) {
-		vsp_net_link(a->port.vsp, false);
-	}
 	resume_threads(a->net);
 }
 
@@ -96,7 +93,7 @@ void net_replug(struct net *n, unsigned number, const struct net_plug *plug)
 {
 	struct adapter *a = number < NET_ADAPTERS_MAX ? n->adapters[number] : NULL;
 
-	if (a == NULL || a->leaving || a->port.cable.memory != NULL) {
+	if (a == NULL || a->leaving || a->disconnected || a->port.cable.memory != NULL) {
 		net_plug_close(plug);
 		return;
 	}
@@ -104,9 +101,6 @@ void net_replug(struct net *n, unsigned number, const struct net_plug *plug)
 	pause_threads(n);
 	int r = net_adapter_plug(a, plug);
 
-	if (r == 0 && a->port.vsp != NULL) {
-		vsp_net_link(a->port.vsp, true);
-	}
 	resume_threads(n);
 	if (r != 0) {
 		log_line("%s: the new cable cannot be used: %s", a->name, strerror(-r));
@@ -115,6 +109,83 @@ void net_replug(struct net *n, unsigned number, const struct net_plug *plug)
 	} else {
 		log_line("%s: plugged in again", a->name);
 	}
+}
+
+/* ---- Other switches ---- */
+
+static struct adapter *find_staying(struct net *n, unsigned number, const char **why)
+{
+	struct adapter *a = n != NULL && number < NET_ADAPTERS_MAX ? n->adapters[number] : NULL;
+
+	*why = a == NULL    ? "there is no adapter of that number"
+	       : a->leaving ? "the adapter is being taken away"
+			    : NULL;
+	return *why == NULL ? a : NULL;
+}
+
+/* Threads parked. Nobody looks for its switch any more. */
+static void disconnect(struct adapter *a)
+{
+	loop_timer_set(a->net->worker->loop, &a->patience, 0);
+	net_launcher_forget(a->net->launcher, a->number);
+	net_adapter_unplug(a);
+	a->disconnected = true;
+	a->port.cable.dropping = true;
+}
+
+const char *net_disconnect(struct net *n, unsigned number)
+{
+	const char *why;
+	struct adapter *a = find_staying(n, number, &why);
+
+	if (a != NULL) {
+		pause_threads(n);
+		disconnect(a);
+		resume_threads(n);
+	}
+	return why;
+}
+
+const char *net_connect(struct net *n, const struct net_adapter_config *config)
+{
+	const char *why;
+	struct adapter *a = find_staying(n, config->number, &why);
+	char *spec;
+
+	if (a == NULL) {
+		return why;
+	}
+	if (memcmp(a->mac, config->mac, sizeof(a->mac)) != 0 || config->plug.queues == 0) {
+		return "the request is not about this adapter";
+	}
+	spec = strdup(config->spec);
+	if (spec == NULL) {
+		return "out of memory";
+	}
+	pause_threads(n);
+	disconnect(a);
+	int r = net_adapter_plug(a, &config->plug);
+
+	if (r == 0) {
+		a->disconnected = false;
+		free(a->spec);
+		a->spec = spec;
+		if (a->port.vsp != NULL) {
+			vsp_net_changed(a->port.vsp);
+		}
+	} else {
+		free(spec);
+	}
+	resume_threads(n);
+	return r == 0 ? NULL : "the new cable cannot be used";
+}
+
+const uint8_t *net_mac(const struct net *n, unsigned number)
+{
+	const struct adapter *a =
+		n != NULL && number < NET_ADAPTERS_MAX ? n->adapters[number] : NULL;
+
+	return a == NULL ? NULL : a->mac;
 }
 
 /* ---- Adapters ---- */

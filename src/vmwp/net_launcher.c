@@ -103,3 +103,13 @@ void net_launcher_ask(struct net_launcher *l, unsigned number, const char *spec)
 		packet_send(l->fd, text, (size_t)n);
 	}
 }
+
+void net_launcher_forget(struct net_launcher *l, unsigned number)
+{
+	char text[32];
+	int n = snprintf(text, sizeof(text), "forget %u", number);
+
+	if (l->fd >= 0) {
+		packet_send(l->fd, text, (size_t)n);
+	}
+}

@@ -3,7 +3,7 @@
  * Who started this worker keeps its adapters plugged in: asked over a SOCK_SEQPACKET pair, it answers with a new cable, as soon as there
  * is a switch again.
  *
- *	worker -> launcher	"plug NUMBER QUEUES SPEC"
+ *	worker -> launcher	"plug NUMBER QUEUES SPEC", "forget NUMBER": no cable is wanted any more
  *	launcher -> worker	"cable NUMBER QUEUES", with connection, memory, switch bell, worker bells
  */
 #ifndef VMWP_NET_LAUNCHER_H
@@ -17,5 +17,6 @@ struct net_launcher;
 int net_launcher_create(struct net *n, struct loop *loop, int fd, struct net_launcher **ret);
 void net_launcher_destroy(struct net_launcher *l);
 void net_launcher_ask(struct net_launcher *l, unsigned number, const char *spec);
+void net_launcher_forget(struct net_launcher *l, unsigned number);
 
 #endif

@@ -34,6 +34,17 @@ struct net_threads {
 	struct net_thread threads[NET_QUEUES_MAX];
 };
 
+/* The guest hears of the link that the cable has. */
+static void pass_link(struct net_port *p)
+{
+	bool up = net_cable_link(&p->cable);
+
+	if (up != p->link_told) {
+		p->link_told = up;
+		vsp_net_link(p->vsp, up);
+	}
+}
+
 static bool poll_ports(struct net_thread *t)
 {
 	bool more = false;
@@ -42,6 +53,9 @@ static bool poll_ports(struct net_thread *t)
 		struct net_port *p = t->all->ports[i];
 
 		if (p != NULL && p->vsp != NULL) {
+			if (t->queue == 0) {
+				pass_link(p);
+			}
 			more |= vsp_net_poll(p->vsp, t->queue);
 		}
 	}

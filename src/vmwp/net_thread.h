@@ -12,6 +12,7 @@
 struct net_port {
 	struct vsp_net *vsp; /* NULL: nothing to serve */
 	struct net_cable cable;
+	bool link_told; /* to vsp */
 };
 
 struct net_threads;

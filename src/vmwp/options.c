@@ -152,15 +152,18 @@ bool options_net(struct net_config *c, char *arg, const int *fds, size_t fd_coun
 	}
 	const char *at = arg + n;
 
-	for (unsigned i = 0; i < 3 + queues; i++) {
+	unsigned descriptors = queues == 0 ? 0 : 3 + queues; /* none: on no switch */
+
+	for (unsigned i = 0; i < descriptors; i++) {
 		if (!next_descriptor(&at, fds, fd_count, &plug[i])) {
 			return false;
 		}
 	}
 	a.spec = at + 1;
 	adapters[c->count++] = a;
-	return *at == ':' && (fds == NULL || fd_count == 3 + queues) &&
-	       net_plug_take(&adapters[c->count - 1].plug, queues, plug, 3 + queues);
+	return *at == ':' && (fds == NULL || fd_count == descriptors) &&
+	       (queues == 0 ||
+		net_plug_take(&adapters[c->count - 1].plug, queues, plug, descriptors));
 }
 
 static bool set_option(struct worker_config *c, int opt, char *arg)

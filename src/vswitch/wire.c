@@ -37,12 +37,26 @@ size_t wire_bytes(unsigned queues, uint32_t ring_bytes)
 
 void wire_format(void *memory, unsigned queues, uint32_t ring_bytes)
 {
-	struct wire_header header = {WIRE_MAGIC, queues, ring_bytes};
+	struct wire_header header = {.magic = WIRE_MAGIC, .queues = queues, .ring_bytes = ring_bytes};
 	struct wire_rss *rss = (void *)((uint8_t *)memory + WIRE_PAGE_BYTES);
 
 	CHECK(shape_is_sane(queues, ring_bytes));
 	rss->queues_used = 1;
 	memcpy(memory, &header, sizeof(header));
+}
+
+void wire_set_link(void *memory, bool up)
+{
+	struct wire_header *header = memory;
+
+	atomic_store_explicit(&header->down, up ? 0 : 1, memory_order_release);
+}
+
+bool wire_link(const void *memory)
+{
+	const struct wire_header *header = memory;
+
+	return atomic_load_explicit(&header->down, memory_order_acquire) == 0;
 }
 
 bool wire_check(const void *memory, size_t bytes, unsigned *ret_queues, uint32_t *ret_ring_bytes)

@@ -95,6 +95,20 @@ static void flush(void *ctx)
 	}
 }
 
+/* The network behind the switch has a link, or lost it. */
+static void on_network(void *ctx, bool up)
+{
+	port_set_carrier(ctx, up, up ? NULL : "no uplink of the switch has a link");
+}
+
+static void tell_link(struct port *p)
+{
+	struct cable *c = (struct cable *)p;
+
+	wire_set_link(c->memory, p->link);
+	ring_bell(c, 0);
+}
+
 /* ---- From the worker ---- */
 
 /* Frames of one queue for up to @budget; returns what is left of it. */
@@ -201,6 +215,7 @@ static const struct port_kind kind = {
 	.sleep = cable_sleep,
 	.wake = wake,
 	.destroy = destroy,
+	.tell_link = tell_link,
 };
 
 bool port_is_cable(const struct port *p)
@@ -303,7 +318,8 @@ int cable_create(struct sw *s, struct connection *connection,
 		 const struct vswitch_port_config *config, unsigned queues, struct port **ret,
 		 int *ret_fds)
 {
-	static const struct vswitch_port_ops ops = {.deliver = deliver, .flush = flush};
+	static const struct vswitch_port_ops ops = {
+		.deliver = deliver, .flush = flush, .link = on_network};
 	uint32_t ring_bytes = queues <= FEW_QUEUES ? RING_BYTES : RING_BYTES_MANY;
 	struct cable *c = calloc(1, sizeof(*c));
 	int memory_fd = -1, r;

@@ -46,6 +46,8 @@ struct port_kind {
 	void (*destroy)(struct port *p);
 	/* Once a second, and when links change; may be NULL. */
 	void (*check)(struct port *p);
+	/* p->link changed: its owner shall know. May be NULL. */
+	void (*tell_link)(struct port *p);
 };
 
 struct port {
@@ -54,8 +56,10 @@ struct port {
 	struct sw *sw;
 	struct vswitch_port *core;
 	struct json_object *options; /* VM: as asked for */
-	const char *trouble;	     /* for people: why it does not work; NULL */
-	bool link;
+	const char *trouble;	     /* for people: why it has no carrier; NULL */
+	bool carrier;		     /* the interface, or the network behind the switch, has a link */
+	bool off;		     /* switched off by hand */
+	bool link;		     /* what its owner sees: both */
 	bool active;
 	bool dying;
 	uint64_t idle_since_ns; /* active: when it first had nothing; 0: it had */
@@ -141,7 +145,10 @@ int port_add(struct port *p, const struct vswitch_port_config *config,
 /* Has something to serve. */
 void port_activate(struct port *p);
 void port_deactivate(struct port *p);
-void port_set_link(struct port *p, bool up, const char *trouble);
+/* Its interface, or the network behind its switch, has a link or lost it, @trouble says how. */
+void port_set_carrier(struct port *p, bool up, const char *trouble);
+/* Somebody switched it off, or on again. */
+void port_switch(struct port *p, bool on);
 /* Ends it soon. */
 void port_kill(struct port *p);
 const char *port_name(const struct port *p);

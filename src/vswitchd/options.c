@@ -40,6 +40,7 @@ const struct option_info option_table[] = {
 	{"multicast", OPTION_NUMBER, FRAMES, .max = PPS_MAX},
 	{"unknown", OPTION_NUMBER, FRAMES, .max = PPS_MAX},
 	{"mtu", OPTION_NUMBER, "576 to 9216", .min = 576, .max = NET_MTU_MAX},
+	{"link", OPTION_WORD, "up or down", .words = {"up", "down"}},
 	{"acl", OPTION_ACL, "a rule"},
 };
 
@@ -218,6 +219,14 @@ static bool acl_config(struct json_object *list, struct vswitch_port_config *c,
 	c->acl_count = (unsigned)n;
 	*ret = acls;
 	return true;
+}
+
+bool options_link(struct json_object *o)
+{
+	struct json_object *v;
+
+	return !json_object_object_get_ex(o, "link", &v) ||
+	       strcmp(json_object_get_string(v), "down") != 0;
 }
 
 static uint32_t mirror_bits(const char *text)

@@ -20,6 +20,8 @@ bool options_known(const char *key);
  */
 bool options_config(struct json_object *o, struct vswitch_port_config *ret,
 		    struct vswitch_acl **ret_acls, char *error, size_t size);
+/* Is the port @o switched on? */
+bool options_link(struct json_object *o);
 /* Options of @changes replace those of @o: each by itself, VLANs as a group. */
 void options_merge(struct json_object *o, struct json_object *changes);
 

@@ -165,7 +165,7 @@ static void check(struct port *port)
 		}
 	}
 	if (p->index == 0) {
-		port_set_link(port, false, "there is no such interface");
+		port_set_carrier(port, false, "there is no such interface");
 		return;
 	}
 	if (ask(p, SIOCGIFMTU, &r) && r.ifr_mtu > 0) {
@@ -175,10 +175,10 @@ static void check(struct port *port)
 	bool up = flags && (r.ifr_flags & IFF_UP) != 0;
 	bool running = up && (r.ifr_flags & IFF_RUNNING) != 0;
 
-	port_set_link(port, running,
-		      running ? NULL
-		      : up    ? "the interface has no link"
-			      : "the interface is down");
+	port_set_carrier(port, running,
+			 running ? NULL
+			 : up	 ? "the interface has no link"
+				 : "the interface is down");
 }
 
 uint32_t interface_mtu(const struct port *p)

@@ -9,13 +9,15 @@ int port_add(struct port *p, const struct vswitch_port_config *config,
 {
 	struct sw *s = p->sw;
 	struct port **end = &s->ports;
-	int r = vswitch_port_add(s->core, config, ops, p, &p->core);
+
+	p->daemon = s->daemon;
+	p->carrier = true;
+	p->link = true;
+	int r = vswitch_port_add(s->core, config, ops, p, &p->core); /* may tell of the link */
 
 	if (r < 0) {
 		return r;
 	}
-	p->daemon = s->daemon;
-	p->link = true;
 	while (*end != NULL) {
 		end = &(*end)->next;
 	}
@@ -55,14 +57,35 @@ void port_deactivate(struct port *p)
 	*(p->active_next != NULL ? &p->active_next->active_prev : &d->active_end) = p->active_prev;
 }
 
-void port_set_link(struct port *p, bool up, const char *trouble)
+static void update_link(struct port *p)
 {
-	p->trouble = trouble;
+	bool up = p->carrier && !p->off;
+
 	if (p->link != up) {
 		p->link = up;
-		vswitch_port_link(p->core, up);
 		p->sw->touched = true;
+		if (p->kind->tell_link != NULL) {
+			p->kind->tell_link(p);
+		}
 	}
+}
+
+void port_set_carrier(struct port *p, bool up, const char *trouble)
+{
+	p->trouble = trouble;
+	p->carrier = up;
+	/* A machine's carrier is the switch's own news, and the machines beside it are still there. */
+	if (!port_is_cable(p)) {
+		vswitch_port_link(p->core, up && !p->off);
+	}
+	update_link(p);
+}
+
+void port_switch(struct port *p, bool on)
+{
+	p->off = !on;
+	vswitch_port_link(p->core, on && (p->carrier || port_is_cable(p)));
+	update_link(p);
 }
 
 void port_kill(struct port *p)

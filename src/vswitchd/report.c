@@ -21,7 +21,8 @@ static void add_options(struct json_object *o, struct json_object *options)
 {
 	json_object_object_foreach(options, key, value)
 	{
-		if (strcmp(key, "mac") != 0) {
+		/* What these became stands there already. */
+		if (strcmp(key, "mac") != 0 && strcmp(key, "link") != 0) {
 			json_object_object_add(o, key, json_object_get(value));
 		}
 	}
@@ -35,7 +36,9 @@ static struct json_object *report_port(struct port *p)
 	add_text(o, "name", c->name);
 	add_text(o, "kind", p->kind->name);
 	json_object_object_add(o, "link", json_object_new_boolean(p->link));
-	if (p->trouble != NULL) {
+	if (p->off) {
+		add_text(o, "trouble", "switched off with link=down");
+	} else if (p->trouble != NULL) {
 		add_text(o, "trouble", p->trouble);
 	}
 	if (port_is_cable(p)) {

@@ -14,6 +14,9 @@
 #include "edge.h"
 #include "host/log.h"
 
+#ifndef TUNSETCARRIER
+#define TUNSETCARRIER _IOW('T', 226, int)
+#endif
 #ifndef TUN_F_USO4
 #define TUN_F_USO4 0x20u
 #define TUN_F_USO6 0x40u
@@ -50,7 +53,7 @@ static void mark_gone(struct tap *t)
 		log_line("switch '%s': interface '%s' is gone; remove the switch and make it again "
 			 "to have it back",
 			 t->port.sw->config.name, t->name);
-		port_set_link(&t->port, false, "the interface is gone");
+		port_set_carrier(&t->port, false, "the interface is gone");
 	}
 }
 
@@ -112,11 +115,23 @@ static void check(struct port *p)
 	}
 }
 
+/* The host sees a cable pulled out. A kernel that cannot tell it loses frames all the same. */
+static void tell_link(struct port *p)
+{
+	struct tap *t = (struct tap *)p;
+	int up = p->link;
+
+	if (!t->gone) {
+		ioctl(t->fd, TUNSETCARRIER, &up);
+	}
+}
+
 static const struct port_kind kind = {
 	.name = "tap",
 	.serve = serve,
 	.destroy = destroy,
 	.check = check,
+	.tell_link = tell_link,
 };
 
 /* What we want from who hands us @fd: a TAP in packet mode with the header of offloads. */

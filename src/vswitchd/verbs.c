@@ -201,6 +201,7 @@ static int do_plug(struct request *q)
 		return explain_plug(q, s, &config, r);
 	}
 	p->options = options;
+	port_switch(p, options_link(options));
 	connection_set_port(q->connection, p);
 	q->fd_count = 2 + (unsigned)queues;
 	json_object_object_add(q->answer, "queues", json_object_new_uint64(queues));
@@ -253,6 +254,7 @@ int port_change(struct port *p, struct json_object *changes, char *error, size_t
 	}
 	json_object_put(p->options);
 	p->options = merged;
+	port_switch(p, options_link(merged));
 	p->wait_ns = 0;
 	return 0;
 }

@@ -199,6 +199,7 @@ struct vsp_net {
 
 	bool link_up; /* atomic, as is */
 	uint64_t link_bps;
+	bool network_changed;
 	bool link_told; /* what the guest knows */
 	uint64_t link_bps_told;
 

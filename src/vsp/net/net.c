@@ -167,6 +167,12 @@ void vsp_net_speed(struct vsp_net *n, uint64_t bps)
 	net_wake(n, 0);
 }
 
+void vsp_net_changed(struct vsp_net *n)
+{
+	__atomic_store_n(&n->network_changed, true, __ATOMIC_RELEASE);
+	net_wake(n, 0);
+}
+
 static void add(uint64_t *sum, const uint64_t *counter)
 {
 	*sum += __atomic_load_n(counter, __ATOMIC_RELAXED);

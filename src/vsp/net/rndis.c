@@ -100,6 +100,15 @@ static bool indicate(struct vsp_net *n, uint32_t status, const uint32_t *value)
 	return net_rndis_reply(n, &m, m.header.bytes);
 }
 
+/* A link that goes up says as much by itself. */
+static void tell_network(struct vsp_net *n)
+{
+	if (__atomic_load_n(&n->network_changed, __ATOMIC_ACQUIRE) &&
+	    (!n->link_told || indicate(n, RNDIS_STATUS_NETWORK_CHANGE, NULL))) {
+		__atomic_store_n(&n->network_changed, false, __ATOMIC_RELEASE);
+	}
+}
+
 static void tell_link(struct vsp_net *n)
 {
 	bool up = __atomic_load_n(&n->link_up, __ATOMIC_ACQUIRE);
@@ -118,6 +127,7 @@ static void tell_link(struct vsp_net *n)
 void net_rndis_serve(struct net_queue *q)
 {
 	if (q->s.rndis) {
+		tell_network(q->net);
 		tell_link(q->net);
 	}
 	send_replies(q);

@@ -5,7 +5,7 @@
  *
  * Memory (little-endian, offsets in bytes):
  *
- *	0	struct wire_header, written by the switch before the worker sees the memory
+ *	0	struct wire_header, written by the switch before the worker sees the memory; 'down' at any time, with a ring of queue 0's bell
  *	4096	struct wire_rss, written by the worker
  *	8192	for each queue: to-switch ring, to-worker ring; each a page of struct wire_control and then ring_bytes of data
  *
@@ -33,6 +33,7 @@ struct wire_header {
 	uint64_t magic;
 	uint32_t queues;
 	uint32_t ring_bytes;
+	_Atomic uint32_t down; /* else than 0: the network behind the cable has no link */
 };
 
 /* The worker raises the generation to an odd number, writes, and raises it to the next even one. */
@@ -73,6 +74,10 @@ static inline unsigned wire_queues(uint64_t processors)
 size_t wire_bytes(unsigned queues, uint32_t ring_bytes);
 /* Switch: prepares @memory (zeroed, of wire_bytes). */
 void wire_format(void *memory, unsigned queues, uint32_t ring_bytes);
+/* Switch: the network behind the cable has a link, or lost it; the bell is the caller's to ring. Cables begin with one. */
+void wire_set_link(void *memory, bool up);
+/* Worker: has it? */
+bool wire_link(const void *memory);
 /* Worker: is @memory of @bytes such a cable? False: no. */
 bool wire_check(const void *memory, size_t bytes, unsigned *ret_queues, uint32_t *ret_ring_bytes);
 

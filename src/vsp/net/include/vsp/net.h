@@ -88,6 +88,8 @@ bool vsp_net_takes(const struct vsp_net *n, unsigned queue);
 /* The network's link (up at first) and its speed; any thread. */
 void vsp_net_link(struct vsp_net *n, bool up);
 void vsp_net_speed(struct vsp_net *n, uint64_t bps);
+/* The adapter is on another network now: a guest whose link stayed up looks for its addresses again. Any thread. */
+void vsp_net_changed(struct vsp_net *n);
 
 struct vsp_net_stats {
 	uint64_t rx_frames, rx_bytes,
