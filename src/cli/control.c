@@ -18,6 +18,8 @@ static const char help_text[] =
 	"       virid control SOCKET resize CONTROLLER:LUN SIZE\n"
 	"       virid control SOCKET attach-net NUMBER SWITCH[,OPTION...]\n"
 	"       virid control SOCKET detach-net NUMBER\n"
+	"       virid control SOCKET connect-net NUMBER SWITCH[,OPTION...]\n"
+	"       virid control SOCKET disconnect-net NUMBER\n"
 	"\n"
 	"Changes a running machine; SOCKET is what `virid run --control` was given.\n"
 	"\n"
@@ -28,7 +30,11 @@ static const char help_text[] =
 	"  attach-net, detach-net\n"
 	"           adds a network adapter or takes one away; options as of `virid run --net`, "
 	"NUMBER "
-	"from 0 to 63\n";
+	"from 0 to 63\n"
+	"  connect-net, disconnect-net\n"
+	"           moves an adapter to another switch, with the options that are given and the "
+	"address that it has,\n"
+	"           or pulls its cable\n";
 
 struct request {
 	struct packet packet;
@@ -67,6 +73,8 @@ static const struct verb verbs[] = {
 	{"resize", "resize", 2, false},
 	{"attach-net", NULL, 2, false, control_attach_net},
 	{"detach-net", NULL, 1, false, control_detach_net},
+	{"connect-net", NULL, 2, false, control_connect_net},
+	{"disconnect-net", NULL, 1, false, control_disconnect_net},
 };
 
 /* attach: the new disk, as --disk describes it. Where it goes is for the person to say: only the machine knows what is free. */

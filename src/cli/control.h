@@ -14,5 +14,7 @@ int control_ask(const char *socket_path, const char *name, const char *operand,
 /* control_net.c: exit statuses */
 int control_attach_net(const char *socket_path, char **operands);
 int control_detach_net(const char *socket_path, char **operands);
+int control_connect_net(const char *socket_path, char **operands);
+int control_disconnect_net(const char *socket_path, char **operands);
 
 #endif

@@ -20,45 +20,68 @@ static bool parse_number(const char *text, unsigned *ret)
 	return true;
 }
 
-/* How the machine's adapters are plugged in: its queues and its name. */
-static bool ask_machine(const char *socket_path, struct packet *p, unsigned *ret_queues,
-			char ret_name[64])
+/* The machine, and the adapter that is asked about. */
+struct machine {
+	unsigned queues;
+	char name[65];
+	bool has_mac;
+	char mac[18];
+};
+
+/* How the machine's adapters are plugged in; of adapter @number (-1: a new one) its address. */
+static bool ask_machine(const char *socket_path, struct packet *p, int number, struct machine *ret)
 {
-	char text[1024];
+	char text[1024], word[32];
 
 	*p = (struct packet){0};
-	if (!packet_add_word(p, "net-info") ||
+	*ret = (struct machine){0};
+	snprintf(word, sizeof(word), "--number=%d", number);
+	if (!packet_add_word(p, "net-info") || (number >= 0 && !packet_add_word(p, word)) ||
 	    !control_exchange(socket_path, p, text, sizeof(text))) {
 		return false;
 	}
-	if (sscanf(text, "queues %u of %63[^\n]", ret_queues, ret_name) != 2) {
+	int found =
+		sscanf(text, "queues %u of %64[^\n]\nmac %17s", &ret->queues, ret->name, ret->mac);
+
+	if (found < 2) {
 		complain("%s", text);
 		return false;
 	}
+	ret->has_mac = found == 3;
 	return true;
+}
+
+/* Plugs the only one of @nets in, and hands it over with the request @word. */
+static int hand_over(const char *socket_path, struct packet *p, struct run_nets *nets,
+		     const struct machine *m, const char *word, const char *name, const char *arg)
+{
+	int fds[PACKET_DESCRIPTORS_MAX];
+	char *text;
+
+	if (!run_nets_plug(nets, m->name, m->queues) || !run_nets_option(nets, 0, true, &text)) {
+		return CLI_FAILED;
+	}
+	unsigned count = run_nets_fds(nets, 0, fds, PACKET_DESCRIPTORS_MAX);
+
+	*p = (struct packet){0};
+	bool ok = packet_add_word(p, word) && packet_add_word(p, text);
+
+	for (unsigned i = 0; i < count && ok; i++) {
+		ok = packet_add_fd(p, fds[i]);
+	}
+	free(text);
+	return ok ? control_ask(socket_path, name, arg, p) : CLI_FAILED;
 }
 
 static int attach(const char *socket_path, struct packet *p, unsigned number, const char *arg)
 {
-	int fds[PACKET_DESCRIPTORS_MAX], status = CLI_FAILED;
 	struct run_nets nets = {0};
-	char name[64], *text;
-	unsigned queues;
+	struct machine m;
+	int status = CLI_FAILED;
 
-	if (run_nets_add(&nets, arg) && ask_machine(socket_path, p, &queues, name)) {
+	if (run_nets_add(&nets, arg) && ask_machine(socket_path, p, -1, &m)) {
 		nets.nets[0].number = number;
-		if (run_nets_plug(&nets, name, queues) && run_nets_option(&nets, 0, true, &text)) {
-			unsigned count = run_nets_fds(&nets, 0, fds, PACKET_DESCRIPTORS_MAX);
-
-			*p = (struct packet){0};
-			bool ok = packet_add_word(p, "net-attach") && packet_add_word(p, text);
-
-			for (unsigned i = 0; i < count && ok; i++) {
-				ok = packet_add_fd(p, fds[i]);
-			}
-			free(text);
-			status = ok ? control_ask(socket_path, "attach-net", arg, p) : CLI_FAILED;
-		}
+		status = hand_over(socket_path, p, &nets, &m, "net-attach", "attach-net", arg);
 	}
 	run_nets_fini(&nets);
 	return status;
@@ -77,19 +100,82 @@ int control_attach_net(const char *socket_path, char **operands)
 	return status;
 }
 
-int control_detach_net(const char *socket_path, char **operands)
+/* The address stays: the guest knows the adapter by it. */
+static bool add_mac(char *ret, size_t size, const char *arg, const char *mac)
+{
+	int n = snprintf(ret, size, "%s,mac=%s", arg, mac);
+
+	if (n < 0 || (size_t)n >= size) {
+		complain("connect-net: the options are too long");
+		return false;
+	}
+	return true;
+}
+
+static int connect_to(const char *socket_path, struct packet *p, unsigned number, const char *arg)
+{
+	static char text[32768]; /* too long for the stack */
+	struct run_nets nets = {0};
+	struct machine m;
+	int status = CLI_FAILED;
+
+	if (!ask_machine(socket_path, p, (int)number, &m)) {
+		return CLI_FAILED;
+	}
+	if (!m.has_mac) {
+		complain("connect-net %u: there is no adapter of that number", number);
+		return CLI_FAILED;
+	}
+	if (add_mac(text, sizeof(text), arg, m.mac) && run_nets_add(&nets, text)) {
+		nets.nets[0].number = number;
+		status = hand_over(socket_path, p, &nets, &m, "net-connect", "connect-net", arg);
+	}
+	run_nets_fini(&nets);
+	return status;
+}
+
+int control_connect_net(const char *socket_path, char **operands)
+{
+	struct packet *p = calloc(1, sizeof(*p));
+	unsigned number;
+	int status = CLI_USAGE;
+
+	if (p != NULL && parse_number(operands[0], &number)) {
+		if (strcmp(operands[1], RUN_NETS_NONE) == 0) {
+			status = control_disconnect_net(socket_path, operands);
+		} else {
+			status = connect_to(socket_path, p, number, operands[1]);
+		}
+	}
+	free(p);
+	return status;
+}
+
+/* A request that is a word and an adapter's number. */
+static int ask_about(const char *socket_path, const char *word, const char *name,
+		     const char *operand)
 {
 	struct packet *p = calloc(1, sizeof(*p));
 	unsigned number;
 	int status = CLI_USAGE;
 	char text[32];
 
-	if (p != NULL && parse_number(operands[0], &number)) {
+	if (p != NULL && parse_number(operand, &number)) {
 		snprintf(text, sizeof(text), "--number=%u", number);
-		packet_add_word(p, "net-detach");
+		packet_add_word(p, word);
 		packet_add_word(p, text);
-		status = control_ask(socket_path, "detach-net", operands[0], p);
+		status = control_ask(socket_path, name, operand, p);
 	}
 	free(p);
 	return status;
+}
+
+int control_detach_net(const char *socket_path, char **operands)
+{
+	return ask_about(socket_path, "net-detach", "detach-net", operands[0]);
+}
+
+int control_disconnect_net(const char *socket_path, char **operands)
+{
+	return ask_about(socket_path, "net-disconnect", "disconnect-net", operands[0]);
 }

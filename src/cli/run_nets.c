@@ -40,6 +40,30 @@ static bool settle_mac(struct run_net *net)
 	return json_object_object_add(net->adapter, "mac", json_object_new_string(text)) == 0;
 }
 
+static bool is_none(const struct run_net *net)
+{
+	struct json_object *name;
+
+	return json_object_object_get_ex(net->adapter, "switch", &name) &&
+	       strcmp(json_object_get_string(name), RUN_NETS_NONE) == 0;
+}
+
+/* What a port would be like means nothing without one. */
+static bool check_none(const struct run_net *net, const char *arg)
+{
+	json_object_object_foreach(net->adapter, key, unused)
+	{
+		(void)unused;
+		if (strcmp(key, "switch") != 0 && strcmp(key, "mac") != 0) {
+			complain("--net %s: %s= is for a port of a switch; expected only mac= "
+				 "beside none",
+				 arg, key);
+			return false;
+		}
+	}
+	return true;
+}
+
 bool run_nets_add(struct run_nets *n, const char *arg)
 {
 	char error[ERROR_BYTES];
@@ -57,19 +81,14 @@ bool run_nets_add(struct run_nets *n, const char *arg)
 		return false;
 	}
 	n->count++;
+	if (is_none(net) && !check_none(net, arg)) {
+		return false;
+	}
 	if (!settle_mac(net)) {
 		complain("--net %s: the MAC address cannot be made", arg);
 		return false;
 	}
 	return true;
-}
-
-static bool is_none(const struct run_net *net)
-{
-	struct json_object *name;
-
-	return json_object_object_get_ex(net->adapter, "switch", &name) &&
-	       strcmp(json_object_get_string(name), RUN_NETS_NONE) == 0;
 }
 
 bool run_nets_plug(struct run_nets *n, const char *name, unsigned queues)
@@ -120,7 +139,7 @@ unsigned run_nets_cable_fds(const struct vswitch_cable *c, int *ret_fds, unsigne
 
 unsigned run_nets_fds(const struct run_nets *n, size_t index, int *ret_fds, unsigned max)
 {
-	return run_nets_cable_fds(&n->nets[index].cable, ret_fds, max);
+	return n->nets[index].plugged ? run_nets_cable_fds(&n->nets[index].cable, ret_fds, max) : 0;
 }
 
 void run_nets_inherit(const struct run_nets *n)
@@ -128,10 +147,7 @@ void run_nets_inherit(const struct run_nets *n)
 	int fds[FIXED_DESCRIPTORS + WIRE_QUEUES_WORKER];
 
 	for (size_t i = 0; i < n->count; i++) {
-		unsigned count =
-			n->nets[i].plugged
-				? run_nets_fds(n, i, fds, sizeof(fds) / sizeof(fds[0]))
-				: 0;
+		unsigned count = run_nets_fds(n, i, fds, sizeof(fds) / sizeof(fds[0]));
 
 		for (unsigned k = 0; k < count; k++) {
 			fcntl(fds[k], F_SETFD, 0);
@@ -150,10 +166,7 @@ bool run_nets_option(const struct run_nets *n, size_t index, bool by_index, char
 	}
 	const struct run_net *net = &n->nets[index];
 	const uint8_t *m = net->mac;
-	unsigned count =
-		net->plugged
-			? run_nets_cable_fds(&net->cable, fds, sizeof(fds) / sizeof(fds[0]))
-			: 0;
+	unsigned count = run_nets_fds(n, index, fds, sizeof(fds) / sizeof(fds[0]));
 
 	numbers[0] = '\0';
 	for (unsigned i = 0; i < count; i++) {

@@ -33,7 +33,7 @@ struct net_adapter_config {
 	unsigned number; /* below NET_ADAPTERS_MAX */
 	uint8_t mac[NET_MAC_BYTES];
 	uint32_t mtu;
-	const char *spec; /* what the launcher needs to plug it in again; copied by net */
+	const char *spec;     /* what the launcher needs to plug it in again; copied by net */
 	struct net_plug plug; /* queues 0: on no switch */
 };
 

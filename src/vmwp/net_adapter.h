@@ -20,7 +20,7 @@ struct adapter {
 	struct loop_timer patience;
 	pthread_mutex_t mailbox;
 	bool disconnected; /* on no switch, as somebody asked for */
-	bool gone; /* the guest let go of it */
+	bool gone;	   /* the guest let go of it */
 	bool leaving;
 	void (*done)(void *ctx); /* of the one who takes it away */
 	void *ctx;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Changes while the VM runs: cables that hang up and new ones, adapters that come and go. Loop thread. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "host/log.h"

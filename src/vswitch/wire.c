@@ -37,7 +37,8 @@ size_t wire_bytes(unsigned queues, uint32_t ring_bytes)
 
 void wire_format(void *memory, unsigned queues, uint32_t ring_bytes)
 {
-	struct wire_header header = {.magic = WIRE_MAGIC, .queues = queues, .ring_bytes = ring_bytes};
+	struct wire_header header = {
+		.magic = WIRE_MAGIC, .queues = queues, .ring_bytes = ring_bytes};
 	struct wire_rss *rss = (void *)((uint8_t *)memory + WIRE_PAGE_BYTES);
 
 	CHECK(shape_is_sane(queues, ring_bytes));

@@ -65,6 +65,12 @@ static bool check_name(const char *name, char *error, size_t size)
 				      name);
 		}
 	}
+	if (strcmp(name, "none") == 0) {
+		return refuse(
+			error, size,
+			"switch name 'none': means no switch (virid run --net none); expected "
+			"another name");
+	}
 	return name[0] != '-' || refuse(error, size, "switch name '%s' begins with '-'", name);
 }
 

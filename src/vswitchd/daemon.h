@@ -57,9 +57,9 @@ struct port {
 	struct vswitch_port *core;
 	struct json_object *options; /* VM: as asked for */
 	const char *trouble;	     /* for people: why it has no carrier; NULL */
-	bool carrier;		     /* the interface, or the network behind the switch, has a link */
-	bool off;		     /* switched off by hand */
-	bool link;		     /* what its owner sees: both */
+	bool carrier; /* the interface, or the network behind the switch, has a link */
+	bool off;     /* switched off by hand */
+	bool link;    /* what its owner sees: both */
 	bool active;
 	bool dying;
 	uint64_t idle_since_ns; /* active: when it first had nothing; 0: it had */

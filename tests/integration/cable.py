@@ -89,6 +89,17 @@ class Cable:
     def put64(self, at, value):
         self.words[at // 8] = value & (1 << 64) - 1
 
+    def link(self):
+        """Has the network behind the cable a link?"""
+        return struct.unpack_from("<I", self.memory, 16)[0] == 0
+
+    def told(self, timeout=5.0):
+        """Did the switch ring the bell of queue 0?"""
+        ready, _, _ = select.select(self.worker_bells[:1], [], [], timeout)
+        if ready:
+            os.read(self.worker_bells[0], 8)
+        return bool(ready)
+
     def bell(self):
         os.write(self.switch_bell, struct.pack("<Q", 1))
 

@@ -60,7 +60,7 @@ void vswitch_cable_close(struct vswitch_cable *cable);
  * Turns "SWITCH[,option...]" (of --net and `virid switch port`) into the object for plug, without "port" and "queues". A comma in a name is
  * written twice. Options: mac=, vlan=N, trunk=LIST (10,20-30 written as 10+20-30), native=N, private=isolated|community|promiscuous with primary=N and
  * secondary=N, spoofing, dhcp-guard, router-guard, mirror=in|out|both|to, max=RATE, weight=N, broadcast=PPS, multicast=PPS, unknown=PPS, mtu=N,
- * acl=TEXT (repeatable). NULL: @error says what is wrong, what was expected and, for a near miss, what was probably meant.
+ * link=up|down, acl=TEXT (repeatable). NULL: @error says what is wrong, what was expected and, for a near miss, what was probably meant.
  */
 struct json_object *vswitch_client_parse(const char *text, char *error, size_t size);
 
