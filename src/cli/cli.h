@@ -24,8 +24,6 @@ int switch_command(int argc, char **argv);
 
 /* control.c */
 int control_command(int argc, char **argv);
-/* Makes a socket at @path on which a worker takes requests; the descriptor, or -1 after a message. */
-int control_listen(const char *path);
 
 /* parse.c: false when @text is not wholly such a value. */
 /* Bytes: digits with an optional K, M, G or T (binary, also KiB .. or KB ..); a bare number is MiB

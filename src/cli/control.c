@@ -38,8 +38,8 @@ static const char help_text[] =
 
 struct request {
 	struct packet packet;
-	struct run_disks disks; /* the one that it is about */
-	uint64_t bytes;		/* resize */
+	struct launch_disks disks; /* the one that it is about */
+	uint64_t bytes;		   /* resize */
 };
 
 /* CONTROLLER:LUN, with nothing behind it. */
@@ -48,12 +48,12 @@ static bool parse_place(const char *text, uint32_t *ret_controller, uint32_t *re
 	int end = 0;
 
 	if (sscanf(text, "%2" SCNu32 ":%2" SCNu32 "%n", ret_controller, ret_lun, &end) == 2 &&
-	    text[end] == '\0' && *ret_controller < RUN_DISK_CONTROLLERS &&
-	    *ret_lun < RUN_DISK_LUNS) {
+	    text[end] == '\0' && *ret_controller < LAUNCH_DISK_CONTROLLERS &&
+	    *ret_lun < LAUNCH_DISK_LUNS) {
 		return true;
 	}
 	complain("'%s' is not a place; expected CONTROLLER:LUN, from 0:0 to %u:%u", text,
-		 RUN_DISK_CONTROLLERS - 1, RUN_DISK_LUNS - 1);
+		 LAUNCH_DISK_CONTROLLERS - 1, LAUNCH_DISK_LUNS - 1);
 	return false;
 }
 
@@ -78,23 +78,30 @@ static const struct verb verbs[] = {
 };
 
 /* attach: the new disk, as --disk describes it. Where it goes is for the person to say: only the machine knows what is free. */
-static bool describe_new(const char *text, struct run_disks *disks)
+static bool describe_new(const char *text, struct launch_disks *disks)
 {
-	if (!run_disks_add(disks, RUN_DISK_SCSI, text)) {
+	struct launch_error error;
+
+	if (!run_disks_add(disks, LAUNCH_DISK_SCSI, "attach", text)) {
 		return false;
 	}
-	if (disks->disks[0].lun == RUN_DISK_AUTO) {
+	if (disks->disks[0].lun == LAUNCH_DISK_AUTO) {
 		complain("attach %s: the place is missing; expected ',lun=N' behind the name",
 			 text);
 		return false;
 	}
-	return run_disks_place(disks);
+	if (!launch_disks_place(disks, &error)) {
+		complain("%s", error.text);
+		return false;
+	}
+	return true;
 }
 
 /* The others name a place, and insert a medium. */
-static bool describe_place(const char *place, const char *medium, struct run_disks *disks)
+static bool describe_place(const char *verb, const char *place, const char *medium,
+			   struct launch_disks *disks)
 {
-	struct run_disk d = {.kind = RUN_DISK_DVD, .option = disks->option, .read_only = true};
+	struct launch_disk d = {.kind = LAUNCH_DISK_DVD, .option = verb, .read_only = true};
 
 	if (!parse_place(place, &d.controller, &d.lun)) {
 		return false;
@@ -117,32 +124,32 @@ static bool describe(struct request *q, const struct verb *v, char **operands)
 			 operands[1]);
 		return false;
 	}
-	q->disks.option = v->name;
 	return strcmp(v->name, "attach") == 0
 		       ? describe_new(operands[0], &q->disks)
-		       : describe_place(operands[0], insert ? operands[1] : "", &q->disks);
+		       : describe_place(v->name, operands[0], insert ? operands[1] : "", &q->disks);
 }
 
-static bool fill_packet(struct request *q, const struct verb *v)
+static bool fill_packet(struct request *q, const struct verb *v, struct launch_error *error)
 {
 	char number[40];
 	char *text;
-	bool ok = packet_add_word(&q->packet, v->word);
+	bool ok = packet_add_word(&q->packet, v->word, error);
 
-	for (size_t i = 0; ok && run_disks_option(&q->disks, i, true, &text); i++) {
-		ok = packet_add_word(&q->packet, text);
+	for (size_t i = 0; ok && launch_disks_option(&q->disks, i, true, &text); i++) {
+		ok = packet_add_word(&q->packet, text, error);
 		free(text);
 	}
 	for (size_t i = 0; i < q->disks.file_count && ok; i++) {
-		ok = packet_add_fd(&q->packet, q->disks.files[i].fd);
+		ok = packet_add_fd(&q->packet, q->disks.files[i].fd, error);
 	}
 	snprintf(number, sizeof(number), "--bytes=%" PRIu64, q->bytes);
-	return ok && packet_add_word(&q->packet, number);
+	return ok && packet_add_word(&q->packet, number, error);
 }
 
 static int carry_out(const char *socket_path, const struct verb *v, char **operands)
 {
 	struct request *q = calloc(1, sizeof(*q));
+	struct launch_error error;
 	int status = CLI_FAILED;
 
 	if (q == NULL) {
@@ -151,10 +158,13 @@ static int carry_out(const char *socket_path, const struct verb *v, char **opera
 	}
 	if (!describe(q, v, operands)) {
 		status = CLI_USAGE;
-	} else if ((!v->opens || run_disks_open(&q->disks)) && fill_packet(q, v)) {
+	} else if ((v->opens && !launch_disks_open(&q->disks, &error)) ||
+		   !fill_packet(q, v, &error)) {
+		complain("%s", error.text);
+	} else {
 		status = control_ask(socket_path, v->name, operands[0], &q->packet);
 	}
-	run_disks_fini(&q->disks);
+	launch_disks_fini(&q->disks);
 	free(q);
 	return status;
 }

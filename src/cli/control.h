@@ -3,7 +3,7 @@
 #ifndef CLI_CONTROL_H
 #define CLI_CONTROL_H
 
-#include "packet.h"
+#include "launch/packet.h"
 
 /* Sends @p to the machine and gets the answer's text. False: there was none, after a message. */
 bool control_exchange(const char *socket_path, const struct packet *p, char *ret, size_t size);

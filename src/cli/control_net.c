@@ -5,18 +5,41 @@
 
 #include "cli.h"
 #include "control.h"
-#include "run_nets.h"
+#include "launch/nets.h"
+#include "lib/check.h"
 
 static bool parse_number(const char *text, unsigned *ret)
 {
 	uint64_t number;
 
-	if (!parse_count(text, &number) || number >= RUN_NETS_MAX) {
+	if (!parse_count(text, &number) || number >= LAUNCH_NETS_MAX) {
 		complain("'%s' is not an adapter; expected a number from 0 to %u", text,
-			 RUN_NETS_MAX - 1);
+			 LAUNCH_NETS_MAX - 1);
 		return false;
 	}
 	*ret = (unsigned)number;
+	return true;
+}
+
+static bool add_word(struct packet *p, const char *word)
+{
+	struct launch_error error;
+
+	if (!packet_add_word(p, word, &error)) {
+		complain("%s", error.text);
+		return false;
+	}
+	return true;
+}
+
+static bool add_net(struct launch_nets *nets, const char *arg)
+{
+	struct launch_error error;
+
+	if (!launch_nets_add(nets, arg, &error)) {
+		complain("--net %s: %s", arg, error.text);
+		return false;
+	}
 	return true;
 }
 
@@ -36,7 +59,7 @@ static bool ask_machine(const char *socket_path, struct packet *p, int number, s
 	*p = (struct packet){0};
 	*ret = (struct machine){0};
 	snprintf(word, sizeof(word), "--number=%d", number);
-	if (!packet_add_word(p, "net-info") || (number >= 0 && !packet_add_word(p, word)) ||
+	if (!add_word(p, "net-info") || (number >= 0 && !add_word(p, word)) ||
 	    !control_exchange(socket_path, p, text, sizeof(text))) {
 		return false;
 	}
@@ -52,38 +75,41 @@ static bool ask_machine(const char *socket_path, struct packet *p, int number, s
 }
 
 /* Plugs the only one of @nets in, and hands it over with the request @word. */
-static int hand_over(const char *socket_path, struct packet *p, struct run_nets *nets,
+static int hand_over(const char *socket_path, struct packet *p, struct launch_nets *nets,
 		     const struct machine *m, const char *word, const char *name, const char *arg)
 {
 	int fds[PACKET_DESCRIPTORS_MAX];
 	char *text;
 
-	if (!run_nets_plug(nets, m->name, m->queues) || !run_nets_option(nets, 0, true, &text)) {
+	struct launch_error error;
+
+	if (!launch_nets_plug(nets, m->name, m->queues, &error)) {
+		complain("--net: %s", error.text);
 		return CLI_FAILED;
 	}
-	unsigned count = run_nets_fds(nets, 0, fds, PACKET_DESCRIPTORS_MAX);
+	CHECK(launch_nets_option(nets, 0, true, &text));
+	unsigned count = launch_nets_fds(nets, 0, fds, PACKET_DESCRIPTORS_MAX);
 
 	*p = (struct packet){0};
-	bool ok = packet_add_word(p, word) && packet_add_word(p, text);
+	memcpy(p->fds, fds, count * sizeof(int));
+	p->fd_count = count;
+	bool ok = add_word(p, word) && add_word(p, text);
 
-	for (unsigned i = 0; i < count && ok; i++) {
-		ok = packet_add_fd(p, fds[i]);
-	}
 	free(text);
 	return ok ? control_ask(socket_path, name, arg, p) : CLI_FAILED;
 }
 
 static int attach(const char *socket_path, struct packet *p, unsigned number, const char *arg)
 {
-	struct run_nets nets = {0};
+	struct launch_nets nets = {0};
 	struct machine m;
 	int status = CLI_FAILED;
 
-	if (run_nets_add(&nets, arg) && ask_machine(socket_path, p, -1, &m)) {
+	if (add_net(&nets, arg) && ask_machine(socket_path, p, -1, &m)) {
 		nets.nets[0].number = number;
 		status = hand_over(socket_path, p, &nets, &m, "net-attach", "attach-net", arg);
 	}
-	run_nets_fini(&nets);
+	launch_nets_fini(&nets);
 	return status;
 }
 
@@ -115,7 +141,7 @@ static bool add_mac(char *ret, size_t size, const char *arg, const char *mac)
 static int connect_to(const char *socket_path, struct packet *p, unsigned number, const char *arg)
 {
 	static char text[32768]; /* too long for the stack */
-	struct run_nets nets = {0};
+	struct launch_nets nets = {0};
 	struct machine m;
 	int status = CLI_FAILED;
 
@@ -126,11 +152,11 @@ static int connect_to(const char *socket_path, struct packet *p, unsigned number
 		complain("connect-net %u: there is no adapter of that number", number);
 		return CLI_FAILED;
 	}
-	if (add_mac(text, sizeof(text), arg, m.mac) && run_nets_add(&nets, text)) {
+	if (add_mac(text, sizeof(text), arg, m.mac) && add_net(&nets, text)) {
 		nets.nets[0].number = number;
 		status = hand_over(socket_path, p, &nets, &m, "net-connect", "connect-net", arg);
 	}
-	run_nets_fini(&nets);
+	launch_nets_fini(&nets);
 	return status;
 }
 
@@ -141,7 +167,7 @@ int control_connect_net(const char *socket_path, char **operands)
 	int status = CLI_USAGE;
 
 	if (p != NULL && parse_number(operands[0], &number)) {
-		if (strcmp(operands[1], RUN_NETS_NONE) == 0) {
+		if (strcmp(operands[1], LAUNCH_NETS_NONE) == 0) {
 			status = control_disconnect_net(socket_path, operands);
 		} else {
 			status = connect_to(socket_path, p, number, operands[1]);
@@ -162,8 +188,7 @@ static int ask_about(const char *socket_path, const char *word, const char *name
 
 	if (p != NULL && parse_number(operand, &number)) {
 		snprintf(text, sizeof(text), "--number=%u", number);
-		packet_add_word(p, word);
-		packet_add_word(p, text);
+		(void)(add_word(p, word) && add_word(p, text)); /* an empty packet takes them */
 		status = control_ask(socket_path, name, operand, p);
 	}
 	free(p);

@@ -3,14 +3,11 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "cli.h"
 #include "control.h"
-
-#define LISTEN_BACKLOG 8
 
 static bool fill_address(const char *path, struct sockaddr_un *ret)
 {
@@ -22,27 +19,6 @@ static bool fill_address(const char *path, struct sockaddr_un *ret)
 	}
 	strcpy(ret->sun_path, path);
 	return true;
-}
-
-int control_listen(const char *path)
-{
-	struct sockaddr_un address;
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
-
-	if (fd < 0 || !fill_address(path, &address)) {
-		return -1;
-	}
-	mode_t before = umask(0177);
-	int r = bind(fd, (struct sockaddr *)&address, sizeof(address));
-
-	umask(before);
-	if (r < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
-		complain("--control %s: %s; expected a path where a socket can be made", path,
-			 strerror(errno));
-		close(fd);
-		return -1;
-	}
-	return fd;
 }
 
 static int connect_to(const char *path)
@@ -69,12 +45,14 @@ bool control_exchange(const char *socket_path, const struct packet *p, char *ret
 	if (fd < 0) {
 		return false;
 	}
-	bool sent = packet_send(fd, p);
+	struct launch_error error;
+	bool sent = packet_send(fd, p, &error);
 	ssize_t n = sent ? recv(fd, ret, size - 1, 0) : -1;
 
 	close(fd);
-	if (sent && n <= 0) {
-		complain("%s: the machine ended without an answer", socket_path);
+	if (n <= 0) {
+		complain("%s: %s", socket_path,
+			 sent ? "the machine ended without an answer" : error.text);
 	}
 	ret[n > 0 ? n : 0] = '\0';
 	return n > 0;

@@ -74,8 +74,6 @@ bool disk_format_of_name(const char *path, enum vhd_format *ret);
 /* The directory of a path, "." if it names none. */
 void disk_directory_of(const char *path, char ret[DISK_PATH_MAX]);
 
-/* Directories of this system, for vhd_find_children. */
-extern const struct vhd_directory disk_directory;
 /* Removes what a process that was killed while it made @target has left ("TARGET.part-XXXXXXXX", open by nobody). */
 void disk_remove_leftovers(struct disk_session *s, const char *target);
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Names of disks: what they say about the format, and what lies beside them. */
-#include <dirent.h>
-#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
@@ -52,23 +50,6 @@ void disk_directory_of(const char *path, char ret[DISK_PATH_MAX])
 	}
 }
 
-static int list_directory(void *ctx, const char *path, bool (*entry)(void *ctx, const char *name),
-			  void *entry_ctx)
-{
-	DIR *d = opendir(path);
-
-	if (d == NULL) {
-		return -errno;
-	}
-	for (struct dirent *e = readdir(d); e != NULL && entry(entry_ctx, e->d_name);
-	     e = readdir(d)) {
-	}
-	closedir(d);
-	return 0;
-}
-
-const struct vhd_directory disk_directory = {.list = list_directory};
-
 struct leftovers {
 	struct disk_session *session;
 	const char *target; /* its name without the directory */
@@ -110,5 +91,5 @@ void disk_remove_leftovers(struct disk_session *s, const char *target)
 
 	disk_directory_of(target, l.directory);
 	/* It is a courtesy: what cannot be removed is in nobody's way. */
-	(void)disk_directory.list(disk_directory.ctx, l.directory, remove_leftover, &l);
+	(void)backend_directory.list(backend_directory.ctx, l.directory, remove_leftover, &l);
 }

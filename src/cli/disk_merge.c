@@ -151,7 +151,7 @@ static int merge_files(struct disk_session *s, const struct path_list *files,
 	struct disk_summary sum;
 	struct vhd_job *job;
 
-	int r = vhd_find_children(&s->host, files->path[0], &disk_directory, on_child, &children,
+	int r = vhd_find_children(&s->host, files->path[0], &backend_directory, on_child, &children,
 				  &error);
 
 	r = r != 0 ? r

@@ -207,7 +207,7 @@ bool disk_refuse_parent(struct disk_session *s, const char *path, const char *ex
 {
 	struct child_search search = {.session = s, .except = except};
 	struct vhd_error error = {{0}};
-	int r = vhd_find_children(&s->host, path, &disk_directory, on_child, &search, &error);
+	int r = vhd_find_children(&s->host, path, &backend_directory, on_child, &search, &error);
 
 	if (r != 0) {
 		disk_fail(s, r, &error);

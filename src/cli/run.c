@@ -5,20 +5,15 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "launch/worker.h"
 #include "run.h"
-
-#define WORKER_ARGS_MAX (48 + RUN_DISKS_MAX * 8 + RUN_NETS_MAX)
 
 /* Descriptors that the worker gets; -1: none. */
 struct run_files {
@@ -28,29 +23,7 @@ struct run_files {
 	int console_out;
 	int control;
 	int launcher[2]; /* ours and the worker's end of a socket pair */
-	bool escape;
 };
-
-/* A regular file for reading, not empty; or -1 after one line. */
-static int open_input(const char *option, const char *path)
-{
-	struct stat st;
-	int fd = open(path, O_RDONLY | O_NONBLOCK);
-
-	if (fd < 0) {
-		complain("%s %s: %s", option, path, strerror(errno));
-		return -1;
-	}
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
-		complain("%s %s: %s; expected a regular file with an image", option, path,
-			 S_ISDIR(st.st_mode)	? "a directory"
-			 : !S_ISREG(st.st_mode) ? "not a regular file"
-						: "empty");
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
 
 static bool open_console(const struct run_options *o, struct run_files *f)
 {
@@ -58,13 +31,17 @@ static bool open_console(const struct run_options *o, struct run_files *f)
 		return true;
 	}
 	if (strcmp(o->console, "stdio") == 0) {
-		f->console_in = fcntl(STDIN_FILENO, F_GETFD) < 0 ? -1 : dup(STDIN_FILENO);
-		f->console_out = fcntl(STDOUT_FILENO, F_GETFD) < 0 ? -1 : dup(STDOUT_FILENO);
+		f->console_in = fcntl(STDIN_FILENO, F_GETFD) < 0
+					? -1
+					: fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+		f->console_out = fcntl(STDOUT_FILENO, F_GETFD) < 0
+					 ? -1
+					 : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
 		return true;
 	}
 	const char *path = o->console + strlen("file:");
 
-	f->console_out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY, 0666);
+	f->console_out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, 0666);
 	if (f->console_out < 0) {
 		complain("--console %s: %s; expected a file that can be written", o->console,
 			 strerror(errno));
@@ -84,123 +61,91 @@ static const char *machine_name(const struct run_options *o)
 /* Adapters, and the socket on which the worker asks for new cables. */
 static bool open_nets(struct run_options *o, struct run_files *f)
 {
+	struct launch_error error;
+
 	if (o->nets.count == 0 && o->control == NULL) {
 		return true;
 	}
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, f->launcher) < 0 ||
-	    fcntl(f->launcher[0], F_SETFD, FD_CLOEXEC) < 0) {
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, f->launcher) < 0) {
 		complain("socket to the worker: %s", strerror(errno));
 		return false;
 	}
-	return run_nets_plug(&o->nets, machine_name(o), wire_queues(o->processors));
+	if (!launch_nets_plug(&o->nets, machine_name(o), wire_queues(o->processors), &error)) {
+		complain("--net: %s", error.text);
+		return false;
+	}
+	return true;
+}
+
+static bool open_image(const char *option, const char *path, int *ret)
+{
+	struct launch_error error;
+
+	*ret = launch_open_image(option, path, &error);
+	if (*ret < 0) {
+		complain("%s", error.text);
+	}
+	return *ret >= 0;
+}
+
+static bool open_disks(struct run_options *o)
+{
+	struct launch_error error;
+
+	if (!launch_disks_open(&o->disks, &error)) {
+		complain("%s", error.text);
+		return false;
+	}
+	return true;
+}
+
+static bool open_control(const struct run_options *o, struct run_files *f)
+{
+	struct launch_error error;
+
+	if (o->control == NULL) {
+		return true;
+	}
+	f->control = launch_control_listen(o->control, &error);
+	if (f->control < 0) {
+		complain("--control %s", error.text);
+	}
+	return f->control >= 0;
 }
 
 static bool open_files(struct run_options *o, struct run_files *f)
 {
-	*f = (struct run_files){-1, -1, -1, -1, -1, {-1, -1}, false};
-	f->kernel = open_input("--kernel", o->kernel);
-	if (f->kernel < 0) {
-		return false;
-	}
-	if (o->initrd != NULL && (f->initrd = open_input("--initrd", o->initrd)) < 0) {
-		return false;
-	}
-	return run_disks_open(&o->disks) && open_console(o, f) && open_nets(o, f) &&
-	       (o->control == NULL || (f->control = control_listen(o->control)) >= 0);
+	*f = (struct run_files){-1, -1, -1, -1, -1, {-1, -1}};
+	return open_image("--kernel", o->kernel, &f->kernel) &&
+	       (o->initrd == NULL || open_image("--initrd", o->initrd, &f->initrd)) &&
+	       open_disks(o) && open_console(o, f) && open_nets(o, f) && open_control(o, f);
 }
 
-/* The worker program lies beside this one, or where it was installed. */
-static void worker_path(char *path, size_t size)
+static struct launch describe(const struct run_options *o, const struct run_files *f, bool escape)
 {
-	ssize_t n = readlink("/proc/self/exe", path, size - 1);
+	struct launch l = launch_nothing;
 
-	if (n > 0) {
-		path[n] = '\0';
-		char *slash = strrchr(path, '/');
-
-		if (slash != NULL && (size_t)(slash - path) + sizeof("/virid-vmwp") <= size) {
-			strcpy(slash, "/virid-vmwp");
-			if (access(path, X_OK) == 0) {
-				return;
-			}
-		}
-	}
-	snprintf(path, size, "%s", VIRID_LIBEXECDIR "/virid-vmwp");
-}
-
-struct worker_args {
-	char *argv[WORKER_ARGS_MAX];
-	size_t count;
-};
-
-__attribute__((format(printf, 2, 3))) static void add_arg(struct worker_args *a, const char *fmt,
-							  ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (a->count + 1 >= WORKER_ARGS_MAX || vasprintf(&a->argv[a->count], fmt, ap) < 0) {
-		abort();
-	}
-	va_end(ap);
-	a->argv[++a->count] = NULL;
-}
-
-static void build_args(const struct run_options *o, const struct run_files *f,
-		       struct worker_args *a)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	add_arg(a, "virid-vmwp");
-	add_arg(a, "--name=%s", machine_name(o));
-	add_arg(a, "--memory-bytes=%llu", (unsigned long long)o->memory_bytes);
-	add_arg(a, "--processors=%llu", (unsigned long long)o->processors);
-	add_arg(a, "--kernel-fd=%d", f->kernel);
-	add_arg(a, "--kernel-path=%s", o->kernel);
-	if (f->initrd >= 0) {
-		add_arg(a, "--initrd-fd=%d", f->initrd);
-		add_arg(a, "--initrd-path=%s", o->initrd);
-	}
-	add_arg(a, "--cmdline=%s", o->cmdline);
-	add_arg(a, "--console-in-fd=%d", f->console_in);
-	add_arg(a, "--console-out-fd=%d", f->console_out);
-	if (f->escape) {
-		add_arg(a, "--escape");
-	}
-	if (o->timeout_ns != 0) {
-		add_arg(a, "--timeout-ns=%llu", (unsigned long long)o->timeout_ns);
-	}
-	if (o->no_reboot) {
-		add_arg(a, "--no-reboot");
-	}
-	if (o->stats) {
-		add_arg(a, "--stats");
-	}
-	if (o->count_instructions) {
-		add_arg(a, "--count-instructions");
-	}
-	if (o->trace != NULL) {
-		add_arg(a, "--trace=%s", o->trace);
-	}
-	char *text;
-
-	if (f->control >= 0) {
-		add_arg(a, "--control-fd=%d", f->control);
-	}
-	for (size_t i = 0; run_disks_option(&o->disks, i, false, &text); i++) {
-		add_arg(a, "%s", text);
-		free(text);
-	}
-	for (size_t i = 0; run_nets_option(&o->nets, i, false, &text); i++) {
-		add_arg(a, "%s", text);
-		free(text);
-	}
-	if (f->launcher[1] >= 0) {
-		add_arg(a, "--launcher-fd=%d", f->launcher[1]);
-	}
-	add_arg(a, "--started-ns=%llu",
-		(unsigned long long)now.tv_sec * 1000000000u + (unsigned long long)now.tv_nsec);
+	l.name = machine_name(o);
+	l.memory_bytes = o->memory_bytes;
+	l.processors = o->processors;
+	l.kernel = f->kernel;
+	l.kernel_path = o->kernel;
+	l.initrd = f->initrd;
+	l.initrd_path = o->initrd;
+	l.cmdline = o->cmdline;
+	l.console_in = f->console_in;
+	l.console_out = f->console_out;
+	l.escape = escape;
+	l.timeout_ns = o->timeout_ns;
+	l.no_reboot = o->no_reboot;
+	l.stats = o->stats;
+	l.count_instructions = o->count_instructions;
+	l.trace = o->trace;
+	l.control = f->control;
+	l.launcher = f->launcher[1];
+	l.disks = &o->disks;
+	l.nets = &o->nets;
+	return l;
 }
 
 /* False: it still runs. */
@@ -222,7 +167,7 @@ static bool worker_ended(pid_t pid, int *ret_status)
 /* Waits for @pid, passing on the signals that ask us to stop, and keeps its adapters plugged in. */
 static int wait_for(pid_t pid, const sigset_t *watched, int launcher)
 {
-	struct run_nets_keeper *keeper = run_nets_keeper_create(launcher);
+	struct launch_keeper *keeper = launch_keeper_create(launcher);
 	struct pollfd fds[2] = {{.fd = signalfd(-1, watched, SFD_CLOEXEC), .events = POLLIN},
 				{.fd = launcher, .events = POLLIN}};
 	int status = CLI_FAILED, retry_ms = -1;
@@ -235,54 +180,41 @@ static int wait_for(pid_t pid, const sigset_t *watched, int launcher)
 		    info.ssi_signo != SIGCHLD) {
 			kill(pid, SIGTERM);
 		}
-		if (fds[1].revents != 0 && !run_nets_keeper_take(keeper)) {
+		if (fds[1].revents != 0 && !launch_keeper_take(keeper)) {
 			fds[1].fd = -1;
 		}
-		retry_ms = run_nets_keeper_try(keeper);
+		retry_ms = launch_keeper_try(keeper);
 	}
 	close(fds[0].fd);
-	run_nets_keeper_destroy(keeper);
+	launch_keeper_destroy(keeper);
 	return status;
 }
 
 static int start_worker(struct run_options *o, struct run_files *f)
 {
-	static struct worker_args args; /* a list too long for the stack */
-	char path[4096];
-	sigset_t watched, before;
+	struct launch_error error;
+	sigset_t watched;
+	int status = CLI_FAILED;
 
 	sigemptyset(&watched);
 	sigaddset(&watched, SIGCHLD);
 	sigaddset(&watched, SIGINT);
 	sigaddset(&watched, SIGTERM);
 	sigaddset(&watched, SIGHUP);
-	sigprocmask(SIG_BLOCK, &watched, &before);
-	f->escape = f->console_in >= 0 && terminal_raw();
-	worker_path(path, sizeof(path));
-	build_args(o, f, &args);
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		sigprocmask(SIG_SETMASK, &before, NULL);
-		run_nets_inherit(&o->nets);
-		execv(path, args.argv);
-		complain("%s: %s", path, strerror(errno));
-		_exit(CLI_FAILED);
-	}
-	int status = CLI_FAILED;
+	sigprocmask(SIG_BLOCK, &watched, NULL);
+	struct launch l = describe(o, f, f->console_in >= 0 && terminal_raw());
+	pid_t pid = launch_worker(&l, &error);
 
 	if (pid < 0) {
-		complain("starting the worker: %s", strerror(errno));
+		complain("%s", error.text);
 	} else {
 		/* The worker's: what it lets go of shall be gone. */
 		close(f->launcher[1]);
-		run_nets_fini(&o->nets);
+		launch_disks_fini(&o->disks);
+		launch_nets_fini(&o->nets);
 		status = wait_for(pid, &watched, f->launcher[0]);
 	}
 	terminal_restore();
-	for (size_t i = 0; i < args.count; i++) {
-		free(args.argv[i]);
-	}
 	return status;
 }
 
@@ -301,8 +233,8 @@ int run_command(int argc, char **argv)
 	/* A file that is not there is the caller's mistake; one that cannot be used, the host's. */
 	int status = open_files(&o, &f) ? start_worker(&o, &f) : CLI_FAILED;
 
-	run_disks_fini(&o.disks);
-	run_nets_fini(&o.nets);
+	launch_disks_fini(&o.disks);
+	launch_nets_fini(&o.nets);
 	if (f.control >= 0) {
 		unlink(o.control);
 	}

@@ -3,8 +3,8 @@
 #ifndef CLI_RUN_H
 #define CLI_RUN_H
 
-#include "run_disks.h"
-#include "run_nets.h"
+#include "launch/disks.h"
+#include "launch/nets.h"
 
 struct run_options {
 	const char *kernel;
@@ -20,8 +20,8 @@ struct run_options {
 	bool stats;
 	bool count_instructions;
 	const char *trace;
-	struct run_disks disks;
-	struct run_nets nets;
+	struct launch_disks disks;
+	struct launch_nets nets;
 	bool help;
 };
 

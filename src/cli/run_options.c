@@ -7,6 +7,7 @@
 #include "cli.h"
 #include "host/memory.h"
 #include "run.h"
+#include "run_disks.h"
 
 #define PROCESSORS_MAX 2048
 #define MEMORY_DEFAULT (UINT64_C(512) << 20)
@@ -170,6 +171,17 @@ static bool check_trace(const char *list)
 	return true;
 }
 
+static bool add_net(struct run_options *o, const char *arg)
+{
+	struct launch_error error;
+
+	if (!launch_nets_add(&o->nets, arg, &error)) {
+		complain("--net %s: %s", arg, error.text);
+		return false;
+	}
+	return true;
+}
+
 static bool set_option(struct run_options *o, enum run_option opt, const char *arg)
 {
 	static const char *const engines[] = {"auto", "emu", NULL};
@@ -186,13 +198,13 @@ static bool set_option(struct run_options *o, enum run_option opt, const char *a
 		o->cmdline = arg;
 		return true;
 	case OPT_DISK:
-		return run_disks_add(&o->disks, RUN_DISK_SCSI, arg);
+		return run_disks_add(&o->disks, LAUNCH_DISK_SCSI, "--disk", arg);
 	case OPT_DVD:
-		return run_disks_add(&o->disks, RUN_DISK_DVD, arg);
+		return run_disks_add(&o->disks, LAUNCH_DISK_DVD, "--dvd", arg);
 	case OPT_IDE:
-		return run_disks_add(&o->disks, RUN_DISK_IDE, arg);
+		return run_disks_add(&o->disks, LAUNCH_DISK_IDE, "--ide", arg);
 	case OPT_NET:
-		return run_nets_add(&o->nets, arg);
+		return add_net(o, arg);
 	case OPT_MEMORY:
 		return set_memory(o, arg);
 	case OPT_PROCESSORS:
@@ -283,5 +295,11 @@ bool run_options_parse(int argc, char **argv, struct run_options *o)
 			 (unsigned long long)o->processors);
 		return false;
 	}
-	return run_disks_place(&o->disks);
+	struct launch_error error;
+
+	if (!launch_disks_place(&o->disks, &error)) {
+		complain("%s", error.text);
+		return false;
+	}
+	return true;
 }

@@ -142,7 +142,8 @@ int vswitch_client_request(int socket, struct json_object *request, const int *f
 		*ret_fd_count = m.fd_count;
 		m.fd_count = 0;
 	}
-	*ret_answer = json_object_get(m.body);
+	*ret_answer = m.body;
+	m.body = NULL;
 	message_drop(&m);
 	return 0;
 }
@@ -219,18 +220,15 @@ static int plug_once(bool start, struct json_object *request, struct vswitch_cab
 int vswitch_client_plug(bool start, struct json_object *adapter, struct vswitch_cable *ret,
 			char *error, size_t size)
 {
-	struct json_object *request = json_object_new_object();
+	struct json_object *request = NULL;
 	int r = -ECONNRESET;
 
-	if (request == NULL) {
+	/* A copy: json_object_get is also a name of jansson, and programs use this library beside it. */
+	if (json_object_deep_copy(adapter, &request, NULL) < 0) {
 		snprintf(error, size, "out of memory");
 		return -ENOMEM;
 	}
 	json_object_object_add(request, "do", json_object_new_string("plug"));
-	json_object_object_foreach(adapter, key, value)
-	{
-		json_object_object_add(request, key, json_object_get(value));
-	}
 	/* A process that was about to end when we came hangs up; the next one is ours. */
 	for (unsigned i = 0; i < PLUG_TRIES && (r == -ECONNRESET || r == -EPIPE); i++) {
 		r = plug_once(start, request, ret, error, size);

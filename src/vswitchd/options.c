@@ -319,8 +319,11 @@ void options_merge(struct json_object *o, struct json_object *changes)
 	}
 	json_object_object_foreach(changes, key, value)
 	{
-		if (options_known(key)) {
-			json_object_object_add(o, key, json_object_get(value));
+		/* json_object_get is also a name of jansson, and programs use this library beside it. */
+		struct json_object *copy = NULL;
+
+		if (options_known(key) && json_object_deep_copy(value, &copy, NULL) == 0) {
+			json_object_object_add(o, key, copy);
 		}
 	}
 }

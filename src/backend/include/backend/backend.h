@@ -44,6 +44,9 @@ int backend_file_fd(struct storage_file *f);
 /* A vhd_host that opens by path on @b. Relative paths as the process has them. *ret is filled in, its ctx lives with @b. */
 void backend_vhd_host(struct backend *b, struct vhd_host *ret);
 
+/* Directories of this system, for vhd_find_children. */
+extern const struct vhd_directory backend_directory;
+
 /*
  * A vhd_host that knows nothing but descriptors handed over by another process: path -> descriptor. Opening for writing a descriptor that
  * was listed read-only is -EROFS; a path that is not listed, -ENOENT. Entries are taken over by the first open of their path.

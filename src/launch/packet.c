@@ -1,37 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "packet.h"
+#include "launch/packet.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "cli.h"
-
-bool packet_add_word(struct packet *p, const char *word)
+bool packet_add_word(struct packet *p, const char *word, struct launch_error *error)
 {
 	size_t n = strlen(word) + 1;
 
 	if (n > sizeof(p->text) - p->bytes) {
-		complain("the request is too long");
-		return false;
+		return launch_refuse(error, "the request is too long");
 	}
 	memcpy(p->text + p->bytes, word, n);
 	p->bytes += n;
 	return true;
 }
 
-bool packet_add_fd(struct packet *p, int fd)
+bool packet_add_fd(struct packet *p, int fd, struct launch_error *error)
 {
 	if (p->fd_count == PACKET_DESCRIPTORS_MAX) {
-		complain("the request has too many files; expected at most %u",
-			 PACKET_DESCRIPTORS_MAX);
-		return false;
+		return launch_refuse(error, "the request has too many files; expected at most %u",
+				     PACKET_DESCRIPTORS_MAX);
 	}
 	p->fds[p->fd_count++] = fd;
 	return true;
 }
 
-bool packet_send(int socket, const struct packet *p)
+bool packet_send(int socket, const struct packet *p, struct launch_error *error)
 {
 	union {
 		char space[CMSG_SPACE(sizeof(int) * PACKET_DESCRIPTORS_MAX)];
@@ -53,8 +50,7 @@ bool packet_send(int socket, const struct packet *p)
 		memcpy(CMSG_DATA(h), p->fds, bytes);
 	}
 	if (sendmsg(socket, &m, MSG_NOSIGNAL) < 0) {
-		complain("sending the request: %s", strerror(errno));
-		return false;
+		return launch_refuse(error, "sending the request: %s", strerror(errno));
 	}
 	return true;
 }

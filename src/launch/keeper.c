@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 /* New cables for a worker whose switch went away: asked for until there are some. The worker's side is src/vmwp/net_launcher.h. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cli.h"
-#include "packet.h"
-#include "run_nets.h"
+#include "launch/nets.h"
+#include "launch/packet.h"
 
 #define TEXT_BYTES 4096
 #define RETRY_MS 250
 
-struct run_nets_keeper {
+struct launch_keeper {
 	int fd;
-	struct json_object *wanted[RUN_NETS_MAX]; /* adapters without a cable */
+	struct json_object *wanted[LAUNCH_NETS_MAX]; /* adapters without a cable */
 	struct packet packet;
 };
 
-struct run_nets_keeper *run_nets_keeper_create(int fd)
+struct launch_keeper *launch_keeper_create(int fd)
 {
-	struct run_nets_keeper *k = calloc(1, sizeof(*k));
+	struct launch_keeper *k = calloc(1, sizeof(*k));
 
 	if (k != NULL) {
 		k->fd = fd;
@@ -29,15 +29,15 @@ struct run_nets_keeper *run_nets_keeper_create(int fd)
 	return k;
 }
 
-void run_nets_keeper_destroy(struct run_nets_keeper *k)
+void launch_keeper_destroy(struct launch_keeper *k)
 {
-	for (unsigned i = 0; k != NULL && i < RUN_NETS_MAX; i++) {
+	for (unsigned i = 0; k != NULL && i < LAUNCH_NETS_MAX; i++) {
 		json_object_put(k->wanted[i]);
 	}
 	free(k);
 }
 
-bool run_nets_keeper_take(struct run_nets_keeper *k)
+bool launch_keeper_take(struct launch_keeper *k)
 {
 	char text[TEXT_BYTES];
 	unsigned number, queues;
@@ -48,35 +48,36 @@ bool run_nets_keeper_take(struct run_nets_keeper *k)
 		return n < 0 && (errno == EAGAIN || errno == EINTR);
 	}
 	text[n] = '\0';
-	if (sscanf(text, "plug %u %u %n", &number, &queues, &spec) == 2 && number < RUN_NETS_MAX) {
+	if (sscanf(text, "plug %u %u %n", &number, &queues, &spec) == 2 &&
+	    number < LAUNCH_NETS_MAX) {
 		json_object_put(k->wanted[number]);
 		k->wanted[number] = json_tokener_parse(text + spec);
-	} else if (sscanf(text, "forget %u", &number) == 1 && number < RUN_NETS_MAX) {
+	} else if (sscanf(text, "forget %u", &number) == 1 && number < LAUNCH_NETS_MAX) {
 		json_object_put(k->wanted[number]);
 		k->wanted[number] = NULL;
 	}
 	return true;
 }
 
-static void send_cable(struct run_nets_keeper *k, unsigned number, const struct vswitch_cable *c)
+static void send_cable(struct launch_keeper *k, unsigned number, const struct vswitch_cable *c)
 {
 	int fds[PACKET_DESCRIPTORS_MAX];
-	unsigned count = run_nets_cable_fds(c, fds, PACKET_DESCRIPTORS_MAX);
+	unsigned count = launch_nets_cable_fds(c, fds, PACKET_DESCRIPTORS_MAX);
+	struct launch_error error;
 
-	k->packet.fd_count = 0;
 	k->packet.bytes = (size_t)snprintf(k->packet.text, sizeof(k->packet.text), "cable %u %u",
 					   number, c->queues);
-	for (unsigned i = 0; i < count; i++) {
-		packet_add_fd(&k->packet, fds[i]);
-	}
-	packet_send(k->fd, &k->packet);
+	memcpy(k->packet.fds, fds, count * sizeof(int));
+	k->packet.fd_count = count;
+	/* A worker that does not take it is gone or asks again. */
+	(void)packet_send(k->fd, &k->packet, &error);
 }
 
-int run_nets_keeper_try(struct run_nets_keeper *k)
+int launch_keeper_try(struct launch_keeper *k)
 {
 	int wait_ms = -1;
 
-	for (unsigned i = 0; i < RUN_NETS_MAX; i++) {
+	for (unsigned i = 0; i < LAUNCH_NETS_MAX; i++) {
 		struct vswitch_cable cable;
 		char error[700];
 

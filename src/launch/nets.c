@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "run_nets.h"
+#include "launch/nets.h"
 
-#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-
-#include "cli.h"
 
 #define ERROR_BYTES 700u
 #define FIXED_DESCRIPTORS 3u
@@ -21,7 +19,7 @@ static bool make_mac(uint8_t *mac)
 }
 
 /* The address that was asked for, or a new one, which goes into the request. */
-static bool settle_mac(struct run_net *net)
+static bool settle_mac(struct launch_net *net)
 {
 	struct json_object *value;
 	char text[18];
@@ -40,63 +38,61 @@ static bool settle_mac(struct run_net *net)
 	return json_object_object_add(net->adapter, "mac", json_object_new_string(text)) == 0;
 }
 
-static bool is_none(const struct run_net *net)
+static bool is_none(const struct launch_net *net)
 {
 	struct json_object *name;
 
 	return json_object_object_get_ex(net->adapter, "switch", &name) &&
-	       strcmp(json_object_get_string(name), RUN_NETS_NONE) == 0;
+	       strcmp(json_object_get_string(name), LAUNCH_NETS_NONE) == 0;
 }
 
 /* What a port would be like means nothing without one. */
-static bool check_none(const struct run_net *net, const char *arg)
+static bool check_none(const struct launch_net *net, struct launch_error *error)
 {
 	json_object_object_foreach(net->adapter, key, unused)
 	{
 		(void)unused;
 		if (strcmp(key, "switch") != 0 && strcmp(key, "mac") != 0) {
-			complain("--net %s: %s= is for a port of a switch; expected only mac= "
-				 "beside none",
-				 arg, key);
-			return false;
+			return launch_refuse(error,
+					     "%s= is for a port of a switch; expected only mac= "
+					     "beside none",
+					     key);
 		}
 	}
 	return true;
 }
 
-bool run_nets_add(struct run_nets *n, const char *arg)
+bool launch_nets_add(struct launch_nets *n, const char *arg, struct launch_error *error)
 {
-	char error[ERROR_BYTES];
+	char why[ERROR_BYTES];
 
-	if (n->count == RUN_NETS_MAX) {
-		complain("--net %s: more than %u adapters", arg, RUN_NETS_MAX);
-		return false;
+	if (n->count == LAUNCH_NETS_MAX) {
+		return launch_refuse(error, "more than %u adapters", LAUNCH_NETS_MAX);
 	}
-	struct run_net *net = &n->nets[n->count];
+	struct launch_net *net = &n->nets[n->count];
 
-	*net = (struct run_net){.number = (unsigned)n->count};
-	net->adapter = vswitch_client_parse(arg, error, sizeof(error));
+	*net = (struct launch_net){.number = (unsigned)n->count};
+	net->adapter = vswitch_client_parse(arg, why, sizeof(why));
 	if (net->adapter == NULL) {
-		complain("--net %s: %s", arg, error);
-		return false;
+		return launch_refuse(error, "%s", why);
 	}
 	n->count++;
-	if (is_none(net) && !check_none(net, arg)) {
+	if (is_none(net) && !check_none(net, error)) {
 		return false;
 	}
 	if (!settle_mac(net)) {
-		complain("--net %s: the MAC address cannot be made", arg);
-		return false;
+		return launch_refuse(error, "the MAC address cannot be made");
 	}
 	return true;
 }
 
-bool run_nets_plug(struct run_nets *n, const char *name, unsigned queues)
+bool launch_nets_plug(struct launch_nets *n, const char *name, unsigned queues,
+		      struct launch_error *error)
 {
-	char error[ERROR_BYTES], port[256];
+	char why[ERROR_BYTES], port[256];
 
 	for (size_t i = 0; i < n->count; i++) {
-		struct run_net *net = &n->nets[i];
+		struct launch_net *net = &n->nets[i];
 
 		snprintf(port, sizeof(port), "%.40s/net%u", name, net->number);
 		json_object_object_add(net->adapter, "port", json_object_new_string(port));
@@ -104,17 +100,15 @@ bool run_nets_plug(struct run_nets *n, const char *name, unsigned queues)
 		if (is_none(net)) {
 			continue;
 		}
-		if (vswitch_client_plug(true, net->adapter, &net->cable, error, sizeof(error)) !=
-		    0) {
-			complain("--net: %s", error);
-			return false;
+		if (vswitch_client_plug(true, net->adapter, &net->cable, why, sizeof(why)) != 0) {
+			return launch_refuse(error, "%s", why);
 		}
 		net->plugged = true;
 	}
 	return true;
 }
 
-void run_nets_fini(struct run_nets *n)
+void launch_nets_fini(struct launch_nets *n)
 {
 	for (size_t i = 0; i < n->count; i++) {
 		json_object_put(n->nets[i].adapter);
@@ -125,7 +119,7 @@ void run_nets_fini(struct run_nets *n)
 	n->count = 0;
 }
 
-unsigned run_nets_cable_fds(const struct vswitch_cable *c, int *ret_fds, unsigned max)
+unsigned launch_nets_cable_fds(const struct vswitch_cable *c, int *ret_fds, unsigned max)
 {
 	if (FIXED_DESCRIPTORS + c->queues > max) {
 		return 0;
@@ -137,25 +131,13 @@ unsigned run_nets_cable_fds(const struct vswitch_cable *c, int *ret_fds, unsigne
 	return FIXED_DESCRIPTORS + c->queues;
 }
 
-unsigned run_nets_fds(const struct run_nets *n, size_t index, int *ret_fds, unsigned max)
+unsigned launch_nets_fds(const struct launch_nets *n, size_t index, int *ret_fds, unsigned max)
 {
-	return n->nets[index].plugged ? run_nets_cable_fds(&n->nets[index].cable, ret_fds, max) : 0;
+	return n->nets[index].plugged ? launch_nets_cable_fds(&n->nets[index].cable, ret_fds, max)
+				      : 0;
 }
 
-void run_nets_inherit(const struct run_nets *n)
-{
-	int fds[FIXED_DESCRIPTORS + WIRE_QUEUES_WORKER];
-
-	for (size_t i = 0; i < n->count; i++) {
-		unsigned count = run_nets_fds(n, i, fds, sizeof(fds) / sizeof(fds[0]));
-
-		for (unsigned k = 0; k < count; k++) {
-			fcntl(fds[k], F_SETFD, 0);
-		}
-	}
-}
-
-bool run_nets_option(const struct run_nets *n, size_t index, bool by_index, char **ret_text)
+bool launch_nets_option(const struct launch_nets *n, size_t index, bool by_index, char **ret_text)
 {
 	int fds[FIXED_DESCRIPTORS + WIRE_QUEUES_WORKER];
 	char numbers[sizeof(fds) / sizeof(fds[0]) * 12];
@@ -164,9 +146,9 @@ bool run_nets_option(const struct run_nets *n, size_t index, bool by_index, char
 	if (index >= n->count) {
 		return false;
 	}
-	const struct run_net *net = &n->nets[index];
+	const struct launch_net *net = &n->nets[index];
 	const uint8_t *m = net->mac;
-	unsigned count = run_nets_fds(n, index, fds, sizeof(fds) / sizeof(fds[0]));
+	unsigned count = launch_nets_fds(n, index, fds, sizeof(fds) / sizeof(fds[0]));
 
 	numbers[0] = '\0';
 	for (unsigned i = 0; i < count; i++) {

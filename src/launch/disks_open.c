@@ -7,15 +7,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "backend/backend.h"
-#include "cli.h"
-#include "disk.h"
-#include "run_disks.h"
+#include "launch/disks.h"
 #include "vhd/vhd.h"
 
 #define RING_DEPTH 16u
@@ -23,23 +22,25 @@
 #define IDE_DRIVES 2u
 
 struct opening {
-	struct run_disks *all;
-	struct run_disk *disk;
+	struct launch_disks *all;
+	struct launch_disk *disk;
+	struct launch_error *error;
 	struct backend *backend;
 	struct vhd_host below; /* what the backend offers */
 	char refused[512];     /* why a file could not be had; empty: it could */
 };
 
-static unsigned slot_of(const struct run_disk *d)
+static unsigned slot_of(const struct launch_disk *d)
 {
-	return d->kind == RUN_DISK_IDE ? IDE_SLOT + d->controller * IDE_DRIVES + d->lun
-				       : d->controller;
+	return d->kind == LAUNCH_DISK_IDE ? IDE_SLOT + d->controller * IDE_DRIVES + d->lun
+					  : d->controller;
 }
 
 static bool keep(struct opening *o, const char *path, int fd, bool writable)
 {
-	struct run_disks *all = o->all;
-	struct run_disk_file *files = realloc(all->files, (all->file_count + 1) * sizeof(*files));
+	struct launch_disks *all = o->all;
+	struct launch_disk_file *files =
+		realloc(all->files, (all->file_count + 1) * sizeof(*files));
 	char real[PATH_MAX];
 
 	if (files == NULL) {
@@ -49,11 +50,11 @@ static bool keep(struct opening *o, const char *path, int fd, bool writable)
 	if (realpath(path, real) == NULL) {
 		snprintf(real, sizeof(real), "%s", path);
 	}
-	struct run_disk_file f = {.slot = slot_of(o->disk),
-				  .fd = dup(fd),
-				  .writable = writable,
-				  .path = strdup(path),
-				  .real = strdup(real)};
+	struct launch_disk_file f = {.slot = slot_of(o->disk),
+				     .fd = fcntl(fd, F_DUPFD_CLOEXEC, 0),
+				     .writable = writable,
+				     .path = strdup(path),
+				     .real = strdup(real)};
 
 	if (f.fd < 0 || f.path == NULL || f.real == NULL) {
 		return false;
@@ -107,17 +108,17 @@ static int open_and_keep(void *ctx, const char *path, bool write, bool create,
 
 static bool reject(const struct opening *o, const char *text)
 {
-	complain("%s %s", o->disk->option, o->refused[0] != '\0' ? o->refused : text);
-	return false;
+	return launch_refuse(o->error, "%s %s", o->disk->option,
+			     o->refused[0] != '\0' ? o->refused : text);
 }
 
-static bool absolute_path(struct run_disk *d)
+static bool absolute_path(struct opening *o)
 {
+	struct launch_disk *d = o->disk;
 	char *real = realpath(d->path, NULL);
 
 	if (real == NULL) {
-		complain("%s %s: %s", d->option, d->path, strerror(errno));
-		return false;
+		return launch_refuse(o->error, "%s %s: %s", d->option, d->path, strerror(errno));
 	}
 	free(d->path);
 	d->path = real;
@@ -138,7 +139,7 @@ static bool open_dvd(struct opening *o)
 	if (o->disk->path[0] == '\0') {
 		return true;
 	}
-	if (!absolute_path(o->disk)) {
+	if (!absolute_path(o)) {
 		return false;
 	}
 	if (open_and_keep(o, o->disk->path, false, false, &f) != 0) {
@@ -184,8 +185,7 @@ static bool note_child(void *ctx, const char *child)
 
 	snprintf(o->refused, sizeof(o->refused),
 		 "%s: is the parent of %s, which would be damaged by writing to it; expected a "
-		 "disk without children, or ',ro' or "
-		 "',temporary' behind the name",
+		 "disk without children, or to have it read-only (ro) or temporary",
 		 o->disk->path, child);
 	return false;
 }
@@ -193,14 +193,24 @@ static bool note_child(void *ctx, const char *child)
 static bool has_no_child(struct opening *o)
 {
 	struct vhd_error error = {""};
-	int r = vhd_find_children(&o->below, o->disk->path, &disk_directory, note_child, o, &error);
+	int r = vhd_find_children(&o->below, o->disk->path, &backend_directory, note_child, o,
+				  &error);
 
 	return (r == 0 && o->refused[0] == '\0') || reject(o, error.text);
 }
 
+static bool reject_disk(const struct opening *o, int r, const char *text)
+{
+	if (r == VHD_NOT_A_DISK && o->refused[0] == '\0') {
+		return launch_refuse(o->error, "%s %s (of a raw image say so: raw)",
+				     o->disk->option, text);
+	}
+	return reject(o, text);
+}
+
 static bool open_disk(struct opening *o)
 {
-	struct run_disk *d = o->disk;
+	struct launch_disk *d = o->disk;
 	const struct vhd_host host = {
 		.context = o->below.context,
 		.open = open_and_keep,
@@ -213,7 +223,7 @@ static bool open_disk(struct opening *o)
 	struct vhd_error error = {""};
 	struct vhd_disk *vhd;
 
-	if (!absolute_path(d)) {
+	if (!absolute_path(o)) {
 		return false;
 	}
 	d->raw |= is_block_device(d->path);
@@ -223,19 +233,15 @@ static bool open_disk(struct opening *o)
 	int r = vhd_open(&host, d->path, d->raw ? VHD_OPEN_RAW : 0, &vhd, &error);
 
 	if (r != 0) {
-		reject(o, error.text);
-		if (r == VHD_NOT_A_DISK) {
-			complain("(a raw image needs ',raw' behind its name)");
-		}
-		return false;
+		return reject_disk(o, r, error.text);
 	}
 	vhd_close(vhd);
 	return true;
 }
 
-bool run_disks_open(struct run_disks *all)
+bool launch_disks_open(struct launch_disks *all, struct launch_error *error)
 {
-	struct opening o = {.all = all};
+	struct opening o = {.all = all, .error = error};
 	bool ok = true;
 
 	if (all->count == 0) {
@@ -244,14 +250,13 @@ bool run_disks_open(struct run_disks *all)
 	int r = backend_create(RING_DEPTH, &o.backend);
 
 	if (r < 0) {
-		complain("disks: %s", strerror(-r));
-		return false;
+		return launch_refuse(error, "disks: %s", strerror(-r));
 	}
 	backend_vhd_host(o.backend, &o.below);
 	for (size_t i = 0; i < all->count && ok; i++) {
 		o.disk = &all->disks[i];
 		o.refused[0] = '\0';
-		ok = o.disk->kind == RUN_DISK_DVD ? open_dvd(&o) : open_disk(&o);
+		ok = o.disk->kind == LAUNCH_DISK_DVD ? open_dvd(&o) : open_disk(&o);
 	}
 	backend_destroy(o.backend);
 	return ok;

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starting a worker: src/vmwp, one process for one machine, which opens nothing itself. */
+#ifndef LAUNCH_WORKER_H
+#define LAUNCH_WORKER_H
+
+#include <sys/types.h>
+
+#include "launch/disks.h"
+#include "launch/nets.h"
+
+/* What the worker is told. Descriptors are the caller's, close-on-exec, -1: none. */
+struct launch {
+	const char *name;
+	uint64_t memory_bytes;
+	uint64_t processors;
+	int kernel;
+	const char *kernel_path; /* for messages */
+	int initrd;
+	const char *initrd_path;
+	const char *cmdline;
+	int console_in;
+	int console_out;
+	bool escape; /* Ctrl-] leaves */
+	uint64_t timeout_ns;
+	bool no_reboot;
+	bool stats;
+	bool count_instructions;
+	const char *trace;
+	int control;   /* listening socket for requests */
+	int launcher;  /* the worker's end of a socket pair: asks for cables (launch_keeper) */
+	int state;     /* saved state to go on from */
+	int end;       /* file for how the machine ended */
+	int log;       /* messages, instead of our standard error */
+	bool detached; /* lives on without us, in a session of its own */
+	const struct launch_disks *disks; /* opened */
+	const struct launch_nets *nets;	  /* plugged */
+};
+
+/* With nothing to tell and no descriptors. */
+extern const struct launch launch_nothing;
+
+/* A regular file with an image, not empty, for reading, as @option names it in messages; or -1. */
+int launch_open_image(const char *option, const char *path, struct launch_error *error);
+/* Makes a socket at @path, for its owner alone, on which a worker takes requests; or -1. */
+int launch_control_listen(const char *path, struct launch_error *error);
+
+/*
+ * Starts the worker program beside this one, or where it was installed. Signals are as by default and not blocked in it. The process's id, the
+ * caller's to wait for, or -1. Any thread.
+ */
+pid_t launch_worker(const struct launch *l, struct launch_error *error);
+
+#endif
