@@ -5,6 +5,7 @@
 
 #include "disk.h"
 #include "lib/bits.h"
+#include "manage/manage.h"
 
 static const struct disk_command *const commands[] = {
 	&disk_create_command, &disk_info_command,      &disk_map_command,    &disk_check_command,
@@ -23,6 +24,12 @@ static void print_overview(FILE *to)
 	      to);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
 		fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+	}
+	fputs("\n"
+	      "Of machines that the management service keeps:\n",
+	      to);
+	for (const struct manage_verb *v = manage_disk_verbs; v->name != NULL; v++) {
+		fprintf(to, "  %-10s %s\n", v->name, v->summary);
 	}
 	fputs("\n"
 	      "  virid disk COMMAND --help   says what a command takes\n"
@@ -133,6 +140,9 @@ int disk_command(int argc, char **argv)
 	    strcmp(argv[1], "help") == 0) {
 		print_overview(stdout);
 		return CLI_OK;
+	}
+	if (manage_verb_of("disk", argv[1]) != NULL) {
+		return manage_command(argc, argv);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
 		if (strcmp(argv[1], commands[i]->name) != 0) {

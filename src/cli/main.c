@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <locale.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,12 +8,23 @@
 #include "disk.h"
 #include "lib/bits.h"
 #include "lib/check.h"
+#include "manage/manage.h"
 
 static const struct cli_command commands[] = {
-	{"run", "run one virtual machine in the foreground", run_command},
+	{"vm", "make, change, start and stop virtual machines", manage_command},
+	{"checkpoint", "remember states of machines and go back to them", manage_command},
 	{"disk", "make, inspect, check and change virtual hard disks", disk_command},
 	{"switch", "make, inspect and change virtual switches", switch_command},
-	{"control", "change the disks and adapters of a machine that runs", control_command},
+	{"adapter", "network adapters of machines", manage_command},
+	{"dvd", "DVD drives of machines", manage_command},
+	{"job", "what the management service is busy with", manage_command},
+	{"event", "what happens, as it happens", manage_command},
+	{"host", "this host and its settings", manage_command},
+	{"role", "who may do what", manage_command},
+	{"audit", "who changed what", manage_command},
+	{"config", "a menu for the console of a host", config_command},
+	{"run", "run one virtual machine in the foreground, without the service", run_command},
+	{"control", "change a machine that 'virid run' runs", control_command},
 };
 
 void complain(const char *fmt, ...)
@@ -47,6 +59,8 @@ static void print_help(FILE *to)
 	}
 	fputs("\n"
 	      "  virid COMMAND --help   says what a command takes\n"
+	      "  virid Get-VM ...       the names of Hyper-V's cmdlets work too; virid help "
+	      "cmdlets lists them\n"
 	      "  virid --version        prints the version\n"
 	      "\n"
 	      "The manual is virid(1).\n",
@@ -98,6 +112,10 @@ int main(int argc, char **argv)
 		print_help(stderr);
 		return CLI_USAGE;
 	}
+	if (strcmp(argv[1], "help") == 0 && argc == 3 && strcmp(argv[2], "cmdlets") == 0) {
+		cmdlet_print_list(stdout);
+		return CLI_OK;
+	}
 	if (strcmp(argv[1], "help") == 0 && argc > 2) {
 		return help_about(argv + 2);
 	}
@@ -109,6 +127,10 @@ int main(int argc, char **argv)
 	if (strcmp(argv[1], "--version") == 0) {
 		puts("virid " VIRID_VERSION);
 		return CLI_OK;
+	}
+	setlocale(LC_CTYPE, ""); /* widths of names in tables */
+	if (cmdlet_known(argv[1])) {
+		return cmdlet_command(argc - 1, argv + 1);
 	}
 	const struct cli_command *c = find_command(argv[1]);
 

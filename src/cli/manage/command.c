@@ -1,0 +1,514 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Command lines of the management verbs: help, options into members of the request, the usual course of a verb. */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/check.h"
+#include "manage.h"
+
+/* Options that every verb has. */
+enum common { COMMON_JSON, COMMON_WAIT, COMMON_NO_WAIT, COMMON_YES, COMMON_HELP, COMMON_COUNT };
+static const char *const common_names[COMMON_COUNT + 1] = {"json", "wait", "no-wait",
+							   "yes",  "help", NULL};
+
+/* ---- Help ---- */
+
+static void print_option(const struct manage_option *o)
+{
+	char left[96];
+
+	snprintf(left, sizeof(left), "--%s%s%s", o->name,
+		 o->kind == OPTION_FLAG || o->kind == OPTION_QUERY ? "" : " ",
+		 o->kind == OPTION_FLAG || o->kind == OPTION_QUERY ? ""
+		 : o->value != NULL				   ? o->value
+		 : o->kind == OPTION_CHOICE			   ? o->choices
+								   : "VALUE");
+	if (strlen(left) > 26) {
+		printf("  %s\n  %-26s %s\n", left, "", o->help);
+	} else {
+		printf("  %-26s %s\n", left, o->help);
+	}
+}
+
+static void print_verb_help(const struct manage_verb *v)
+{
+	printf("usage: virid %s %s%s%s%s\n\n%s.\n", v->noun, v->name,
+	       v->operands[0] == '\0' ? "" : " ", v->operands,
+	       v->options == NULL ? "" : " [OPTION...]", v->summary);
+	if (v->options != NULL) {
+		putchar('\n');
+	}
+	for (const struct manage_option *o = v->options; o != NULL && o->name != NULL; o++) {
+		print_option(o);
+	}
+	fputs("\n  --json                     the service's answer as JSON\n", stdout);
+	if (v->answer == ANSWER_DONE) {
+		fputs("  --no-wait                  do not wait for a job to end; its id is "
+		      "printed\n",
+		      stdout);
+	}
+	if (v->notes != NULL) {
+		printf("\n%s", v->notes);
+	}
+}
+
+static void print_noun_help(const struct manage_verb *table, FILE *to)
+{
+	fprintf(to, "usage: virid %s COMMAND ...\n\nCommands:\n", table->noun);
+	for (; table->name != NULL; table++) {
+		char left[96];
+
+		snprintf(left, sizeof(left), "%s %s", table->name, table->operands);
+		fprintf(to, "  %-34s %s\n", left, table->summary);
+	}
+	fputs("\n  virid NOUN COMMAND --help   says what a command takes\n"
+	      "\n"
+	      "Exit status: 0 done, 1 failed, 2 usage, 3 no such thing, 4 not now (state, busy, "
+	      "ambiguous, changed), 5 not allowed,\n"
+	      "6 no service, 130 interrupted. The manual is virid-vm(1).\n",
+	      to);
+}
+
+int manage_usage(const struct manage_call *c, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	complain("%s: %s; virid %s %s --help says more", c->shown_as, text, c->verb->noun,
+		 c->verb->name);
+	return CLI_USAGE;
+}
+
+const char *manage_value(const struct manage_call *c, const char *name)
+{
+	for (size_t i = 0; c->verb->options != NULL && c->verb->options[i].name != NULL; i++) {
+		if (strcmp(c->verb->options[i].name, name) == 0) {
+			return c->values[i];
+		}
+	}
+	return NULL;
+}
+
+/* ---- Options ---- */
+
+static bool is_choice(const char *choices, const char *text)
+{
+	size_t n = strlen(text);
+
+	for (const char *at = choices; at != NULL; at = strchr(at, '|')) {
+		at += at != choices;
+		if (strncmp(at, text, n) == 0 && (at[n] == '|' || at[n] == '\0') && n != 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static struct json_object *number_of(const struct manage_call *c, const struct manage_option *o,
+				     const char *text)
+{
+	uint64_t value;
+	bool ok = o->kind == OPTION_SIZE     ? parse_size(text, o->bare_mib, &value)
+		  : o->kind == OPTION_NUMBER ? parse_count(text, &value)
+					     : parse_duration_ns(text, &value);
+
+	if (!ok || value > INT64_MAX) {
+		manage_usage(c, "--%s: '%s' is not %s", o->name, text,
+			     o->kind == OPTION_SIZE	? "a size such as 512M or 20G"
+			     : o->kind == OPTION_NUMBER ? "a number"
+							: "a time such as 90, 5m or 1h");
+		return NULL;
+	}
+	if (o->kind == OPTION_DURATION) {
+		value /= 1000000000u;
+	}
+	return json_object_new_int64((int64_t)value);
+}
+
+struct json_object *manage_absolute(const char *path)
+{
+	char *folder = path[0] == '/' ? NULL : realpath(".", NULL), *whole;
+	struct json_object *o;
+
+	if (folder == NULL) {
+		return json_object_new_string(path);
+	}
+	if (asprintf(&whole, "%s/%s", folder, path) < 0) {
+		abort();
+	}
+	o = json_object_new_string(whole);
+	free(whole);
+	free(folder);
+	return o;
+}
+
+static struct json_object *text_of_file(const struct manage_call *c, const struct manage_option *o,
+					const char *path)
+{
+	static const size_t max = (size_t)1 << 20;
+	FILE *f = fopen(path, "re");
+	char *text = malloc(max);
+	struct json_object *value = NULL;
+
+	CHECK(text != NULL);
+	if (f == NULL) {
+		complain("%s: --%s: %s: %m", c->shown_as, o->name, path);
+	} else {
+		value = json_object_new_string_len(text, (int)fread(text, 1, max, f));
+		fclose(f);
+	}
+	free(text);
+	return value;
+}
+
+/* What @text means for the request; NULL after a message. */
+static struct json_object *value_of(const struct manage_call *c, const struct manage_option *o,
+				    const char *text)
+{
+	switch (o->kind) {
+	case OPTION_SIZE:
+	case OPTION_NUMBER:
+	case OPTION_DURATION:
+		return number_of(c, o, text);
+	case OPTION_CHOICE:
+		if (!is_choice(o->choices, text)) {
+			manage_usage(c, "--%s: '%s' is not one of %s", o->name, text, o->choices);
+			return NULL;
+		}
+		return json_object_new_string(text);
+	case OPTION_FLAG:
+		return o->choices == NULL ? json_object_new_boolean(true)
+					  : json_object_new_string(o->choices);
+	case OPTION_PATH:
+		return manage_absolute(text);
+	case OPTION_FILE:
+		return text_of_file(c, o, text);
+	case OPTION_TEXT:
+	case OPTION_FUNCTION:
+	case OPTION_QUERY:
+	case OPTION_OURS:
+		break;
+	}
+	return json_object_new_string(text);
+}
+
+struct json_object *manage_body(struct manage_call *c)
+{
+	if (c->body == NULL) {
+		c->body = json_object_new_object();
+	}
+	return c->body;
+}
+
+static bool apply(struct manage_call *c, size_t i, const char *text)
+{
+	const struct manage_option *o = &c->verb->options[i];
+
+	c->values[i] = text;
+	if (o->kind == OPTION_OURS) {
+		return true;
+	}
+	if (o->kind == OPTION_FUNCTION) {
+		return o->apply(manage_body(c), text);
+	}
+	if (o->kind == OPTION_QUERY) {
+		size_t used = strlen(c->query);
+
+		snprintf(c->query + used, sizeof(c->query) - used, "%c%s=1", used == 0 ? '?' : '&',
+			 o->member);
+		return true;
+	}
+	struct json_object *value = value_of(c, o, text);
+
+	if (value != NULL) {
+		member_set(manage_body(c), o->member, value);
+	}
+	return value != NULL;
+}
+
+static bool set_common(struct manage_call *c, enum common which)
+{
+	c->json |= which == COMMON_JSON;
+	c->no_wait |= which == COMMON_NO_WAIT;
+	c->yes |= which == COMMON_YES;
+	if (which == COMMON_HELP) {
+		print_verb_help(c->verb);
+	}
+	return which != COMMON_HELP;
+}
+
+static int find_name(const char *const *names, const char *word, size_t length)
+{
+	for (int i = 0; names[i] != NULL; i++) {
+		if (strlen(names[i]) == length && strncmp(names[i], word, length) == 0) {
+			return i;
+		}
+	}
+	return -1;
+}
+
+static void refuse_option(const struct manage_call *c, const char *arg)
+{
+	const char *names[MANAGE_OPTIONS_MAX + COMMON_COUNT + 1];
+	char meant[CLI_GUESS_BYTES], word[64];
+	size_t n = 0;
+
+	for (const struct manage_option *o = c->verb->options; o != NULL && o->name != NULL; o++) {
+		names[n++] = o->name;
+	}
+	for (size_t i = 0; i < COMMON_COUNT; i++) {
+		names[n++] = common_names[i];
+	}
+	names[n] = NULL;
+	snprintf(word, sizeof(word), "%.*s", (int)strcspn(arg + 2, "="), arg + 2);
+	manage_usage(c, "%s is not an option here%s", arg, guess(word, names, meant));
+}
+
+/* One option; *at is moved over a value that stands by itself. 1: taken, 0: help was given, -1 after a message. */
+static int take_option(struct manage_call *c, char **argv, int argc, int *at)
+{
+	const char *arg = argv[*at], *word = arg + 2;
+	size_t length = strcspn(word, "=");
+	const char *value = word[length] == '=' ? word + length + 1 : NULL;
+	int common = find_name(common_names, word, length);
+
+	for (size_t i = 0; c->verb->options != NULL && c->verb->options[i].name != NULL; i++) {
+		const struct manage_option *o = &c->verb->options[i];
+		bool flag = o->kind == OPTION_FLAG || o->kind == OPTION_QUERY;
+
+		if (strlen(o->name) != length || strncmp(o->name, word, length) != 0) {
+			continue;
+		}
+		if (flag && value != NULL) {
+			manage_usage(c, "--%s takes no value", o->name);
+			return -1;
+		}
+		if (!flag && value == NULL) {
+			if (*at + 1 >= argc) {
+				manage_usage(c, "--%s wants a value", o->name);
+				return -1;
+			}
+			value = argv[++*at];
+		}
+		return apply(c, i, flag ? "" : value) ? 1 : -1;
+	}
+	if (common >= 0 && value == NULL) {
+		return set_common(c, (enum common)common) ? 1 : 0;
+	}
+	refuse_option(c, arg);
+	return -1;
+}
+
+static int parse(struct manage_call *c, int argc, char **argv)
+{
+	bool options = true;
+
+	for (int i = 1; i < argc; i++) {
+		if (options && strcmp(argv[i], "--") == 0) {
+			options = false;
+		} else if (options && strcmp(argv[i], "-h") == 0) {
+			return set_common(c, COMMON_HELP) ? 1 : 0;
+		} else if (options && strncmp(argv[i], "--", 2) == 0) {
+			int r = take_option(c, argv, argc, &i);
+
+			if (r <= 0) {
+				return r;
+			}
+		} else if (c->operand_count == MANAGE_OPERANDS_MAX) {
+			manage_usage(c, "more than %d names", MANAGE_OPERANDS_MAX);
+			return -1;
+		} else {
+			c->operands[c->operand_count++] = argv[i];
+		}
+	}
+	return 1;
+}
+
+/* ---- Operands ---- */
+
+/* "VM CHECKPOINT": 2 to 2; "[VM]": 0 to 1; "VM...": 1 to many. */
+static void count_operands(const char *text, size_t *ret_min, size_t *ret_max)
+{
+	*ret_min = 0;
+	*ret_max = 0;
+	while (*text != '\0') {
+		size_t n = strcspn(text, " ");
+
+		*ret_max += 1;
+		*ret_min += *text != '[';
+		if (n > 3 && strncmp(text + n - 3, "...", 3) == 0) {
+			*ret_max = MANAGE_OPERANDS_MAX;
+		}
+		text += n + (text[n] == ' ');
+	}
+}
+
+static bool check_operands(const struct manage_call *c)
+{
+	size_t min, max;
+
+	count_operands(c->verb->operands, &min, &max);
+	for (size_t i = 0; i < c->operand_count; i++) {
+		if (c->operands[i][0] == '\0') {
+			manage_usage(c, "a name is empty");
+			return false;
+		}
+	}
+	if (c->operand_count > max) {
+		manage_usage(c, "'%s' is one argument too many; expected %s", c->operands[max],
+			     max == 0 ? "none" : c->verb->operands);
+	} else if (c->operand_count < min) {
+		manage_usage(c, "expected %s", c->verb->operands);
+	}
+	return c->operand_count >= min && c->operand_count <= max;
+}
+
+/* ---- The usual course ---- */
+
+void manage_print(struct json_object *o)
+{
+	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
+						       JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
+/* "{0} is running": a number is an operand, a name a member of the answer. */
+static void print_done(const struct manage_call *c, size_t each, struct json_object *answer)
+{
+	for (const char *at = c->verb->done; *at != '\0'; at++) {
+		char name[64];
+
+		if (*at != '{') {
+			putchar(*at);
+			continue;
+		}
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(at + 1, "}"), at + 1);
+		at += strlen(name) + 1;
+		size_t n = (size_t)(name[0] - '0');
+
+		fputs(n < 10 ? c->operands[n == 0 ? each : n] : member_text(answer, name), stdout);
+	}
+	putchar('\n');
+}
+
+static bool is_job(struct json_object *o)
+{
+	return member_get(o, "progress") != NULL && member_get(o, "kind") != NULL;
+}
+
+static int show(struct manage_call *c, size_t each, struct json_object *answer)
+{
+	if (c->json) {
+		if (answer != NULL) {
+			manage_print(answer);
+		}
+	} else if (c->verb->answer == ANSWER_LIST) {
+		table_print(member_get(answer, c->verb->list), c->verb->columns);
+	} else if (c->verb->answer == ANSWER_SHOW) {
+		table_show(answer, c->verb->columns);
+	} else if (c->verb->done != NULL) {
+		print_done(c, each, answer);
+	}
+	return CLI_OK;
+}
+
+static int send_one(struct manage_call *c, size_t each)
+{
+	struct json_object *answer = NULL, *result = NULL;
+	int status = manage_send(c, each, &answer);
+
+	if (status != CLI_OK) {
+		return status;
+	}
+	if (c->verb->answer == ANSWER_DONE && is_job(answer)) {
+		if (c->no_wait) {
+			c->json ? manage_print(answer) : (void)puts(member_text(answer, "id"));
+			json_object_put(answer);
+			return CLI_OK;
+		}
+		status = manage_wait(c, answer, &result);
+		answer = result;
+	}
+	if (status == CLI_OK) {
+		show(c, each, answer);
+	}
+	json_object_put(answer);
+	return status;
+}
+
+int manage_usual(struct manage_call *c)
+{
+	size_t min, max, times;
+	int worst = CLI_OK;
+
+	count_operands(c->verb->operands, &min, &max);
+	for (size_t i = 0; i < 2; i++) {
+		if (c->verb->operand_member[i] != NULL && i < c->operand_count) {
+			member_set(manage_body(c), c->verb->operand_member[i],
+				   json_object_new_string(c->operands[i]));
+		}
+	}
+	times = max == MANAGE_OPERANDS_MAX ? c->operand_count : 1;
+	if (strcmp(c->verb->method, "GET") != 0 && strcmp(c->verb->method, "DELETE") != 0) {
+		manage_body(c);
+	}
+	for (size_t i = 0; i < times; i++) {
+		int status = send_one(c, i);
+
+		worst = status != CLI_OK ? status : worst;
+	}
+	return worst;
+}
+
+int manage_verb_run(const struct manage_verb *v, const char *shown_as, int argc, char **argv)
+{
+	struct manage_call c = {.verb = v, .shown_as = shown_as};
+	int status = CLI_USAGE, parsed = parse(&c, argc, argv);
+
+	if (parsed == 0) {
+		status = CLI_OK;
+	} else if (parsed > 0 && check_operands(&c)) {
+		status = v->run != NULL ? v->run(&c) : manage_usual(&c);
+	}
+	json_object_put(c.body);
+	return status;
+}
+
+static int refuse_verb(const struct manage_verb *table, const char *word)
+{
+	const char *names[64] = {NULL}, *noun = table->noun;
+	char meant[CLI_GUESS_BYTES];
+
+	for (size_t i = 0; table->name != NULL && i < 63; i++, table++) {
+		names[i] = table->name;
+	}
+	complain("%s: '%s' is not a command%s; virid %s --help lists them", noun, word,
+		 guess(word, names, meant), noun);
+	return CLI_USAGE;
+}
+
+int manage_command(int argc, char **argv)
+{
+	const struct manage_verb *table = manage_noun(argv[0]), *v;
+	char shown_as[64];
+
+	CHECK(table != NULL);
+	if (argc < 2) {
+		print_noun_help(table, stderr);
+		return CLI_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0) {
+		print_noun_help(table, stdout);
+		return CLI_OK;
+	}
+	v = manage_verb_of(argv[0], argv[1]);
+	if (v == NULL) {
+		return refuse_verb(table, argv[1]);
+	}
+	snprintf(shown_as, sizeof(shown_as), "%s %s", v->noun, v->name);
+	return manage_verb_run(v, shown_as, argc - 1, argv + 1);
+}

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+/* `virid vm` and `virid checkpoint`. */
+#include <string.h>
+
+#include "manage.h"
+
+/* ---- Options that are more than a member ---- */
+
+static struct json_object *list_in(struct json_object *body, const char *name)
+{
+	struct json_object *list = member_get(body, name);
+
+	if (list == NULL) {
+		list = json_object_new_array();
+		json_object_object_add(body, name, list);
+	}
+	return list;
+}
+
+static bool add_disk(struct json_object *body, const char *text)
+{
+	struct json_object *disk = json_object_new_object();
+
+	json_object_object_add(disk, "path", manage_absolute(text));
+	json_object_array_add(list_in(body, "disks"), disk);
+	return true;
+}
+
+/* SIZE, or FILE=SIZE */
+static bool add_new_disk(struct json_object *body, const char *text)
+{
+	struct json_object *disk = json_object_new_object();
+	const char *equals = strrchr(text, '=');
+	uint64_t bytes;
+	char path[4096];
+
+	if (!parse_size(equals == NULL ? text : equals + 1, false, &bytes) || bytes > INT64_MAX) {
+		complain("--new-disk: '%s' is not a size; expected such as 20G, or FILE=20G", text);
+		json_object_put(disk);
+		return false;
+	}
+	if (equals != NULL) {
+		snprintf(path, sizeof(path), "%.*s", (int)(equals - text), text);
+		json_object_object_add(disk, "path", manage_absolute(path));
+	}
+	json_object_object_add(disk, "create_bytes", json_object_new_int64((int64_t)bytes));
+	json_object_array_add(list_in(body, "disks"), disk);
+	return true;
+}
+
+static bool add_parent(struct json_object *body, const char *text)
+{
+	struct json_object *disk = json_object_new_object();
+
+	json_object_object_add(disk, "parent", manage_absolute(text));
+	json_object_array_add(list_in(body, "disks"), disk);
+	return true;
+}
+
+static bool add_dvd(struct json_object *body, const char *text)
+{
+	struct json_object *dvd = json_object_new_object();
+
+	json_object_object_add(
+		dvd, "path", text[0] == '\0' ? json_object_new_string("") : manage_absolute(text));
+	json_object_array_add(list_in(body, "dvds"), dvd);
+	return true;
+}
+
+/* SWITCH[,mac=..][,vlan=..][,name=..] */
+static bool add_adapter(struct json_object *body, const char *text)
+{
+	struct json_object *adapter = json_object_new_object();
+	char copy[512], *at = copy, *part;
+	bool first = true;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	while ((part = strsep(&at, ",")) != NULL) {
+		char *equals = strchr(part, '=');
+
+		if (!first && equals == NULL) {
+			complain("--switch: '%s' is not an option; expected "
+				 "SWITCH,mac=..,vlan=..,name=..",
+				 part);
+			json_object_put(adapter);
+			return false;
+		}
+		if (equals != NULL) {
+			*equals = '\0';
+		}
+		json_object_object_add(adapter, first ? "switch" : part,
+				       json_object_new_string(first ? part : equals + 1));
+		first = false;
+	}
+	json_object_array_add(list_in(body, "adapters"), adapter);
+	return true;
+}
+
+/* ---- vm ---- */
+
+#define SETTINGS                                                                                   \
+	{"memory",                                                                                 \
+	 OPTION_SIZE,                                                                              \
+	 "memory.startup_bytes",                                                                   \
+	 .value = "SIZE",                                                                          \
+	 .help = "memory, such as 2G (a bare number: MiB)",                                        \
+	 .bare_mib = true},                                                                        \
+		{"processors", OPTION_NUMBER, "processors.count", .value = "N",                    \
+		 .help = "virtual processors"},                                                    \
+		{"kernel", OPTION_PATH, "boot.kernel", .value = "FILE",                            \
+		 .help = "Linux kernel to boot"},                                                  \
+		{"initrd", OPTION_PATH, "boot.initrd", .value = "FILE",                            \
+		 .help = "its initial file system"},                                               \
+		{"cmdline", OPTION_TEXT, "boot.cmdline", .value = "TEXT",                          \
+		 .help = "its command line"},                                                      \
+		{"notes", OPTION_TEXT, "notes", .value = "TEXT", .help = "a remark"},              \
+		{"start-action", OPTION_CHOICE, "automatic_start.action",                          \
+		 "none|if-was-running|always", .help = "when the host starts"},                    \
+		{"start-delay", OPTION_DURATION, "automatic_start.delay_s", .value = "TIME",       \
+		 .help = "wait before that"},                                                      \
+		{"start-order", OPTION_NUMBER, "automatic_start.order", .value = "N",              \
+		 .help = "lower ones start earlier"},                                              \
+		{"stop-action", OPTION_CHOICE, "automatic_stop", "save|shutdown|turn-off",         \
+		 .help = "when the host stops"},                                                   \
+		{"recovery", OPTION_CHOICE, "automatic_recovery", "none|restart",                  \
+		 .help = "when the machine crashes"},                                              \
+	{                                                                                          \
+		"checkpoints", OPTION_CHOICE, "checkpoints.type",                                  \
+			"production|production-only|standard|disabled",                            \
+			.help = "kind of checkpoints"                                              \
+	}
+
+static const struct manage_option create_options[] = {
+	SETTINGS,
+	{"disk", OPTION_FUNCTION, .value = "FILE", .help = "a virtual disk that is there",
+	 .apply = add_disk},
+	{"new-disk", OPTION_FUNCTION, .value = "[FILE=]SIZE",
+	 .help = "a new one (VHDX, dynamic), in the machine's folder unless FILE is given",
+	 .apply = add_new_disk},
+	{"parent-disk", OPTION_FUNCTION, .value = "FILE",
+	 .help = "a new differencing disk over FILE", .apply = add_parent},
+	{"dvd", OPTION_FUNCTION, .value = "FILE", .help = "a DVD drive with this ISO image",
+	 .apply = add_dvd},
+	{"switch", OPTION_FUNCTION, .value = "SWITCH[,mac=..][,vlan=..]",
+	 .help = "a network adapter", .apply = add_adapter},
+	{0},
+};
+static const struct manage_option set_options[] = {SETTINGS, {0}};
+static const struct manage_option stop_options[] = {
+	{"force", OPTION_FLAG, "force", .help = "also when it is saved or in a critical state"},
+	{0},
+};
+static const struct manage_option shutdown_options[] = {
+	{"force", OPTION_FLAG, "force", .help = "programs in it are not asked"},
+	{"reboot", OPTION_FLAG, "reboot", .help = "and start again"},
+	{"timeout", OPTION_DURATION, "timeout_s", .value = "TIME",
+	 .help = "how long it may take (default 5m)"},
+	{0},
+};
+static const struct manage_option remove_options[] = {
+	{"disks", OPTION_QUERY, "disks", .help = "its disks too: those in its own folder"},
+	{0},
+};
+static const struct manage_option import_options[] = {
+	{"copy", OPTION_FLAG, "mode", "copy", .help = "copy the folder to where machines are"},
+	{"register", OPTION_FLAG, "mode", "register", .help = "leave it where it is (default)"},
+	{"new-id", OPTION_FLAG, "new_id", .help = "as another machine"},
+	{0},
+};
+
+static void state_cell(struct json_object *row, char *text, size_t size)
+{
+	snprintf(text, size, "%s%s", member_text(row, "state"),
+		 json_object_get_boolean(member_get(row, "critical")) ? " (critical)" : "");
+}
+
+static const struct manage_column list_columns[] = {
+	{"NAME", "name"},
+	{"STATE", .cell = state_cell},
+	{"CPU", "cpu_percent", COLUMN_PERCENT},
+	{"MEMORY", "memory_bytes", COLUMN_BYTES},
+	{"UPTIME", "uptime_s", COLUMN_SECONDS},
+	{"HEARTBEAT", "heartbeat"},
+	{"ID", "id"},
+	{0},
+};
+
+const struct manage_verb manage_vm_verbs[] = {
+	{"vm", "create", "NAME", "makes a virtual machine", "POST", "/vms", create_options,
+	 .done = "{name} is made ({id})", .operand_member = {"name"}},
+	{"vm", "list", "", "lists the machines and their states", "GET", "/vms",
+	 .answer = ANSWER_LIST, .list = "vms", .columns = list_columns},
+	{"vm", "show", "VM", "shows all about a machine", .answer = ANSWER_SHOW,
+	 .run = vm_show_run},
+	{"vm", "set", "VM", "changes settings", "PATCH", "/vms/{0}", set_options,
+	 .done = "{0} is changed"},
+	{"vm", "start", "VM...", "starts, or restores what was saved", "POST", "/vms/{0}/start",
+	 .done = "{0} is running"},
+	{"vm", "stop", "VM...", "turns off at once, without asking the guest", "POST",
+	 "/vms/{0}/stop", stop_options, .done = "{0} is off"},
+	{"vm", "shutdown", "VM...", "asks the guest to shut down", "POST", "/vms/{0}/shutdown",
+	 shutdown_options, .done = "{0} is off"},
+	{"vm", "save", "VM...", "saves the state and stops", "POST", "/vms/{0}/save",
+	 .done = "{0} is saved"},
+	{"vm", "pause", "VM...", "stops the processors", "POST", "/vms/{0}/pause",
+	 .done = "{0} is paused"},
+	{"vm", "resume", "VM...", "lets them go on", "POST", "/vms/{0}/resume",
+	 .done = "{0} is running"},
+	{"vm", "reset", "VM...", "presses the reset button", "POST", "/vms/{0}/reset",
+	 .done = "{0} is reset"},
+	{"vm", "rename", "VM NAME", "gives another name", "POST", "/vms/{0}/rename",
+	 .done = "{0} is now {1}", .operand_member = {NULL, "name"}},
+	{"vm", "remove", "VM...", "forgets a machine that is off; disks stay", "DELETE", "/vms/{0}",
+	 remove_options, .run = vm_remove_run},
+	{"vm", "remove-saved-state", "VM...", "drops the saved state: the machine is off", "POST",
+	 "/vms/{0}/remove-saved-state", .done = "{0} is off"},
+	{"vm", "console", "VM", "connects this terminal to the serial console (Ctrl-] leaves)",
+	 .run = vm_console_run},
+	{"vm", "stats", "VM", "shows counters", "GET", "/vms/{0}/stats", .answer = ANSWER_SHOW,
+	 .run = vm_stats_run},
+	{"vm", "export", "VM FOLDER", "copies a machine with disks and checkpoints into FOLDER",
+	 "POST", "/vms/{0}/export", .done = "{0} is exported", .run = vm_folder_run},
+	{"vm", "import", "FOLDER", "takes in an exported or copied machine", "POST", "/vms/import",
+	 import_options, .done = "{name} is imported ({id})", .run = vm_folder_run},
+	{"vm", "clone", "VM NAME", "makes another one on differencing disks", "POST",
+	 "/vms/{0}/clone", .done = "{name} is made ({id})", .operand_member = {NULL, "name"}},
+	{0},
+};
+
+/* ---- checkpoint ---- */
+
+static const struct manage_option checkpoint_options[] = {
+	{"standard", OPTION_FLAG, "kind", "standard", .help = "with memory and devices"},
+	{"production", OPTION_FLAG, "kind", "production",
+	 .help = "disks only, file systems frozen by the guest"},
+	{0},
+};
+static const struct manage_option apply_options[] = {
+	{"checkpoint-first", OPTION_FLAG, "checkpoint_first",
+	 .help = "make a checkpoint of the present state first"},
+	{0},
+};
+static const struct manage_option subtree_options[] = {
+	{"subtree", OPTION_QUERY, "subtree", .help = "and all that come from it"},
+	{0},
+};
+
+const struct manage_verb manage_checkpoint_verbs[] = {
+	{"checkpoint", "create", "VM [NAME]", "remembers the present state", "POST",
+	 "/vms/{0}/checkpoints", checkpoint_options, .done = "checkpoint {name} of {0} is made",
+	 .operand_member = {NULL, "name"}},
+	{"checkpoint", "list", "VM", "shows the tree", "GET", "/vms/{0}/checkpoints",
+	 .answer = ANSWER_LIST, .list = "checkpoints", .run = checkpoint_list_run},
+	{"checkpoint", "apply", "VM CHECKPOINT", "goes back to that state", "POST",
+	 "/vms/{0}/checkpoints/{1}/apply", apply_options, .done = "{0} is as in checkpoint {1}"},
+	{"checkpoint", "remove", "VM CHECKPOINT", "forgets it; its disk is merged", "DELETE",
+	 "/vms/{0}/checkpoints/{1}", subtree_options, .done = "checkpoint {1} of {0} is removed"},
+	{"checkpoint", "rename", "VM CHECKPOINT NAME", "gives another name", "PATCH",
+	 "/vms/{0}/checkpoints/{1}", .done = "checkpoint {1} of {0} is now {2}",
+	 .run = checkpoint_rename_run},
+	{"checkpoint", "export", "VM CHECKPOINT FOLDER", "copies it as a machine of its own",
+	 "POST", "/vms/{0}/checkpoints/{1}/export", .done = "checkpoint {1} of {0} is exported",
+	 .run = vm_folder_run},
+	{0},
+};

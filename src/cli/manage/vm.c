@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Verbs that ask first, send operands as something else, or show more than a table. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/bits.h"
+#include "manage.h"
+
+/* ---- vm show ---- */
+
+static const struct manage_column overview[] = {
+	{"Name", "name"},
+	{"Id", "id"},
+	{"State", "state"},
+	{"Reason", "reason"},
+	{"Uptime", "uptime_s", COLUMN_SECONDS},
+	{"Processors", "processors"},
+	{"Memory", "memory_bytes", COLUMN_BYTES},
+	{"Resident", "resident_bytes", COLUMN_BYTES},
+	{"Heartbeat", "heartbeat"},
+	{"Addresses", "addresses"},
+	{"Kernel", "configuration.boot.kernel"},
+	{"Command line", "configuration.boot.cmdline"},
+	{"At host start", "configuration.automatic_start.action"},
+	{"At host stop", "configuration.automatic_stop"},
+	{"After a crash", "configuration.automatic_recovery"},
+	{"Checkpoints", "configuration.checkpoints.type"},
+	{"Notes", "configuration.notes"},
+	{"Revision", "revision"},
+	{0},
+};
+
+static void place_cell(struct json_object *row, char *text, size_t size)
+{
+	snprintf(text, size, "%s%s:%s", member_text(row, "controller"),
+		 json_object_get_string(member_get(row, "number")),
+		 json_object_get_string(member_get(row, "location")));
+}
+
+static const struct manage_column disks[] = {
+	{"PLACE", .cell = place_cell}, {"READ-ONLY", "read_only"}, {"DISK", "path"}, {0}};
+static const struct manage_column dvds[] = {{"PLACE", .cell = place_cell}, {"DVD", "path"}, {0}};
+static const struct manage_column adapters[] = {{"ADAPTER", "number"}, {"SWITCH", "switch"},
+						{"MAC", "mac"},	       {"VLAN", "vlan"},
+						{"NAME", "name"},      {0}};
+
+static void print_part(struct json_object *vm, const char *member,
+		       const struct manage_column *columns)
+{
+	struct json_object *list = member_get(vm, member);
+
+	if (json_object_is_type(list, json_type_array) && json_object_array_length(list) != 0) {
+		putchar('\n');
+		table_print(list, columns);
+	}
+}
+
+int vm_show_run(struct manage_call *c)
+{
+	char *name = manage_escape(c->operands[0]), *path;
+	struct json_object *vm = NULL;
+
+	if (asprintf(&path, "/vms/%s", name) < 0) {
+		abort();
+	}
+	int status = manage_request(c, "GET", path, NULL, &vm);
+
+	free(name);
+	free(path);
+	if (status != CLI_OK) {
+		return status;
+	}
+	if (c->json) {
+		manage_print(vm);
+	} else {
+		table_show(vm, overview);
+		print_part(vm, "configuration.disks", disks);
+		print_part(vm, "configuration.dvds", dvds);
+		print_part(vm, "configuration.adapters", adapters);
+	}
+	json_object_put(vm);
+	return CLI_OK;
+}
+
+/* ---- vm stats: whatever the service counts, one line each ---- */
+
+static void print_counters(struct json_object *o, const char *prefix)
+{
+	char name[256];
+
+	if (json_object_is_type(o, json_type_object)) {
+		json_object_object_foreach(o, key, value)
+		{
+			snprintf(name, sizeof(name), "%s%s%s", prefix, prefix[0] == '\0' ? "" : ".",
+				 key);
+			print_counters(value, name);
+		}
+	} else if (json_object_is_type(o, json_type_array)) {
+		for (size_t i = 0; i < json_object_array_length(o); i++) {
+			snprintf(name, sizeof(name), "%s.%zu", prefix, i);
+			print_counters(json_object_array_get_idx(o, i), name);
+		}
+	} else {
+		printf("%-44s %s\n", prefix, o == NULL ? "-" : json_object_get_string(o));
+	}
+}
+
+int vm_stats_run(struct manage_call *c)
+{
+	struct json_object *stats = NULL;
+	int status = manage_send(c, 0, &stats);
+
+	if (status != CLI_OK) {
+		return status;
+	}
+	c->json ? manage_print(stats) : print_counters(stats, "");
+	json_object_put(stats);
+	return CLI_OK;
+}
+
+/* ---- Questions ---- */
+
+/* What cannot be had back is asked for on a terminal, unless --yes. */
+static bool confirmed(const struct manage_call *c, const char *what, const char *more)
+{
+	char line[16] = "";
+
+	if (c->yes || isatty(STDIN_FILENO) != 1) {
+		return true;
+	}
+	fprintf(stderr, "Remove %s? %s [y/N] ", what, more);
+	return fgets(line, sizeof(line), stdin) != NULL && (line[0] == 'y' || line[0] == 'Y');
+}
+
+int vm_remove_run(struct manage_call *c)
+{
+	const char *more = manage_value(c, "disks") != NULL ? "The disks in its folder go too."
+							    : "Its disks stay.";
+
+	for (size_t i = 0; i < c->operand_count; i++) {
+		if (!confirmed(c, c->operands[i], more)) {
+			return CLI_FAILED;
+		}
+	}
+	return manage_usual(c);
+}
+
+/* ---- Operands that are files ---- */
+
+int vm_folder_run(struct manage_call *c)
+{
+	size_t first = strstr(c->verb->path, "{1}") != NULL   ? 2
+		       : strstr(c->verb->path, "{0}") != NULL ? 1
+							      : 0;
+
+	if (c->operand_count > first) {
+		json_object_object_add(manage_body(c), "path",
+				       manage_absolute(c->operands[c->operand_count - 1]));
+	}
+	return manage_usual(c);
+}
+
+int dvd_eject_run(struct manage_call *c)
+{
+	json_object_object_add(manage_body(c), "path", json_object_new_string(""));
+	return manage_usual(c);
+}
+
+/* ---- Not about machines ---- */
+
+int job_cancel_run(struct manage_call *c)
+{
+	int worst = CLI_OK;
+
+	for (size_t i = 0; i < c->operand_count; i++) {
+		struct json_object *answer = NULL;
+		int status = manage_send(c, i, &answer);
+
+		if (status == CLI_OK && !c->json) {
+			printf("%s is told to end\n", c->operands[i]);
+		} else if (status == CLI_OK) {
+			manage_print(answer);
+		}
+		worst = status != CLI_OK ? status : worst;
+		json_object_put(answer);
+	}
+	return worst;
+}
+
+static int ask_with_query(struct manage_call *c, const char *first, const char *value)
+{
+	char *escaped = manage_escape(value);
+
+	snprintf(c->query, sizeof(c->query), "?%s=%s", first, escaped);
+	free(escaped);
+	json_object_put(c->body);
+	c->body = NULL;
+	return manage_usual(c);
+}
+
+int role_revoke_run(struct manage_call *c)
+{
+	const char *vm = manage_value(c, "vm");
+	char *both, *who = manage_escape(c->operands[0]), *which = manage_escape(vm ? vm : "");
+
+	if (asprintf(&both, "?who=%s%s%s", who, vm == NULL ? "" : "&vm=", which) < 0) {
+		abort();
+	}
+	snprintf(c->query, sizeof(c->query), "%s", both);
+	free(both);
+	free(who);
+	free(which);
+	json_object_put(c->body);
+	c->body = NULL;
+	return manage_usual(c);
+}
+
+int audit_list_run(struct manage_call *c)
+{
+	const char *count = manage_value(c, "count");
+	uint64_t n = 50;
+
+	if (count != NULL && !parse_count(count, &n)) {
+		return manage_usage(c, "--count: '%s' is not a number", count);
+	}
+	return ask_with_query(c, "count", count != NULL ? count : "50");
+}
