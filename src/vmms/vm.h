@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One VM as the service knows it: its configuration, its state, and the one operation that goes on. Loop thread. */
+#ifndef VMMS_VM_H
+#define VMMS_VM_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "host/loop.h"
+#include "lib/guid.h"
+
+#define VM_REASON_BYTES 800u
+#define VM_PATH_BYTES 1200u /* of the files that are the service's own */
+#define VM_FORMAT 1u
+
+struct call;
+struct job;
+struct link;
+struct keeper;
+struct vmms;
+
+/* As Hyper-V names them. */
+enum vm_state {
+	VM_OFF,
+	VM_STARTING,
+	VM_RUNNING,
+	VM_PAUSING,
+	VM_PAUSED,
+	VM_RESUMING,
+	VM_SAVING,
+	VM_SAVED,
+	VM_RESTORING,
+	VM_STOPPING,
+	VM_STATES,
+};
+
+/* The process that runs it. */
+struct vm_worker {
+	pid_t pid; /* 0: none */
+	uint64_t start_time; /* /proc/PID/stat: with the pid, this process and no other */
+	int pidfd;
+	struct link *link;     /* its control socket */
+	struct keeper *keeper; /* its cables */
+	uint64_t since_ns;     /* host_now_ns when its uptime was 0 */
+	uint64_t cpu_ns, cpu_at_ns; /* used up to the last look, and when that was */
+	double cpu_percent;
+};
+
+struct vm {
+	struct vmms *vmms;
+	char id[GUID_TEXT_BYTES]; /* upper case */
+	json_t *configuration;	  /* vm.json; of one that cannot be used just {"name"} */
+	bool unusable;		  /* vm.json cannot be read: @reason says why */
+	bool too_new;		  /* because a newer version wrote it */
+	enum vm_state state;
+	bool critical;
+	char reason[VM_REASON_BYTES]; /* why it is critical or unusable; else "" */
+	bool has_saved;		      /* saved.vmrs is there, and good */
+	bool wanted;		      /* somebody wanted it to run, and it has not ended by itself or by somebody */
+	json_t *ended;		      /* how it ended last: {"how", "time", "message"}; NULL: not yet */
+	struct job *job;	      /* the one operation; NULL: none */
+	struct vm_worker worker;
+	struct loop_timer timer; /* of the operation */
+	struct loop_timer restart_timer;
+	unsigned restarts;	 /* in a row, by automatic recovery */
+	const char *heartbeat;	 /* a constant: "none", "ok", "lost" */
+	void (*on_end)(struct vm *vm, bool saved); /* of the operation: the worker is gone */
+	void *op;		 /* of the operation */
+};
+
+/* ---- vm.c ---- */
+
+const char *vm_name(const struct vm *vm);
+const char *vm_state_name(enum vm_state s);
+bool vm_state_parse(const char *name, enum vm_state *ret);
+json_int_t vm_revision(const struct vm *vm);
+/* "STATE/vms/ID/name" or of the runtime folder; false: too long. */
+void vm_path(const struct vm *vm, const char *name, char ret[VM_PATH_BYTES]);
+void vm_run_path(const struct vm *vm, const char *name, char ret[VM_PATH_BYTES]);
+/* Tells everybody, and writes it down. */
+void vm_set_state(struct vm *vm, enum vm_state s);
+/* NULL or "": over. */
+void vm_set_critical(struct vm *vm, const char *reason);
+/* There is a process that runs it. */
+bool vm_is_active(const struct vm *vm);
+
+/* ---- vm_table.c ---- */
+
+/* A new one among all, off and without a configuration. NULL: no memory. */
+struct vm *vm_add(struct vmms *v, const char *id);
+/* Forgets it; no operation may go on. */
+void vm_remove(struct vm *vm);
+struct vm *vm_find_id(struct vmms *v, const char *id);
+/* The VM that a client means by an id or a name; NULL after the call was refused: none, or several with their candidates. */
+struct vm *vm_of_call(struct call *c);
+/* For api_hooks. */
+void vm_each(struct vmms *v, const char *text,
+	     bool (*fn)(void *ctx, const char *id, const char *name), void *ctx);
+
+/* ---- vm_json.c ---- */
+
+/* As in a list, and with everything; new references. */
+json_t *vm_summary(struct vm *vm);
+json_t *vm_details(struct vm *vm);
+
+/* ---- vm_operation.c ---- */
+
+enum vm_op {
+	VM_OP_START,
+	VM_OP_STOP,
+	VM_OP_SHUTDOWN,
+	VM_OP_SAVE,
+	VM_OP_PAUSE,
+	VM_OP_RESUME,
+	VM_OP_RESET,
+	VM_OP_REMOVE_SAVED_STATE,
+	VM_OP_RENAME,
+	VM_OP_SET,
+	VM_OP_HARDWARE, /* what the guest is made of: disks, adapters */
+	VM_OP_REMOVE,
+	VM_OP_COPY, /* export, clone */
+	VM_OP_CONSOLE,
+	VM_OP_CHECKPOINT,
+	VM_OP_APPLY,
+	VM_OPS,
+};
+
+/* Why @op cannot be now, in words for a person; false: it can. */
+bool vm_op_refused(const struct vm *vm, enum vm_op op, char *why, size_t size);
+/* The same for a request, with If-Match: true: it can; else the call was refused. */
+bool vm_op_allowed(struct call *c, struct vm *vm, enum vm_op op);
+/* Begins the operation of a request: its job, or NULL after the call was refused. The caller answers. */
+struct job *vm_op_begin(struct call *c, struct vm *vm, enum vm_op op);
+const char *vm_op_name(enum vm_op op);
+
+/* ---- vm_record.c ---- */
+
+/* state.json: what has to be known after the service was killed. */
+void vm_record_write(struct vm *vm, bool durable);
+/* Takes what was written down; @vm is as after the scan. The worker is not looked for. */
+void vm_record_take(struct vm *vm, const json_t *record);
+
+#endif
