@@ -4,11 +4,16 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/sched.h>
+#include <linux/userfaultfd.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/bits.h"
@@ -111,7 +116,7 @@ static const int allowed[] = {
 	SCMP_SYS(restart_syscall),
 	SCMP_SYS(gettid),
 	SCMP_SYS(getpid),
-	SCMP_SYS(tgkill),
+	SCMP_SYS(getppid),
 	SCMP_SYS(set_robust_list),
 	SCMP_SYS(rseq),
 	SCMP_SYS(membarrier),
@@ -134,6 +139,47 @@ static const int allowed[] = {
 	SCMP_SYS(recvmsg),
 	SCMP_SYS(sendto),
 };
+
+/* What a worker may do with these arguments only. */
+static const struct {
+	int call;
+	struct scmp_arg_cmp arg;
+} narrow[] = {
+	/* Memory, but never executable: no generated code can run here. */
+	{SCMP_SYS(mmap), {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
+	{SCMP_SYS(mprotect), {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
+	/* Saved states are written by copies of the process (src/saved/process.c), which die with it. */
+	{SCMP_SYS(clone),
+	 {0, SCMP_CMP_MASKED_EQ, ~(uint64_t)CLONE_PARENT, CLONE_PIDFD | CLONE_FILES | SIGCHLD}},
+	{SCMP_SYS(waitid), {0, SCMP_CMP_EQ, P_PIDFD, 0}},
+	/* Memory that is loaded when it is touched (src/saved/uffd.c). */
+	{SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, UFFDIO_COPY, 0}},
+	{SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, UFFDIO_ZEROPAGE, 0}},
+	{SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, UFFDIO_WAKE, 0}},
+	{SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, UFFDIO_UNREGISTER, 0}},
+};
+
+static int add_narrow_rules(scmp_filter_ctx filter)
+{
+	/* Files are not opened; glibc tries, when it gives memory of threads back to the system, and can do without. */
+	int r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 0);
+
+	for (size_t i = 0; i < ARRAY_LEN(narrow) && r == 0; i++) {
+		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, narrow[i].call, 1,
+					   &narrow[i].arg);
+	}
+	if (r == 0) {
+		/* Signals for threads of its own, as the ones that leave a system call. */
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+				     SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid()));
+	}
+	if (r == 0) {
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 2,
+				     SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG),
+				     SCMP_A1(SCMP_CMP_EQ, SIGKILL));
+	}
+	return r;
+}
 
 /* A sanitizer looks for leaks with a process that stops all threads, and reads files for its reports: nothing that a filter should let pass. */
 #ifndef __has_feature /* Clang's */
@@ -162,15 +208,7 @@ int sandbox_enter(void)
 			goto out;
 		}
 	}
-	/*
-	 * Memory, but never executable: no generated code can run here. Files are not opened; glibc tries, when it gives memory of threads
-	 * back to the system, and can do without.
-	 */
-	if ((r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 0)) < 0 ||
-	    (r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-				  SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0))) < 0 ||
-	    (r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-				  SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0))) < 0 ||
+	if ((r = add_narrow_rules(filter)) < 0 ||
 	    (r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1)) < 0) {
 		goto out;
 	}

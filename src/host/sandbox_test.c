@@ -2,12 +2,16 @@
 /* The system call filter: what ends the process, and what the C library may try in it. Each row runs in a process of its own. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -80,6 +84,91 @@ static void free_much(void)
 	CHECK(pthread_join(thread, NULL) == 0);
 }
 
+static long clone_with(unsigned long flags, int *ret_pidfd)
+{
+	return syscall(SYS_clone, flags, NULL, ret_pidfd, NULL, 0);
+}
+
+/* As saved states are written. */
+static void copy_itself(void)
+{
+	siginfo_t info = {0};
+	pid_t starter = getpid();
+	int pidfd = -1;
+
+	CHECK(sandbox_enter() == 0);
+	long child = clone_with(CLONE_PIDFD | CLONE_FILES | SIGCHLD, &pidfd);
+
+	if (child == 0) {
+		CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == starter);
+		_exit(7);
+	}
+	CHECK(child > 0 && waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) == 0);
+	CHECK(info.si_code == CLD_EXITED && info.si_status == 7);
+}
+
+static void fork_itself(void)
+{
+	CHECK(sandbox_enter() == 0);
+	fork();
+}
+
+static void *nothing(void *arg)
+{
+	return arg;
+}
+
+static void make_a_thread(void)
+{
+	pthread_t thread;
+
+	CHECK(sandbox_enter() == 0);
+	pthread_create(&thread, NULL, nothing, NULL);
+}
+
+static void wait_for_anybody(void)
+{
+	siginfo_t info;
+
+	CHECK(sandbox_enter() == 0);
+	waitid(P_ALL, 0, &info, WEXITED | WNOHANG);
+}
+
+static void outlive_its_starter(void)
+{
+	CHECK(sandbox_enter() == 0);
+	prctl(PR_SET_PDEATHSIG, 0);
+}
+
+static void become_dumpable(void)
+{
+	CHECK(sandbox_enter() == 0);
+	prctl(PR_SET_DUMPABLE, 1);
+}
+
+static void kill_its_starter(void)
+{
+	pid_t starter = getppid();
+
+	CHECK(sandbox_enter() == 0);
+	syscall(SYS_tgkill, starter, starter, 0);
+}
+
+static void signal_itself(void)
+{
+	signal(SIGUSR1, SIG_IGN);
+	CHECK(sandbox_enter() == 0);
+	CHECK(raise(SIGUSR1) == 0);
+}
+
+static void ask_a_terminal(void)
+{
+	int count;
+
+	CHECK(sandbox_enter() == 0);
+	ioctl(0, FIONREAD, &count);
+}
+
 /* How a process ends that does this: 0 well, else the signal. */
 static int outcome(void (*fn)(void))
 {
@@ -108,6 +197,15 @@ static void test_filter(struct test *t)
 		{"runs a program", run_a_program, SIGSYS},
 		{"maps memory as code", map_code, SIGSYS},
 		{"frees much memory in a thread", free_much, 0},
+		{"copies itself and waits for the copy", copy_itself, 0},
+		{"forks as it likes", fork_itself, SIGSYS},
+		{"makes a thread", make_a_thread, SIGSYS},
+		{"waits for any child", wait_for_anybody, SIGSYS},
+		{"wants to outlive its starter", outlive_its_starter, SIGSYS},
+		{"wants to be looked into", become_dumpable, SIGSYS},
+		{"signals another process", kill_its_starter, SIGSYS},
+		{"signals itself", signal_itself, 0},
+		{"asks a terminal", ask_a_terminal, SIGSYS},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

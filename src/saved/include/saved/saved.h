@@ -37,17 +37,22 @@ struct saved_image {
 
 struct saved_job;
 /*
- * Catches @image by fork; when this returns the caller may change memory and devices again. Child processes write @fd (an empty file opened for writing, the caller's) with at most
- * @processes of them at work. One thread calls; no lock that the children need (malloc's is fine) may be held by another. 0 or -errno.
+ * Catches @image by a copy of the process: when this returns, the caller may change memory and devices again. Up to @processes (1..16) child processes write @fd,
+ * an empty file opened for writing. The file is the caller's and stays open until saved_job_destroy. All memory has to be there (no
+ * lazy loading under way), and nobody may write to it during the call. Other threads may hold any lock. The children die with the calling thread.
+ * 0 or -errno: nothing was started.
  */
 int saved_start(int fd, const struct saved_image *image, unsigned processes,
 		struct saved_job **ret);
-/* Readable when the job has ended, or progress has been made. */
+/* Readable when the job has ended; valid until saved_job_destroy. Who wants to show progress asks saved_job_poll now and then. */
 int saved_job_fd(const struct saved_job *j);
-/* 1: goes on; 0: complete and durable; else the error. @ret_done of @ret_total bytes of memory are through. */
+/*
+ * 1: goes on; 0: complete and durable (the file; not its name); else -errno with @error filled: the file is no saved state and should be removed. @ret_done of @ret_total bytes of memory
+ * are through.
+ */
 int saved_job_poll(struct saved_job *j, uint64_t *ret_done, uint64_t *ret_total,
 		   struct saved_error *error);
-/* Also ends a job that goes on; no process is left behind. */
+/* Also ends a job that goes on, as soon as a write that the host is at returns; no process is left behind. */
 void saved_job_destroy(struct saved_job *j);
 
 /* ---- Reading ---- */
@@ -60,7 +65,7 @@ uint64_t saved_memory_bytes(const struct saved_file *f);
 const void *saved_devices(const struct saved_file *f, size_t *ret_bytes);
 /* Bytes of memory that are in the file at all (not zero). */
 uint64_t saved_data_bytes(const struct saved_file *f);
-/* Loads everything into @ram (zeroed, saved_memory_bytes), on @threads threads of its own. Blocks. */
+/* Loads everything into @ram (zeroed, saved_memory_bytes), on the calling thread and @threads - 1 of its own (in a sandbox: 1 in all). Blocks. */
 int saved_load(struct saved_file *f, void *ram, unsigned threads, struct saved_error *error);
 
 /* ---- Lazy loading ---- */
