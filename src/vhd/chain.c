@@ -80,6 +80,20 @@ static int check_shape(const struct search *s, struct vhd_error *error)
 	return 0;
 }
 
+void vhd_join(struct vhd_disk *child, struct vhd_disk *parent)
+{
+	struct block_info *info = &child->layer->block.info;
+
+	child->parent = parent;
+	child->layer->parent = parent->layer;
+	child->layer->parent_absent = false;
+	/* A VHDX records both itself. */
+	if (child->layer->ops != &vhd_format_vhdx) {
+		info->id = parent->layer->block.info.id;
+		info->physical_sector_bytes = parent->layer->block.info.physical_sector_bytes;
+	}
+}
+
 /* Opens s->place as the parent. */
 static int try_place(struct search *s, struct vhd_error *error)
 {
@@ -98,7 +112,7 @@ static int try_place(struct search *s, struct vhd_error *error)
 	if (rc != 0) {
 		return rc;
 	}
-	parent->layer->ops->info(parent->layer, &s->parent_info);
+	vhd_layer_info(parent->layer, &s->parent_info);
 	rc = check_linkage(s, error);
 	rc = rc == 0 ? check_shape(s, error) : rc;
 	if (rc != 0) {
@@ -106,7 +120,6 @@ static int try_place(struct search *s, struct vhd_error *error)
 		return rc;
 	}
 	s->child->parent = parent;
-	s->child->layer->parent = parent->layer;
 	return 0;
 }
 
@@ -172,6 +185,22 @@ static int attach_parent(struct search *s, struct vhd_error *error)
 	return rc;
 }
 
+/* From the bottom up, as each takes something from the one below. Without recursion: as often through the chain as it is deep. */
+static void join_all(struct vhd_disk *top)
+{
+	for (struct vhd_disk *below = NULL; below != top;) {
+		struct vhd_disk *d = top;
+
+		while (d->parent != below) {
+			d = d->parent;
+		}
+		if (below != NULL) {
+			vhd_join(d, below);
+		}
+		below = d;
+	}
+}
+
 int vhd_attach_parents(struct vhd_disk *top, uint32_t flags, struct vhd_error *error)
 {
 	struct search *s = calloc(1, sizeof(*s));
@@ -184,12 +213,15 @@ int vhd_attach_parents(struct vhd_disk *top, uint32_t flags, struct vhd_error *e
 	s->flags = flags;
 	for (struct vhd_disk *d = top; d != NULL && rc == 0; d = d->parent) {
 		s->child = d;
-		d->layer->ops->info(d->layer, &s->child_info);
+		vhd_layer_info(d->layer, &s->child_info);
 		if (!s->child_info.has_parent) {
 			break;
 		}
 		rc = attach_parent(s, error);
 	}
 	free(s);
+	if (rc == 0) {
+		join_all(top);
+	}
 	return rc;
 }

@@ -22,7 +22,7 @@
 struct creation {
 	const struct vhd_host *host;
 	const char *path;    /* the name it will have: for messages */
-	const char *part;    /* the name it is made under */
+	const char *part;    /* the name it is made under; NULL: the file is there */
 	struct vhd_create c; /* becomes complete */
 	struct vhd_locator locator;
 	struct vhd_info parent;
@@ -52,15 +52,16 @@ static const struct vhd_format_ops *format_ops(enum vhd_format f)
 
 /* ---- The parent of a differencing disk ---- */
 
-static int describe_parent(struct creation *n, struct vhd_error *error)
+static int describe_parent(struct creation *n, const struct vhd_host *parent_host,
+			   struct vhd_error *error)
 {
-	const struct vhd_host *host = n->host;
-	int rc = host->real_path(host->ctx, n->c.parent, n->parent_path, sizeof(n->parent_path));
+	int rc = parent_host->real_path(parent_host->ctx, n->c.parent, n->parent_path,
+					sizeof(n->parent_path));
 
 	if (rc != 0) {
 		return vhd_fail_errno(error, rc, n->c.parent, "cannot find the parent");
 	}
-	rc = vhd_real_directory(host, n->path, false, n->child_dir, error);
+	rc = vhd_real_directory(n->host, n->path, n->part == NULL, n->child_dir, error);
 	rc = rc == 0 ? vhd_locator_make(n->child_dir, n->parent_path, &n->locator, error) : rc;
 	if (rc == 0) {
 		n->locator.linkage = n->parent.linkage;
@@ -126,7 +127,7 @@ static int take_parent(struct creation *n, struct vhd_error *error)
 	vhd_close(parent);
 	inherit(n);
 	rc = check_against_parent(n, error);
-	return rc == 0 ? describe_parent(n, error) : rc;
+	return rc == 0 ? describe_parent(n, n->host, error) : rc;
 }
 
 /* ---- Sizes ---- */
@@ -237,6 +238,15 @@ static int check_block(const struct creation *n, struct vhd_error *error)
 	return 0;
 }
 
+static int complete_shape(struct creation *n, struct vhd_error *error)
+{
+	fill_in(n);
+	int rc = check_sectors(n, error);
+
+	rc = rc == 0 ? check_size(n, error) : rc;
+	return rc == 0 ? check_block(n, error) : rc;
+}
+
 /* Turns what was asked into what will be made. */
 static int complete(struct creation *n, struct vhd_error *error)
 {
@@ -248,16 +258,23 @@ static int complete(struct creation *n, struct vhd_error *error)
 		rc = vhd_fail(error, VHD_INVALID_ARGUMENT,
 			      "%s: only a differencing disk has a parent", n->path);
 	}
-	if (rc != 0) {
-		return rc;
-	}
-	fill_in(n);
-	rc = check_sectors(n, error);
-	rc = rc == 0 ? check_size(n, error) : rc;
-	return rc == 0 ? check_block(n, error) : rc;
+	return rc == 0 ? complete_shape(n, error) : rc;
 }
 
 /* ---- The file ---- */
+
+/* Durable when it returns 0. */
+static int fill_file(struct creation *n, struct storage_file *f, struct vhd_error *error)
+{
+	const struct vhd_locator *locator = is_differencing(n->c.format) ? &n->locator : NULL;
+	int rc = format_ops(n->c.format)->create(n->host, f, &n->c, locator, error);
+
+	if (rc == 0) {
+		rc = storage_file_flush(f);
+		rc = rc == 0 ? 0 : vhd_fail_errno(error, rc, n->path, "cannot write it out");
+	}
+	return rc;
+}
 
 static int make_file(struct creation *n, struct vhd_error *error)
 {
@@ -271,13 +288,7 @@ static int make_file(struct creation *n, struct vhd_error *error)
 	if (rc != 0) {
 		return vhd_fail_errno(error, rc, n->path, "cannot create");
 	}
-	rc = format_ops(n->c.format)
-		     ->create(host, f, &n->c, is_differencing(n->c.format) ? &n->locator : NULL,
-			      error);
-	if (rc == 0) {
-		rc = storage_file_flush(f);
-		rc = rc == 0 ? 0 : vhd_fail_errno(error, rc, n->path, "cannot write it out");
-	}
+	rc = fill_file(n, f, error);
 	storage_file_close(f);
 	if (rc != 0) {
 		(void)host->remove(host->ctx, n->part);
@@ -321,5 +332,44 @@ int vhd_create(const struct vhd_host *host, const char *path, const struct vhd_c
 		}
 	}
 	free(part);
+	return rc;
+}
+
+/* ---- A child of an open disk ---- */
+
+static int shape_child(struct creation *n, struct vhd_disk *parent, struct vhd_error *error)
+{
+	vhd_layer_info(parent->layer, &n->parent);
+	n->c.parent = parent->path;
+	n->c.format = is_vhdx(n->parent.format) ? VHD_VHDX_DIFFERENCING : VHD_VHD_DIFFERENCING;
+	if (!is_vhdx(n->parent.format) && n->parent.bytes > VHD_BYTES_MAX) {
+		return vhd_fail(
+			error, VHD_NOT_POSSIBLE,
+			"%s: a %s disk of %" PRIu64
+			" bytes can have no differencing disk: a VHD, the only kind that can "
+			"stand on it, holds at most %" PRIu64 "; convert it to VHDX",
+			parent->path, vhd_format_name(n->parent.format), n->parent.bytes,
+			VHD_BYTES_MAX);
+	}
+	inherit(n);
+	int rc = describe_parent(n, &parent->host, error);
+
+	return rc == 0 ? complete_shape(n, error) : rc;
+}
+
+int vhd_fill_child(const struct vhd_host *host, const char *path, struct storage_file *f,
+		   struct vhd_disk *parent, struct vhd_error *error)
+{
+	struct creation *n = calloc(1, sizeof(*n));
+
+	if (n == NULL) {
+		return vhd_fail_errno(error, -ENOMEM, path, "cannot create");
+	}
+	n->host = host;
+	n->path = path;
+	int rc = shape_child(n, parent, error);
+
+	rc = rc == 0 ? fill_file(n, f, error) : rc;
+	free(n);
 	return rc;
 }

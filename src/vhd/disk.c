@@ -105,16 +105,12 @@ static int open_file(const struct vhd_host *host, const char *path, bool write,
 	return rc == 0 ? 0 : vhd_fail_errno(error, rc, path, "cannot open");
 }
 
-static int open_layer(struct vhd_disk *d, uint32_t flags, struct vhd_error *error)
+/* Takes over @f. */
+static int open_layer(struct vhd_disk *d, struct storage_file *f, uint32_t flags,
+		      struct vhd_error *error)
 {
 	const struct vhd_format_ops *ops = NULL;
-	struct storage_file *f;
-	int rc = open_file(&d->host, d->path, (flags & VHD_OPEN_WRITE) != 0, &f, error);
-
-	if (rc != 0) {
-		return rc;
-	}
-	rc = find_format(d->path, f, flags, &ops, error);
+	int rc = find_format(d->path, f, flags, &ops, error);
 	if (rc != 0) {
 		storage_file_close(f);
 		return rc;
@@ -126,18 +122,19 @@ static int open_layer(struct vhd_disk *d, uint32_t flags, struct vhd_error *erro
 	return rc;
 }
 
-int vhd_open_one(const struct vhd_host *host, const char *path, uint32_t flags,
-		 struct vhd_disk **ret, struct vhd_error *error)
+int vhd_open_file(const struct vhd_host *host, const char *path, struct storage_file *f,
+		  uint32_t flags, struct vhd_disk **ret, struct vhd_error *error)
 {
 	struct vhd_disk *d = calloc(1, sizeof(*d));
 	int rc;
 
 	if (d == NULL || (d->path = strdup(path)) == NULL) {
 		free(d);
+		storage_file_close(f);
 		return vhd_fail_errno(error, -ENOMEM, path, "cannot open");
 	}
 	d->host = *host;
-	rc = open_layer(d, flags, error);
+	rc = open_layer(d, f, flags, error);
 	if (rc != 0) {
 		free(d->path);
 		free(d);
@@ -145,6 +142,15 @@ int vhd_open_one(const struct vhd_host *host, const char *path, uint32_t flags,
 	}
 	*ret = d;
 	return 0;
+}
+
+int vhd_open_one(const struct vhd_host *host, const char *path, uint32_t flags,
+		 struct vhd_disk **ret, struct vhd_error *error)
+{
+	struct storage_file *f;
+	int rc = open_file(host, path, (flags & VHD_OPEN_WRITE) != 0, &f, error);
+
+	return rc == 0 ? vhd_open_file(host, path, f, flags, ret, error) : rc;
 }
 
 static int close_one(struct vhd_disk *d)
@@ -224,10 +230,16 @@ static void recorded_parent(struct vhd_disk *d, struct vhd_info *ret)
 	free(l);
 }
 
-void vhd_get_info(struct vhd_disk *d, struct vhd_info *ret)
+void vhd_layer_info(struct vhd_layer *l, struct vhd_info *ret)
 {
 	memset(ret, 0, sizeof(*ret));
-	d->layer->ops->info(d->layer, ret);
+	l->ops->info(l, ret);
+}
+
+void vhd_get_info(struct vhd_disk *d, struct vhd_info *ret)
+{
+	vhd_layer_info(d->layer, ret);
+	d->layer->ops->usage(d->layer, ret);
 	if (storage_file_get_size(d->layer->file, &ret->file_bytes) != 0) {
 		ret->file_bytes = 0;
 	}

@@ -74,3 +74,14 @@ void vhd_flat_usage(struct vhd_layer *l, uint64_t *ret_allocated, uint64_t *ret_
 	*ret_allocated = allocated;
 	*ret_end = last;
 }
+
+int vhd_flat_freeze(struct vhd_layer *l, struct vhd_error *error)
+{
+	int err = l->file->writable ? storage_file_flush(l->file) : 0;
+
+	if (err != 0) {
+		return vhd_fail_errno(error, err, l->file->name, "cannot write it out");
+	}
+	l->block.info.read_only = true;
+	return 0;
+}

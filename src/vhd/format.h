@@ -54,8 +54,10 @@ struct vhd_format_ops {
 		      struct vhd_error *error);
 
 	/* ---- An open layer; these wait, and tolerate requests in flight ---- */
-	void (*info)(struct vhd_layer *l,
-		     struct vhd_info *info); /* all but path, parent_path, file_bytes */
+	/* All but path, parent_path, file_bytes and usage, as far as it is not 0. Quick. See vhd_layer_info. */
+	void (*info)(struct vhd_layer *l, struct vhd_info *info);
+	/* allocated_bytes, minimum_bytes: looks at all of the tables, or of the file's extents. */
+	void (*usage)(struct vhd_layer *l, struct vhd_info *info);
 	int (*locator)(struct vhd_layer *l, struct vhd_locator *ret, struct vhd_error *error);
 	int (*set_locator)(struct vhd_layer *l, const struct vhd_locator *locator,
 			   struct vhd_error *error);
@@ -74,6 +76,13 @@ struct vhd_format_ops {
 	 */
 	int (*new_linkage)(struct vhd_layer *l, const struct guid *linkage,
 			   struct vhd_error *error);
+	/* From here on the linkage stays what it is until the layer is closed, whatever is written. NULL: it always does. */
+	int (*settle_linkage)(struct vhd_layer *l, struct vhd_error *error);
+	/*
+	 * Nothing is written to the file any more, once this returns: everything is durable and in its place, the file clean, the layer as
+	 * one that was opened for reading. Requests may be in flight but for writes.
+	 */
+	int (*freeze)(struct vhd_layer *l, struct vhd_error *error);
 	/* As vhd_close, for this file alone; frees @l. */
 	int (*close)(struct vhd_layer *l);
 };
@@ -88,6 +97,8 @@ struct vhd_layer {
 	struct vhd_disk *disk;	     /* set by disk.c after open */
 };
 
+/* What ops->info tells, and zeros. */
+void vhd_layer_info(struct vhd_layer *l, struct vhd_info *ret);
 /* The destroy of every layer's block device: vhd_close of the disk whose top it is. */
 void vhd_layer_destroy(struct block_device *b);
 
@@ -114,6 +125,12 @@ int vhd_refuse_existing(const struct vhd_host *host, const char *path, struct vh
 /* Makes the file @part, of which messages speak as @path. As vhd_create otherwise. */
 int vhd_create_part(const struct vhd_host *host, const char *path, const char *part,
 		    const struct vhd_create *create, struct vhd_error *error);
+/*
+ * Writes a differencing child of the open disk @parent into the empty file @f (still the caller's), which has the name @path. The
+ * format follows the parent's: a VHDX on a VHDX, else a VHD. Durable but for its name.
+ */
+int vhd_fill_child(const struct vhd_host *host, const char *path, struct storage_file *f,
+		   struct vhd_disk *parent, struct vhd_error *error);
 /* Gives @part its name. */
 int vhd_publish(const struct vhd_host *host, const char *part, const char *path,
 		struct vhd_error *error);

@@ -71,6 +71,10 @@ static void raw_info(struct vhd_layer *l, struct vhd_info *info)
 	info->bytes = l->block.info.bytes;
 	info->sector_bytes = l->block.info.sector_bytes;
 	info->physical_sector_bytes = l->block.info.physical_sector_bytes;
+}
+
+static void raw_usage(struct vhd_layer *l, struct vhd_info *info)
+{
 	vhd_flat_usage(l, &info->allocated_bytes, &info->minimum_bytes);
 }
 
@@ -121,10 +125,12 @@ const struct vhd_format_ops vhd_format_raw = {
 	.open = raw_open,
 	.create = raw_create,
 	.info = raw_info,
+	.usage = raw_usage,
 	.locator = raw_no_parent,
 	.set_locator = raw_set_locator,
 	.map = vhd_flat_map,
 	.resize = raw_resize,
 	.new_linkage = raw_new_linkage,
+	.freeze = vhd_flat_freeze,
 	.close = raw_close,
 };

@@ -55,6 +55,10 @@ static void fixed_info(struct vhd_layer *l, struct vhd_info *info)
 	info->format = VHD_VHD_FIXED;
 	vhd_describe_block(l, info);
 	vhd_describe_footer(&fixed_of(l)->footer, info);
+}
+
+static void fixed_usage(struct vhd_layer *l, struct vhd_info *info)
+{
 	vhd_flat_usage(l, &info->allocated_bytes, &info->minimum_bytes);
 }
 
@@ -153,10 +157,12 @@ static int fixed_close(struct vhd_layer *l)
 static const struct vhd_format_ops fixed_ops = {
 	.name = "vhd",
 	.info = fixed_info,
+	.usage = fixed_usage,
 	.locator = fixed_locator,
 	.set_locator = fixed_set_locator,
 	.map = vhd_flat_map,
 	.resize = fixed_resize,
 	.new_linkage = vhd_new_linkage,
+	.freeze = vhd_flat_freeze,
 	.close = fixed_close,
 };

@@ -291,7 +291,6 @@ static int count_block(void *ctx, uint64_t block, uint32_t entry)
 static void image_info(struct vhd_layer *l, struct vhd_info *info)
 {
 	struct vhd_image *v = vhd_image_of(l);
-	struct usage u = {0};
 
 	info->format = v->differencing ? VHD_VHD_DIFFERENCING : VHD_VHD_DYNAMIC;
 	vhd_describe_block(l, info);
@@ -299,6 +298,13 @@ static void image_info(struct vhd_layer *l, struct vhd_info *info)
 	info->block_bytes = v->block_bytes;
 	info->has_parent = v->differencing;
 	info->parent_linkage = v->header.parent_id;
+}
+
+static void image_usage(struct vhd_layer *l, struct vhd_info *info)
+{
+	struct vhd_image *v = vhd_image_of(l);
+	struct usage u = {0};
+
 	info->allocated_bytes = v->tail;
 	info->minimum_bytes = info->bytes;
 	if (vhd_bat_bytes(v->header.entries) <= ALLOCATED_SCAN_MAX &&
@@ -308,6 +314,25 @@ static void image_info(struct vhd_layer *l, struct vhd_info *info)
 	}
 	/* It is as large as its parent. */
 	info->minimum_bytes = v->differencing ? info->bytes : info->minimum_bytes;
+}
+
+static int image_freeze(struct vhd_layer *l, struct vhd_error *error)
+{
+	struct vhd_image *v = vhd_image_of(l);
+
+	if (!l->file->writable) {
+		return 0;
+	}
+	int err = vhd_hold(v);
+
+	if (err == 0) {
+		err = storage_file_flush(l->file);
+	}
+	if (err == 0) {
+		l->block.info.read_only = true;
+	}
+	vhd_release(v);
+	return err == 0 ? 0 : vhd_fail_errno(error, err, l->file->name, "cannot write it out");
 }
 
 static int image_close(struct vhd_layer *l)
@@ -400,11 +425,13 @@ static int image_map(struct vhd_layer *l, uint64_t offset, struct vhd_local_exte
 static const struct vhd_format_ops image_ops = {
 	.name = "vhd",
 	.info = image_info,
+	.usage = image_usage,
 	.locator = vhd_vhd_locator,
 	.set_locator = vhd_vhd_set_locator,
 	.map = image_map,
 	.resize = vhd_vhd_resize,
 	.compact_step = vhd_vhd_compact_step,
 	.new_linkage = vhd_new_linkage,
+	.freeze = image_freeze,
 	.close = image_close,
 };

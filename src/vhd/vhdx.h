@@ -467,6 +467,9 @@ int vhdx_locator(struct vhd_layer *l, struct vhd_locator *ret, struct vhd_error 
 int vhdx_set_locator(struct vhd_layer *l, const struct vhd_locator *locator,
 		     struct vhd_error *error);
 void vhdx_info(struct vhd_layer *l, struct vhd_info *info);
+void vhdx_usage(struct vhd_layer *l, struct vhd_info *info);
+int vhdx_settle_linkage(struct vhd_layer *l, struct vhd_error *error);
+int vhdx_freeze_file(struct vhd_layer *l, struct vhd_error *error);
 int vhdx_map(struct vhd_layer *l, uint64_t offset, struct vhd_local_extent *ret,
 	     struct vhd_error *error);
 int vhdx_resize(struct vhd_layer *l, uint64_t bytes, struct vhd_error *error);

@@ -247,6 +247,13 @@ int vhdx_set_locator(struct vhd_layer *l, const struct vhd_locator *locator,
 					"cannot write the parent locator");
 }
 
+int vhdx_settle_linkage(struct vhd_layer *l, struct vhd_error *error)
+{
+	int rc = vhdx_session_start_sync(vhdx_from_layer(l), VHDX_CHANGE_DATA);
+
+	return rc == 0 ? 0 : vhd_fail_errno(error, rc, l->file->name, "cannot write the header");
+}
+
 int vhdx_new_linkage(struct vhd_layer *l, const struct guid *linkage, struct vhd_error *error)
 {
 	struct vhdx *v = vhdx_from_layer(l);

@@ -180,6 +180,25 @@ static int finish(struct vhdx *v)
 	return rc;
 }
 
+int vhdx_freeze_file(struct vhd_layer *l, struct vhd_error *error)
+{
+	struct vhdx *v = vhdx_from_layer(l);
+	int rc = v->error;
+
+	if (!v->writable) {
+		return 0;
+	}
+	vhdx_compact_end(v);
+	rc = rc != 0 ? rc : finish(v);
+	if (rc != 0) {
+		vhdx_commit_release(v);
+		return vhd_fail_errno(error, rc, l->file->name, "cannot write it out");
+	}
+	v->writable = false;
+	vhdx_block_info(v);
+	return 0;
+}
+
 int vhdx_close(struct vhd_layer *l)
 {
 	struct vhdx *v = vhdx_from_layer(l);
@@ -203,11 +222,14 @@ const struct vhd_format_ops vhd_format_vhdx = {
 	.open = vhdx_open,
 	.create = vhdx_create,
 	.info = vhdx_info,
+	.usage = vhdx_usage,
 	.locator = vhdx_locator,
 	.set_locator = vhdx_set_locator,
 	.map = vhdx_map,
 	.resize = vhdx_resize,
 	.compact_step = vhdx_compact_step,
 	.new_linkage = vhdx_new_linkage,
+	.settle_linkage = vhdx_settle_linkage,
+	.freeze = vhdx_freeze_file,
 	.close = vhdx_close,
 };

@@ -128,7 +128,7 @@ static bool block_empty(struct vhdx *v, uint64_t block)
 		(!v->shape.has_parent && vhdx_is_hole(v, place.offset, v->shape.block_bytes)));
 }
 
-void vhdx_info(struct vhd_layer *l, struct vhd_info *info)
+void vhdx_usage(struct vhd_layer *l, struct vhd_info *info)
 {
 	struct vhdx *v = vhdx_from_layer(l);
 	const struct vhdx_shape *s = &v->shape;
@@ -143,6 +143,13 @@ void vhdx_info(struct vhd_layer *l, struct vhd_info *info)
 	}
 	info->minimum_bytes =
 		max_u64(min_u64(u.end << s->block_shift, s->disk_bytes), s->sector_bytes);
+}
+
+void vhdx_info(struct vhd_layer *l, struct vhd_info *info)
+{
+	struct vhdx *v = vhdx_from_layer(l);
+	const struct vhdx_shape *s = &v->shape;
+
 	info->format = s->has_parent	    ? VHD_VHDX_DIFFERENCING
 		       : s->leave_allocated ? VHD_VHDX_FIXED
 					    : VHD_VHDX_DYNAMIC;

@@ -10,8 +10,8 @@
 #include "lib/bits.h"
 #include "scenarios.h"
 
-static const struct scenario_list *const lists[] = {&scenarios_use, &scenarios_change,
-						    &scenarios_copy, &scenarios_recover};
+static const struct scenario_list *const lists[] = {
+	&scenarios_use, &scenarios_change, &scenarios_copy, &scenarios_recover, &scenarios_branch};
 
 static size_t count_all(void)
 {

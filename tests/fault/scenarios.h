@@ -15,6 +15,8 @@ extern const struct scenario_list scenarios_use;
 extern const struct scenario_list scenarios_change;
 /* Copying disks into others: merge, convert. */
 extern const struct scenario_list scenarios_copy;
+/* Disks that get a new top. */
+extern const struct scenario_list scenarios_branch;
 /* Disks in disorder: logs to replay, damage to repair. */
 extern const struct scenario_list scenarios_recover;
 

@@ -126,6 +126,39 @@ int block_throttle_create(struct block_device *below, const struct block_throttl
 /* Changes the limits of a running throttle. */
 void block_throttle_set(struct block_device *throttle, const struct block_throttle *limits);
 
+/* What a failed request says about the host: whether it makes sense to wait for somebody to help and try again. */
+enum block_trouble {
+	BLOCK_TROUBLE_NONE,  /* this request failed: a bad sector, a read-only disk ... */
+	BLOCK_TROUBLE_SPACE, /* no space, or no quota of it */
+	BLOCK_TROUBLE_GONE,  /* the device or the server under the file is not there */
+};
+/* @error: 0 or -errno. */
+enum block_trouble block_trouble_of(int error);
+
+struct block_hold {
+	/* A request is held, the first since creation or block_hold_retry. On the context's thread, never from within a submit. */
+	void (*trouble)(void *ctx, enum block_trouble trouble, int error);
+	void *ctx;
+};
+/*
+ * The joint between a disk's files and all above. Requests that meet trouble are not failed but held, until they are tried again or given
+ * up. A gate keeps new ones back, and while nothing is in flight below, what is below may be exchanged.
+ */
+int block_hold_create(struct block_device *below, const struct block_hold *config,
+		      struct block_device **ret);
+/* Tries again what is held. */
+void block_hold_retry(struct block_device *hold);
+/* @give_up: what is held fails, and what meets trouble from now on does; else it will be held again. */
+void block_hold_give_up(struct block_device *hold, bool give_up);
+/* How many requests are held for trouble. */
+unsigned block_hold_count(struct block_device *hold);
+/* Closed: requests that come wait. Opening lets them go. */
+void block_hold_gate(struct block_device *hold, bool closed);
+/* Nothing is in flight below. */
+bool block_hold_idle(struct block_device *hold);
+/* Nothing is in flight below: @below takes the place of what is there, which stays the caller's. Tells the listener if the shape differs. */
+void block_hold_exchange(struct block_device *hold, struct block_device *below);
+
 struct block_log {
 	void (*line)(void *ctx, const char *text);
 	void *ctx;

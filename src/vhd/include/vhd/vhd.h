@@ -149,6 +149,29 @@ struct vhd_create {
 int vhd_create(const struct vhd_host *host, const char *path, const struct vhd_create *create,
 	       struct vhd_error *error);
 
+/* ---- A new top for a disk in use ---- */
+
+/*
+ * A checkpoint of the open, writable disk @parent, in three calls that wait. The first may take its time, with requests in flight: the file
+ * @path, which exists and is empty, becomes a differencing child, durable but for its name, open for writing on @host and not joined yet.
+ * Its format follows: VHDX on VHDX; VHD on VHD, and on a raw disk of at most 2040 GiB (larger ones, VHD_NOT_POSSIBLE, must be converted: no VHDX
+ * can stand on them). On failure the file is the caller's to remove; vhd_close of @ret gives it up later.
+ */
+int vhd_branch_create(const struct vhd_host *host, const char *path, struct vhd_disk *parent,
+		     struct vhd_disk **ret, struct vhd_error *error);
+/*
+ * No request in flight: from now on @child is the disk, and owns @parent, which is never written again. Everything that was written before is
+ * durable. Not 0 (VHD_PARENT_MISMATCH: @parent was resized or merged since): nothing has happened.
+ */
+int vhd_branch_switch(struct vhd_disk *child, struct vhd_disk *parent, struct vhd_error *error);
+/* Before anything was written through the child, with no request in flight: the parent is the disk again, the child closed. The parent. */
+struct vhd_disk *vhd_branch_undo(struct vhd_disk *child);
+/*
+ * Some time after the switch, with requests in flight: brings the parent's file into order (it has no log to replay afterwards). What is not done
+ * here is done when the chain is closed.
+ */
+int vhd_branch_finish(struct vhd_disk *child, struct vhd_error *error);
+
 /* ---- Long operations, in steps ---- */
 
 struct vhd_job;

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Checkpoints of a disk in use: every file of the chain keeps what its disk was at its time. */
+#include "format.h"
+#include "model_test.h"
+
+#define DISK "disk.vhdx" /* whatever is in it */
+#define STATES_MAX 64
+
+/* What the disk was when each file was closed to writing. */
+struct past {
+	struct test *t;
+	struct vhd_testing *w;
+	struct model m;
+	struct vhd_error error;
+	unsigned count;
+	char path[STATES_MAX][32];
+	uint8_t *bytes[STATES_MAX];
+};
+
+static void past_init(struct past *p, struct test *t, const struct vhd_create *c)
+{
+	memset(p, 0, sizeof(*p));
+	p->t = t;
+	p->w = vhd_testing_create(UINT64_MAX);
+	EXPECT_EQ(t, vhd_create(host_of(p->w), DISK, c, &p->error), 0);
+	start_model(&p->m, p->w, DISK, c->bytes);
+	snprintf(p->path[0], sizeof(p->path[0]), DISK);
+}
+
+static void open_raw(struct past *p, uint64_t bytes)
+{
+	EXPECT_EQ(
+		p->t,
+		vhd_open(host_of(p->w), DISK, VHD_OPEN_WRITE | VHD_OPEN_RAW, &p->m.disk, &p->error),
+		0);
+	p->m.unit = 1;
+	p->m.size = bytes;
+}
+
+static void past_fini(struct past *p)
+{
+	EXPECT_EQ(p->t, p->m.errors, 0);
+	for (unsigned i = 0; i < p->count; i++) {
+		free(p->bytes[i]);
+	}
+	free(p->m.bytes);
+	vhd_testing_destroy(p->w);
+}
+
+#define PAST_EXPECT(p, got, want)                                                                  \
+	do {                                                                                       \
+		int got_ = (got);                                                                  \
+		if (got_ != (want)) {                                                              \
+			test_fail((p)->t, __FILE__, __LINE__, "%s: got %d, want %d: %s", #got,     \
+				  got_, (int)(want), (p)->error.text);                             \
+		}                                                                                  \
+	} while (0)
+
+static struct vhd_disk *make(struct past *p, const char *name)
+{
+	struct vhd_disk *child = NULL;
+
+	vhd_testing_add(p->w, name, "", 0);
+	PAST_EXPECT(p, vhd_branch_create(host_of(p->w), name, p->m.disk, &child, &p->error), 0);
+	return child;
+}
+
+static void remember(struct past *p)
+{
+	p->bytes[p->count] = malloc(p->m.size);
+	memcpy(p->bytes[p->count], p->m.bytes, p->m.size);
+	p->count++;
+}
+
+/* Requests between making the child and the switch, and between that and bringing the parent into order. */
+static void checkpoint(struct past *p, unsigned rounds)
+{
+	char *name = p->path[p->count + 1];
+
+	snprintf(name, sizeof(p->path[0]), "disk-%u.avhdx", p->count + 1);
+	struct vhd_disk *child = make(p, name);
+
+	exercise(&p->m, rounds);
+	PAST_EXPECT(p, vhd_branch_switch(child, p->m.disk, &p->error), 0);
+	remember(p);
+	p->m.disk = child;
+	exercise(&p->m, rounds);
+	PAST_EXPECT(p, vhd_branch_finish(child, &p->error), 0);
+	exercise(&p->m, rounds);
+}
+
+static void finding(void *ctx, const struct vhd_finding *f)
+{
+	printf("# %s\n", f->text);
+}
+
+static void check_file(struct past *p, const char *path, bool raw)
+{
+	const struct vhd_check check = {.finding = finding};
+	struct vhd_check_result result = {0};
+
+	if (!raw) {
+		PAST_EXPECT(p, vhd_check(host_of(p->w), path, &check, &result, &p->error), 0);
+		EXPECT_EQ(p->t, result.errors, 0);
+	}
+}
+
+/* Each file, opened as the disk that it was. */
+static void look_back(struct past *p, bool raw)
+{
+	uint8_t *buf = malloc(p->m.size);
+
+	for (unsigned i = 0; i < p->count; i++) {
+		struct vhd_disk *d = NULL;
+
+		check_file(p, p->path[i], raw && i == 0);
+		PAST_EXPECT(p,
+			    vhd_open(host_of(p->w), p->path[i], raw && i == 0 ? VHD_OPEN_RAW : 0,
+				     &d, &p->error),
+			    0);
+		EXPECT_EQ(p->t, block_read(vhd_block(d), 0, buf, p->m.size), 0);
+		EXPECT_MEM(p->t, buf, p->bytes[i], p->m.size);
+		vhd_close(d);
+	}
+	free(buf);
+}
+
+static void end(struct past *p, bool raw)
+{
+	check_all(p->t, &p->m);
+	EXPECT_EQ(p->t, vhd_close(p->m.disk), 0);
+	look_back(p, raw);
+	if (p->count != 0) {
+		p->m.disk = open_disk(p->w, p->path[p->count], 0);
+		check_all(p->t, &p->m);
+		vhd_close(p->m.disk);
+	}
+}
+
+static void run(struct test *t, const struct vhd_create *c, unsigned checkpoints, unsigned rounds)
+{
+	static struct past p;
+
+	past_init(&p, t, c);
+	if (c->format == VHD_RAW) {
+		open_raw(&p, c->bytes);
+	}
+	exercise(&p.m, rounds);
+	for (unsigned i = 0; i < checkpoints; i++) {
+		checkpoint(&p, rounds);
+	}
+	end(&p, c->format == VHD_RAW);
+	past_fini(&p);
+}
+
+static void test_formats(struct test *t)
+{
+	static const struct vhd_create disks[] = {
+		{.format = VHD_VHDX_DYNAMIC, .bytes = 8 * MIB, .block_bytes = MIB},
+		{.format = VHD_VHDX_DYNAMIC,
+		 .bytes = 8 * MIB,
+		 .block_bytes = MIB,
+		 .sector_bytes = 4096},
+		{.format = VHD_VHDX_FIXED, .bytes = 8 * MIB, .block_bytes = MIB},
+		{.format = VHD_VHD_DYNAMIC, .bytes = 8 * MIB, .block_bytes = 512 * KIB},
+		{.format = VHD_VHD_FIXED, .bytes = 5 * MIB},
+		{.format = VHD_RAW, .bytes = 5 * MIB},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(disks); i++) {
+		run(t, &disks[i], 5, 10);
+	}
+}
+
+static void test_deep(struct test *t)
+{
+	const struct vhd_create vhdx = {
+		.format = VHD_VHDX_DYNAMIC, .bytes = 2 * MIB, .block_bytes = MIB};
+	const struct vhd_create vhd = {
+		.format = VHD_VHD_DYNAMIC, .bytes = MIB, .block_bytes = 64 * KIB};
+
+	run(t, &vhdx, 60, 1);
+	run(t, &vhd, 60, 1);
+}
+
+/* What the guest knows a disk by does not change. */
+static void test_identity(struct test *t)
+{
+	static const enum vhd_format formats[] = {VHD_RAW, VHD_VHD_FIXED, VHD_VHD_DYNAMIC,
+						  VHD_VHDX_DYNAMIC};
+
+	for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
+		const struct vhd_create c = {.format = formats[i], .bytes = 4 * MIB};
+		static struct past p;
+
+		past_init(&p, t, &c);
+		if (formats[i] == VHD_RAW) {
+			open_raw(&p, c.bytes);
+		}
+		const struct block_info before = vhd_block(p.m.disk)->info;
+
+		checkpoint(&p, 1);
+		checkpoint(&p, 1);
+		for (unsigned n = 0; n < 2; n++) {
+			const struct block_info *now = &vhd_block(p.m.disk)->info;
+
+			EXPECT(t, guid_equal(&now->id, &before.id));
+			EXPECT_EQ(t, now->physical_sector_bytes, before.physical_sector_bytes);
+			EXPECT_EQ(t, now->sector_bytes, before.sector_bytes);
+			EXPECT(t, now->read_only == (n != 0));
+			vhd_close(p.m.disk);
+			p.m.disk = open_disk(p.w, p.path[2], 0);
+		}
+		vhd_close(p.m.disk);
+		past_fini(&p);
+	}
+}
+
+static void test_undo(struct test *t)
+{
+	const struct vhd_create c = {
+		.format = VHD_VHDX_DYNAMIC, .bytes = 4 * MIB, .block_bytes = MIB};
+	static struct past p;
+
+	past_init(&p, t, &c);
+	exercise(&p.m, 5);
+	for (unsigned i = 0; i < 3; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "undone-%u.avhdx", i);
+		struct vhd_disk *child = make(&p, name);
+
+		PAST_EXPECT(&p, vhd_branch_switch(child, p.m.disk, &p.error), 0);
+		EXPECT(t, vhd_block(p.m.disk)->info.read_only);
+		EXPECT(t, vhd_branch_undo(child) == p.m.disk);
+		exercise(&p.m, 5);
+		check_all(t, &p.m);
+	}
+	checkpoint(&p, 5);
+	end(&p, false);
+	past_fini(&p);
+}
+
+/* ---- Cost ---- */
+
+static int count_flushes(void *ctx, const char *path, const struct io_request *r)
+{
+	*(unsigned *)ctx += r->op == IO_FLUSH;
+	return 0;
+}
+
+/* The guest waits for the switch: at most data, log entry and what it names. */
+static void test_flushes(struct test *t)
+{
+	static const struct vhd_create disks[] = {
+		{.format = VHD_VHDX_DYNAMIC, .bytes = 4 * MIB, .block_bytes = MIB},
+		{.format = VHD_VHD_DYNAMIC, .bytes = 4 * MIB},
+		{.format = VHD_RAW, .bytes = 4 * MIB},
+	};
+	static const unsigned most[] = {2, 2, 1};
+
+	for (size_t i = 0; i < ARRAY_LEN(disks); i++) {
+		unsigned flushes = 0;
+		const struct vhd_testing_hook hook = {count_flushes, &flushes}, none = {0};
+		static struct past p;
+
+		past_init(&p, t, &disks[i]);
+		if (disks[i].format == VHD_RAW) {
+			open_raw(&p, disks[i].bytes);
+		}
+		exercise(&p.m, 20);
+		EXPECT_EQ(t, block_flush(vhd_block(p.m.disk)), 0);
+		struct vhd_disk *child = make(&p, "child.avhdx");
+
+		exercise(&p.m, 5);
+		vhd_testing_set_hook(p.w, &hook);
+		PAST_EXPECT(&p, vhd_branch_switch(child, p.m.disk, &p.error), 0);
+		vhd_testing_set_hook(p.w, &none);
+		EXPECT(t, flushes >= 1 && flushes <= most[i]);
+		vhd_close(child);
+		past_fini(&p);
+	}
+}
+
+/* ---- Failures ---- */
+
+struct failing {
+	unsigned after;
+	bool fired;
+};
+
+static int fail_once(void *ctx, const char *path, const struct io_request *r)
+{
+	struct failing *f = ctx;
+
+	if (r->op == IO_READ || strcmp(path, "/" DISK) == 0 || f->after-- != 0) {
+		return 0;
+	}
+	f->fired = true;
+	return -ENOSPC;
+}
+
+/* The N-th request to the new file fails: the disk goes on as it was, and the next try works. */
+static void test_new_file_fails(struct test *t)
+{
+	const struct vhd_create c = {
+		.format = VHD_VHDX_DYNAMIC, .bytes = 4 * MIB, .block_bytes = MIB};
+	struct failing f = {.fired = true};
+	unsigned n = 0;
+
+	for (; f.fired && n < 100; n++) {
+		const struct vhd_testing_hook hook = {fail_once, &f}, none = {0};
+		struct vhd_disk *child = NULL;
+		static struct past p;
+
+		f = (struct failing){.after = n};
+		past_init(&p, t, &c);
+		exercise(&p.m, 3);
+		vhd_testing_add(p.w, "x.avhdx", "", 0);
+		vhd_testing_set_hook(p.w, &hook);
+		int r = vhd_branch_create(host_of(p.w), "x.avhdx", p.m.disk, &child, &p.error);
+
+		vhd_testing_set_hook(p.w, &none);
+		EXPECT_EQ(t, r, f.fired ? -ENOSPC : 0);
+		if (r == 0) {
+			vhd_close(child);
+		} else {
+			EXPECT(t, strstr(p.error.text, "x.avhdx") != NULL);
+		}
+		checkpoint(&p, 2);
+		end(&p, false);
+		past_fini(&p);
+	}
+	EXPECT(t, n > 5 && n < 100);
+}
+
+static int fail_flush(void *ctx, const char *path, const struct io_request *r)
+{
+	return r->op == IO_FLUSH && strcmp(path, "/" DISK) == 0 ? -EIO : 0;
+}
+
+/* The parent cannot be made durable: no switch. */
+static void test_flush_fails(struct test *t)
+{
+	const struct vhd_create c = {.format = VHD_RAW, .bytes = 4 * MIB};
+	const struct vhd_testing_hook hook = {fail_flush, NULL}, none = {0};
+	static struct past p;
+
+	past_init(&p, t, &c);
+	open_raw(&p, c.bytes);
+	struct vhd_disk *child = make(&p, "x.avhd");
+
+	vhd_testing_set_hook(p.w, &hook);
+	PAST_EXPECT(&p, vhd_branch_switch(child, p.m.disk, &p.error), -EIO);
+	vhd_testing_set_hook(p.w, &none);
+	EXPECT(t, !vhd_block(p.m.disk)->info.read_only);
+	exercise(&p.m, 3);
+	/* The same child will do later. */
+	PAST_EXPECT(&p, vhd_branch_switch(child, p.m.disk, &p.error), 0);
+	p.m.disk = child;
+	exercise(&p.m, 3);
+	check_all(t, &p.m);
+	vhd_close(child);
+	past_fini(&p);
+}
+
+static void test_refused(struct test *t)
+{
+	const struct vhd_create c = {
+		.format = VHD_VHDX_DYNAMIC, .bytes = 4 * MIB, .block_bytes = MIB};
+	const struct vhd_create large = {.format = VHD_RAW, .bytes = 2041 * GIB};
+	struct vhd_disk *child = NULL, *big = NULL;
+	static struct past p;
+
+	past_init(&p, t, &c);
+	vhd_testing_add(p.w, "full.avhdx", "something", 9);
+	PAST_EXPECT(&p, vhd_branch_create(host_of(p.w), "full.avhdx", p.m.disk, &child, &p.error),
+		    VHD_INVALID_ARGUMENT);
+	EXPECT(t, strstr(p.error.text, "has 9 bytes") != NULL);
+	PAST_EXPECT(&p, vhd_branch_create(host_of(p.w), "none.avhdx", p.m.disk, &child, &p.error),
+		    -ENOENT);
+	/* Resized in between. */
+	child = make(&p, "x.avhdx");
+	EXPECT_EQ(t, resize(p.m.disk, 5 * MIB), 0);
+	PAST_EXPECT(&p, vhd_branch_switch(child, p.m.disk, &p.error), VHD_PARENT_MISMATCH);
+	vhd_close(child);
+	vhd_close(p.m.disk);
+	p.m.disk = open_disk(p.w, DISK, 0);
+	vhd_testing_add(p.w, "y.avhdx", "", 0);
+	PAST_EXPECT(&p, vhd_branch_create(host_of(p.w), "y.avhdx", p.m.disk, &child, &p.error),
+		    VHD_NOT_POSSIBLE);
+	vhd_close(p.m.disk);
+	PAST_EXPECT(&p, vhd_create(host_of(p.w), "large.raw", &large, &p.error), 0);
+	PAST_EXPECT(
+		&p,
+		vhd_open(host_of(p.w), "large.raw", VHD_OPEN_WRITE | VHD_OPEN_RAW, &big, &p.error),
+		0);
+	PAST_EXPECT(&p, vhd_branch_create(host_of(p.w), "y.avhdx", big, &child, &p.error),
+		    VHD_NOT_POSSIBLE);
+	EXPECT(t, strstr(p.error.text, "convert it to VHDX") != NULL);
+	vhd_close(big);
+	past_fini(&p);
+}
+
+int main(void)
+{
+	static const struct test_case cases[] = {
+		TEST(test_formats),	TEST(test_deep),    TEST(test_identity),
+		TEST(test_undo),	TEST(test_flushes), TEST(test_new_file_fails),
+		TEST(test_flush_fails), TEST(test_refused),
+	};
+
+	return test_main(cases, ARRAY_LEN(cases));
+}
