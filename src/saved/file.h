@@ -30,13 +30,15 @@ int file_read(int fd, void *ret, size_t bytes, uint64_t offset, const char *what
 struct saved_reader {
 	const struct saved_file *file;
 	struct chunk_unpacker unpacker;
-	uint8_t *packed; /* SAVED_GROUP_BYTES */
+	uint8_t *packed; /* SAVED_GROUP_BYTES, what was fetched last */
+	uint64_t fetched_offset;
+	size_t fetched_bytes;
 };
 int reader_init(struct saved_reader *r, const struct saved_file *f);
 void reader_fini(struct saved_reader *r);
-/* Unpacks one chunk to @ret, zeroed memory. */
+/* Reads the data of a group's chunks at once, if it lies together; else each is read when it is asked for. */
+int reader_fetch(struct saved_reader *r, uint64_t group, struct saved_error *error);
+/* Unpacks one chunk to @ret; what is zeros is not touched. */
 int reader_chunk(struct saved_reader *r, uint64_t chunk, void *ret, struct saved_error *error);
-/* Unpacks the chunks of a group to where they belong in @ram, zeroed memory, reading once where their data lies together. */
-int reader_group(struct saved_reader *r, uint64_t group, uint8_t *ram, struct saved_error *error);
 
 #endif

@@ -58,6 +58,11 @@ static inline uint64_t saved_chunks(uint64_t memory_bytes)
 	return memory_bytes / SAVED_CHUNK_BYTES + (memory_bytes % SAVED_CHUNK_BYTES != 0);
 }
 
+static inline uint64_t saved_groups(uint64_t memory_bytes)
+{
+	return (saved_chunks(memory_bytes) + SAVED_GROUP_CHUNKS - 1) / SAVED_GROUP_CHUNKS;
+}
+
 /* Only the last one may be shorter. */
 static inline size_t saved_chunk_length(uint64_t memory_bytes, uint64_t chunk)
 {

@@ -29,9 +29,22 @@ static void fail(struct load *l, int result, const struct saved_error *error)
 	pthread_mutex_unlock(&l->lock);
 }
 
+static int load_group(struct load *l, struct saved_reader *reader, uint64_t group,
+		      struct saved_error *error)
+{
+	uint64_t first = group * SAVED_GROUP_CHUNKS;
+	uint64_t last = min_u64(l->file->chunks, first + SAVED_GROUP_CHUNKS);
+	int r = reader_fetch(reader, group, error);
+
+	for (uint64_t chunk = first; chunk < last && r == 0; chunk++) {
+		r = reader_chunk(reader, chunk, l->ram + chunk * SAVED_CHUNK_BYTES, error);
+	}
+	return r;
+}
+
 static void load_groups(struct load *l)
 {
-	uint64_t groups = (l->file->chunks + SAVED_GROUP_CHUNKS - 1) / SAVED_GROUP_CHUNKS;
+	uint64_t groups = saved_groups(l->file->memory_bytes);
 	struct saved_error error = {"no memory"};
 	struct saved_reader reader;
 	int r = reader_init(&reader, l->file);
@@ -42,7 +55,7 @@ static void load_groups(struct load *l)
 		if (group >= groups) {
 			break;
 		}
-		r = reader_group(&reader, group, l->ram, &error);
+		r = load_group(l, &reader, group, &error);
 	}
 	if (r != 0) {
 		fail(l, r, &error);

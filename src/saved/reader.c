@@ -7,7 +7,7 @@
 
 int reader_init(struct saved_reader *r, const struct saved_file *f)
 {
-	r->file = f;
+	*r = (struct saved_reader){.file = f};
 	r->packed = malloc(SAVED_GROUP_BYTES);
 	if (r->packed == NULL || chunk_unpacker_init(&r->unpacker) < 0) {
 		free(r->packed);
@@ -25,42 +25,19 @@ void reader_fini(struct saved_reader *r)
 	}
 }
 
-static int unpack(struct saved_reader *r, uint64_t chunk, const struct saved_entry *e,
-		  const uint8_t *packed, void *ret, struct saved_error *error)
-{
-	size_t length = saved_chunk_length(r->file->memory_bytes, chunk);
-
-	if (chunk_unpack(&r->unpacker, e, packed, length, ret)) {
-		return 0;
-	}
-	return saved_fail(error, SAVED_CORRUPT,
-			  "memory at 0x%llx, %u bytes at offset %llu: not what was written: the "
-			  "file is damaged",
-			  (unsigned long long)(chunk * SAVED_CHUNK_BYTES), e->bytes,
-			  (unsigned long long)e->where);
-}
-
-int reader_chunk(struct saved_reader *r, uint64_t chunk, void *ret, struct saved_error *error)
-{
-	struct saved_entry e = file_entry(r->file, chunk);
-	int result = 0;
-
-	if (e.bytes != 0) {
-		result = file_read(r->file->fd, r->packed, e.bytes, e.where, "memory", error);
-	}
-	return result != 0 ? result : unpack(r, chunk, &e, r->packed, ret, error);
-}
-
-/* Where in the file the group's data lies. True when it is worth being read at once. */
-static bool group_range(const struct saved_entry *entries, uint64_t count, uint64_t *ret_start,
+/* Where the group's data lies in the file. False: nowhere, or too far apart. */
+static bool group_range(const struct saved_file *f, uint64_t group, uint64_t *ret_start,
 			size_t *ret_bytes)
 {
-	uint64_t start = UINT64_MAX, end = 0;
+	uint64_t first = group * SAVED_GROUP_CHUNKS, start = UINT64_MAX, end = 0;
+	uint64_t last = min_u64(f->chunks, first + SAVED_GROUP_CHUNKS);
 
-	for (uint64_t i = 0; i < count; i++) {
-		if (entries[i].bytes != 0) {
-			start = min_u64(start, entries[i].where);
-			end = max_u64(end, entries[i].where + entries[i].bytes);
+	for (uint64_t chunk = first; chunk < last; chunk++) {
+		struct saved_entry e = file_entry(f, chunk);
+
+		if (e.bytes != 0) {
+			start = min_u64(start, e.where);
+			end = max_u64(end, e.where + e.bytes);
 		}
 	}
 	if (end == 0 || end - start > SAVED_GROUP_BYTES) {
@@ -71,33 +48,51 @@ static bool group_range(const struct saved_entry *entries, uint64_t count, uint6
 	return true;
 }
 
-int reader_group(struct saved_reader *r, uint64_t group, uint8_t *ram, struct saved_error *error)
+int reader_fetch(struct saved_reader *r, uint64_t group, struct saved_error *error)
 {
-	struct saved_entry entries[SAVED_GROUP_CHUNKS];
-	uint64_t first = group * SAVED_GROUP_CHUNKS;
-	uint64_t count = min_u64(SAVED_GROUP_CHUNKS, r->file->chunks - first), start = 0;
-	size_t bytes = 0;
-	int result = 0;
+	uint64_t start;
+	size_t bytes;
 
-	for (uint64_t i = 0; i < count; i++) {
-		entries[i] = file_entry(r->file, first + i);
+	r->fetched_bytes = 0;
+	if (!group_range(r->file, group, &start, &bytes)) {
+		return 0;
 	}
-	bool together = group_range(entries, count, &start, &bytes);
+	int result = file_read(r->file->fd, r->packed, bytes, start, "memory", error);
 
-	if (together) {
-		result = file_read(r->file->fd, r->packed, bytes, start, "memory", error);
-	}
-	for (uint64_t i = 0; i < count && result == 0; i++) {
-		uint8_t *to = ram + (first + i) * SAVED_CHUNK_BYTES;
-
-		if (together) {
-			const uint8_t *from =
-				r->packed + (entries[i].bytes != 0 ? entries[i].where - start : 0);
-
-			result = unpack(r, first + i, &entries[i], from, to, error);
-		} else {
-			result = reader_chunk(r, first + i, to, error);
-		}
+	if (result == 0) {
+		r->fetched_offset = start;
+		r->fetched_bytes = bytes;
 	}
 	return result;
+}
+
+/* The chunk's data: fetched already, or read now. */
+static int find(struct saved_reader *r, const struct saved_entry *e, const uint8_t **ret,
+		struct saved_error *error)
+{
+	if (e->where >= r->fetched_offset &&
+	    range_within(e->where - r->fetched_offset, e->bytes, r->fetched_bytes)) {
+		*ret = r->packed + (e->where - r->fetched_offset);
+		return 0;
+	}
+	r->fetched_bytes = 0;
+	*ret = r->packed;
+	return file_read(r->file->fd, r->packed, e->bytes, e->where, "memory", error);
+}
+
+int reader_chunk(struct saved_reader *r, uint64_t chunk, void *ret, struct saved_error *error)
+{
+	size_t length = saved_chunk_length(r->file->memory_bytes, chunk);
+	struct saved_entry e = file_entry(r->file, chunk);
+	const uint8_t *packed = NULL;
+	int result = e.bytes != 0 ? find(r, &e, &packed, error) : 0;
+
+	if (result != 0 || chunk_unpack(&r->unpacker, &e, packed, length, ret)) {
+		return result;
+	}
+	return saved_fail(error, SAVED_CORRUPT,
+			  "memory at 0x%llx, %u bytes at offset %llu: not what was written: the "
+			  "file is damaged",
+			  (unsigned long long)(chunk * SAVED_CHUNK_BYTES), e.bytes,
+			  (unsigned long long)e.where);
 }

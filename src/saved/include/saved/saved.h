@@ -72,9 +72,11 @@ int saved_load(struct saved_file *f, void *ram, unsigned threads, struct saved_e
 
 struct saved_lazy;
 /*
- * Lets @ram (private anonymous, untouched) be loaded as it is touched, and all the rest in the background. Threads are made here: before the sandbox. -ENOSYS, -EPERM: this host cannot; use
- * saved_load. @ended (any thread) once, when all is there, or with the error when the file is damaged: then threads that touch what is missing
- * hang until saved_lazy_destroy, which gives them zeros.
+ * Lets @ram (private anonymous, page-aligned, untouched, saved_memory_bytes) be loaded as it is touched, and all the rest in the background by @threads. One more answers faults. Threads are made
+ * here: before the sandbox. -ENOSYS, -EPERM: this host cannot; use saved_load. @ended comes once, from any thread and perhaps before this returns, when all is there,
+ * or with the error when the file is damaged or cannot be read: then threads that touch what is missing hang until saved_lazy_destroy, which
+ * gives them zeros. Nothing of this may be called in @ended. The file stays open until saved_lazy_destroy.
+ * Meanwhile memory may be discarded (it is then zeros, or what was saved where that had not come yet) but not caught by saved_start: saved_lazy_finish first.
  */
 struct saved_lazy_events {
 	void (*ended)(void *ctx, int result, const struct saved_error *error);
@@ -84,8 +86,9 @@ int saved_lazy_start(struct saved_file *f, void *ram, unsigned threads,
 		     const struct saved_lazy_events *events, struct saved_lazy **ret);
 /* For whoever hands guest memory to the kernel: makes it present. Cheap once all is loaded. NULL: nothing to do. Any thread. */
 void saved_lazy_touch(struct saved_lazy *l, const void *start, size_t bytes);
-/* Waits until everything is loaded. 0 or the error. */
+/* Waits until everything is loaded, and `ended` has returned. 0 or the error. */
 int saved_lazy_finish(struct saved_lazy *l, struct saved_error *error);
+/* Ends loading wherever it is: what is missing becomes zeros. */
 void saved_lazy_destroy(struct saved_lazy *l);
 
 #endif
