@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Frames of guests to the default switch: two bytes of length, then the frame, and so on; a second passes between them. */
+/* Frames of guests to a NAT switch: two bytes of length, then the frame, and so on; a second passes between them. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
-	struct dhcp d = {0};
+	struct dhcp d = {.network = nat_network_of("")};
 	uint8_t reply[DHCP_REPLY_BYTES];
 
 	for (uint64_t now = 1; bytes >= 2; now++) {
@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		    got > DHCP_REPLY_BYTES) {
 			abort();
 		}
-		nat_filter_allows(frame, n);
+		nat_filter_allows(&d.network, frame, n);
 		free(frame);
 		data += n;
 		bytes -= n;

@@ -70,7 +70,33 @@ static void add_interfaces(struct json_object *o, const struct switch_arguments 
 	json_object_object_add(o, "interfaces", list);
 }
 
-static bool describe(const struct switch_arguments *a, struct switch_config *ret)
+static bool network_is_taken(const struct switch_list *list, const char *network)
+{
+	for (unsigned i = 0; i < list->count; i++) {
+		if (list->switches[i].type == SWITCH_NAT &&
+		    strcmp(list->switches[i].address, network) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A NAT switch without a network gets the first behind the default one's (10.0.2.0/24) that no other has. */
+static void choose_network(struct json_object *o, const struct switch_list *list)
+{
+	char network[32];
+
+	for (unsigned i = 3; i < 256; i++) {
+		snprintf(network, sizeof(network), "10.0.%u.0/24", i);
+		if (!network_is_taken(list, network)) {
+			json_object_object_add(o, "address", json_object_new_string(network));
+			return;
+		}
+	}
+}
+
+static bool describe(const struct switch_arguments *a, const struct switch_list *list,
+		     struct switch_config *ret)
 {
 	struct json_object *o = json_object_new_object();
 	char error[1200];
@@ -83,6 +109,8 @@ static bool describe(const struct switch_arguments *a, struct switch_config *ret
 	}
 	if (a->address != NULL) {
 		json_object_object_add(o, "address", json_object_new_string(a->address));
+	} else if (strcmp(a->type, "nat") == 0) {
+		choose_network(o, list);
 	}
 	bool ok = switch_config_parse(o, ret, error, sizeof(error));
 
@@ -145,15 +173,16 @@ int switch_create_command(const struct switch_arguments *a)
 	struct written w;
 
 	if (a->type == NULL) {
-		complain("switch create: --type is missing; expected private, internal or "
-			 "external");
-		return CLI_USAGE;
-	}
-	if (!describe(a, &c)) {
+		complain("switch create: --type is missing; expected private, internal, "
+			 "external or nat");
 		return CLI_USAGE;
 	}
 	if (!written_open(&w)) {
 		return CLI_FAILED;
+	}
+	if (!describe(a, &w.list, &c)) {
+		written_close(&w);
+		return CLI_USAGE;
 	}
 	bool ok = create(&w, &c);
 

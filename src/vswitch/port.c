@@ -306,3 +306,10 @@ void vswitch_port_stats(const struct vswitch_port *p, struct vswitch_stats *ret)
 {
 	*ret = p->stats;
 }
+
+void vswitch_port_lost(struct vswitch_port *p, uint64_t frames, uint64_t bytes)
+{
+	p->stats.out_frames -= frames;
+	p->stats.out_bytes -= bytes;
+	p->stats.drops_out[VSWITCH_DROP_ROOM] += frames;
+}

@@ -164,3 +164,31 @@ unsigned net_frame_fit(const struct net_frame *f, unsigned takes, uint8_t *scrat
 	}
 	return cut_all(f, (takes & NET_TAKES_CSUM) == 0, scratch, out, ctx);
 }
+
+bool net_frame_finish(uint8_t *data, uint32_t bytes, const struct net_offload *o)
+{
+	const struct net_frame f = {.offload = *o};
+	struct net_frame g = {.bytes = bytes};
+	struct cut c = {.f = &f, .fill = true, .scratch = data};
+	uint8_t *field = data + o->csum_start + o->csum_offset;
+
+	if ((o->flags & NET_OFFLOAD_NEEDS_CSUM) == 0) {
+		return true;
+	}
+	if (o->gso == NET_GSO_NONE) {
+		/* as in fill_checksum: the pseudo header's sum is there already */
+		store_le16(field,
+			   net_sum_finish(net_sum(0, data + o->csum_start, bytes - o->csum_start)));
+		return true;
+	}
+	net_headers_parse(data, (uint32_t)min_u64(bytes, NET_HEAD_BYTES), &c.h);
+	if (bytes - c.h.l3 - (c.h.family == 6 ? IPV6_HEADER_BYTES : 0) > UINT16_MAX) {
+		return false;
+	}
+	write_ip(&c, bytes);
+	if (c.h.protocol != IP_TCP) {
+		store_be16(data + c.h.l4 + 4, (uint16_t)(bytes - c.h.l4));
+	}
+	write_checksum(&c, &g);
+	return true;
+}

@@ -119,6 +119,21 @@ static bool check_interfaces(const struct switch_config *c, char *error, size_t 
 	return true;
 }
 
+/* Of a NAT switch: 256 addresses, the first of them named. */
+static bool check_network(const struct switch_config *c, char *error, size_t size)
+{
+	uint8_t a[16];
+	unsigned prefix;
+	int family;
+
+	return (switch_address_parse(c->address, &family, a, &prefix) && family == 4 &&
+		prefix == 24 && a[3] == 0 && a[0] != 0 && a[0] != 127 && a[0] < 224) ||
+	       refuse(error, size,
+		      "switch '%s': network '%s'; expected one of 256 addresses for a NAT switch, "
+		      "such as 10.0.3.0/24",
+		      c->name, c->address);
+}
+
 bool switch_config_check(const struct switch_config *c, char *error, size_t size)
 {
 	uint8_t address[16];
@@ -128,10 +143,14 @@ bool switch_config_check(const struct switch_config *c, char *error, size_t size
 	if (!check_name(c->name, error, size) || !check_interfaces(c, error, size)) {
 		return false;
 	}
+	if (c->type == SWITCH_NAT) {
+		return check_network(c, error, size);
+	}
 	if (c->address[0] != '\0' && c->type != SWITCH_INTERNAL) {
 		return refuse(error, size,
 			      "switch '%s': an address, but its type is %s; expected one only for "
-			      "an internal switch, where it is the host's",
+			      "an internal switch, where it is the host's, or a NAT switch, where "
+			      "it is the network's",
 			      c->name, switch_type_text(c->type));
 	}
 	if (c->address[0] != '\0' && !switch_address_parse(c->address, &family, address, &prefix)) {
@@ -145,15 +164,15 @@ bool switch_config_check(const struct switch_config *c, char *error, size_t size
 
 static bool parse_type(const char *text, struct switch_config *c, char *error, size_t size)
 {
-	for (unsigned i = SWITCH_PRIVATE; i <= SWITCH_EXTERNAL; i++) {
+	for (unsigned i = SWITCH_NAT; i <= SWITCH_EXTERNAL; i++) {
 		if (strcmp(text, type_names[i]) == 0) {
 			c->type = (enum switch_type)i;
 			return true;
 		}
 	}
 	return refuse(error, size,
-		      "switch '%s': type '%.40s'; expected private, internal or external", c->name,
-		      text);
+		      "switch '%s': type '%.40s'; expected private, internal, external or nat",
+		      c->name, text);
 }
 
 static bool parse_interfaces(struct json_object *list, struct switch_config *c, char *error,
@@ -228,9 +247,9 @@ bool switch_config_parse(struct json_object *o, struct switch_config *ret, char 
 			return false;
 		}
 	}
-	if (c.type == SWITCH_NAT) {
+	if (!json_object_object_get_ex(o, "type", NULL)) {
 		return refuse(error, size,
-			      "switch '%s': no type; expected private, internal or external",
+			      "switch '%s': no type; expected private, internal, external or nat",
 			      c.name);
 	}
 	if (strcmp(c.name, SWITCH_DEFAULT) == 0) {

@@ -46,19 +46,21 @@ static void test_there_and_back(struct test *t)
 				  .type = SWITCH_INTERNAL,
 				  .interfaces = {"virid-host"},
 				  .interface_count = 1,
-				  .address = "10.0.0.1/24"};
+				  .address = "10.0.0.1/24"},
+			     d = {.name = "out", .type = SWITCH_NAT, .address = "10.0.3.0/24"};
 	char error[600];
 
 	make_place(&p);
 	EXPECT(t, config_load(p.path, &back, error, sizeof(error)) && back.count == 0);
-	EXPECT(t, config_add(&list, &a) && config_add(&list, &b) && config_add(&list, &c));
+	EXPECT(t, config_add(&list, &a) && config_add(&list, &b) && config_add(&list, &c) &&
+			  config_add(&list, &d));
 	EXPECT(t, config_save(p.path, &list, error, sizeof(error)));
-	EXPECT(t, config_load(p.path, &back, error, sizeof(error)) && back.count == 3);
-	for (unsigned i = 0; i < 3 && back.count == 3; i++) {
+	EXPECT(t, config_load(p.path, &back, error, sizeof(error)) && back.count == 4);
+	for (unsigned i = 0; i < 4 && back.count == 4; i++) {
 		EXPECT_MEM(t, &back.switches[i], &list.switches[i], sizeof(a));
 	}
 	config_drop(&back, config_find(&back, "wan"));
-	EXPECT(t, back.count == 2 && config_find(&back, "wan") == NULL &&
+	EXPECT(t, back.count == 3 && config_find(&back, "wan") == NULL &&
 			  config_find(&back, "host") == &back.switches[1]);
 	config_fini(&back);
 	config_fini(&list);
@@ -82,7 +84,20 @@ static const struct {
 	{SWITCHES("{\"name\":\"a/b\",\"type\":\"private\"}"), "no blanks"},
 	{SWITCHES("{\"name\":\"-x\",\"type\":\"private\"}"), "begins with"},
 	{SWITCHES("{\"name\":\"x\"}"), "no type"},
-	{SWITCHES("{\"name\":\"x\",\"type\":\"nat\"}"), "expected private, internal or external"},
+	{SWITCHES("{\"name\":\"x\",\"type\":\"cable\"}"),
+	 "expected private, internal, external or nat"},
+	{SWITCHES("{\"name\":\"x\",\"type\":\"nat\"}"), "such as 10.0.3.0/24"},
+	{SWITCHES("{\"name\":\"x\",\"type\":\"nat\",\"address\":\"10.0.3.1/24\"}"),
+	 "such as 10.0.3.0/24"},
+	{SWITCHES("{\"name\":\"x\",\"type\":\"nat\",\"address\":\"10.0.0.0/16\"}"),
+	 "such as 10.0.3.0/24"},
+	{SWITCHES("{\"name\":\"x\",\"type\":\"nat\",\"address\":\"127.0.0.0/24\"}"),
+	 "such as 10.0.3.0/24"},
+	{SWITCHES("{\"name\":\"x\",\"type\":\"nat\",\"address\":\"fd00::/24\"}"),
+	 "such as 10.0.3.0/24"},
+	{SWITCHES("{\"name\":\"x\",\"type\":\"nat\",\"address\":\"10.0.3.0/24\","
+		  "\"interfaces\":[\"e\"]}"),
+	 "none for a NAT switch"},
 	{SWITCHES("{\"name\":\"default\",\"type\":\"private\"}"), "always there"},
 	{SWITCHES("{\"name\":\"x\",\"type\":\"external\"}"), "0 interfaces; expected 1 to 8"},
 	{SWITCHES("{\"name\":\"x\",\"type\":\"private\",\"interfaces\":[\"e\"]}"), "expected none"},

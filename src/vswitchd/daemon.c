@@ -2,7 +2,6 @@
 #include "daemon.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <time.h>
@@ -11,7 +10,7 @@
 #include "host/loop.h"
 
 #define EVENTS_AT_ONCE 64
-#define POLL_MAX 1024u
+#define POLLS_AT_FIRST 64u
 #define EVENTS_EVERY_NS UINT64_C(20000)
 #define CHECK_EVERY_NS UINT64_C(1000000000)
 #define SPIN_MIN_NS UINT64_C(2000)
@@ -155,31 +154,49 @@ static void ring_up(struct daemon *d)
 	} while (n == EVENTS_AT_ONCE);
 }
 
+int poll_set_add(struct poll_set *set, int fd, short events)
+{
+	if (set->count == set->max) {
+		unsigned max = set->max == 0 ? POLLS_AT_FIRST : set->max * 2;
+		struct pollfd *fds = realloc(set->fds, max * sizeof(*fds));
+
+		if (fds == NULL) {
+			return -1;
+		}
+		set->fds = fds;
+		set->max = max;
+	}
+	set->fds[set->count] = (struct pollfd){.fd = fd, .events = events};
+	return (int)set->count++;
+}
+
 static int wait_events(struct daemon *d, uint64_t until_ns, uint64_t now_ns)
 {
-	struct pollfd fds[POLL_MAX];
 	uint64_t left = until_ns > now_ns ? until_ns - now_ns : 0;
-	unsigned count = 1;
+	struct poll_set *set = &d->waits;
 
-	fds[0] = (struct pollfd){.fd = d->epoll_fd, .events = POLLIN};
+	set->count = 0;
+	if (poll_set_add(set, d->epoll_fd, POLLIN) < 0) {
+		return -ENOMEM;
+	}
 	for (struct sw *s = d->switches; s != NULL; s = s->next) {
 		if (s->nat != NULL) {
-			count += nat_before_wait(s->nat, fds + count, POLL_MAX - count, &left);
+			nat_before_wait(s->nat, set, &left);
 		}
 	}
 	const struct timespec limit = {.tv_sec = (time_t)(left / 1000000000u),
 				       .tv_nsec = (long)(left % 1000000000u)};
-	int n = ppoll(fds, count, left > UINT64_MAX / 2 ? NULL : &limit, NULL);
+	int n = ppoll(set->fds, set->count, left > UINT64_MAX / 2 ? NULL : &limit, NULL);
 
 	if (n < 0 && errno != EINTR) {
 		return -errno;
 	}
 	for (struct sw *s = d->switches; s != NULL; s = s->next) {
 		if (s->nat != NULL) {
-			nat_after_wait(s->nat, fds + 1, n < 0); /* only one switch has it */
+			nat_after_wait(s->nat, set, n < 0);
 		}
 	}
-	if (n > 0 && fds[0].revents != 0) {
+	if (n > 0 && set->fds[0].revents != 0) {
 		ring_up(d);
 	}
 	d->events_ns = host_now_ns();
@@ -281,6 +298,7 @@ void daemon_fini(struct daemon *d)
 	}
 	daemon_free_graves(d);
 	free(d->frame);
+	free(d->waits.fds);
 	if (d->epoll_fd >= 0) {
 		close(d->epoll_fd);
 	}

@@ -10,6 +10,7 @@
 #define VSWITCHD_DAEMON_H
 
 #include <json-c/json.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -83,6 +84,12 @@ struct sw {
 	struct sw *next;
 };
 
+/* Descriptors for one wait. */
+struct poll_set {
+	struct pollfd *fds;
+	unsigned count, max;
+};
+
 /* A configured switch whose interfaces could not be had. */
 struct absent {
 	struct switch_config config;
@@ -117,12 +124,15 @@ struct daemon {
 	uint64_t idle_since_ns; /* 0: not idle */
 	uint64_t events_ns;	/* when descriptors were last looked at */
 	uint64_t check_ns;	/* when links were */
-	uint8_t *frame;		/* NET_FRAME_BYTES_MAX and some: the frame that is read */
+	struct poll_set waits;
+	uint8_t *frame; /* NET_FRAME_BYTES_MAX and some: the frame that is read */
 };
 
 #define DAEMON_FRAME_BYTES (NET_FRAME_BYTES_MAX + 128u)
 
 /* daemon.c */
+/* Its place in @set; -1: no memory. */
+int poll_set_add(struct poll_set *set, int fd, short events);
 int daemon_add_source(struct daemon *d, int fd, struct source *s);
 /* Before @fd is closed: others may have copies of it, and the kernel tells of events until the last one is closed. */
 void daemon_remove_source(struct daemon *d, int fd);
@@ -190,10 +200,9 @@ int nat_create(struct sw *s, struct nat **ret);
 void nat_destroy(struct nat *n);
 /* The guest with @mac is gone. */
 void nat_forget(struct nat *n, const uint8_t *mac);
-struct pollfd;
-/* Adds its descriptors to @fds (at most @max); returns how many. Lowers *timeout_ns. */
-unsigned nat_before_wait(struct nat *n, struct pollfd *fds, unsigned max, uint64_t *timeout_ns);
-void nat_after_wait(struct nat *n, struct pollfd *fds, bool failed);
+/* Adds its descriptors to @set, lowers *timeout_ns. */
+void nat_before_wait(struct nat *n, struct poll_set *set, uint64_t *timeout_ns);
+void nat_after_wait(struct nat *n, struct poll_set *set, bool failed);
 
 /* control.c */
 /* Starts listening to d->listen_fd. */

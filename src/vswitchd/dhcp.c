@@ -27,9 +27,8 @@ enum dhcp_option {
 	OPTION_END = 255
 };
 
-static const uint8_t network[3] = {10, 0, 2};
-
 struct request {
+	const struct nat_network *network;
 	const uint8_t *frame;
 	const uint8_t *bootp;
 	uint8_t type;
@@ -60,12 +59,6 @@ static void put32(uint8_t *p, uint32_t v)
 	put16(p + 2, v);
 }
 
-static uint32_t address_of(unsigned last)
-{
-	return (uint32_t)network[0] << 24 | (uint32_t)network[1] << 16 | (uint32_t)network[2] << 8 |
-	       last;
-}
-
 /* ---- Leases ---- */
 
 static struct dhcp_lease *find_mac(struct dhcp *d, const uint8_t *mac)
@@ -81,12 +74,13 @@ static struct dhcp_lease *find_mac(struct dhcp *d, const uint8_t *mac)
 
 static uint32_t lease_address(const struct dhcp *d, const struct dhcp_lease *l)
 {
-	return address_of(DHCP_FIRST + (unsigned)(l - d->leases));
+	return nat_address(&d->network, DHCP_FIRST + (unsigned)(l - d->leases));
 }
 
 static struct dhcp_lease *lease_at(struct dhcp *d, uint32_t address)
 {
-	uint32_t first = address_of(DHCP_FIRST), last = address_of(DHCP_LAST);
+	uint32_t first = nat_address(&d->network, DHCP_FIRST),
+		 last = nat_address(&d->network, DHCP_LAST);
 
 	return address >= first && address <= last ? &d->leases[address - first] : NULL;
 }
@@ -166,16 +160,18 @@ static void take_options(struct request *r, const uint8_t *at, const uint8_t *en
 }
 
 /* From a client's port to a server's, unfragmented, to us or to everybody. */
-static bool is_for_us(const uint8_t *f, size_t bytes)
+static bool is_for_us(const struct dhcp *d, const uint8_t *f, size_t bytes)
 {
 	const uint8_t *ip = f + ETHERNET;
 
 	return bytes >= PAYLOAD && get16(f + 12) == 0x0800 && ip[0] == 0x45 && ip[9] == 17 &&
 	       (get16(ip + 6) & 0x3fff) == 0 && get16(ip + IP) == 68 && get16(ip + IP + 2) == 67 &&
-	       (get32(ip + 16) == 0xffffffff || get32(ip + 16) == address_of(DHCP_HOST));
+	       (get32(ip + 16) == 0xffffffff ||
+		get32(ip + 16) == nat_address(&d->network, NAT_HOST));
 }
 
-static bool parse(struct request *r, const uint8_t *f, size_t bytes)
+static bool parse(struct request *r, const struct nat_network *network, const uint8_t *f,
+		  size_t bytes)
 {
 	size_t udp = get16(f + ETHERNET + IP + 4);
 	const uint8_t *b = f + PAYLOAD;
@@ -184,7 +180,7 @@ static bool parse(struct request *r, const uint8_t *f, size_t bytes)
 	    b[2] != 6 || get32(b + BOOTP) != COOKIE) {
 		return false;
 	}
-	*r = (struct request){.frame = f, .bootp = b, .client = get32(b + 12)};
+	*r = (struct request){.network = network, .frame = f, .bootp = b, .client = get32(b + 12)};
 	take_options(r, b + BOOTP + 4, f + ETHERNET + IP + udp);
 	/* Who asks in others' names could take all addresses; the switch vouches for the sender's. */
 	return memcmp(b + 28, f + 6, 6) == 0;
@@ -228,13 +224,15 @@ static size_t put_headers(const struct request *r, uint8_t *reply, uint8_t *end,
 	if (broadcast) {
 		memset(reply, 0xff, 6);
 	}
-	memcpy(reply + 6, (const uint8_t[]){0x52, 0x55, 10, 0, 2, DHCP_HOST}, 6);
+	/* the address that libslirp gives the router */
+	memcpy(reply + 6, (const uint8_t[]){0x52, 0x55}, 2);
+	put32(reply + 8, nat_address(r->network, NAT_HOST));
 	put16(reply + 12, 0x0800);
 	ip[0] = 0x45;
 	put16(ip + 2, (uint32_t)(IP + udp));
 	ip[8] = 64;
 	ip[9] = 17;
-	put32(ip + 12, address_of(DHCP_HOST));
+	put32(ip + 12, nat_address(r->network, NAT_HOST));
 	put32(ip + 16, broadcast ? 0xffffffff : to);
 	put16(ip + 10, fold(sum(ip, IP, 0)));
 	put16(ip + IP, 67);
@@ -265,15 +263,15 @@ static size_t answer(const struct request *r, uint8_t type, uint32_t address, ui
 	at[0] = OPTION_TYPE;
 	at[1] = 1;
 	at[2] = type;
-	at = put_option(at + 3, OPTION_SERVER, address_of(DHCP_HOST));
+	at = put_option(at + 3, OPTION_SERVER, nat_address(r->network, NAT_HOST));
 	if (address != 0) {
 		at = put_option(at, OPTION_LEASE, DHCP_LEASE_SECONDS);
 	}
 	if (type != NAK) {
 		at = put_option(at, OPTION_MASK, 0xffffff00);
-		at = put_option(at, OPTION_ROUTER, address_of(DHCP_HOST));
-		at = put_option(at, OPTION_DNS, address_of(DHCP_DNS));
-		at = put_option(at, OPTION_BROADCAST, address_of(255));
+		at = put_option(at, OPTION_ROUTER, nat_address(r->network, NAT_HOST));
+		at = put_option(at, OPTION_DNS, nat_address(r->network, NAT_DNS));
+		at = put_option(at, OPTION_BROADCAST, nat_address(r->network, 255));
 	}
 	*at++ = OPTION_END;
 	/* BOOTP packets have at least 300 bytes. */
@@ -287,7 +285,7 @@ static size_t on_request(struct dhcp *d, struct request *r, uint64_t now_ns, uin
 {
 	struct dhcp_lease *l;
 
-	if (r->server != 0 && r->server != address_of(DHCP_HOST)) {
+	if (r->server != 0 && r->server != nat_address(r->network, NAT_HOST)) {
 		return 0; /* it chose somebody else */
 	}
 	if (r->requested == 0) {
@@ -316,11 +314,11 @@ bool dhcp_input(struct dhcp *d, const uint8_t *frame, size_t bytes, uint64_t now
 	struct request r;
 	struct dhcp_lease *l;
 
-	if (!is_for_us(frame, bytes)) {
+	if (!is_for_us(d, frame, bytes)) {
 		return false;
 	}
 	*ret_bytes = 0;
-	if (!parse(&r, frame, bytes)) {
+	if (!parse(&r, &d->network, frame, bytes)) {
 		return true;
 	}
 	if (r.type == DISCOVER && (l = lease_for(d, &r, now_ns)) != NULL) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Addresses for the guests of the default switch: a DHCP server of one network, 10.0.2.0/24. libslirp has one of its own, but only for sixteen
+ * Addresses for the guests of a NAT switch: a DHCP server of one network. libslirp has one of its own, but only for sixteen
  * guests, and it never takes an address back. No system calls, no clock: time comes in.
  *
  * Spec: RFC 2131, RFC 2132.
@@ -12,9 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DHCP_HOST 2u   /* the last byte of the router's address */
-#define DHCP_DNS 3u    /* of the name server's */
-#define DHCP_FIRST 15u /* of the guests' */
+#include "nat_network.h"
+
+#define DHCP_FIRST 15u /* the last byte of the guests' addresses */
 #define DHCP_LAST 254u
 #define DHCP_LEASE_SECONDS 3600u
 #define DHCP_REPLY_BYTES 600u
@@ -27,6 +27,7 @@ struct dhcp_lease {
 };
 
 struct dhcp {
+	struct nat_network network;
 	struct dhcp_lease leases[DHCP_LAST - DHCP_FIRST + 1];
 };
 

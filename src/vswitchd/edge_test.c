@@ -141,7 +141,7 @@ static unsigned ask(struct dhcp *d, uint8_t n, uint8_t type, uint8_t wanted, uin
 
 static void test_dhcp(struct test *t)
 {
-	struct dhcp d = {0};
+	struct dhcp d = {.network = nat_network_of("")};
 	unsigned last = 0, count = 0;
 
 	EXPECT_EQ(t, ask(&d, 1, 1, 0, 0, &last), 2);
@@ -169,7 +169,7 @@ static void test_dhcp(struct test *t)
 
 static void test_dhcp_foreign(struct test *t)
 {
-	struct dhcp d = {0};
+	struct dhcp d = {.network = nat_network_of("")};
 	uint8_t f[600], reply[DHCP_REPLY_BYTES];
 	size_t got = 1, bytes = make_request(f, 1, 1, 0);
 
@@ -190,8 +190,10 @@ static void test_dhcp_foreign(struct test *t)
 
 /* ---- What may go to NAT ---- */
 
-static bool allows(const char *text, bool four, uint8_t protocol, uint16_t port)
+static bool allows_on(const char *network, const char *text, bool four, uint8_t protocol,
+		      uint16_t port)
 {
+	const struct nat_network n = nat_network_of(network);
 	uint8_t f[80] = {
 		[12] = four ? 0x08 : 0x86, [13] = four ? 0x00 : 0xdd, [14] = four ? 0x45 : 0x60};
 	uint8_t *transport = f + 14 + (four ? 20 : 40);
@@ -212,7 +214,12 @@ static bool allows(const char *text, bool four, uint8_t protocol, uint16_t port)
 	}
 	transport[2] = (uint8_t)(port >> 8);
 	transport[3] = (uint8_t)port;
-	return nat_filter_allows(f, sizeof(f));
+	return nat_filter_allows(&n, f, sizeof(f));
+}
+
+static bool allows(const char *text, bool four, uint8_t protocol, uint16_t port)
+{
+	return allows_on("", text, four, protocol, port);
 }
 
 static void test_filter(struct test *t)
@@ -231,6 +238,12 @@ static void test_filter(struct test *t)
 	EXPECT(t, !allows("00000000000000000000ffff7f000001", false, 6, 80));
 	EXPECT(t, allows("fec00000000000000000000000000003", false, 17, 53));
 	EXPECT(t, !allows("fec00000000000000000000000000003", false, 6, 22));
+	/* another network, another name server */
+	EXPECT(t, allows_on("172.20.7.0/24", "10.0.2.3", true, 6, 22));
+	EXPECT(t, !allows_on("172.20.7.0/24", "172.20.7.3", true, 6, 22));
+	EXPECT(t, allows_on("172.20.7.0/24", "172.20.7.3", true, 17, 53));
+	EXPECT(t, !allows_on("172.20.7.0/24", "fec0000000ac14070000000000000003", false, 6, 22));
+	EXPECT(t, allows_on("172.20.7.0/24", "fec0000000ac14070000000000000003", false, 6, 53));
 }
 
 int main(void)

@@ -67,6 +67,7 @@ static const int allowed[] = {
 	SCMP_SYS(recvmsg),
 	SCMP_SYS(sendto),
 	SCMP_SYS(sendmsg),
+	SCMP_SYS(sendmmsg),
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	/* Builds for finding bugs alone: looking for leaks at the end stops all threads, and reports name functions. */
 	SCMP_SYS(clone),

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The default switch's way out: libslirp turns the guests' connections into sockets of this process. Frames for it wait in a ring until the
- * port is served, because it answers at once and the switch cannot be called from within.
+ * The port of a NAT switch behind which the world is. Frames for it wait in a ring until the port is served, because answers come at once and the
+ * switch cannot be called from within. What is addressed to others than the DHCP server goes to one of several ways out, always the same one
+ * for the same guest.
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <poll.h>
-#include <slirp/libslirp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,79 +12,21 @@
 #include "dhcp.h"
 #include "host/loop.h"
 #include "nat_filter.h"
+#include "nat_way.h"
 #include "vswitch/wire.h"
 
-#define NAT_MTU 1500u
-#define FIFO_BYTES (1u << 20)
-#define NS_PER_MS UINT64_C(1000000)
-
-struct timer {
-	SlirpTimerCb fn;
-	void *ctx;
-	int64_t expires_ms; /* -1: not armed */
-	struct timer *next;
-};
+#define FIFO_BYTES (4u << 20)
+#define WAYS 64u /* each has room for sixteen addresses of guests, of either family */
 
 struct nat {
 	struct port port;
-	Slirp *slirp;
-	struct timer *timers;
+	struct nat_network network;
+	struct nat_way *ways[WAYS]; /* made when their first guest speaks */
 	void *fifo;
 	struct wire_ring put, get;
-	struct pollfd *fds; /* between before_wait and after_wait */
-	unsigned fd_count, fd_max;
 	struct dhcp dhcp;
 	uint8_t reply[DHCP_REPLY_BYTES];
 };
-
-/* ---- From the guests ---- */
-
-static bool deliver(void *ctx, const struct net_frame *f)
-{
-	struct nat *n = ctx;
-
-	return wire_put(&n->put, f) == WIRE_OK;
-}
-
-static void flush(void *ctx)
-{
-	struct nat *n = ctx;
-
-	wire_show(&n->put);
-	port_activate(&n->port);
-}
-
-static void send_frame(struct nat *n, const uint8_t *bytes, size_t count);
-
-static void take(struct nat *n, const struct net_frame *f, uint64_t now_ns)
-{
-	uint8_t *frame = n->port.daemon->frame;
-	size_t reply_bytes;
-
-	net_frame_copy(f, 0, frame, f->bytes);
-	if (!dhcp_input(&n->dhcp, frame, f->bytes, now_ns, n->reply, &reply_bytes)) {
-		if (nat_filter_allows(frame, f->bytes)) {
-			slirp_input(n->slirp, frame, (int)f->bytes);
-		}
-	} else if (reply_bytes > 0) {
-		send_frame(n, n->reply, reply_bytes);
-	}
-}
-
-static enum port_state serve(struct port *p, uint32_t budget, uint64_t now_ns)
-{
-	struct nat *n = (struct nat *)p;
-	struct net_frame f;
-	int64_t left = budget;
-
-	while (left > 0 && wire_get(&n->get, &f) == WIRE_OK) {
-		left -= vswitch_cost(&f);
-		take(n, &f, now_ns);
-		wire_take(&n->get);
-	}
-	wire_show(&n->get);
-	return left < budget ? PORT_MOVED : PORT_EMPTY;
-}
 
 /* ---- To the guests ---- */
 
@@ -105,164 +45,94 @@ static void send_frame(struct nat *n, const uint8_t *bytes, size_t count)
 	port_input(&n->port, &f, host_now_ns());
 }
 
-static ssize_t on_packet(const void *bytes, size_t count, void *ctx)
+static void on_packet(void *ctx, const uint8_t *bytes, size_t count)
 {
 	if (count >= NET_ETHERNET_BYTES && count <= NET_FRAME_BYTES_MAX) {
 		send_frame(ctx, bytes, count);
 	}
-	return (ssize_t)count;
 }
 
-/* ---- What libslirp wants of its host ---- */
+/* ---- From the guests ---- */
 
-static void on_guest_error(const char *message, void *ctx)
-{
-	(void)message; /* a guest's mistake: nobody's log */
-	(void)ctx;
-}
-
-static int64_t on_clock(void *ctx)
-{
-	return (int64_t)host_now_ns();
-}
-
-static void *on_timer_new(SlirpTimerCb fn, void *fn_ctx, void *ctx)
+static bool deliver(void *ctx, const struct net_frame *f)
 {
 	struct nat *n = ctx;
-	struct timer *t = calloc(1, sizeof(*t));
 
-	if (t == NULL) {
-		abort(); /* libslirp cannot be told */
+	return wire_put(&n->put, f) == WIRE_OK;
+}
+
+static void flush(void *ctx)
+{
+	struct nat *n = ctx;
+
+	wire_show(&n->put);
+	port_activate(&n->port);
+}
+
+/* For the guest with @mac; guests with addresses in a row are spread evenly. NULL: no memory. */
+static struct nat_way *way_of(struct nat *n, const uint8_t *mac)
+{
+	struct nat_way **w = &n->ways[(mac[5] + 7u * mac[4] + 29u * mac[3]) % WAYS];
+
+	if (*w == NULL) {
+		*w = nat_way_open(&n->network, on_packet, n);
 	}
-	*t = (struct timer){.fn = fn, .ctx = fn_ctx, .expires_ms = -1, .next = n->timers};
-	n->timers = t;
-	return t;
+	return *w;
 }
 
-static void on_timer_free(void *timer, void *ctx)
+static void take(struct nat *n, const struct net_frame *f, uint64_t now_ns)
 {
-	struct nat *n = ctx;
+	uint8_t *frame = n->port.daemon->frame;
+	size_t reply_bytes;
 
-	for (struct timer **t = &n->timers; *t != NULL; t = &(*t)->next) {
-		if (*t == timer) {
-			*t = (*t)->next;
-			free(timer);
-			return;
+	net_frame_copy(f, 0, frame, f->bytes);
+	if (!net_frame_finish(frame, f->bytes, &f->offload)) {
+		return;
+	}
+	if (dhcp_input(&n->dhcp, frame, f->bytes, now_ns, n->reply, &reply_bytes)) {
+		if (reply_bytes > 0) {
+			send_frame(n, n->reply, reply_bytes);
+		}
+	} else if (nat_filter_allows(&n->network, frame, f->bytes)) {
+		struct nat_way *w = way_of(n, frame + NET_MAC_BYTES);
+
+		if (w != NULL) {
+			nat_way_input(w, frame, f->bytes);
 		}
 	}
 }
 
-static void on_timer_mod(void *timer, int64_t expires_ms, void *ctx)
+static enum port_state serve(struct port *p, uint32_t budget, uint64_t now_ns)
 {
-	((struct timer *)timer)->expires_ms = expires_ms;
-}
+	struct nat *n = (struct nat *)p;
+	struct net_frame f;
+	int64_t left = budget;
 
-static void on_fd(int fd, void *ctx)
-{
-	(void)fd; /* asked for before each wait */
-	(void)ctx;
+	while (left > 0 && wire_get(&n->get, &f) == WIRE_OK) {
+		left -= vswitch_cost(&f);
+		take(n, &f, now_ns);
+		wire_take(&n->get);
+	}
+	wire_show(&n->get);
+	return left < budget ? PORT_MOVED : PORT_EMPTY;
 }
-
-static void on_notify(void *ctx)
-{
-	(void)ctx; /* we look before each wait anyway */
-}
-
-static const SlirpCb callbacks = {
-	.send_packet = on_packet,
-	.guest_error = on_guest_error,
-	.clock_get_ns = on_clock,
-	.timer_new = on_timer_new,
-	.timer_free = on_timer_free,
-	.timer_mod = on_timer_mod,
-	.register_poll_fd = on_fd,
-	.unregister_poll_fd = on_fd,
-	.notify = on_notify,
-};
 
 /* ---- Waiting ---- */
 
-static const struct {
-	int slirp, poll;
-} event_bits[] = {
-	{SLIRP_POLL_IN, POLLIN},   {SLIRP_POLL_OUT, POLLOUT}, {SLIRP_POLL_PRI, POLLPRI},
-	{SLIRP_POLL_ERR, POLLERR}, {SLIRP_POLL_HUP, POLLHUP},
-};
-
-static int add_poll(int fd, int events, void *ctx)
+void nat_before_wait(struct nat *n, struct poll_set *set, uint64_t *timeout_ns)
 {
-	struct nat *n = ctx;
-	struct pollfd p = {.fd = fd};
-
-	if (n->fd_count == n->fd_max) {
-		return -1;
-	}
-	for (size_t i = 0; i < sizeof(event_bits) / sizeof(event_bits[0]); i++) {
-		if ((events & event_bits[i].slirp) != 0) {
-			p.events = (short)(p.events | event_bits[i].poll);
+	for (unsigned i = 0; i < WAYS; i++) {
+		if (n->ways[i] != NULL) {
+			nat_way_before_wait(n->ways[i], set, timeout_ns);
 		}
 	}
-	n->fds[n->fd_count] = p;
-	return (int)n->fd_count++;
 }
 
-static int get_events(int at, void *ctx)
+void nat_after_wait(struct nat *n, struct poll_set *set, bool failed)
 {
-	struct nat *n = ctx;
-	int events = 0;
-
-	if (at < 0 || (unsigned)at >= n->fd_count) {
-		return 0;
-	}
-	for (size_t i = 0; i < sizeof(event_bits) / sizeof(event_bits[0]); i++) {
-		if ((n->fds[at].revents & event_bits[i].poll) != 0) {
-			events |= event_bits[i].slirp;
-		}
-	}
-	return events;
-}
-
-static int64_t now_ms(void)
-{
-	return (int64_t)(host_now_ns() / NS_PER_MS);
-}
-
-unsigned nat_before_wait(struct nat *n, struct pollfd *fds, unsigned max, uint64_t *timeout_ns)
-{
-	uint32_t ms = *timeout_ns / NS_PER_MS < UINT32_MAX ? (uint32_t)(*timeout_ns / NS_PER_MS)
-							   : UINT32_MAX;
-	uint32_t asked = ms;
-
-	n->fds = fds;
-	n->fd_count = 0;
-	n->fd_max = max;
-	slirp_pollfds_fill(n->slirp, &ms, add_poll, n);
-	for (const struct timer *t = n->timers; t != NULL; t = t->next) {
-		int64_t left = t->expires_ms - now_ms();
-
-		if (t->expires_ms >= 0 && left < ms) {
-			ms = left > 0 ? (uint32_t)left : 0;
-		}
-	}
-	if (ms < asked) {
-		*timeout_ns = ms * NS_PER_MS;
-	}
-	return n->fd_count;
-}
-
-void nat_after_wait(struct nat *n, struct pollfd *fds, bool failed)
-{
-	n->fds = fds;
-	slirp_pollfds_poll(n->slirp, failed, get_events, n);
-	n->fds = NULL;
-	/* A timer may end others: begin again after each. */
-	for (struct timer *t = n->timers; t != NULL;) {
-		if (t->expires_ms >= 0 && t->expires_ms <= now_ms()) {
-			t->expires_ms = -1;
-			t->fn(t->ctx);
-			t = n->timers;
-		} else {
-			t = t->next;
+	for (unsigned i = 0; i < WAYS; i++) {
+		if (n->ways[i] != NULL) {
+			nat_way_after_wait(n->ways[i], set, failed);
 		}
 	}
 }
@@ -273,9 +143,10 @@ static void destroy(struct port *p)
 {
 	struct nat *n = (struct nat *)p;
 
-	slirp_cleanup(n->slirp);
-	while (n->timers != NULL) {
-		on_timer_free(n->timers, n);
+	for (unsigned i = 0; i < WAYS; i++) {
+		if (n->ways[i] != NULL) {
+			nat_way_close(n->ways[i]);
+		}
 	}
 	free(n->fifo);
 	free(n);
@@ -287,36 +158,15 @@ static const struct port_kind kind = {
 	.destroy = destroy,
 };
 
-static Slirp *open_slirp(struct nat *n)
-{
-	SlirpConfig c = {
-		.version = 4,
-		.in_enabled = true,
-		.in6_enabled = true,
-		.vprefix_len = 64,
-		.if_mtu = NAT_MTU,
-		.if_mru = NAT_MTU,
-		/* What listens on the host's loopback address trusts who reaches it: no guest does. */
-		.disable_host_loopback = true,
-		.disable_dhcp = true,
-	};
-
-	inet_pton(AF_INET, "10.0.2.0", &c.vnetwork);
-	inet_pton(AF_INET, "255.255.255.0", &c.vnetmask);
-	inet_pton(AF_INET, "10.0.2.2", &c.vhost);
-	inet_pton(AF_INET, "10.0.2.15", &c.vdhcp_start);
-	inet_pton(AF_INET, "10.0.2.3", &c.vnameserver);
-	inet_pton(AF_INET6, "fec0::", &c.vprefix_addr6);
-	inet_pton(AF_INET6, "fec0::2", &c.vhost6);
-	inet_pton(AF_INET6, "fec0::3", &c.vnameserver6);
-	return slirp_new(&c, &callbacks, n);
-}
-
 int nat_create(struct sw *s, struct nat **ret)
 {
 	static const struct vswitch_port_ops ops = {.deliver = deliver, .flush = flush};
-	const struct vswitch_port_config config = {
-		.name = "nat", .role = VSWITCH_HOST, .mtu = NAT_MTU};
+	/* libslirp takes large segments whole; it does not know what to do with large datagrams. */
+	const struct vswitch_port_config config = {.name = "nat",
+						   .role = VSWITCH_HOST,
+						   .mtu = NAT_MTU,
+						   .takes = NET_TAKES_CSUM | NET_TAKES_TSO4 |
+							    NET_TAKES_TSO6};
 	size_t bytes = wire_bytes(1, FIFO_BYTES);
 	struct nat *n = calloc(1, sizeof(*n));
 	int r = -ENOMEM;
@@ -325,8 +175,10 @@ int nat_create(struct sw *s, struct nat **ret)
 		return r;
 	}
 	n->port = (struct port){.kind = &kind, .sw = s, .daemon = s->daemon};
+	n->network = nat_network_of(s->config.address);
+	n->dhcp.network = n->network;
 	n->fifo = calloc(1, bytes);
-	if (n->fifo == NULL || (n->slirp = open_slirp(n)) == NULL) {
+	if (n->fifo == NULL) {
 		goto fail;
 	}
 	wire_format(n->fifo, 1, FIFO_BYTES);
@@ -334,7 +186,6 @@ int nat_create(struct sw *s, struct nat **ret)
 	wire_ring_init(&n->get, n->fifo, FIFO_BYTES, 0, WIRE_TO_SWITCH, WIRE_CONSUMER);
 	r = port_add(&n->port, &config, &ops);
 	if (r < 0) {
-		slirp_cleanup(n->slirp);
 		goto fail;
 	}
 	*ret = n;

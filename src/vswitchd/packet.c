@@ -15,12 +15,15 @@
 #include "daemon.h"
 #include "edge.h"
 #include "host/log.h"
+#include "packet_ring.h"
 
 #define SOCKET_BYTES (8 << 20)
 
 struct packet {
 	struct port port;
 	struct source source;
+	struct packet_ring ring;
+	struct packet_batch *batch;
 	int fd;
 	int index; /* of the interface that it is bound to; 0: none */
 	uint32_t mtu;
@@ -30,81 +33,43 @@ struct packet {
 static bool deliver(void *ctx, const struct net_frame *f)
 {
 	struct packet *p = ctx;
-	struct edge_pieces pieces;
-	struct msghdr m = {.msg_iov = pieces.iov};
 
-	if (p->index == 0 || !edge_to_pieces(f, &pieces)) {
-		return false;
-	}
-	m.msg_iovlen = pieces.count;
-	return sendmsg(p->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+	return p->index != 0 && packet_batch_add(p->batch, f);
 }
 
 static void flush(void *ctx)
 {
-	(void)ctx; /* each frame went by itself */
-}
+	struct packet *p = ctx;
+	uint64_t bytes;
 
-/* The tag that the driver took out of the frame. */
-static uint32_t tag_beside(struct msghdr *m)
-{
-	for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h != NULL; h = CMSG_NXTHDR(m, h)) {
-		if (h->cmsg_level == SOL_PACKET && h->cmsg_type == PACKET_AUXDATA) {
-			struct tpacket_auxdata a;
+	packet_batch_send(p->batch);
+	unsigned lost = packet_batch_lost(p->batch, &bytes);
 
-			memcpy(&a, CMSG_DATA(h), sizeof(a));
-			bool service = (a.tp_status & TP_STATUS_VLAN_TPID_VALID) != 0 &&
-				       a.tp_vlan_tpid != ETH_P_8021Q;
-
-			return (a.tp_status & TP_STATUS_VLAN_VALID) != 0 && !service ? a.tp_vlan_tci
-										     : NET_TAG_NONE;
-		}
+	if (lost > 0) {
+		vswitch_port_lost(p->port.core, lost, bytes);
 	}
-	return NET_TAG_NONE;
-}
-
-/* One frame into the switch. What it cost; 0: there is none. */
-static uint32_t take_frame(struct packet *p, uint64_t now_ns)
-{
-	union {
-		char space[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
-		struct cmsghdr align;
-	} ancillary;
-	uint8_t *buffer = p->port.daemon->frame;
-	struct net_offload offload;
-	struct iovec iov[2] = {{&offload, sizeof(offload)}, {buffer, DAEMON_FRAME_BYTES}};
-	struct msghdr m = {.msg_iov = iov,
-			   .msg_iovlen = 2,
-			   .msg_control = &ancillary,
-			   .msg_controllen = sizeof(ancillary)};
-	struct edge_frame e;
-	ssize_t n = recvmsg(p->fd, &m, MSG_DONTWAIT);
-
-	if (n < 0) {
-		/* ENETDOWN and the like: reported once, and what follows is as usual. */
-		return errno == EAGAIN || errno == EINTR ? 0 : 1;
-	}
-	if ((size_t)n < sizeof(offload) + NET_ETHERNET_BYTES || (m.msg_flags & MSG_TRUNC) != 0) {
-		return 1;
-	}
-	edge_from_bytes(&e, buffer, (uint32_t)((size_t)n - sizeof(offload)), &offload);
-	if (e.frame.tag == NET_TAG_NONE) {
-		e.frame.tag = tag_beside(&m);
-	}
-	port_input(&p->port, &e.frame, now_ns);
-	return vswitch_cost(&e.frame);
 }
 
 static enum port_state serve(struct port *port, uint32_t budget, uint64_t now_ns)
 {
 	struct packet *p = (struct packet *)port;
+	struct packet_frame f;
+	enum packet_status status;
 	int64_t left = budget;
-	uint32_t cost = 1;
+	struct edge_frame e;
 
-	while (left > 0 && (cost = take_frame(p, now_ns)) > 0) {
-		left -= cost;
+	while (left > 0 && (status = packet_ring_get(&p->ring, port->daemon->frame,
+						     DAEMON_FRAME_BYTES, &f)) != PACKET_NONE) {
+		left -= VSWITCH_COST_MIN;
+		if (status == PACKET_FRAME) {
+			edge_from_bytes(&e, f.data, f.bytes, &f.offload);
+			e.frame.tag = e.frame.tag == NET_TAG_NONE ? f.tag : e.frame.tag;
+			port_input(port, &e.frame, now_ns);
+			left -= vswitch_cost(&e.frame) - VSWITCH_COST_MIN;
+		}
+		packet_ring_take(&p->ring);
 	}
-	return cost > 0 || left < budget ? PORT_MOVED : PORT_EMPTY;
+	return left < budget ? PORT_MOVED : PORT_EMPTY;
 }
 
 static void on_ready(void *ctx, uint32_t events)
@@ -191,6 +156,8 @@ static void destroy(struct port *port)
 	struct packet *p = (struct packet *)port;
 
 	daemon_remove_source(port->daemon, p->fd);
+	packet_ring_close(&p->ring);
+	packet_batch_destroy(p->batch);
 	close(p->fd);
 	free(p);
 }
@@ -250,6 +217,10 @@ int packet_create(struct sw *s, const char *name, int fd, char *error, size_t si
 		r = set_options(fd);
 	}
 	if (r == 0) {
+		p->batch = packet_batch_create(fd);
+		r = p->batch == NULL ? -ENOMEM : packet_ring_open(&p->ring, fd);
+	}
+	if (r == 0) {
 		r = daemon_add_source(s->daemon, fd, &p->source);
 	}
 	if (r == 0 && (r = port_add(&p->port, &config, &ops)) < 0) {
@@ -258,6 +229,10 @@ int packet_create(struct sw *s, const char *name, int fd, char *error, size_t si
 	if (r < 0) {
 		snprintf(error, size, "switch '%s': interface '%s': %s", s->config.name, name,
 			 r == -EINVAL ? "the descriptor is not a packet socket" : strerror(-r));
+		if (p != NULL) {
+			packet_ring_close(&p->ring);
+			packet_batch_destroy(p->batch);
+		}
 		free(p);
 		return r;
 	}

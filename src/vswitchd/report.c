@@ -6,6 +6,7 @@
 #include "acl.h"
 #include "daemon.h"
 #include "host/loop.h"
+#include "nat_network.h"
 
 static void add_text(struct json_object *o, const char *key, const char *text)
 {
@@ -54,15 +55,33 @@ static struct json_object *report_port(struct port *p)
 	return o;
 }
 
+static void add_address(struct json_object *o, const char *key, const struct nat_network *n,
+			unsigned last)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u.%u.%u.%u", n->v4[0], n->v4[1], n->v4[2], last);
+	add_text(o, key, text);
+}
+
+static void add_network(struct json_object *o, const struct sw *s)
+{
+	const struct nat_network n = nat_network_of(s->config.address);
+
+	json_object_object_del(o, "address"); /* the same under a better name */
+	add_text(o, "network",
+		 s->config.address[0] != '\0' ? s->config.address : NAT_NETWORK_DEFAULT);
+	add_address(o, "router", &n, NAT_HOST);
+	add_address(o, "dns", &n, NAT_DNS);
+}
+
 struct json_object *report_switch(struct sw *s, bool ports)
 {
 	struct json_object *o = switch_config_json(&s->config);
 
 	add_number(o, "adapters", s->vm_count);
 	if (s->config.type == SWITCH_NAT) {
-		add_text(o, "network", "10.0.2.0/24");
-		add_text(o, "router", "10.0.2.2");
-		add_text(o, "dns", "10.0.2.3");
+		add_network(o, s);
 	}
 	if (ports) {
 		struct json_object *list = json_object_new_array();

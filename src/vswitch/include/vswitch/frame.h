@@ -94,6 +94,12 @@ uint16_t net_gso_header_bytes(const uint8_t *head, uint32_t head_bytes, uint8_t 
 unsigned net_frame_fit(const struct net_frame *f, unsigned takes, uint8_t *scratch,
 		       bool (*out)(void *ctx, const struct net_frame *f), void *ctx);
 
+/*
+ * Makes the frame of @bytes at @data, whose offloads @o passed net_frame_check, a single packet as it would be on a wire without an MTU: lengths and
+ * checksums filled in. For a receiver that takes TCP segments of any size, but no offloads. False: IP has no number for such a length.
+ */
+bool net_frame_finish(uint8_t *data, uint32_t bytes, const struct net_offload *o);
+
 /* ---- rss.c ---- */
 
 #define NET_RSS_KEY_BYTES 40u

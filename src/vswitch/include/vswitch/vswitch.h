@@ -181,6 +181,8 @@ int vswitch_port_mac_add(struct vswitch_port *p, const uint8_t *mac, uint16_t vi
 int vswitch_port_mac_remove(struct vswitch_port *p, const uint8_t *mac, uint16_t vid); /* -ENOENT */
 const struct vswitch_port_config *vswitch_port_config(const struct vswitch_port *p);
 void vswitch_port_stats(const struct vswitch_port *p, struct vswitch_stats *ret);
+/* @frames of @bytes in all that its owner took were lost behind it, for want of room. */
+void vswitch_port_lost(struct vswitch_port *p, uint64_t frames, uint64_t bytes);
 /* Frames and bytes that matched METER rule @acl (index in config.acls) since the rules were configured. */
 void vswitch_port_meter(const struct vswitch_port *p, unsigned acl, uint64_t *ret_frames,
 			uint64_t *ret_bytes);

@@ -24,7 +24,8 @@ struct switch_config {
 	enum vswitch_team team;				/* external */
 	char interfaces[VSWITCH_UPLINKS_MAX][IFNAMSIZ]; /* internal: its TAP; external: uplinks */
 	unsigned interface_count;
-	char address[64]; /* internal: of the host, with its prefix; empty: none */
+	/* Internal: of the host, with its prefix; empty: none. NAT: of the network, "10.0.3.0/24"; empty: the default switch's. */
+	char address[64];
 };
 
 struct switch_list {
