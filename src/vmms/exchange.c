@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exchange.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "body.h"
+#include "exchange_state.h"
+#include "lib/check.h"
+#include "roles.h"
+
+#define CANDIDATES_MAX 16u
+
+struct exchange *exchange_create(struct api *api, const struct transport *transport, void *ctx)
+{
+	struct exchange *x = calloc(1, sizeof(*x));
+
+	if (x == NULL) {
+		return NULL;
+	}
+	x->api = api;
+	x->transport = transport;
+	x->transport_ctx = ctx;
+	x->call.vmms = api_vmms(api);
+	x->call.caller = &x->caller;
+	api_add_exchange(api, x);
+	return x;
+}
+
+static void exchange_free(struct exchange *x)
+{
+	if (x->api != NULL) { /* NULL: the API ended before whoever held the call */
+		api_remove_exchange(x->api, x);
+	}
+	caller_fini(&x->caller);
+	json_decref(x->body);
+	free(x);
+}
+
+bool exchange_is_answered(const struct exchange *x)
+{
+	return x->answered;
+}
+
+void exchange_destroy(struct exchange *x)
+{
+	if (!x->answered && x->held) {
+		if (x->gone == NULL) {
+			x->transport = NULL; /* whoever holds it still answers, to nobody */
+			return;
+		}
+		x->gone(x->gone_ctx, &x->call);
+	}
+	exchange_free(x);
+}
+
+/* ---- Answers of the layer itself ---- */
+
+void exchange_reply(struct exchange *x, struct reply *r, const char *error_code)
+{
+	CHECK(!x->answered);
+	x->answered = true;
+	if (x->transport == NULL) {
+		free(r->body);
+		exchange_free(x);
+		return;
+	}
+	x->transport->reply(x->transport_ctx, r);
+}
+
+void exchange_reply_json(struct exchange *x, struct reply *r, json_t *body, const char *error_code)
+{
+	char *text = json_dumps(body, JSON_COMPACT);
+
+	json_decref(body);
+	if (text == NULL) {
+		r->status = 500;
+		exchange_reply(x, r, "failed");
+		return;
+	}
+	r->content_type = "application/json";
+	r->body = text;
+	r->body_bytes = strlen(text);
+	text[r->body_bytes++] = '\n'; /* in the NUL's place: a terminal's next line is a new one */
+	exchange_reply(x, r, error_code);
+}
+
+void exchange_error(struct exchange *x, struct reply *r, const char *code, const char *message,
+		    json_t *extra)
+{
+	json_t *error = json_pack("{s:s, s:s}", "code", code, "message", message);
+
+	/* A name of foreign bytes that no JSON can carry does not make the answer fail. */
+	if (error == NULL) {
+		error = json_pack("{s:s, s:s}", "code", code, "message", "(not text)");
+	}
+	if (extra != NULL) {
+		json_object_update_missing(error, extra);
+		json_decref(extra);
+	}
+	exchange_reply_json(x, r, json_pack("{s:o}", "error", error), code);
+}
+
+void exchange_refuse(struct exchange *x, unsigned status, const char *code, const char *fmt, ...)
+{
+	struct reply r = {.status = status};
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (status == 401) {
+		snprintf(r.authenticate, sizeof(r.authenticate),
+			 "Basic realm=\"virid\", charset=\"UTF-8\"");
+	}
+	exchange_error(x, &r, code, text, NULL);
+}
+
+/* ---- What is asked ---- */
+
+static bool find_route(struct exchange *x, const struct exchange_request *q)
+{
+	struct router_match m;
+	struct reply r = {.status = 405};
+	char text[1024];
+
+	if (!target_parse(&x->target, q->target, text, sizeof(text))) {
+		exchange_refuse(x, 400, "invalid", "%s", text);
+		return false;
+	}
+	switch (router_find(api_tables(x->api), q->method, &x->target, &m)) {
+	case ROUTER_FOUND:
+		x->route = m.route;
+		memcpy(x->call.parameters, m.parameters, sizeof(m.parameters));
+		return true;
+	case ROUTER_NO_METHOD:
+		snprintf(r.allow, sizeof(r.allow), "%s", m.allow);
+		if (strcmp(q->method, "OPTIONS") == 0) {
+			r.status = 204;
+			exchange_reply(x, &r, NULL);
+			return false;
+		}
+		snprintf(text, sizeof(text), "%.16s is not possible on %.700s; expected %s",
+			 q->method, q->target, m.allow);
+		exchange_error(x, &r, "method", text, NULL);
+		return false;
+	case ROUTER_NO_PATH:
+	default:
+		exchange_refuse(x, 404, "not-found",
+				"there is no %.700s here; " API_PREFIX
+				"/openapi.json lists what there is",
+				q->target);
+		return false;
+	}
+}
+
+/* ---- Which VM ---- */
+
+struct vm_search {
+	struct exchange *x;
+	unsigned found;
+	json_t *candidates;
+};
+
+/* What the caller may not see is not there. */
+static bool on_vm(void *ctx, const char *id, const char *name)
+{
+	struct vm_search *s = ctx;
+
+	if (!caller_may(&s->x->caller, id, RIGHT_READ)) {
+		return true;
+	}
+	if (s->found++ == 0) {
+		snprintf(s->x->vm_id, sizeof(s->x->vm_id), "%s", id);
+	}
+	if (json_array_size(s->candidates) < CANDIDATES_MAX) {
+		json_array_append_new(s->candidates,
+				      json_pack("{s:s, s:s}", "id", id, "name", name));
+	}
+	return true;
+}
+
+/* The parameter {vm} becomes the VM's id. */
+static bool find_vm(struct exchange *x)
+{
+	const struct api_hooks *hooks = api_hooks(x->api);
+	int index = router_parameter_index(x->route, "vm");
+	struct vm_search s = {.x = x};
+
+	if (index < 0 || hooks->each_vm == NULL) {
+		return true;
+	}
+	const char *text = x->call.parameters[index];
+
+	s.candidates = json_array();
+	hooks->each_vm(x->call.vmms, text, on_vm, &s);
+	if (s.found == 1) {
+		json_decref(s.candidates);
+		x->call.parameters[index] = x->vm_id;
+		return true;
+	}
+	if (s.found == 0) {
+		json_decref(s.candidates);
+		exchange_refuse(x, 404, "not-found", "there is no VM with the name or id '%.500s'",
+				text);
+		return false;
+	}
+	call_refuse(&x->call, API_AMBIGUOUS, json_pack("{s:o}", "candidates", s.candidates),
+		    "%u VMs have the name '%.500s'; say which by its id", s.found, text);
+	return false;
+}
+
+/* ---- Rights ---- */
+
+static const char *role_for(enum right right)
+{
+	static const char *const roles[] = {
+		[RIGHT_READ] = "viewer",
+		[RIGHT_OPERATE] = "operator",
+		[RIGHT_CHANGE] = "administrator",
+		[RIGHT_HOST] = "administrator",
+	};
+
+	return roles[right];
+}
+
+/* Reading what is no VM's own is for everybody who has a role: lists show only what is theirs. */
+static bool is_allowed(const struct exchange *x)
+{
+	if (x->vm_id[0] != '\0' && x->route->right != RIGHT_HOST) {
+		return caller_may(&x->caller, x->vm_id, x->route->right);
+	}
+	return x->route->right == RIGHT_READ || caller_may(&x->caller, NULL, x->route->right);
+}
+
+static bool check_rights(struct exchange *x)
+{
+	if (is_allowed(x)) {
+		return true;
+	}
+	exchange_refuse(x, 403, "denied", "%s may not do this; it takes the role %s for %s",
+			x->caller.name, role_for(x->route->right),
+			x->vm_id[0] != '\0' && x->route->right != RIGHT_HOST ? "this VM or the host"
+									     : "the host");
+	return false;
+}
+
+static bool check_caller(struct exchange *x, const struct exchange_request *q)
+{
+	roles_caller(api_roles(x->api), q->who, &x->caller);
+	if (!caller_is_known(&x->caller)) {
+		exchange_refuse(x, 403, "denied",
+				"%s has no role here; an administrator can give one",
+				x->caller.name);
+		return false;
+	}
+	/* A page that somebody's browser shows must not use that somebody's certificate or password. */
+	if (q->origin != NULL && strcmp(q->method, "GET") != 0 && strcmp(q->method, "HEAD") != 0) {
+		exchange_refuse(x, 403, "denied",
+				"changes do not come from web pages (Origin: %.100s)", q->origin);
+		return false;
+	}
+	return true;
+}
+
+/* ---- Header fields and body ---- */
+
+/* A revision as it is, in quotes, or in quotes behind W/; '*': any. */
+static bool take_if_match(struct exchange *x, const char *field)
+{
+	size_t n;
+
+	if (field == NULL || strcmp(field, "*") == 0) {
+		return true;
+	}
+	const char *at = strncmp(field, "W/", 2) == 0 ? field + 2 : field;
+	bool quoted = *at == '"';
+
+	at += quoted;
+	n = strspn(at, "0123456789");
+	if (n == 0 || n >= 20 || strcmp(at + n, quoted ? "\"" : "") != 0) {
+		exchange_refuse(x, 400, "invalid",
+				"If-Match: '%.100s' is not a revision; expected such as \"7\"",
+				field);
+		return false;
+	}
+	memcpy(x->if_match, at, n);
+	x->call.if_match = x->if_match;
+	return true;
+}
+
+static bool is_json_type(const char *type)
+{
+	return type == NULL || strncasecmp(type, "application/json", 16) == 0 ||
+	       strncasecmp(type, "application/merge-patch+json", 28) == 0;
+}
+
+static bool take_body(struct exchange *x, const struct exchange_request *q)
+{
+	char text[512];
+
+	if (q->body_bytes == 0) {
+		return true;
+	}
+	if (x->route->body == NULL) {
+		exchange_refuse(x, 400, "invalid", "%s %s takes no body; expected none", q->method,
+				x->route->path);
+		return false;
+	}
+	if (!is_json_type(q->content_type)) {
+		exchange_refuse(x, 415, "invalid",
+				"Content-Type: %.100s is not understood; expected application/json",
+				q->content_type);
+		return false;
+	}
+	x->body = body_parse("the request", q->body, q->body_bytes, text, sizeof(text));
+	if (x->body == NULL) {
+		exchange_refuse(x, 400, "invalid", "%s", text);
+	}
+	x->call.body = x->body;
+	return x->body != NULL;
+}
+
+void exchange_run(struct exchange *x, const struct exchange_request *q)
+{
+	x->request = q;
+	snprintf(x->method, sizeof(x->method), "%s", q->method);
+	snprintf(x->last_event_id, sizeof(x->last_event_id), "%s",
+		 q->last_event_id == NULL ? "" : q->last_event_id);
+	if (check_caller(x, q) && find_route(x, q) && find_vm(x) && check_rights(x) &&
+	    take_if_match(x, q->if_match) && take_body(x, q)) {
+		x->route->handle(&x->call);
+		CHECK(x->answered || x->held || x->streams);
+	}
+	x->request = NULL;
+}
