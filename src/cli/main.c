@@ -128,6 +128,9 @@ int main(int argc, char **argv)
 		puts("virid " VIRID_VERSION);
 		return CLI_OK;
 	}
+	if (strcmp(argv[1], "complete") == 0) {
+		return complete_command(argc - 1, argv + 1); /* for the shell, not for people */
+	}
 	setlocale(LC_CTYPE, ""); /* widths of names in tables */
 	if (cmdlet_known(argv[1])) {
 		return cmdlet_command(argc - 1, argv + 1);

@@ -193,6 +193,9 @@ bool cmdlet_known(const char *word);
 int cmdlet_command(int argc, char **argv);
 void cmdlet_print_list(FILE *to);
 
+/* complete.c */
+int complete_command(int argc, char **argv);
+
 /* menu.c */
 int config_command(int argc, char **argv);
 
