@@ -10,6 +10,8 @@
 #include "lib/bits.h"
 #include "run_disks.h"
 
+#define NAMES_MAX 32u
+
 static const char help_text[] =
 	"usage: virid control SOCKET attach FILE[,OPTION...]\n"
 	"       virid control SOCKET detach CONTROLLER:LUN\n"
@@ -20,6 +22,11 @@ static const char help_text[] =
 	"       virid control SOCKET detach-net NUMBER\n"
 	"       virid control SOCKET connect-net NUMBER SWITCH[,OPTION...]\n"
 	"       virid control SOCKET disconnect-net NUMBER\n"
+	"       virid control SOCKET pause|resume|reset|turn-off|info|stats|console|events\n"
+	"       virid control SOCKET shutdown [--force] [--reboot|--hibernate]\n"
+	"       virid control SOCKET heartbeat|kvp [--refresh]|freeze [--hold=SECONDS]|thaw\n"
+	"       virid control SOCKET kvp-set KEY VALUE|kvp-delete KEY\n"
+	"       virid control SOCKET save|checkpoint FILE\n"
 	"\n"
 	"Changes a running machine; SOCKET is what `virid run --control` was given.\n"
 	"\n"
@@ -171,11 +178,15 @@ static int carry_out(const char *socket_path, const struct verb *v, char **opera
 
 static int refuse_verb(const char *word)
 {
-	const char *names[ARRAY_LEN(verbs) + 1] = {NULL};
+	const char *names[ARRAY_LEN(verbs) + NAMES_MAX + 1] = {NULL};
 	char meant[CLI_GUESS_BYTES];
+	size_t count = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
-		names[i] = verbs[i].name;
+		names[count++] = verbs[i].name;
+	}
+	for (size_t i = 0; control_state_names[i] != NULL && i < NAMES_MAX; i++) {
+		names[count++] = control_state_names[i];
 	}
 	complain("control: '%s' is not a command, or takes something else%s; virid control --help "
 		 "explains it",
@@ -187,6 +198,7 @@ int control_command(int argc, char **argv)
 {
 	if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
 		fputs(help_text, stdout);
+		fputs(control_state_help, stdout);
 		return CLI_OK;
 	}
 	if (argc < 3) {
@@ -200,5 +212,7 @@ int control_command(int argc, char **argv)
 						    : carry_out(argv[1], &verbs[i], argv + 3);
 		}
 	}
-	return refuse_verb(argv[2]);
+	int status;
+
+	return control_state(argv[1], argc - 2, argv + 2, &status) ? status : refuse_verb(argv[2]);
 }

@@ -11,6 +11,21 @@ bool control_exchange(const char *socket_path, const struct packet *p, char *ret
 int control_ask(const char *socket_path, const char *name, const char *operand,
 		const struct packet *p);
 
+/* A connected socket, or -1 after a message. */
+int control_connect(const char *socket_path);
+/* The next packet of that connection as text. False: there is none, after a message. */
+bool control_receive(int fd, const char *socket_path, char *ret, size_t size);
+
+/* control_state.c: what the words behind the socket say, if they are about the machine as a whole; the exit status. False: they are not. */
+bool control_state(const char *socket_path, int count, char **words, int *ret_status);
+extern const char control_state_help[];
+/* Its commands, NULL at the end. */
+extern const char *const control_state_names[];
+
+/* control_console.c: a stream, whose second end is the machine's; and it with this terminal, until one of them has enough. */
+bool control_console_pair(int ends[2]);
+void control_console_show(int fd);
+
 /* control_net.c: exit statuses */
 int control_attach_net(const char *socket_path, char **operands);
 int control_detach_net(const char *socket_path, char **operands);

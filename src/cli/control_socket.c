@@ -21,7 +21,7 @@ static bool fill_address(const char *path, struct sockaddr_un *ret)
 	return true;
 }
 
-static int connect_to(const char *path)
+int control_connect(const char *path)
 {
 	struct sockaddr_un address;
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -38,9 +38,20 @@ static int connect_to(const char *path)
 	return fd;
 }
 
+bool control_receive(int fd, const char *socket_path, char *ret, size_t size)
+{
+	ssize_t n = recv(fd, ret, size - 1, 0);
+
+	if (n <= 0) {
+		complain("%s: the machine ended without an answer", socket_path);
+	}
+	ret[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
 bool control_exchange(const char *socket_path, const struct packet *p, char *ret, size_t size)
 {
-	int fd = connect_to(socket_path);
+	int fd = control_connect(socket_path);
 
 	if (fd < 0) {
 		return false;

@@ -22,6 +22,7 @@ struct run_files {
 	int console_in;
 	int console_out;
 	int control;
+	int state;
 	int launcher[2]; /* ours and the worker's end of a socket pair */
 };
 
@@ -115,9 +116,10 @@ static bool open_control(const struct run_options *o, struct run_files *f)
 
 static bool open_files(struct run_options *o, struct run_files *f)
 {
-	*f = (struct run_files){-1, -1, -1, -1, -1, {-1, -1}};
+	*f = (struct run_files){-1, -1, -1, -1, -1, -1, {-1, -1}};
 	return open_image("--kernel", o->kernel, &f->kernel) &&
 	       (o->initrd == NULL || open_image("--initrd", o->initrd, &f->initrd)) &&
+	       (o->restore == NULL || open_image("--restore", o->restore, &f->state)) &&
 	       open_disks(o) && open_console(o, f) && open_nets(o, f) && open_control(o, f);
 }
 
@@ -143,6 +145,9 @@ static struct launch describe(const struct run_options *o, const struct run_file
 	l.trace = o->trace;
 	l.control = f->control;
 	l.launcher = f->launcher[1];
+	l.state = f->state;
+	l.state_path = o->restore;
+	l.eager = o->eager;
 	l.disks = &o->disks;
 	l.nets = &o->nets;
 	return l;

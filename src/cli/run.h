@@ -22,6 +22,8 @@ struct run_options {
 	const char *trace;
 	struct launch_disks disks;
 	struct launch_nets nets;
+	const char *restore; /* path of a saved state; NULL: none */
+	bool eager;
 	bool help;
 };
 

@@ -44,6 +44,11 @@ const char run_help_text[] =
 	"Ctrl-] leaves)\n"
 	"  --control SOCKET     makes a socket there, on which `virid control` can change the "
 	"machine while it runs\n"
+	"  --restore FILE       the machine goes on from this state, which `virid control SOCKET "
+	"save` wrote; the other\n"
+	"                       options must be those of then\n"
+	"  --eager              with --restore: all of its memory is loaded before the guest goes "
+	"on\n"
 	"  --name NAME          name in messages (default the kernel's file name)\n"
 	"  --timeout SECONDS    stop the machine after this time (units ms, s, m, h)\n"
 	"  --no-reboot          a guest's reset ends the run\n"
@@ -57,7 +62,8 @@ const char run_help_text[] =
 	"\n"
 	"Exit status: 0 the guest powered off, 1 host failure, 2 usage, 3 the guest reset and "
 	"--no-reboot was given,\n"
-	"4 the guest crashed, 124 timeout, 130 left with Ctrl-] or by a signal.\n";
+	"4 the guest crashed, 5 its state was saved, 6 turned off, 124 timeout, 130 left with "
+	"Ctrl-] or by a signal.\n";
 
 enum run_option {
 	OPT_KERNEL = 1,
@@ -78,6 +84,8 @@ enum run_option {
 	OPT_CLOCK,
 	OPT_TRACE,
 	OPT_STATS,
+	OPT_RESTORE,
+	OPT_EAGER,
 	OPT_HELP,
 };
 
@@ -100,6 +108,8 @@ static const struct option options[] = {
 	{"clock", required_argument, NULL, OPT_CLOCK},
 	{"trace", required_argument, NULL, OPT_TRACE},
 	{"stats", no_argument, NULL, OPT_STATS},
+	{"restore", required_argument, NULL, OPT_RESTORE},
+	{"eager", no_argument, NULL, OPT_EAGER},
 	{"help", no_argument, NULL, OPT_HELP},
 	{0},
 };
@@ -243,6 +253,12 @@ static bool set_option(struct run_options *o, enum run_option opt, const char *a
 	case OPT_STATS:
 		o->stats = true;
 		return true;
+	case OPT_RESTORE:
+		o->restore = arg;
+		return true;
+	case OPT_EAGER:
+		o->eager = true;
+		return true;
 	case OPT_HELP:
 		o->help = true;
 		return true;
@@ -287,6 +303,10 @@ bool run_options_parse(int argc, char **argv, struct run_options *o)
 	}
 	if (o->kernel == NULL) {
 		complain("--kernel is missing: name a bzImage, ELF or multiboot file");
+		return false;
+	}
+	if (o->eager && o->restore == NULL) {
+		complain("--eager says how --restore works; expected --restore FILE too");
 		return false;
 	}
 	if (o->count_instructions && o->processors != 1) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/log.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,10 +10,28 @@
 static const char *log_program = "virid";
 static const char *log_vm;
 
+/* What ended a program is asked for when it ends. */
+static pthread_mutex_t recent_lock = PTHREAD_MUTEX_INITIALIZER;
+static char recent[1024];
+
 void log_init(const char *program, const char *vm)
 {
 	log_program = program;
 	log_vm = vm;
+}
+
+static void remember(const char *text)
+{
+	pthread_mutex_lock(&recent_lock);
+	snprintf(recent, sizeof(recent), "%s", text);
+	pthread_mutex_unlock(&recent_lock);
+}
+
+void log_last(char *ret, size_t size)
+{
+	pthread_mutex_lock(&recent_lock);
+	snprintf(ret, size, "%s", recent);
+	pthread_mutex_unlock(&recent_lock);
 }
 
 void log_line(const char *fmt, ...)
@@ -26,6 +45,7 @@ void log_line(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line + at, sizeof(line) - 1 - at, fmt, ap);
 	va_end(ap);
+	remember(line + at);
 	size_t length = strlen(line);
 
 	line[length++] = '\n';

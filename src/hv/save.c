@@ -224,6 +224,16 @@ size_t hv_partition_save(struct hv_partition *p, void *buf, size_t bytes)
 
 /* ---- Restore ---- */
 
+/* A read-only one has to have its value already. */
+static bool restore_register(struct hv_vp *vp, uint32_t name, const struct hv_u128 *v)
+{
+	struct hv_u128 present;
+
+	return vp_ops(vp)->reg_set(vp->engine, name, v) ||
+	       (vp_ops(vp)->reg_get(vp->engine, name, &present) && present.lo == v->lo &&
+		present.hi == v->hi);
+}
+
 static bool restore_registers(struct state_reader *r, struct hv_vp *vp)
 {
 	while (r->left != 0 && !r->bad) {
@@ -232,7 +242,7 @@ static bool restore_registers(struct state_reader *r, struct hv_vp *vp)
 
 		v.lo = state_get_u64(r);
 		v.hi = state_get_u64(r);
-		if (!r->bad && !vp_ops(vp)->reg_set(vp->engine, name, &v)) {
+		if (!r->bad && !restore_register(vp, name, &v)) {
 			return false;
 		}
 	}

@@ -112,11 +112,9 @@ static void add_switches(struct plan *p, const struct launch *l)
 	const struct {
 		bool on;
 		const char *option;
-	} switches[] = {{l->escape, "--escape"},
-			{l->no_reboot, "--no-reboot"},
-			{l->stats, "--stats"},
-			{l->count_instructions, "--count-instructions"},
-			{l->detached, "--detached"}};
+	} switches[] = {{l->escape, "--escape"}, {l->no_reboot, "--no-reboot"},
+			{l->stats, "--stats"},	 {l->count_instructions, "--count-instructions"},
+			{l->eager, "--eager"},	 {l->detached, "--detached"}};
 
 	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {
 		if (switches[i].on) {
@@ -149,6 +147,9 @@ static void build(struct plan *p, const struct launch *l)
 	add_fd_arg(p, "control-fd", l->control);
 	add_fd_arg(p, "launcher-fd", l->launcher);
 	add_fd_arg(p, "state-fd", l->state);
+	if (l->state_path != NULL) {
+		add_arg(p, "--state-path=%s", l->state_path);
+	}
 	add_fd_arg(p, "end-fd", l->end);
 	add_disks(p, l->disks);
 	add_nets(p, l->nets);

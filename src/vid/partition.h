@@ -23,6 +23,7 @@ struct vid_vp {
 	struct vid_partition *partition;
 	struct hv_vp *vp;
 	uint32_t index;
+	uint16_t message_sints; /* those that have a port for messages */
 };
 
 struct vid_partition {
@@ -47,5 +48,8 @@ struct vid_partition {
  * the first; memory may run out of the child's pool or of the root's own.
  */
 int vid_call(struct vid_partition *p, uint16_t code, uint16_t count, const void *in, void *out);
+
+/* The port behind vid_post_message to @sint of @vp, which exists; again: 0. */
+int vid_guest_port_open(struct vid_partition *p, uint32_t vp, uint32_t sint);
 
 #endif

@@ -99,18 +99,39 @@ static int post(struct vid_partition *p, uint32_t id, uint32_t type, const void 
 	return vid_call(p, HvCallPostMessage, 0, &in, NULL);
 }
 
-int vid_post_message(struct vid_partition *p, uint32_t vp, uint32_t sint, uint32_t type,
-		     const void *payload, size_t bytes)
+static uint32_t guest_port(uint32_t vp, uint32_t sint)
+{
+	return GUEST_PORT_BASE | sint << GUEST_PORT_SINT_SHIFT | vp;
+}
+
+int vid_guest_port_open(struct vid_partition *p, uint32_t vp, uint32_t sint)
 {
 	const struct hv_port_info info = {
 		.port_type = HvPortTypeMessage, .target_sint = sint, .target_vp = vp};
-	uint32_t id = GUEST_PORT_BASE | sint << GUEST_PORT_SINT_SHIFT | vp;
-	int r = post(p, id, type, payload, bytes);
+	int r = 0;
 
-	if (r == HV_STATUS_INVALID_CONNECTION_ID) {
-		r = open_pair(p, true, id, &info);
-		r = r != 0 ? r : post(p, id, type, payload, bytes);
+	if ((p->vps[vp]->message_sints & BIT32(sint)) == 0) {
+		r = open_pair(p, true, guest_port(vp, sint), &info);
 	}
+	if (r == 0) {
+		p->vps[vp]->message_sints |= (uint16_t)BIT32(sint);
+	}
+	return r;
+}
+
+int vid_post_message(struct vid_partition *p, uint32_t vp, uint32_t sint, uint32_t type,
+		     const void *payload, size_t bytes)
+{
+	int r;
+
+	if (vp >= p->config.processors || p->vps[vp] == NULL) {
+		return HV_STATUS_INVALID_VP_INDEX;
+	}
+	if (sint >= HV_SYNIC_SINT_COUNT) {
+		return HV_STATUS_INVALID_PARAMETER;
+	}
+	r = vid_guest_port_open(p, vp, sint);
+	r = r != 0 ? r : post(p, guest_port(vp, sint), type, payload, bytes);
 	return r == HV_STATUS_INSUFFICIENT_BUFFERS ? -EAGAIN : r;
 }
 

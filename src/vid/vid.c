@@ -524,7 +524,7 @@ bool vid_partition_skip(struct vid_partition *p, uint64_t ns)
 	return hv_partition_skip(p->handle, ns);
 }
 
-/* ---- Looking in, save and restore ---- */
+/* ---- Looking in ---- */
 
 void vid_stats(struct vid_partition *p, struct vid_stats *ret)
 {
@@ -538,14 +538,4 @@ void vid_stats(struct vid_partition *p, struct vid_stats *ret)
 	_Static_assert(sizeof(ret->hypercalls) == sizeof(stats.hypercalls), "hypercall codes");
 	memcpy(ret->exits, stats.exits, sizeof(ret->exits));
 	memcpy(ret->hypercalls, stats.hypercalls, sizeof(ret->hypercalls));
-}
-
-size_t vid_save(struct vid_partition *p, void *buf, size_t bytes)
-{
-	return hv_partition_save(p->handle, buf, bytes);
-}
-
-int vid_restore(struct vid_partition *p, const void *buf, size_t bytes)
-{
-	return hv_partition_restore(p->handle, buf, bytes) ? 0 : -EINVAL;
 }

@@ -52,6 +52,12 @@ bool vmbus_quiet(const struct vmbus *bus)
 	return bus->open_count == 0;
 }
 
+bool vmbus_settled(struct vmbus *bus)
+{
+	bus_settle(bus);
+	return bus->closing_count == 0;
+}
+
 uint32_t vmbus_version(const struct vmbus *bus)
 {
 	return bus->state == CONNECTION_UP ? bus->version : 0;

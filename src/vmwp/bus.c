@@ -7,6 +7,8 @@
 
 #include "abi/hv.h"
 #include "host/log.h"
+#include "ic.h"
+#include "lib/bits.h"
 #include "net.h"
 #include "storage.h"
 #include "vmbus/vmbus.h"
@@ -116,6 +118,9 @@ int bus_create(struct worker *w)
 	if (r == 0) {
 		r = net_offer(w->net, m->bus);
 	}
+	if (r == 0) {
+		r = ic_offer(w);
+	}
 	return r;
 }
 
@@ -135,27 +140,47 @@ static void take_messages(struct worker *w)
 void bus_poll(struct worker *w)
 {
 	take_messages(w);
-	loop_timer_set(w->loop, &w->bus_timer, vmbus_poll(w->machine.bus));
+	uint64_t ic_ns = ic_poll(w);
+
+	loop_timer_set(w->loop, &w->bus_timer, min_u64(ic_ns, vmbus_poll(w->machine.bus)));
+}
+
+void bus_pause(struct worker *w)
+{
+	loop_timer_set(w->loop, &w->bus_timer, 0);
+}
+
+/* The guest will not look any more: what it asked for is finished before its memory goes. */
+static void close_channels(struct worker *w)
+{
+	const struct timespec nap = {.tv_nsec = QUIET_POLL_NS};
+	struct vmbus *bus = w->machine.bus;
+
+	storage_hurry(w->storage);
+	vmbus_reset(bus);
+	for (vmbus_poll(bus); !vmbus_quiet(bus); vmbus_poll(bus)) {
+		nanosleep(&nap, NULL);
+	}
+	storage_park(w->storage);
+	net_park(w->net);
 }
 
 void bus_destroy(struct worker *w)
 {
-	const struct timespec nap = {.tv_nsec = QUIET_POLL_NS};
 	struct machine *m = &w->machine;
 
 	loop_timer_set(w->loop, &w->bus_timer, 0);
 	if (m->bus == NULL) {
 		return;
 	}
-	storage_hurry(w->storage);
-	vmbus_reset(m->bus);
-	for (vmbus_poll(m->bus); !vmbus_quiet(m->bus); vmbus_poll(m->bus)) {
-		nanosleep(&nap, NULL);
+	if (m->paused) {
+		net_park(w->net); /* devices are quiet already, and what lies in their rings shall stay there */
+	} else {
+		close_channels(w);
 	}
-	storage_park(w->storage);
-	net_park(w->net);
 	vmbus_destroy(m->bus);
 	m->bus = NULL;
 	storage_withdraw(w->storage);
 	net_withdraw(w->net);
+	ic_withdraw(w);
 }

@@ -18,6 +18,8 @@ void bus_events_wait(struct worker *w);
 int bus_create(struct worker *w);
 /* Loop thread: handles what came in, and arms the bus timer for what is due later. */
 void bus_poll(struct worker *w);
+/* The machine stands still: bus_poll is not called again before it goes on. */
+void bus_pause(struct worker *w);
 /* All VPs stopped: closes every channel, waits until nothing touches guest memory, and takes the bus away. */
 void bus_destroy(struct worker *w);
 

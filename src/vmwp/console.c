@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * COM1 and the world. Output goes through a buffer to a thread of its own, so that no VP waits for
+ * COM1 and the world. Output goes through a ring to a thread of its own, so that no VP waits for
  * a slow terminal or pipe. Input is read by another thread and handed over by a third as the
  * guest's receiver takes it.
  */
@@ -10,39 +10,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "console.h"
 #include "host/log.h"
 #include "lib/bits.h"
-#include "worker.h"
+#include "lib/state.h"
 
-#define OUT_CAPACITY ((size_t)1 << 20)
-#define IN_CAPACITY 4096
 #define IN_CHUNK 256
+#define OUT_CHUNK ((size_t)32 << 10)
 #define ESCAPE 0x1d /* Ctrl-] */
-#define STACK_BYTES ((size_t)128 << 10)
 #define DRAIN_NS 2000000000u
-
-struct console {
-	struct worker *worker;
-	pthread_mutex_t lock; /* inner to board_lock */
-	pthread_cond_t changed;
-	uint8_t *out; /* ring of OUT_CAPACITY, allocated as used: untouched pages cost nothing */
-	size_t out_start;
-	size_t out_used;
-	uint64_t lost; /* bytes dropped because nobody read them in time */
-	bool failed;   /* the other side is gone */
-	bool closing;
-	bool room;		 /* the guest's receiver may take bytes */
-	uint8_t in[IN_CAPACITY]; /* ring: read, not yet taken by the guest */
-	size_t in_start;
-	size_t in_used;
-	pthread_t out_thread;
-	pthread_t in_thread;
-	pthread_t feed_thread;
-	bool out_started;
-	bool in_started;
-	bool in_ended;
-	bool feed_started;
-};
+#define TAG_CONSOLE STATE_TAG('C', 'O', 'N', 'S')
+#define SAVE_VERSION 1u
 
 static bool write_all(int fd, const uint8_t *data, size_t bytes)
 {
@@ -67,29 +45,45 @@ static bool write_all(int fd, const uint8_t *data, size_t bytes)
 	return true;
 }
 
+size_t console_take(const struct console *c, uint64_t *at, uint64_t *lost, uint8_t *buf,
+		    size_t capacity)
+{
+	if (c->written - *at > CONSOLE_RING_BYTES) {
+		*lost += c->written - *at - CONSOLE_RING_BYTES;
+		*at = c->written - CONSOLE_RING_BYTES;
+	}
+	size_t bytes = min_u64(c->written - *at, capacity);
+
+	for (size_t i = 0; i < bytes; i++) {
+		buf[i] = c->ring[(*at + i) % CONSOLE_RING_BYTES];
+	}
+	*at += bytes;
+	return bytes;
+}
+
 static void *out_main(void *arg)
 {
 	struct console *c = arg;
 	int fd = c->worker->config.console_out_fd;
+	uint8_t data[OUT_CHUNK];
 
 	pthread_mutex_lock(&c->lock);
 	for (;;) {
-		while (c->out_used == 0 && !c->closing) {
+		while (c->at == c->written && !c->closing) {
 			pthread_cond_wait(&c->changed, &c->lock);
 		}
-		if (c->out_used == 0) {
+		uint64_t at = c->at;
+		size_t bytes = console_take(c, &at, &c->lost, data, sizeof(data));
+
+		if (bytes == 0) {
 			break;
 		}
-		size_t run = min_u64(c->out_used, OUT_CAPACITY - c->out_start);
-		const uint8_t *data = c->out + c->out_start;
-
 		pthread_mutex_unlock(&c->lock);
-		bool ok = c->failed || write_all(fd, data, run);
+		bool ok = c->failed || write_all(fd, data, bytes);
 		int error = errno;
 
 		pthread_mutex_lock(&c->lock);
-		c->out_start = (c->out_start + run) % OUT_CAPACITY;
-		c->out_used -= run;
+		c->at = at;
 		pthread_cond_broadcast(&c->changed);
 		if (!ok) {
 			c->failed = true;
@@ -103,19 +97,13 @@ static void *out_main(void *arg)
 
 void console_write(struct console *c, const uint8_t *data, size_t bytes)
 {
-	if (c->worker->config.console_out_fd < 0) {
-		return;
-	}
 	pthread_mutex_lock(&c->lock);
-	size_t room = OUT_CAPACITY - c->out_used;
-	size_t taken = min_u64(bytes, room);
-
-	c->lost += bytes - taken;
-	for (size_t i = 0; i < taken; i++) {
-		c->out[(c->out_start + c->out_used + i) % OUT_CAPACITY] = data[i];
+	for (size_t i = 0; i < bytes; i++) {
+		c->ring[(c->written + i) % CONSOLE_RING_BYTES] = data[i];
 	}
-	c->out_used += taken;
+	c->written += bytes;
 	pthread_cond_broadcast(&c->changed);
+	console_clients_wake(c);
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -127,19 +115,18 @@ void console_ready(struct console *c)
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* Appends input for the guest. A terminal's surplus is dropped, as a tty does; a file or pipe waits. */
-static void enqueue_input(struct console *c, const uint8_t *data, size_t bytes)
+void console_type(struct console *c, const uint8_t *data, size_t bytes, bool wait)
 {
 	pthread_mutex_lock(&c->lock);
 	while (bytes != 0 && !c->closing) {
-		if (c->in_used == IN_CAPACITY) {
-			if (c->worker->config.console_escape) {
+		if (c->in_used == CONSOLE_IN_BYTES) {
+			if (!wait) {
 				break;
 			}
 			pthread_cond_wait(&c->changed, &c->lock);
 			continue;
 		}
-		c->in[(c->in_start + c->in_used++) % IN_CAPACITY] = *data++;
+		c->in[(c->in_start + c->in_used++) % CONSOLE_IN_BYTES] = *data++;
 		bytes--;
 	}
 	pthread_cond_broadcast(&c->changed);
@@ -168,7 +155,8 @@ static void read_input(struct console *c)
 			worker_end_round(c->worker, END_LEFT);
 			return;
 		}
-		enqueue_input(c, data, (size_t)n);
+		/* A file or pipe waits. */
+		console_type(c, data, (size_t)n, !config->console_escape);
 	}
 }
 
@@ -183,11 +171,11 @@ static void *in_main(void *arg)
 	return NULL;
 }
 
-/* Up to @bytes into the guest's receiver; between boots there is none. */
+/* Up to @bytes into the guest's receiver; between boots there is none, and one that stands still takes nothing. */
 static size_t offer(struct machine *m, const uint8_t *data, size_t bytes)
 {
 	pthread_mutex_lock(&m->board_lock);
-	size_t n = m->board != NULL ? board_serial_in(m->board, 0, data, bytes) : 0;
+	size_t n = m->board != NULL && m->listening ? board_serial_in(m->board, 0, data, bytes) : 0;
 
 	pthread_mutex_unlock(&m->board_lock);
 	return n;
@@ -207,7 +195,7 @@ static void *feed_main(void *arg)
 		size_t n = min_u64(c->in_used, sizeof(data));
 
 		for (size_t i = 0; i < n; i++) {
-			data[i] = c->in[(c->in_start + i) % IN_CAPACITY];
+			data[i] = c->in[(c->in_start + i) % CONSOLE_IN_BYTES];
 		}
 		c->room = false; /* before the offer: a ready that comes with it must not be lost */
 		pthread_mutex_unlock(&c->lock);
@@ -215,7 +203,7 @@ static void *feed_main(void *arg)
 
 		pthread_mutex_lock(&c->lock);
 		c->room = c->room || taken == n;
-		c->in_start = (c->in_start + taken) % IN_CAPACITY;
+		c->in_start = (c->in_start + taken) % CONSOLE_IN_BYTES;
 		c->in_used -= taken;
 		pthread_cond_broadcast(&c->changed);
 	}
@@ -231,10 +219,14 @@ int console_create(struct worker *w, struct console **ret)
 		return -ENOMEM;
 	}
 	c->worker = w;
-	c->out = malloc(OUT_CAPACITY);
-	if (c->out == NULL) {
+	c->wake_fd = -1;
+	c->ring = malloc(CONSOLE_RING_BYTES);
+	if (c->ring == NULL) {
 		free(c);
 		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < CONSOLE_CLIENTS_MAX; i++) {
+		c->clients[i].fd = -1;
 	}
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->changed, NULL);
@@ -242,31 +234,106 @@ int console_create(struct worker *w, struct console **ret)
 	return 0;
 }
 
+static int start(pthread_t *thread, void *(*main)(void *), struct console *c, bool *ret_started)
+{
+	pthread_attr_t attr;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, CONSOLE_STACK_BYTES);
+	int r = -pthread_create(thread, &attr, main, c);
+
+	pthread_attr_destroy(&attr);
+	*ret_started = r == 0;
+	return r;
+}
+
 int console_start(struct console *c)
 {
 	const struct worker_config *config = &c->worker->config;
-	pthread_attr_t attr;
+	bool clients = config->control_fd >= 0;
 	int r = 0;
 
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	if (config->console_out_fd >= 0) {
-		r = -pthread_create(&c->out_thread, &attr, out_main, c);
-		c->out_started = r == 0;
+		r = start(&c->out_thread, out_main, c, &c->out_started);
 	}
 	if (r == 0 && config->console_in_fd >= 0) {
-		r = -pthread_create(&c->in_thread, &attr, in_main, c);
-		c->in_started = r == 0;
+		r = start(&c->in_thread, in_main, c, &c->in_started);
 		if (c->in_started) {
 			/* It may sit in read() until the process ends. */
 			pthread_detach(c->in_thread);
-			r = -pthread_create(&c->feed_thread, &attr, feed_main, c);
-			c->feed_started = r == 0;
 		}
 	}
-	pthread_attr_destroy(&attr);
+	if (r == 0 && clients) {
+		r = console_clients_start(c);
+	}
+	if (r == 0 && (clients || config->console_in_fd >= 0)) {
+		r = start(&c->feed_thread, feed_main, c, &c->feed_started);
+	}
 	return r;
 }
+
+/* ---- Saved state ---- */
+
+void console_save(struct console *c, struct state_writer *w)
+{
+	uint8_t data[CONSOLE_HISTORY_BYTES];
+	uint64_t lost = 0;
+
+	pthread_mutex_lock(&c->lock);
+	uint64_t at = c->written - min_u64(c->written, sizeof(data));
+	size_t bytes = console_take(c, &at, &lost, data, sizeof(data));
+
+	state_begin(w, TAG_CONSOLE, SAVE_VERSION);
+	state_put_u32(w, (uint32_t)c->in_used);
+	for (size_t i = 0; i < c->in_used; i++) {
+		state_put_u8(w, c->in[(c->in_start + i) % CONSOLE_IN_BYTES]);
+	}
+	state_put_bytes(w, data, bytes);
+	state_end(w);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* What was typed comes before what is typed now; history is not shown again where it was seen. */
+static bool restore_record(struct console *c, struct state_reader *r)
+{
+	uint8_t typed[CONSOLE_IN_BYTES];
+	uint32_t count = state_get_u32(r);
+
+	if (r->bad || count > sizeof(typed)) {
+		return false;
+	}
+	state_get_bytes(r, typed, count);
+	if (r->bad || r->left > CONSOLE_HISTORY_BYTES) {
+		return false;
+	}
+	pthread_mutex_lock(&c->lock);
+	count = (uint32_t)min_u64(count, CONSOLE_IN_BYTES - c->in_used);
+	c->in_start = (c->in_start + CONSOLE_IN_BYTES - count) % CONSOLE_IN_BYTES;
+	c->in_used += count;
+	for (uint32_t i = 0; i < count; i++) {
+		c->in[(c->in_start + i) % CONSOLE_IN_BYTES] = typed[i];
+	}
+	c->written = c->at = r->left;
+	state_get_bytes(r, c->ring, r->left);
+	pthread_mutex_unlock(&c->lock);
+	return !r->bad;
+}
+
+bool console_restore(struct console *c, const struct state_reader *run)
+{
+	struct state_reader r = *run, payload;
+	uint16_t version;
+	uint32_t tag;
+
+	while (state_next(&r, &tag, &version, &payload)) {
+		if (tag == TAG_CONSOLE) {
+			return version <= SAVE_VERSION && restore_record(c, &payload);
+		}
+	}
+	return !r.bad;
+}
+
+/* ---- The end ---- */
 
 /*
  * Waits for the writer, but not for ever: the reader of a pipe may have stopped reading. True when no thread is in read() or write() any
@@ -279,7 +346,8 @@ static bool drain(struct console *c)
 	pthread_mutex_lock(&c->lock);
 	c->closing = true;
 	pthread_cond_broadcast(&c->changed);
-	while (c->out_used != 0 && host_now_ns() < give_up) {
+	console_clients_wake(c);
+	while (c->out_started && c->at != c->written && host_now_ns() < give_up) {
 		struct timespec ts;
 
 		clock_gettime(CLOCK_REALTIME, &ts);
@@ -290,9 +358,10 @@ static bool drain(struct console *c)
 		}
 		pthread_cond_timedwait(&c->changed, &c->lock, &ts);
 	}
-	bool drained = c->out_used == 0, idle = drained && (!c->in_started || c->in_ended);
+	bool drained = !c->out_started || c->at == c->written;
+	bool idle = drained && (!c->in_started || c->in_ended);
 
-	c->lost += c->out_used;
+	c->lost += drained ? 0 : c->written - c->at;
 	pthread_mutex_unlock(&c->lock);
 	if (c->out_started) {
 		if (drained) {
@@ -315,12 +384,13 @@ void console_destroy(struct console *c)
 	}
 	bool idle = drain(c);
 
+	console_clients_stop(c);
 	if (c->feed_started) {
 		pthread_join(c->feed_thread, NULL);
 	}
 	/* Otherwise a thread holds on to the memory: it goes with the process. */
 	if (idle) {
-		free(c->out);
+		free(c->ring);
 		free(c);
 	}
 }

@@ -1,36 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
+/* Connections, and which word is whose. */
 #include "control.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "control_connection.h"
+#include "end.h"
 #include "lib/bits.h"
-#include "net.h"
-#include "packet.h"
-#include "worker.h"
 
-#define PACKET_BYTES ((size_t)64 << 10)
-#define CONNECTIONS_MAX 8u
-
-/* One asker: a connection with at most one request on its way. */
-struct connection {
-	struct control *control;
-	int fd;
-	bool busy;    /* its request is with a controller */
-	bool hung_up; /* the asker is gone; freed when not busy */
-	struct storage_request request;
-	struct storage_config parsed; /* what the request's options say */
-	struct backend_handed *files;
-	char error[700];	     /* the answer; empty: done well */
-	struct connection *next;     /* of all */
-	struct connection *answered; /* next of those whose request is done */
-	char packet[PACKET_BYTES];
-};
+#define CONNECTIONS_MAX 32u
+#define EVENT_BYTES 2048u
 
 struct control {
 	struct worker *worker;
@@ -40,24 +26,66 @@ struct control {
 	struct connection *answered;
 };
 
+static const struct control_word *const tables[] = {
+	control_state_words, control_checkpoint_words, control_disk_words,
+	control_net_words,   control_ic_words,
+};
+
 /* ---- Answers ---- */
+
+void control_answer(struct connection *c, const char *text)
+{
+	c->plain = true;
+	c->answer_bytes = 0;
+	control_say(c, "%s", text);
+}
+
+bool control_refuse(struct connection *c, const char *why)
+{
+	control_answer(c, why);
+	return false;
+}
+
+void control_say(struct connection *c, const char *fmt, ...)
+{
+	size_t room = sizeof(c->answer) - c->answer_bytes;
+	va_list ap;
+
+	va_start(ap, fmt);
+	int n = vsnprintf(c->answer + c->answer_bytes, room, fmt, ap);
+
+	va_end(ap);
+	if (n >= 0 && (size_t)n + 1 < room) {
+		c->answer_bytes += (size_t)n;
+		c->answer[c->answer_bytes++] = '\n';
+		c->answer[c->answer_bytes] = '\0';
+	}
+}
 
 static void answer(struct connection *c)
 {
-	char text[sizeof(c->error) + 8];
-	int n = snprintf(text, sizeof(text), "%s", c->error[0] == '\0' ? "ok" : c->error);
+	static const char ok[] = "ok\n";
+	char text[CONTROL_ANSWER_BYTES + sizeof(ok)];
+	int n = snprintf(text, sizeof(text), "%s%s", c->plain ? "" : ok, c->answer);
 
-	if (send(c->fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+	/* Without the last newline. */
+	if (packet_send(c->fd, text, (size_t)n - 1) < 0) {
 		c->hung_up = true; /* nobody wants to know */
 	}
 }
 
-static void request_done(struct storage_request *r, const char *error)
+static void begin_answer(struct connection *c)
 {
-	struct connection *c = r->ctx;
+	c->plain = false;
+	c->answer_bytes = 0;
+	c->answer[0] = '\0';
+}
+
+void control_later(struct connection *c, void (*fn)(struct connection *c))
+{
 	struct control *control = c->control;
 
-	snprintf(c->error, sizeof(c->error), "%s", error == NULL ? "" : error);
+	c->then = fn;
 	pthread_mutex_lock(&control->lock);
 	c->answered = control->answered;
 	control->answered = c;
@@ -65,21 +93,12 @@ static void request_done(struct storage_request *r, const char *error)
 	loop_wake(control->worker->loop);
 }
 
-/* Loop thread, from within net: the answer goes out with the others. */
-static void adapter_gone(void *ctx)
+void control_done(struct connection *c, const char *why)
 {
-	struct connection *c = ctx;
-
-	request_done(&c->request, NULL);
-}
-
-static void forget_parsed(struct connection *c)
-{
-	free(c->parsed.disks);
-	free(c->parsed.files);
-	free(c->files);
-	c->parsed = (struct storage_config){0};
-	c->files = NULL;
+	if (why != NULL) {
+		control_refuse(c, why);
+	}
+	control_later(c, NULL);
 }
 
 static void connection_close(struct connection *c)
@@ -94,8 +113,20 @@ static void connection_close(struct connection *c)
 	control->count--;
 	loop_remove(control->worker->loop, c->fd);
 	close(c->fd);
-	forget_parsed(c);
+	control_disk_forget(c);
 	free(c);
+}
+
+static void bury(struct control *control)
+{
+	struct connection *next;
+
+	for (struct connection *c = control->connections; c != NULL; c = next) {
+		next = c->next;
+		if (c->hung_up && !c->busy) {
+			connection_close(c);
+		}
+	}
 }
 
 void control_poll(struct control *control)
@@ -108,209 +139,121 @@ void control_poll(struct control *control)
 
 	control->answered = NULL;
 	pthread_mutex_unlock(&control->lock);
-	while (c != NULL) {
-		struct connection *next = c->answered;
-
-		c->busy = false;
-		forget_parsed(c);
-		answer(c);
-		if (c->hung_up) {
-			connection_close(c);
+	for (struct connection *next; c != NULL; c = next) {
+		next = c->answered;
+		if (c->then != NULL) {
+			c->then(c);
+			continue;
 		}
-		c = next;
+		c->busy = false;
+		control_disk_forget(c);
+		answer(c);
 	}
+	bury(control);
+}
+
+/* ---- Events ---- */
+
+/* Connections are closed later: one of them may be in the middle of a request. */
+static void send_event(struct control *control, const char *text)
+{
+	for (struct connection *c = control->connections; c != NULL; c = c->next) {
+		if (c->watches && !c->hung_up && packet_send(c->fd, text, strlen(text)) < 0) {
+			c->hung_up = true;
+			loop_wake(control->worker->loop);
+		}
+	}
+}
+
+void control_event(struct control *control, const char *name, const char *fmt, ...)
+{
+	char text[EVENT_BYTES];
+	va_list ap;
+
+	if (control == NULL) {
+		return;
+	}
+	int n = snprintf(text, sizeof(text), "%s\n", name);
+
+	va_start(ap, fmt);
+	vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, ap);
+	va_end(ap);
+	send_event(control, text);
+}
+
+void control_end(struct control *control, enum worker_end end)
+{
+	control_event(control, "end", "end=%s\n", end_word(end));
 }
 
 /* ---- Requests ---- */
 
-static bool refuse(struct connection *c, const char *why)
+bool control_running(struct connection *c)
 {
-	snprintf(c->error, sizeof(c->error), "%s", why);
-	return false;
+	return !c->worker->machine.paused ||
+	       control_refuse(c, "the machine stands still: it can be changed when it runs");
 }
 
-static bool find_change(const char *word, enum storage_change *ret)
+char *control_option(const struct control_request *q, char *at)
 {
-	static const struct {
-		const char *word;
-		enum storage_change what;
-	} changes[] = {{"attach", STORAGE_ATTACH},
-		       {"detach", STORAGE_DETACH},
-		       {"medium", STORAGE_MEDIUM},
-		       {"resize", STORAGE_RESIZE}};
+	char *next = at == NULL ? q->options : at + strlen(at) + 1;
 
-	for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
-		if (strcmp(word, changes[i].word) == 0) {
-			*ret = changes[i].what;
+	return next < q->end ? next : NULL;
+}
+
+bool control_has(const struct control_request *q, const char *word)
+{
+	for (char *o = NULL; (o = control_option(q, o)) != NULL;) {
+		if (strcmp(o, word) == 0) {
 			return true;
 		}
 	}
 	return false;
 }
 
-/* The options behind the word: those of disks, and for a new size a number. */
-static bool parse_options(struct connection *c, size_t bytes)
+static const struct control_word *find_word(const char *word)
 {
-	char *end = c->packet + bytes, *next = c->packet + strlen(c->packet) + 1;
-
-	while (next < end) {
-		char *at = next;
-
-		next = at + strlen(at) + 1; /* before the option is cut up in place */
-		if (strncmp(at, "--bytes=", 8) == 0) {
-			c->request.bytes = strtoull(at + 8, NULL, 10);
-		} else if (!options_storage(&c->parsed, at)) {
-			return false;
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
+		for (const struct control_word *w = tables[i]; w->word != NULL; w++) {
+			if (strcmp(w->word, word) == 0) {
+				return w;
+			}
 		}
 	}
-	return true;
-}
-
-/* The options name descriptors by their place in the message. */
-static bool take_files(struct connection *c, const int *fds, size_t fd_count)
-{
-	size_t count = c->parsed.file_count;
-
-	c->files = calloc(count + 1, sizeof(*c->files));
-	if (c->files == NULL) {
-		return refuse(c, "out of memory");
-	}
-	for (size_t i = 0; i < count; i++) {
-		int n = c->parsed.files[i].file.fd;
-
-		if (n < 0 || (size_t)n >= fd_count || fd_count != count) {
-			return refuse(c, "the request lacks a descriptor");
-		}
-		c->files[i] = c->parsed.files[i].file;
-		c->files[i].fd = fds[n];
-	}
-	c->request.files = c->files;
-	c->request.file_count = count;
-	return true;
-}
-
-/* WORD then options, each with a NUL at its end: as `virid control` writes them. */
-static bool parse(struct connection *c, size_t bytes, const int *fds, size_t fd_count)
-{
-	c->request = (struct storage_request){.done = request_done, .ctx = c};
-	if (!parse_options(c, bytes)) {
-		return refuse(c, "the request is malformed");
-	}
-	if (!find_change(c->packet, &c->request.what) || c->parsed.disk_count != 1) {
-		return refuse(c, "the request is not known");
-	}
-	c->request.disk = c->parsed.disks[0];
-	return take_files(c, fds, fd_count);
-}
-
-/* "net-detach", then --number=N */
-static bool detach_adapter(struct connection *c, const char *option)
-{
-	unsigned number;
-
-	if (sscanf(option, "--number=%u", &number) != 1) {
-		return refuse(c, "the request is malformed");
-	}
-	c->request.ctx = c;
-	const char *why = net_detach(c->control->worker->net, number, adapter_gone, c);
-
-	c->busy = why == NULL;
-	return why == NULL || refuse(c, why);
-}
-
-/* "net-attach", then --net=... */
-static bool attach_adapter(struct connection *c, char *option, const int *fds, size_t fd_count)
-{
-	struct net_config parsed = {0};
-	bool ok = strncmp(option, "--net=", 6) == 0 &&
-		  options_net(&parsed, option + 6, fds, fd_count);
-	const char *why = ok ? net_attach(c->control->worker->net, &parsed.adapters[0])
-			     : "the request is malformed";
-
-	free(parsed.adapters);
-	return why == NULL || refuse(c, why);
-}
-
-/* "net-connect", then --net=... */
-static bool connect_adapter(struct connection *c, char *option, const int *fds, size_t fd_count)
-{
-	struct net_config parsed = {0};
-	bool ok = strncmp(option, "--net=", 6) == 0 &&
-		  options_net(&parsed, option + 6, fds, fd_count);
-	const char *why = ok ? net_connect(c->control->worker->net, &parsed.adapters[0])
-			     : "the request is malformed";
-
-	free(parsed.adapters);
-	return why == NULL || refuse(c, why);
-}
-
-/* "net-disconnect", then --number=N */
-static bool disconnect_adapter(struct connection *c, const char *option)
-{
-	unsigned number;
-	const char *why = sscanf(option, "--number=%u", &number) == 1
-				  ? net_disconnect(c->control->worker->net, number)
-				  : "the request is malformed";
-
-	return why == NULL || refuse(c, why);
-}
-
-/* "net-info", perhaps --number=N: what adapters of this machine need to be plugged in, and the address of one that is there. */
-static void describe_nets(struct connection *c, const char *option)
-{
-	const struct worker_config *config = &c->control->worker->config;
-	const uint8_t *m = NULL;
-	unsigned number;
-	int n = snprintf(c->error, sizeof(c->error), "queues %u of %.64s",
-			 wire_queues(config->processors), config->name);
-
-	if (sscanf(option, "--number=%u", &number) == 1 &&
-	    (m = net_mac(c->control->worker->net, number)) != NULL) {
-		snprintf(c->error + n, sizeof(c->error) - (size_t)n,
-			 "\nmac %02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
-	}
+	return NULL;
 }
 
 /* True: done or on its way. Then the descriptors are somebody's. */
 static bool carry_out(struct connection *c, size_t bytes, const int *fds, size_t fd_count)
 {
-	if (bytes == 0 || c->packet[bytes - 1] != '\0' || c->busy) {
-		return refuse(c, "the request is malformed");
+	if (bytes == 0 || c->packet[bytes - 1] != '\0') {
+		return control_refuse(c, "the request is malformed");
 	}
-	size_t word = strlen(c->packet) + 1;
-	char *option = word < bytes ? c->packet + word : c->packet + bytes - 1;
+	const struct control_word *word = find_word(c->packet);
+	const struct control_request request = {
+		.options = c->packet + strlen(c->packet) + 1,
+		.end = c->packet + bytes,
+		.fds = fds,
+		.fd_count = fd_count,
+	};
 
-	if (strcmp(c->packet, "net-info") == 0) {
-		describe_nets(c, option);
-		return true;
+	if (word == NULL) {
+		return control_refuse(c, "the request is not known");
 	}
-	if (strcmp(c->packet, "net-attach") == 0) {
-		return attach_adapter(c, option, fds, fd_count);
+	if (word->fds != CONTROL_ANY_FDS && fd_count != word->fds) {
+		return control_refuse(c, "the request lacks a descriptor, or has too many");
 	}
-	if (strcmp(c->packet, "net-connect") == 0) {
-		return connect_adapter(c, option, fds, fd_count);
-	}
-	if (strcmp(c->packet, "net-disconnect") == 0) {
-		return disconnect_adapter(c, option);
-	}
-	if (strcmp(c->packet, "net-detach") == 0) {
-		return detach_adapter(c, option);
-	}
-	if (!parse(c, bytes, fds, fd_count)) {
-		return false;
-	}
-	c->busy = storage_submit(c->control->worker->storage, &c->request);
-	return c->busy || refuse(c, "the machine has no such controller");
+	return word->run(c, &request);
 }
 
 static void take_packet(struct connection *c, size_t bytes, const int *fds, size_t fd_count)
 {
-	c->error[0] = '\0';
+	begin_answer(c);
 	if (!carry_out(c, bytes, fds, fd_count)) {
 		packet_close(fds, fd_count);
 	}
 	if (!c->busy) {
-		forget_parsed(c);
+		control_disk_forget(c);
 		answer(c);
 	}
 }
@@ -353,6 +296,7 @@ static void on_connect(void *ctx)
 		return;
 	}
 	c->control = control;
+	c->worker = control->worker;
 	c->fd = fd;
 	c->next = control->connections;
 	control->connections = c;

@@ -56,11 +56,30 @@ static uint64_t upkeep(struct controller *c, uint64_t now, uint64_t *settle_ns)
 	return min_u64(next, *settle_ns - now);
 }
 
+/* Answers what was taken; what lies in the rings stays there. */
+static void finish_taken(struct controller *c)
+{
+	struct io_context *context = backend_context(c->backend);
+	uint64_t settle_ns = host_now_ns() + SETTLE_NS;
+
+	stor_hold(c->stor, true);
+	stor_poll(c->stor);
+	while (!stor_idle(c->stor)) {
+		controller_heed(c);
+
+		uint64_t wait_ns = upkeep(c, host_now_ns(), &settle_ns);
+
+		io_poll(context, true, wait_ns);
+		stor_poll(c->stor);
+	}
+}
+
 static void serve(struct controller *c)
 {
 	struct io_context *context = backend_context(c->backend);
 	uint64_t settle_ns = host_now_ns() + SETTLE_NS;
 
+	stor_hold(c->stor, false);
 	while (!atomic_load(&c->leave)) {
 		bool changed = controller_change(c);
 		uint64_t wait_ns = upkeep(c, host_now_ns(), &settle_ns);
@@ -68,7 +87,7 @@ static void serve(struct controller *c)
 
 		io_poll(context, !more, wait_ns);
 	}
-	stor_poll(c->stor); /* detaches that waited for the last commands */
+	finish_taken(c);
 }
 
 static bool open_disks(struct controller *c)
@@ -95,14 +114,30 @@ static bool close_disks(struct controller *c)
 	return ok;
 }
 
+static void flush_disks(struct controller *c)
+{
+	c->flush_failed = false;
+	for (unsigned lun = 0; lun < STOR_LUNS; lun++) {
+		if (c->disks[lun] != NULL && !disk_flush(c->disks[lun])) {
+			log_line("%s", disk_why(c->disks[lun]));
+			c->flush_failed = true;
+		}
+	}
+}
+
 static void *controller_main(void *arg)
 {
 	struct controller *c = arg;
+	enum thread_state order;
 
 	set_state(c, THREAD_PARKED, !open_disks(c));
-	while (wait_for_order(c) == THREAD_SERVING) {
-		set_state(c, THREAD_SERVING, false);
-		serve(c);
+	while ((order = wait_for_order(c)) != THREAD_GONE) {
+		set_state(c, order, false);
+		if (order == THREAD_SERVING) {
+			serve(c);
+		} else {
+			flush_disks(c);
+		}
 		pthread_mutex_lock(&c->lock);
 		c->wanted = THREAD_PARKED;
 		c->state = THREAD_PARKED;
@@ -125,6 +160,24 @@ void controller_wait(struct controller *c, enum thread_state state)
 {
 	pthread_mutex_lock(&c->lock);
 	while (c->state != state) {
+		pthread_cond_wait(&c->changed, &c->lock);
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+bool controller_parked(struct controller *c)
+{
+	pthread_mutex_lock(&c->lock);
+	bool parked = c->state == THREAD_PARKED && c->wanted == THREAD_PARKED;
+
+	pthread_mutex_unlock(&c->lock);
+	return parked;
+}
+
+void controller_rest(struct controller *c)
+{
+	pthread_mutex_lock(&c->lock);
+	while (c->state != THREAD_PARKED || c->wanted != THREAD_PARKED) {
 		pthread_cond_wait(&c->changed, &c->lock);
 	}
 	pthread_mutex_unlock(&c->lock);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "disk.h"
+#include "disk_parts.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,22 +13,6 @@
 #include "vsp/stor.h"
 
 #define DVD_SECTOR_BYTES 2048u
-#define FILTERS_MAX 4u
-
-struct disk {
-	struct disk_config config;
-	struct scsi_luns luns;
-	struct block_device *
-		top; /* virtual disk or medium, and filters on it, which own what is below; NULL: no medium */
-	struct block_device *timed[FILTERS_MAX]; /* filters that need turning */
-	unsigned timed_count;
-	struct block_device *throttle; /* one of them; NULL: no limits */
-	bool hurry;
-	struct vhd_disk *vhd; /* at the bottom of top; NULL: DVD */
-	struct scsi_unit *unit;
-	char *path; /* the config's */
-	char why[600];
-};
 
 static uint64_t clock_now_ns(void *ctx)
 {
@@ -45,7 +29,8 @@ static void log_request(void *ctx, const char *text)
 	log_line("disk %s: %s", d->config.path, text);
 }
 
-int disk_create(const struct disk_config *config, const struct scsi_luns *luns, struct disk **ret)
+int disk_create(const struct disk_config *config, const struct scsi_luns *luns,
+		const struct disk_listener *listener, struct disk **ret)
 {
 	struct disk *d = calloc(1, sizeof(*d));
 
@@ -60,6 +45,7 @@ int disk_create(const struct disk_config *config, const struct scsi_luns *luns, 
 	d->config = *config;
 	d->config.path = d->path;
 	d->luns = *luns;
+	d->listener = *listener;
 	*ret = d;
 	return 0;
 }
@@ -82,11 +68,81 @@ const struct disk_config *disk_config(const struct disk *d)
 	return &d->config;
 }
 
-static bool failed(struct disk *d, const char *what, int r)
+bool disk_failed(struct disk *d, const char *what, int r)
 {
 	snprintf(d->why, sizeof(d->why), "disk %s: %s: %s", d->config.path, what, strerror(-r));
 	return false;
 }
+
+bool disk_failed_vhd(struct disk *d, const struct vhd_error *error)
+{
+	snprintf(d->why, sizeof(d->why), "disk %s", error->text);
+	return false;
+}
+
+/* ---- Trouble of the host ---- */
+
+static void on_trouble(void *ctx, enum block_trouble trouble, int error)
+{
+	struct disk *d = ctx;
+	char text[sizeof(d->why)];
+
+	if (d->troubled) {
+		return;
+	}
+	d->troubled = true;
+	snprintf(text, sizeof(text), "disk %s: %s (%s): what the guest asked for waits",
+		 d->config.path,
+		 trouble == BLOCK_TROUBLE_SPACE ? "there is no space for what the guest writes"
+						: "its storage does not answer",
+		 strerror(-error));
+	d->listener.trouble(d->listener.ctx, text);
+}
+
+static bool add_hold(struct disk *d)
+{
+	const struct block_hold config = {.trouble = on_trouble, .ctx = d};
+	int r = block_hold_create(vhd_block(d->vhd), &config, &d->hold);
+
+	d->top = d->hold; /* on failure the disk is closed already */
+	return r == 0 || disk_failed(d, "filter", r);
+}
+
+void disk_retry(struct disk *d)
+{
+	if (d->hold != NULL) {
+		block_hold_retry(d->hold);
+	}
+}
+
+bool disk_in_trouble(const struct disk *d)
+{
+	return d->troubled;
+}
+
+/* Once a second things may have become better. */
+static void try_again(struct disk *d, bool now)
+{
+	if (!d->troubled) {
+		return;
+	}
+	if (block_hold_count(d->hold) == 0) {
+		d->troubled = false;
+		d->listener.trouble(d->listener.ctx, NULL);
+	} else if (now) {
+		block_hold_retry(d->hold);
+	}
+}
+
+void disk_give_up(struct disk *d, bool give_up)
+{
+	if (d->hold != NULL && d->give_up != give_up) {
+		d->give_up = give_up;
+		block_hold_give_up(d->hold, give_up);
+	}
+}
+
+/* ---- Opening ---- */
 
 static bool open_vhd(struct disk *d, const struct vhd_host *host)
 {
@@ -97,11 +153,9 @@ static bool open_vhd(struct disk *d, const struct vhd_host *host)
 	int r = vhd_open(host, c->path, flags, &d->vhd, &error);
 
 	if (r != 0) {
-		snprintf(d->why, sizeof(d->why), "disk %s", error.text);
-		return false;
+		return disk_failed_vhd(d, &error);
 	}
-	d->top = vhd_block(d->vhd);
-	return true;
+	return add_hold(d);
 }
 
 static bool open_medium(struct disk *d, const struct vhd_host *host, struct block_device **ret)
@@ -115,10 +169,10 @@ static bool open_medium(struct disk *d, const struct vhd_host *host, struct bloc
 	}
 	r = host->open(host->ctx, d->config.path, false, false, &f);
 	if (r != 0) {
-		return failed(d, "opening", r < 0 ? r : -EWOULDBLOCK);
+		return disk_failed(d, "opening", r < 0 ? r : -EWOULDBLOCK);
 	}
 	r = block_raw_create(f, DVD_SECTOR_BYTES, true, ret);
-	return r == 0 || failed(d, "medium", r);
+	return r == 0 || disk_failed(d, "medium", r);
 }
 
 void disk_take_out(struct disk *d)
@@ -143,7 +197,7 @@ bool disk_insert(struct disk *d, const struct vhd_host *host, const char *path)
 
 	CHECK(d->top == NULL);
 	if (copy == NULL) {
-		return failed(d, "medium", -ENOMEM);
+		return disk_failed(d, "medium", -ENOMEM);
 	}
 	free(d->path);
 	d->config.path = d->path = copy;
@@ -162,7 +216,7 @@ bool disk_resize(struct disk *d, uint64_t bytes)
 	struct vhd_job *job;
 
 	if (d->vhd == NULL) {
-		return failed(d, "a DVD has no size to change", -EINVAL);
+		return disk_failed(d, "a DVD has no size to change", -EINVAL);
 	}
 	int r = vhd_resize(d->vhd, bytes, &job, &error);
 
@@ -171,10 +225,7 @@ bool disk_resize(struct disk *d, uint64_t bytes)
 		}
 		vhd_job_destroy(job);
 	}
-	if (r != 0) {
-		snprintf(d->why, sizeof(d->why), "disk %s", error.text);
-	}
-	return r == 0;
+	return r == 0 || disk_failed_vhd(d, &error);
 }
 
 static struct block_throttle limits_of(const struct disk *d)
@@ -214,7 +265,7 @@ static bool add_filters(struct disk *d)
 	if (r == 0 && c->log) {
 		r = block_log_create(d->top, &log, &d->top);
 	}
-	return r == 0 || failed(d, "filter", r);
+	return r == 0 || disk_failed(d, "filter", r);
 }
 
 bool disk_open(struct disk *d, const struct vhd_host *host)
@@ -230,7 +281,14 @@ bool disk_open(struct disk *d, const struct vhd_host *host)
 	}
 	r = dvd ? scsi_dvd_create(d->top, host->context, &config, &d->unit)
 		: scsi_disk_create(d->top, &config, &d->unit);
-	return r == 0 || failed(d, "SCSI unit", r);
+	return r == 0 || disk_failed(d, "SCSI unit", r);
+}
+
+bool disk_flush(struct disk *d)
+{
+	int r = d->top != NULL && !d->top->info.read_only ? block_flush(d->top) : 0;
+
+	return r == 0 || disk_failed(d, "flushing", r);
 }
 
 bool disk_close(struct disk *d)
@@ -241,16 +299,24 @@ bool disk_close(struct disk *d)
 		scsi_unit_destroy(d->unit);
 		d->unit = NULL;
 	}
+	disk_branch_forget(d);
 	if (d->top != NULL) {
 		if (!d->top->info.read_only) {
 			int r = block_flush(d->top);
 
-			flushed = r == 0 || failed(d, "flushing at the end", r);
+			flushed = r == 0 || disk_failed(d, "flushing at the end", r);
 		}
 		block_destroy(d->top);
-		d->top = NULL;
+		d->top = d->hold = NULL;
 	}
+	free(d->old_path);
+	d->old_path = NULL;
 	return flushed;
+}
+
+uint64_t disk_bytes(const struct disk *d)
+{
+	return d->top->info.bytes;
 }
 
 struct scsi_unit *disk_unit(struct disk *d)
@@ -278,6 +344,7 @@ uint64_t disk_upkeep(struct disk *d, bool settle)
 	if (d->config.kind == DISK_DVD) {
 		disk_let_go(d); /* the guest may have ejected it */
 	}
+	try_again(d, settle);
 	if (settle && d->top != NULL) {
 		block_settle(d->top);
 	}

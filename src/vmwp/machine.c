@@ -12,6 +12,7 @@
 #include "host/memory.h"
 #include "hv/host.h"
 #include "lib/bits.h"
+#include "restore.h"
 
 #define GUEST_CLOCK_HZ                                                                             \
 	UINT64_C(                                                                                  \
@@ -187,12 +188,31 @@ static enum worker_end failed(struct worker *w, const char *what, int r)
 	return END_HOST_FAILURE;
 }
 
-enum worker_end machine_create(struct worker *w)
+/* What firmware leaves in memory and registers. */
+static enum worker_end boot(struct worker *w)
 {
 	struct loader_start start = {0};
 	uint64_t rsdp_gpa;
+	int r = build_tables(w, &rsdp_gpa);
+
+	if (r != 0) {
+		return failed(w, "firmware tables", r);
+	}
+	enum worker_end end = kernel_load(w, rsdp_gpa, &start);
+
+	if (end != END_NONE) {
+		machine_destroy(w);
+		return end;
+	}
+	r = kernel_set_start(w->vps[0].vp, &start);
+	return r != 0 ? failed(w, "initial registers", r) : END_NONE;
+}
+
+enum worker_end machine_create(struct worker *w)
+{
 	int r = create_partition(w);
 
+	w->machine.paused = true;
 	if (r != 0) {
 		return failed(w, "partition", r);
 	}
@@ -202,20 +222,12 @@ enum worker_end machine_create(struct worker *w)
 	if ((r = bus_create(w)) != 0) {
 		return failed(w, "VMBus", r);
 	}
-	if ((r = build_tables(w, &rsdp_gpa)) != 0) {
-		return failed(w, "firmware tables", r);
+	if (!restore_pending(w)) {
+		return boot(w);
 	}
-	enum worker_end end = kernel_load(w, rsdp_gpa, &start);
-
-	if (end != END_NONE) {
+	if (!restore_devices(w)) {
 		machine_destroy(w);
-		return end;
-	}
-	if ((r = kernel_set_start(w->vps[0].vp, &start)) != 0) {
-		return failed(w, "initial registers", r);
-	}
-	if ((r = vid_partition_freeze(w->machine.partition, false)) != 0) {
-		return failed(w, "starting time", r);
+		return END_HOST_FAILURE;
 	}
 	return END_NONE;
 }

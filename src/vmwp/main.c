@@ -30,9 +30,10 @@ int main(int argc, char **argv)
 		.console_out_fd = -1,
 		.control_fd = -1,
 		.launcher_fd = -1,
+		.state_fd = -1,
+		.state_path = "",
+		.end_fd = -1,
 	};
-	/* A worker never outlives who started it. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	/* With its own limit glibc counts the processors in /sys when many threads allocate: not in the sandbox. */
 	mallopt(M_ARENA_MAX, 4);
 	if (!options_parse(argc, argv, &config)) {
@@ -41,6 +42,10 @@ int main(int argc, char **argv)
 	if (config.kernel_fd < 0 || config.processors == 0 || config.memory_bytes == 0) {
 		fprintf(stderr, "virid-vmwp: started by `virid run`, not by hand\n");
 		return END_USAGE;
+	}
+	if (!config.detached) {
+		/* A worker does not outlive who started it, unless he says so. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	}
 	log_init("virid", config.name);
 	enum worker_end end = worker_run(&config);

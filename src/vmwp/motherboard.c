@@ -19,9 +19,8 @@ static uint64_t board_now_ns(void *ctx)
 }
 
 /* Counted instructions give the same run every time: the calendar starts on a fixed day then. */
-static uint64_t board_wall_ns(void *ctx)
+uint64_t machine_wall_ns(struct worker *w)
 {
-	struct worker *w = ctx;
 	struct timespec ts = {.tv_sec = COUNTED_EPOCH_S};
 
 	if (w->config.count_instructions) {
@@ -29,6 +28,11 @@ static uint64_t board_wall_ns(void *ctx)
 	}
 	clock_gettime(CLOCK_REALTIME, &ts);
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t board_wall_ns(void *ctx)
+{
+	return machine_wall_ns(ctx);
 }
 
 static void board_rearm(void *ctx, uint64_t deadline_ns)

@@ -22,6 +22,7 @@ unsigned net_worker_queues(const struct net *n)
 static void adapter_free(struct adapter *a)
 {
 	loop_timer_set(a->net->worker->loop, &a->patience, 0);
+	loop_timer_set(a->net->worker->loop, &a->farewell.timer, 0);
 	net_adapter_unplug(a);
 	pthread_mutex_destroy(&a->mailbox);
 	free(a->spec);
@@ -43,6 +44,7 @@ int net_adapter_create(struct net *n, const struct net_adapter_config *config)
 	memcpy(a->mac, config->mac, sizeof(a->mac));
 	snprintf(a->name, sizeof(a->name), "net%u", config->number);
 	a->patience = (struct loop_timer){.fn = net_adapter_impatient, .ctx = a};
+	a->farewell.timer = (struct loop_timer){.fn = net_adapter_farewell, .ctx = a};
 	pthread_mutex_init(&a->mailbox, NULL);
 	a->spec = strdup(config->spec);
 	a->disconnected = config->plug.queues == 0;
@@ -190,14 +192,13 @@ int net_offer(struct net *n, struct vmbus *bus)
 		}
 	}
 	n->bus = bus;
-	net_threads_serve(n->threads);
 	return r;
 }
 
 void net_park(struct net *n)
 {
 	if (n != NULL) {
-		net_threads_park(n->threads);
+		net_quiesce(n);
 		n->bus = NULL;
 	}
 }

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/state.h"
+#include "vsp/net.h"
 #include "vswitch/wire.h"
 
 #define NET_ADAPTERS_MAX 64u
@@ -49,8 +51,14 @@ bool net_plug_take(struct net_plug *plug, unsigned queues, const int *fds, size_
 
 /* Starts the threads, and opens the cables. Loop thread, before sandbox_enter. What is wrong is on the log; 0 or -errno. */
 int net_create(struct worker *w, struct net **ret);
-/* Puts the adapters on @bus and lets the threads serve. Loop thread, before any VP runs. 0 or -errno. */
+/* Puts the adapters on @bus; the threads do not serve yet. Loop thread, before any VP runs. 0 or -errno. */
 int net_offer(struct net *n, struct vmbus *bus);
+/* Standing still: the threads park (waits); resume: they serve, also for the first time. */
+void net_quiesce(struct net *n);
+void net_resume(struct net *n);
+/* Of quiet adapters: records of a run of which others are skipped. Restore: before the first resume, with the bus restored. False: torn. */
+void net_save(struct net *n, struct state_writer *w);
+bool net_restore(struct net *n, const struct state_reader *run);
 /* The bus is quiet: makes the threads leave it. Waits. */
 void net_park(struct net *n);
 /* The bus is gone. */
@@ -69,6 +77,10 @@ const char *net_connect(struct net *n, const struct net_adapter_config *config);
 const char *net_disconnect(struct net *n, unsigned number);
 /* Of adapter @number; NULL: there is none. */
 const uint8_t *net_mac(const struct net *n, unsigned number);
+/* Bit n: adapter n is on the bus, and stays. */
+uint64_t net_numbers(struct net *n);
+/* Counters of adapter @number; false: it is not on the bus. */
+bool net_stats(struct net *n, unsigned number, struct vsp_net_stats *ret);
 /* Of each adapter. */
 unsigned net_worker_queues(const struct net *n);
 /* A new cable for adapter @number, from the launcher; owned by net from here. */

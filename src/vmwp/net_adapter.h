@@ -9,6 +9,14 @@
 #include "net.h"
 #include "net_thread.h"
 
+/* An adapter that is taken away: until the guest has stopped sending. */
+struct net_farewell {
+	struct loop_timer timer;
+	uint64_t deadline_ns;
+	uint64_t packets; /* that it had sent when it was looked at last */
+	unsigned quiet;	  /* times that there were no more */
+};
+
 struct adapter {
 	struct net *net;
 	unsigned number;
@@ -18,6 +26,7 @@ struct adapter {
 	char *spec;
 	struct net_port port;
 	struct loop_timer patience;
+	struct net_farewell farewell;
 	pthread_mutex_t mailbox;
 	bool disconnected; /* on no switch, as somebody asked for */
 	bool gone;	   /* the guest let go of it */
@@ -30,6 +39,7 @@ struct net {
 	struct worker *worker;
 	unsigned queues;
 	struct vmbus *bus; /* of this boot; NULL: between boots */
+	bool running;	   /* the threads serve; false: the machine stands still */
 	struct net_threads *threads;
 	struct net_launcher *launcher;
 	struct adapter *adapters[NET_ADAPTERS_MAX];
@@ -49,5 +59,7 @@ void net_adapter_unplug(struct adapter *a);
 void net_adapter_release(struct adapter *a);
 /* The switch did not come back in time. */
 void net_adapter_impatient(void *ctx);
+/* Time to look whether the guest is quiet. */
+void net_adapter_farewell(void *ctx);
 
 #endif

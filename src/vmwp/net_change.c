@@ -9,6 +9,9 @@
 #include "worker.h"
 
 #define PATIENCE_NS UINT64_C(5000000000) /* how long packets wait for a switch that went away */
+#define FAREWELL_NS UINT64_C(4000000000) /* how long a guest that sends on may keep an adapter */
+#define LOOK_NS UINT64_C(10000000)
+#define QUIET_LOOKS 5u
 
 /* ---- Cables ---- */
 
@@ -43,7 +46,7 @@ static void pause_threads(struct net *n)
 
 static void resume_threads(struct net *n)
 {
-	if (n->bus != NULL) {
+	if (n->running) {
 		net_threads_serve(n->threads);
 	}
 }
@@ -223,6 +226,30 @@ static void on_gone(void *ctx)
 	loop_wake(a->net->worker->loop);
 }
 
+/* Linux puts a change of the link off for up to two seconds; what it sends meanwhile would never be answered. */
+void net_adapter_farewell(void *ctx)
+{
+	struct adapter *a = ctx;
+	struct net_farewell *f = &a->farewell;
+	uint64_t packets, now = host_now_ns();
+	bool left = vsp_net_left(a->port.vsp, &packets);
+
+	f->quiet = left && packets == f->packets ? f->quiet + 1 : 0;
+	f->packets = packets;
+	if (f->quiet < QUIET_LOOKS && now < f->deadline_ns) {
+		loop_timer_set(a->net->worker->loop, &f->timer, now + LOOK_NS);
+	} else {
+		vsp_net_remove(a->port.vsp, on_gone, a);
+	}
+}
+
+static void begin_farewell(struct adapter *a)
+{
+	a->farewell.deadline_ns = host_now_ns() + FAREWELL_NS;
+	vsp_net_leave(a->port.vsp);
+	net_adapter_farewell(a);
+}
+
 const char *net_detach(struct net *n, unsigned number, void (*done)(void *ctx), void *ctx)
 {
 	struct adapter *a = n != NULL && number < NET_ADAPTERS_MAX ? n->adapters[number] : NULL;
@@ -237,7 +264,7 @@ const char *net_detach(struct net *n, unsigned number, void (*done)(void *ctx), 
 	a->done = done;
 	a->ctx = ctx;
 	if (a->port.vsp != NULL) {
-		vsp_net_remove(a->port.vsp, on_gone, a);
+		begin_farewell(a);
 	} else {
 		on_gone(a);
 	}

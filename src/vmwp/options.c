@@ -31,6 +31,11 @@ enum worker_option {
 	OPT_CONTROL,
 	OPT_NET,
 	OPT_LAUNCHER,
+	OPT_STATE,
+	OPT_STATE_PATH,
+	OPT_EAGER,
+	OPT_DETACHED,
+	OPT_END,
 };
 
 static const struct option options[] = {
@@ -56,6 +61,11 @@ static const struct option options[] = {
 	{"control-fd", required_argument, NULL, OPT_CONTROL},
 	{"net", required_argument, NULL, OPT_NET},
 	{"launcher-fd", required_argument, NULL, OPT_LAUNCHER},
+	{"state-fd", required_argument, NULL, OPT_STATE},
+	{"state-path", required_argument, NULL, OPT_STATE_PATH},
+	{"eager", no_argument, NULL, OPT_EAGER},
+	{"detached", no_argument, NULL, OPT_DETACHED},
+	{"end-fd", required_argument, NULL, OPT_END},
 	{0},
 };
 
@@ -231,6 +241,21 @@ static bool set_option(struct worker_config *c, int opt, char *arg)
 		return options_net(&c->net, arg, NULL, 0);
 	case OPT_LAUNCHER:
 		c->launcher_fd = atoi(arg);
+		return true;
+	case OPT_STATE:
+		c->state_fd = atoi(arg);
+		return true;
+	case OPT_STATE_PATH:
+		c->state_path = arg;
+		return true;
+	case OPT_EAGER:
+		c->eager = true;
+		return true;
+	case OPT_DETACHED:
+		c->detached = true;
+		return true;
+	case OPT_END:
+		c->end_fd = atoi(arg);
 		return true;
 	}
 	return false;

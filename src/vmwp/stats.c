@@ -3,10 +3,11 @@
  * it. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "host/memory.h"
 #include "lib/bits.h"
-#include "worker.h"
+#include "control_connection.h"
 
 static const char *const exit_names[] = {
 	"interrupted", "port", "memory",	   "msr",	"cr8",		"cpuid",
@@ -34,6 +35,65 @@ void stats_collect(struct worker *w)
 	for (size_t i = 0; i < ARRAY_LEN(now.hypercalls); i++) {
 		w->stats.hypercalls[i] += now.hypercalls[i];
 	}
+}
+
+static uint64_t cpu_ns(clockid_t clock)
+{
+	struct timespec ts = {0};
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
+}
+
+static void tell_processors(struct connection *c)
+{
+	struct worker *w = c->worker;
+	clockid_t clock;
+
+	for (uint32_t i = 0; i < w->config.processors; i++) {
+		if (pthread_getcpuclockid(w->vps[i].thread, &clock) == 0) {
+			control_say(c, "vp%u_cpu_ns=%" PRIu64, i, cpu_ns(clock));
+		}
+	}
+}
+
+static void tell_adapters(struct connection *c)
+{
+	for (unsigned i = 0; i < NET_ADAPTERS_MAX; i++) {
+		struct vsp_net_stats s;
+
+		if (net_stats(c->worker->net, i, &s)) {
+			control_say(c, "net%u_rx_frames=%" PRIu64, i, s.rx_frames);
+			control_say(c, "net%u_rx_bytes=%" PRIu64, i, s.rx_bytes);
+			control_say(c, "net%u_rx_dropped=%" PRIu64, i, s.rx_dropped);
+			control_say(c, "net%u_tx_frames=%" PRIu64, i, s.tx_frames);
+			control_say(c, "net%u_tx_bytes=%" PRIu64, i, s.tx_bytes);
+			control_say(c, "net%u_tx_dropped=%" PRIu64, i, s.tx_dropped);
+		}
+	}
+}
+
+void stats_tell(struct connection *c)
+{
+	struct worker *w = c->worker;
+	struct vid_stats now;
+	uint64_t hypercalls = 0;
+
+	vid_stats(w->machine.partition, &now);
+	for (size_t i = 0; i < ARRAY_LEN(now.hypercalls); i++) {
+		hypercalls += now.hypercalls[i];
+	}
+	control_say(c, "uptime_ns=%" PRIu64, machine_guest_ns(w));
+	control_say(c, "cpu_ns=%" PRIu64, cpu_ns(CLOCK_PROCESS_CPUTIME_ID));
+	tell_processors(c);
+	control_say(c, "memory_bytes=%" PRIu64, w->map.ram_bytes);
+	control_say(c, "resident_bytes=%zu", host_ram_resident(w->ram, w->map.ram_bytes));
+	control_say(c, "instructions=%" PRIu64, now.instructions);
+	for (size_t i = 0; i < ARRAY_LEN(exit_names); i++) {
+		control_say(c, "exits_%s=%" PRIu64, exit_names[i], now.exits[i]);
+	}
+	control_say(c, "hypercalls=%" PRIu64, hypercalls);
+	tell_adapters(c);
 }
 
 static void print_ms(const char *name, uint64_t ns)

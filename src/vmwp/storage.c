@@ -34,9 +34,11 @@ static int add_disk(struct storage *s, const struct disk_config *config)
 		return r;
 	}
 	CHECK(lun < STOR_LUNS && c->disks[lun] == NULL);
-	const struct scsi_luns luns = {.list = controller_luns, .ctx = c};
-
-	return disk_create(config, &luns, &c->disks[lun]);
+	r = controller_add_disk(c, lun, config);
+	if (r == 0) {
+		controller_show(c, lun);
+	}
+	return r;
 }
 
 static int add_file(struct storage *s, const struct storage_file_handed *handed)
@@ -133,12 +135,6 @@ int storage_offer(struct storage *s, struct vmbus *bus)
 
 		if (c != NULL) {
 			r = controller_offer(c, bus);
-			if (r == 0) {
-				atomic_store(&c->leave, false);
-				atomic_store(&c->hurry, false);
-				controller_order(c, THREAD_SERVING);
-				controller_wait(c, THREAD_SERVING);
-			}
 		}
 	}
 	return r;
@@ -151,6 +147,7 @@ void storage_hurry(struct storage *s)
 
 		if (c != NULL && c->stor != NULL) {
 			atomic_store(&c->hurry, true);
+			atomic_store(&c->give_up, true);
 			backend_wake(c->backend);
 		}
 	}
@@ -177,6 +174,59 @@ void storage_withdraw(struct storage *s)
 		if (c != NULL && c->stor != NULL) {
 			stor_destroy(c->stor);
 			c->stor = NULL;
+		}
+	}
+}
+
+/* ---- What is known of the disks ---- */
+
+void storage_list(struct storage *s,
+		  void (*fn)(void *ctx, unsigned slot, unsigned lun, const char *path), void *ctx)
+{
+	for (unsigned i = 0; s != NULL && i < CONTROLLERS_MAX; i++) {
+		struct controller *c = s->controllers[i];
+
+		if (c == NULL) {
+			continue;
+		}
+		pthread_mutex_lock(&c->lock);
+		for (unsigned lun = 0; lun < STOR_LUNS; lun++) {
+			if (c->shown[lun] != NULL) {
+				fn(ctx, i, lun, c->shown[lun]);
+			}
+		}
+		pthread_mutex_unlock(&c->lock);
+	}
+}
+
+/* ---- Trouble ---- */
+
+void storage_set_trouble(struct storage *s, void (*fn)(void *ctx, const char *text), void *ctx)
+{
+	if (s != NULL) {
+		s->trouble = fn;
+		s->trouble_ctx = ctx;
+	}
+}
+
+bool storage_in_trouble(struct storage *s)
+{
+	bool troubled = false;
+
+	for (unsigned i = 0; s != NULL && i < CONTROLLERS_MAX; i++) {
+		troubled |= s->controllers[i] != NULL && atomic_load(&s->controllers[i]->troubled);
+	}
+	return troubled;
+}
+
+void storage_retry(struct storage *s)
+{
+	for (unsigned i = 0; s != NULL && i < CONTROLLERS_MAX; i++) {
+		struct controller *c = s->controllers[i];
+
+		if (c != NULL) {
+			atomic_store(&c->retry, true);
+			backend_wake(c->backend);
 		}
 	}
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "backend/backend.h"
+#include "lib/state.h"
 
 #define STORAGE_CONTROLLERS 4u
 #define STORAGE_DISKS_MAX (STORAGE_CONTROLLERS * 64u + 4u)
@@ -57,15 +58,45 @@ struct storage_config {
 int storage_create(const struct storage_config *config, struct storage **ret);
 /* Waits until all disks are open. False: at least one is not; the reasons are on the log. */
 bool storage_opened(struct storage *s);
-/* Puts the controllers on @bus and lets their threads serve. Loop thread, before any VP runs. 0 or -errno. */
+/* Puts the controllers on @bus; their threads do not serve yet. Loop thread, before any VP runs. 0 or -errno. */
 int storage_offer(struct storage *s, struct vmbus *bus);
-/* The VM ends or is reset: requests that wait for limits (iops) go at once, until the next offer. */
+
+/*
+ * Standing still. quiesce: the threads shall answer what they took, take no more, and park; quiet: they have. flush: of parked ones, what the guest wrote
+ * is durable; false: not all (it is on the log). resume: they serve, also for the first time.
+ */
+void storage_quiesce(struct storage *s);
+bool storage_quiet(struct storage *s);
+bool storage_flush(struct storage *s);
+void storage_resume(struct storage *s);
+/* Of quiet controllers: records of a run of which others are skipped. Restore: before the first resume, with the bus restored. False: torn. */
+void storage_save(struct storage *s, struct state_writer *w);
+bool storage_restore(struct storage *s, const struct state_reader *run);
+
+/* What is in the controllers that are on the bus, in order; quiet ones. */
+struct storage_place {
+	unsigned slot, lun; /* STORAGE_SLOT_*; IDE: lun 0 */
+	bool dvd;
+	uint64_t bytes; /* of a disk */
+};
+/* Returns how many there are, at most STORAGE_DISKS_MAX. */
+size_t storage_places(struct storage *s, struct storage_place places[STORAGE_DISKS_MAX]);
+/* Bit n: the controller of slot n is on the bus. */
+uint32_t storage_slots(struct storage *s);
+
+/* The VM ends or is reset: requests that wait for limits (iops) go at once, those that are held fail, until the next resume. */
 void storage_hurry(struct storage *s);
 /* The bus is quiet: makes the threads leave it. Waits. */
 void storage_park(struct storage *s);
 /* The bus is gone. */
 void storage_withdraw(struct storage *s);
-enum storage_change { STORAGE_ATTACH, STORAGE_DETACH, STORAGE_MEDIUM, STORAGE_RESIZE };
+enum storage_change {
+	STORAGE_ATTACH,
+	STORAGE_DETACH,
+	STORAGE_MEDIUM,
+	STORAGE_RESIZE,
+	STORAGE_BRANCH, /* of storage_checkpoint_prepare */
+};
 
 /* A change to a running VM's disks. The asker's memory until done. */
 struct storage_request {
@@ -80,8 +111,47 @@ struct storage_request {
 	struct storage_request *next;
 };
 
-/* Hands @r to the thread of its controller, which must be there (SCSI controllers only). Any thread. False: no such controller; done is not called. */
+/*
+ * Hands @r to the thread of its controller. Any thread. False: no such controller (or one of IDE, whose disks stay as they are); done is not
+ * called.
+ */
 bool storage_submit(struct storage *s, struct storage_request *r);
+
+/* Each disk's place and the file that it writes, or the medium that is in ("": none). Any thread; @fn under a lock. */
+void storage_list(struct storage *s,
+		  void (*fn)(void *ctx, unsigned slot, unsigned lun, const char *path), void *ctx);
+
+/* ---- Checkpoints: every disk that keeps what is written gets a new file on top ---- */
+
+/* @error: NULL, or why; then nothing is left of it but the files. On any thread. */
+typedef void storage_checkpoint_done(void *ctx, const char *error);
+/*
+ * Makes the new tops: @want has for each disk its place, the path of an empty file and that file, writable (descriptors are taken over unless
+ * a reason is returned). The machine runs, or stands still. NULL: @done will be called.
+ */
+const char *storage_checkpoint_prepare(struct storage *s, const struct storage_config *want,
+				       storage_checkpoint_done *done, void *ctx);
+/* What was prepared is given up. Any thread. */
+void storage_checkpoint_forget(struct storage *s);
+/*
+ * The new tops become the disks: all of them, or none and @why (then what was prepared is given up). Quiet controllers. When they serve again,
+ * they bring the files below into order.
+ */
+bool storage_checkpoint_switch(struct storage *s, char *why, size_t size);
+/* Before they serve again: as it was before the switch. */
+void storage_checkpoint_undo(struct storage *s);
+
+/* ---- When the host has no space, or storage goes away ---- */
+
+/*
+ * @fn gets to know (on a controller's thread) that requests of a disk are held since the host cannot carry them out; and, with NULL, that none are held
+ * any more. They are tried again every second. Until then they are not answered, and controllers do not become quiet. Before the first storage_resume.
+ */
+void storage_set_trouble(struct storage *s, void (*fn)(void *ctx, const char *text), void *ctx);
+/* Requests are held. Any thread. */
+bool storage_in_trouble(struct storage *s);
+/* Tries again now. Any thread. */
+void storage_retry(struct storage *s);
 
 /* Flushes and closes all disks and ends the threads. False: something was lost (it is on the log). */
 bool storage_destroy(struct storage *s);

@@ -4,29 +4,34 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "controller.h"
 #include "lib/check.h"
 
-void controller_forget(struct controller *c, unsigned lun)
+void controller_drop_files(const struct storage_request *r)
 {
-	disk_destroy(c->disks[lun]);
-	free(c->hosts[lun]);
-	c->disks[lun] = NULL;
-	c->hosts[lun] = NULL;
+	for (size_t i = 0; i < r->file_count; i++) {
+		close(r->files[i].fd);
+	}
+}
+
+static void refuse(struct storage_request *r, const char *why)
+{
+	controller_drop_files(r);
+	r->done(r, why);
 }
 
 /* The descriptors that came with a request, as a host of their own. */
 static int take_files(struct controller *c, const struct storage_request *r, struct vhd_host **ret)
 {
 	struct vhd_host *host = calloc(1, sizeof(*host));
-
-	if (host == NULL) {
-		return -ENOMEM;
-	}
-	int result = backend_vhd_host_handed(c->backend, r->files, r->file_count, host);
+	int result = host == NULL
+			     ? -ENOMEM
+			     : backend_vhd_host_handed(c->backend, r->files, r->file_count, host);
 
 	if (result != 0) {
+		controller_drop_files(r);
 		free(host);
 		return result;
 	}
@@ -44,17 +49,16 @@ static void answer_errno(struct storage_request *r, const char *what, int error)
 
 static void attach(struct controller *c, struct storage_request *r)
 {
-	const struct scsi_luns luns = {.list = controller_luns, .ctx = c};
 	unsigned lun = r->disk.lun;
 
 	if (c->disks[lun] != NULL) {
-		r->done(r, "there is a disk in that place already");
+		refuse(r, "there is a disk in that place already");
 		return;
 	}
 	int result = take_files(c, r, &c->hosts[lun]);
 
 	if (result == 0) {
-		result = disk_create(&r->disk, &luns, &c->disks[lun]);
+		result = controller_add_disk(c, lun, &r->disk);
 	}
 	if (result != 0) {
 		controller_forget(c, lun);
@@ -68,6 +72,7 @@ static void attach(struct controller *c, struct storage_request *r)
 		return;
 	}
 	CHECK(stor_attach(c->stor, lun, disk_unit(c->disks[lun])) == 0);
+	controller_show(c, lun);
 	r->done(r, NULL);
 }
 
@@ -102,13 +107,14 @@ static void insert(struct controller *c, struct storage_request *r, struct disk 
 
 	free(c->hosts[r->disk.lun]);
 	c->hosts[r->disk.lun] = host;
+	controller_show(c, r->disk.lun);
 	r->done(r, ok ? NULL : disk_why(d));
 }
 
 static void change_medium(struct controller *c, struct storage_request *r, struct disk *d)
 {
 	if (disk_config(d)->kind != DISK_DVD) {
-		r->done(r, "it is not a DVD drive");
+		refuse(r, "it is not a DVD drive");
 		return;
 	}
 	disk_take_out(d);
@@ -145,20 +151,22 @@ static void carry_out(struct controller *c, struct storage_request *r)
 	if (r->what == STORAGE_ATTACH) {
 		attach(c, r);
 	} else if (d == NULL) {
-		r->done(r, "there is no disk in that place");
+		refuse(r, "there is no disk in that place");
 	} else if (c->pending[r->disk.lun] != NULL) {
-		r->done(r, "the last change in that place is not over yet");
+		refuse(r, "the last change in that place is not over yet");
 	} else if (r->what == STORAGE_DETACH) {
 		c->pending[r->disk.lun] = r;
 		stor_detach(c->stor, r->disk.lun, disk_left, c);
 	} else if (r->what == STORAGE_MEDIUM) {
 		change_medium(c, r, d);
+	} else if (r->what == STORAGE_BRANCH) {
+		controller_branch(c, r, d);
 	} else {
 		resize(c, r, d);
 	}
 }
 
-bool controller_change(struct controller *c)
+bool controller_request(struct controller *c)
 {
 	pthread_mutex_lock(&c->lock);
 	struct storage_request *r = c->requests;
@@ -170,20 +178,51 @@ bool controller_change(struct controller *c)
 	if (r != NULL) {
 		carry_out(c, r);
 	}
-	change_media(c);
 	return r != NULL;
+}
+
+bool controller_change(struct controller *c)
+{
+	controller_heed(c);
+	bool more = controller_request(c);
+
+	change_media(c);
+	return more;
+}
+
+/* The controller of a place; @ret_lun: where it has that disk. NULL: there is none. */
+static struct controller *find_controller(struct storage *s, const struct disk_config *place,
+					  unsigned *ret_lun)
+{
+	bool ide = place->kind == DISK_IDE;
+
+	if (s == NULL ||
+	    (ide ? place->controller > 1 || place->lun > 1
+		 : place->controller >= STORAGE_CONTROLLERS || place->lun >= STOR_LUNS)) {
+		return NULL;
+	}
+	*ret_lun = ide ? 0 : place->lun;
+	return s->controllers[ide ? STORAGE_SLOT_IDE(place->controller, place->lun)
+				  : STORAGE_SLOT_SCSI(place->controller)];
+}
+
+bool storage_has(struct storage *s, const struct disk_config *place)
+{
+	unsigned lun;
+
+	return find_controller(s, place, &lun) != NULL;
 }
 
 bool storage_submit(struct storage *s, struct storage_request *r)
 {
-	struct controller *c = s != NULL && r->disk.controller < STORAGE_CONTROLLERS
-				       ? s->controllers[r->disk.controller]
-				       : NULL;
 	struct storage_request **link;
+	unsigned lun;
+	struct controller *c = find_controller(s, &r->disk, &lun);
 
-	if (c == NULL || r->disk.lun >= STOR_LUNS) {
+	if (c == NULL || (c->ide && r->what != STORAGE_BRANCH)) {
 		return false;
 	}
+	r->disk.lun = lun;
 	r->next = NULL;
 	pthread_mutex_lock(&c->lock);
 	for (link = &c->requests; *link != NULL; link = &(*link)->next) {

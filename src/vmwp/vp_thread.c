@@ -65,7 +65,7 @@ static void idle(struct vp_thread *t, uint64_t wake_ns)
 	}
 }
 
-/* Runs the VP until its round ends. */
+/* Runs the VP until its round ends, or the machine shall stand still. */
 static void run_round(struct vp_thread *t)
 {
 	struct worker *w = t->worker;
@@ -73,7 +73,8 @@ static void run_round(struct vp_thread *t)
 	uint64_t none = 0, wake_ns;
 
 	atomic_compare_exchange_strong(&w->machine.first_run_ns, &none, host_now_ns());
-	while (atomic_load_explicit(&w->end, memory_order_relaxed) == END_NONE) {
+	while (atomic_load_explicit(&w->end, memory_order_relaxed) == END_NONE &&
+	       !atomic_load_explicit(&w->machine.halt, memory_order_relaxed)) {
 		/* Cleared before looking: what is woken after this is seen by the dispatch or ends
 		 * the sleep. */
 		atomic_store(&t->wake, 0);

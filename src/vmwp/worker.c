@@ -11,11 +11,15 @@
 
 #include "bus.h"
 #include "control.h"
+#include "end.h"
 #include "firmware/loader.h"
 #include "host/log.h"
 #include "host/memory.h"
 #include "host/sandbox.h"
 #include "lib/bits.h"
+#include "pause.h"
+#include "restore.h"
+#include "saving.h"
 
 #define POPULATE_ALIGN ((size_t)2 << 20)
 
@@ -35,11 +39,11 @@ static void on_timeout(void *ctx)
 }
 
 /* Guest timers live in guest time, which runs at the host's rate while the VM runs. */
-static void arm_board_timer(struct worker *w)
+void worker_arm_board_timer(struct worker *w)
 {
 	uint64_t due = atomic_load(&w->machine.board_deadline_ns);
 
-	if (due == UINT64_MAX) {
+	if (due == UINT64_MAX || w->machine.paused) {
 		loop_timer_set(w->loop, &w->board_timer, 0);
 		return;
 	}
@@ -55,15 +59,20 @@ static void on_board_timer(void *ctx)
 	pthread_mutex_lock(&w->machine.board_lock);
 	board_poll(w->machine.board);
 	pthread_mutex_unlock(&w->machine.board_lock);
-	arm_board_timer(w);
+	worker_arm_board_timer(w);
 }
 
 static void on_wake(void *ctx)
 {
-	arm_board_timer(ctx);
-	bus_poll(ctx);
-	net_poll(((struct worker *)ctx)->net);
-	control_poll(((struct worker *)ctx)->control);
+	struct worker *w = ctx;
+
+	worker_arm_board_timer(w);
+	if (!w->machine.paused) {
+		bus_poll(w);
+	}
+	net_poll(w->net);
+	restore_poll(w);
+	control_poll(w->control);
 }
 
 static void on_bus_timer(void *ctx)
@@ -84,14 +93,20 @@ static enum worker_end run_round(struct worker *w)
 	if (end != END_NONE) {
 		return end;
 	}
-	vp_threads_start(w);
-	arm_board_timer(w);
-	int r = loop_run(w->loop);
+	int r = machine_resume(w);
 
+	if (r != 0) {
+		log_line("starting the machine: hypervisor status 0x%x", (unsigned)r);
+		machine_destroy(w);
+		return END_HOST_FAILURE;
+	}
+	end_ran(w);
+	r = loop_run(w->loop);
 	if (r < 0) {
 		log_line("event loop failed: %s", strerror(-r));
 		worker_end_round(w, END_HOST_FAILURE);
 	}
+	saving_cancel(w);
 	vp_threads_wait(w);
 	loop_timer_set(w->loop, &w->board_timer, 0);
 	stats_collect(w);
@@ -107,7 +122,9 @@ static enum worker_end run_rounds(struct worker *w)
 		if (end != END_RESET || w->config.no_reboot) {
 			return end;
 		}
+		restore_close(w);
 		host_ram_discard(w->ram, w->map.ram_bytes);
+		control_event(w->control, "reset", "state=running\n");
 		atomic_store(&w->end, END_NONE);
 	}
 }
@@ -175,13 +192,20 @@ static enum worker_end prepare(struct worker *w, int signal_fd)
 		r = host_ram_map(w->map.ram_bytes, &w->ram);
 	}
 	if (r == 0) {
-		start_populating(w);
+		if (w->config.state_fd < 0) {
+			start_populating(w);
+		}
 		what = "console";
 		r = console_create(w, &w->console);
 	}
 	if (r == 0) {
 		r = sandbox_drop_privileges(&what);
-		prctl(PR_SET_PDEATHSIG, SIGKILL); /* changing the user cleared it */
+		if (!w->config.detached) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL); /* changing the user cleared it */
+		}
+	}
+	if (r == 0 && !restore_open(w)) {
+		return END_HOST_FAILURE;
 	}
 	if (r == 0) {
 		what = "threads";
@@ -229,11 +253,13 @@ enum worker_end worker_run(const struct worker_config *config)
 	w.timeout_timer = (struct loop_timer){.fn = on_timeout, .ctx = &w};
 	if (signal_fd < 0) {
 		log_line("signals: %s", strerror(-signal_fd));
+		end_report(&w, end);
 		return end;
 	}
 	if (!memory_map_init(&w.map, config->memory_bytes)) {
 		log_line("--memory: %llu bytes is not a size a VM can have",
 			 (unsigned long long)config->memory_bytes);
+		end_report(&w, END_USAGE);
 		return END_USAGE;
 	}
 	end = prepare(&w, signal_fd);
@@ -253,8 +279,10 @@ enum worker_end worker_run(const struct worker_config *config)
 		end = END_HOST_FAILURE;
 	}
 	net_destroy(w.net);
+	control_end(w.control, end);
 	control_destroy(w.control);
 	console_destroy(w.console);
+	restore_close(&w);
 	if (config->stats) {
 		stats_print(&w);
 	}
@@ -263,5 +291,6 @@ enum worker_end worker_run(const struct worker_config *config)
 		host_ram_unmap(w.ram, w.map.ram_bytes);
 	}
 	close(signal_fd);
+	end_report(&w, end);
 	return end;
 }

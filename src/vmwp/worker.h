@@ -21,12 +21,16 @@
 #include "chipset/board.h"
 #include "firmware/memory_map.h"
 #include "host/loop.h"
+#include "lib/state.h"
 #include "net.h"
 #include "storage.h"
 #include "vid/vid.h"
 
 struct console;
 struct control;
+struct ic;
+struct restore;
+struct saving;
 struct vmbus;
 struct worker;
 
@@ -37,6 +41,8 @@ enum worker_end {
 	END_USAGE = 2,
 	END_RESET = 3,
 	END_CRASH = 4,
+	END_SAVED = 5,
+	END_TURNED_OFF = 6,
 	END_TIMEOUT = 124,
 	END_LEFT = 130, /* Ctrl-] or a signal */
 	END_NONE = -1,
@@ -63,6 +69,11 @@ struct worker_config {
 	int control_fd; /* listening socket; -1: none */
 	struct net_config net;
 	int launcher_fd;     /* connected socket; -1: none */
+	int state_fd;	     /* saved state to go on from; -1: none */
+	const char *state_path;
+	bool eager;	     /* all of its memory before the first instruction */
+	bool detached;	     /* outlives its starter */
+	int end_fd;	     /* gets a report of the end; -1: none */
 	uint64_t started_ns; /* when the person pressed Enter */
 };
 
@@ -81,8 +92,11 @@ struct machine {
 	struct board *board;
 	struct vmbus *bus;
 	pthread_mutex_t board_lock;
+	bool listening;			    /* the serial port takes input; under board_lock */
 	_Atomic uint64_t board_deadline_ns; /* guest time */
 	_Atomic uint64_t first_run_ns;	    /* host time of the first dispatch; 0: not yet */
+	_Atomic bool halt;		    /* VPs shall leave the round */
+	bool paused;			    /* it stands still (pause.h); loop thread */
 };
 
 struct worker {
@@ -95,7 +109,11 @@ struct worker {
 	struct console *console;
 	struct storage *storage; /* NULL: no disks */
 	struct net *net;	 /* NULL: no adapters */
+	struct ic *ic;		 /* of this boot */
 	struct control *control; /* NULL: nobody asks */
+	char why[700];		 /* of the last request that failed, for its asker */
+	struct restore *restore; /* what the first boot goes on from; NULL: it starts anew */
+	struct saving *saving;	 /* under way; NULL: nothing */
 	struct loop *loop;
 	struct loop_timer board_timer;
 	struct loop_timer bus_timer;
@@ -107,6 +125,7 @@ struct worker {
 	uint32_t round;	  /* counts boots; VP threads run one dispatch loop per round */
 	uint32_t running; /* VP threads inside the round */
 	bool quitting;	  /* no further round */
+	bool ran;	  /* a VP ran; loop thread */
 	_Atomic int end;  /* enum worker_end: why this round ends; END_NONE while it runs */
 
 	uint64_t resident_ram;	/* of the guest, at the end of the last round */
@@ -132,12 +151,16 @@ bool options_net(struct net_config *c, char *arg, const int *fds, size_t fd_coun
 enum worker_end worker_run(const struct worker_config *config);
 /* Ends the current round with @why, unless it is ending already. Any thread; does not wait. */
 void worker_end_round(struct worker *w, enum worker_end why);
+/* Loop thread: the board's timers have changed, or go on. */
+void worker_arm_board_timer(struct worker *w);
 
 /* machine.c */
 /* Partition, board, tables and kernel in @w->ram. Logs what failed. END_NONE: ready to run. */
 enum worker_end machine_create(struct worker *w);
 void machine_destroy(struct worker *w);
 uint64_t machine_guest_ns(struct worker *w);
+/* The time of day, since 1970 UTC. */
+uint64_t machine_wall_ns(struct worker *w);
 
 /* vp_thread.c */
 int vp_threads_create(struct worker *w);
@@ -157,12 +180,20 @@ int console_create(struct worker *w, struct console **ret);
 int console_start(struct console *c);
 /* Guest output; never blocks. Under board_lock. */
 void console_write(struct console *c, const uint8_t *data, size_t bytes);
+/* Another console on @fd (a stream, owned then): the last of what was written, then what comes. Loop thread. NULL, or why not. */
+const char *console_join(struct console *c, int fd);
 /* There is room in the guest's receiver again. Under board_lock. */
 void console_ready(struct console *c);
+/* History and what was typed and not taken yet; the machine stands still. Restore: a record of a run of which others are skipped. False: torn. */
+void console_save(struct console *c, struct state_writer *w);
+bool console_restore(struct console *c, const struct state_reader *run);
 /* Writes what is still buffered (bounded wait) and stops the threads. */
 void console_destroy(struct console *c);
 
 /* stats.c */
+/* What it has taken so far, as the answer's lines. */
+struct connection;
+void stats_tell(struct connection *c);
 void stats_collect(struct worker *w);
 void stats_print(const struct worker *w);
 

@@ -127,6 +127,7 @@ struct stor {
 	struct stor_channel *channels;
 	uint32_t channel_count;
 	uint32_t turn; /* the channel that is served first */
+	bool held;     /* takes no packets */
 
 	struct stor_request *pool;
 	unsigned pool_free, pool_size, pool_max;

@@ -191,6 +191,11 @@ bool stor_poll(struct stor *s)
 	return more || stor_mailbox_full(s);
 }
 
+void stor_hold(struct stor *s, bool held)
+{
+	s->held = held;
+}
+
 /* Answers for which the ring has no room may wait for ever, and can be saved. */
 static bool channel_idle(const struct stor_channel *ch)
 {

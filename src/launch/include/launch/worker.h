@@ -29,6 +29,8 @@ struct launch {
 	int control;   /* listening socket for requests */
 	int launcher;  /* the worker's end of a socket pair: asks for cables (launch_keeper) */
 	int state;     /* saved state to go on from */
+	const char *state_path; /* for messages; NULL: none */
+	bool eager;		/* all of its memory before the guest goes on */
 	int end;       /* file for how the machine ended */
 	int log;       /* messages, instead of our standard error */
 	bool detached; /* lives on without us, in a session of its own */

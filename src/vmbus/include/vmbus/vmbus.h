@@ -53,6 +53,11 @@ uint64_t vmbus_poll(struct vmbus *bus);
 void vmbus_reset(struct vmbus *bus);
 /* True when no channel is open or closing: nothing touches guest memory. */
 bool vmbus_quiet(const struct vmbus *bus);
+/*
+ * False: a device has to answer first (vmbus_channel_closed) before the bus can be saved. When true it stays so until the guest's next
+ * message or vmbus_device_rescind.
+ */
+bool vmbus_settled(struct vmbus *bus);
 /* Negotiated version, 0: not connected. */
 uint32_t vmbus_version(const struct vmbus *bus);
 

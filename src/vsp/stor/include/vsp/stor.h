@@ -56,6 +56,8 @@ bool stor_poll(struct stor *s);
  * that were not taken yet.
  */
 bool stor_idle(const struct stor *s);
+/* While held, stor_poll takes no packets out of the rings: it becomes idle when those it took are answered. I/O thread. */
+void stor_hold(struct stor *s, bool held);
 
 /*
  * Puts @unit (not owned) at @lun 0..63; a connected guest is told to look again (ENUMERATE_BUS). -EBUSY: taken; -EINVAL: no such lun.
