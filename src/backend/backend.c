@@ -92,6 +92,13 @@ struct io_context *backend_context(struct backend *b)
 	return &b->context;
 }
 
+void backend_set_touch(struct backend *b,
+		       void (*touch)(void *ctx, const void *start, size_t bytes), void *ctx)
+{
+	b->touch = touch;
+	b->touch_ctx = ctx;
+}
+
 bool backend_has_uring(const struct backend *b)
 {
 	return b->engine == &engine_uring;

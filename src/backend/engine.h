@@ -49,6 +49,8 @@ struct backend_file {
 
 struct backend {
 	struct io_context context;
+	void (*touch)(void *ctx, const void *start, size_t bytes); /* NULL: memory is there */
+	void *touch_ctx;
 	const struct engine *engine;
 	void *engine_state;
 	unsigned depth;

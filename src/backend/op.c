@@ -57,6 +57,15 @@ static void add_vec(struct op_call *call, struct iovec *vec, void *base, uint64_
 	call->bytes += bytes;
 }
 
+static void touch(const struct op *op)
+{
+	const struct backend *b = op->file->backend;
+
+	for (unsigned i = 0; b->touch != NULL && i < op->call.vec_count; i++) {
+		b->touch(b->touch_ctx, op->vec[i].iov_base, op->vec[i].iov_len);
+	}
+}
+
 /* What is left of the request's memory, as much as one call takes. */
 static void prepare_data(struct op *op)
 {
@@ -80,6 +89,7 @@ static void prepare_data(struct op *op)
 		skip = 0;
 	}
 	op->call.vec = op->vec;
+	touch(op);
 	if (r->op == IO_READ) {
 		op->call.kind = OP_CALL_READ;
 		return;

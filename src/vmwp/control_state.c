@@ -16,12 +16,23 @@ static const char *state_word(struct worker *w)
 	if (what != NULL && strcmp(what, "save") == 0) {
 		return "saving";
 	}
-	return w->machine.paused ? "paused" : "running";
+	return w->machine.paused || w->machine.critical ? "paused" : "running";
 }
 
 static void tell_state(struct worker *w)
 {
 	control_event(w->control, "state", "state=%s\n", state_word(w));
+}
+
+static void say_trouble(struct connection *c)
+{
+	struct worker *w = c->worker;
+	char text[sizeof(w->trouble)];
+
+	pthread_mutex_lock(&w->lock);
+	memcpy(text, w->trouble, sizeof(text));
+	pthread_mutex_unlock(&w->lock);
+	control_say(c, "trouble=%s", text);
 }
 
 static bool info(struct connection *c, const struct control_request *q)
@@ -33,6 +44,10 @@ static bool info(struct connection *c, const struct control_request *q)
 	(void)q;
 	control_say(c, "name=%s", w->config.name);
 	control_say(c, "state=%s", state_word(w));
+	control_say(c, "critical=%d", w->machine.critical);
+	if (w->machine.critical) {
+		say_trouble(c);
+	}
 	control_say(c, "processors=%u", w->config.processors);
 	control_say(c, "memory_bytes=%" PRIu64, w->map.ram_bytes);
 	control_say(c, "uptime_ns=%" PRIu64, machine_guest_ns(w));
@@ -67,7 +82,9 @@ static bool pause_machine(struct connection *c, const struct control_request *q)
 	if (c->worker->machine.paused) {
 		return control_refuse(c, "the machine is paused already");
 	}
-	machine_pause(c->worker);
+	if (!machine_pause(c->worker)) {
+		return control_refuse(c, PAUSE_REFUSED);
+	}
 	tell_state(c->worker);
 	return true;
 }
@@ -77,6 +94,10 @@ static bool resume_machine(struct connection *c, const struct control_request *q
 	(void)q;
 	if (!not_saving(c)) {
 		return false;
+	}
+	if (c->worker->machine.critical) {
+		storage_retry(c->worker->storage);
+		return true;
 	}
 	if (!c->worker->machine.paused) {
 		return control_refuse(c, "the machine is not paused");

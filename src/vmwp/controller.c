@@ -56,15 +56,15 @@ static uint64_t upkeep(struct controller *c, uint64_t now, uint64_t *settle_ns)
 	return min_u64(next, *settle_ns - now);
 }
 
-/* Answers what was taken; what lies in the rings stays there. */
-static void finish_taken(struct controller *c)
+/* Answers what was taken; what lies in the rings stays there. False: it shall serve on. */
+static bool finish_taken(struct controller *c)
 {
 	struct io_context *context = backend_context(c->backend);
 	uint64_t settle_ns = host_now_ns() + SETTLE_NS;
 
 	stor_hold(c->stor, true);
 	stor_poll(c->stor);
-	while (!stor_idle(c->stor)) {
+	while (atomic_load(&c->leave) && !stor_idle(c->stor)) {
 		controller_heed(c);
 
 		uint64_t wait_ns = upkeep(c, host_now_ns(), &settle_ns);
@@ -72,9 +72,10 @@ static void finish_taken(struct controller *c)
 		io_poll(context, true, wait_ns);
 		stor_poll(c->stor);
 	}
+	return atomic_load(&c->leave);
 }
 
-static void serve(struct controller *c)
+static void serve_rings(struct controller *c)
 {
 	struct io_context *context = backend_context(c->backend);
 	uint64_t settle_ns = host_now_ns() + SETTLE_NS;
@@ -87,7 +88,13 @@ static void serve(struct controller *c)
 
 		io_poll(context, !more, wait_ns);
 	}
-	finish_taken(c);
+}
+
+static void serve(struct controller *c)
+{
+	do {
+		serve_rings(c);
+	} while (!finish_taken(c));
 }
 
 static bool open_disks(struct controller *c)
@@ -125,6 +132,18 @@ static void flush_disks(struct controller *c)
 	}
 }
 
+/* Unless it was called back meanwhile. */
+static void park(struct controller *c)
+{
+	pthread_mutex_lock(&c->lock);
+	if (atomic_load(&c->leave)) {
+		c->wanted = THREAD_PARKED;
+		c->state = THREAD_PARKED;
+		pthread_cond_broadcast(&c->changed);
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
 static void *controller_main(void *arg)
 {
 	struct controller *c = arg;
@@ -138,11 +157,7 @@ static void *controller_main(void *arg)
 		} else {
 			flush_disks(c);
 		}
-		pthread_mutex_lock(&c->lock);
-		c->wanted = THREAD_PARKED;
-		c->state = THREAD_PARKED;
-		pthread_cond_broadcast(&c->changed);
-		pthread_mutex_unlock(&c->lock);
+		park(c);
 	}
 	set_state(c, THREAD_GONE, !close_disks(c));
 	return NULL;
@@ -237,6 +252,7 @@ int controller_start(struct controller *c)
 	int r = backend_create(RING_DEPTH, &c->backend);
 
 	if (r == 0) {
+		backend_set_touch(c->backend, c->storage->touch, c->storage->touch_ctx);
 		r = backend_vhd_host_handed(c->backend, c->files, c->file_count, &c->host);
 	}
 	if (r == 0) {

@@ -62,6 +62,8 @@ struct storage {
 	void *trouble_ctx;
 	struct controller *controllers[CONTROLLERS_MAX];
 	uint32_t processors;
+	void (*touch)(void *ctx, const void *start, size_t bytes); /* as of storage_config */
+	void *touch_ctx;
 };
 
 /* NULL: no memory. */

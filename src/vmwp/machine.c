@@ -213,6 +213,7 @@ enum worker_end machine_create(struct worker *w)
 	int r = create_partition(w);
 
 	w->machine.paused = true;
+	w->machine.critical = false;
 	if (r != 0) {
 		return failed(w, "partition", r);
 	}

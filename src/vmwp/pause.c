@@ -27,15 +27,19 @@ static void settle_bus(struct worker *w)
 	}
 }
 
-/* Disk controllers may ask the bus for subchannels until they are quiet. */
-static void settle_storage(struct worker *w)
+/* Disk controllers may ask the bus for subchannels until they are quiet. False: one of them holds requests that the host cannot carry out now. */
+static bool settle_storage(struct worker *w)
 {
 	storage_quiesce(w->storage);
 	while (!storage_quiet(w->storage)) {
+		if (storage_in_trouble(w->storage)) {
+			return false;
+		}
 		bus_poll(w);
 		nap();
 	}
 	bus_poll(w);
+	return true;
 }
 
 /* The guest's receiver takes what is typed, or not. */
@@ -49,42 +53,62 @@ static void set_listening(struct worker *w, bool listening)
 	pthread_mutex_unlock(&w->machine.board_lock);
 }
 
-void machine_pause(struct worker *w)
+void machine_stop(struct worker *w)
+{
+	atomic_store(&w->machine.halt, true);
+	vp_threads_kick(w);
+	vp_threads_wait(w);
+	vid_partition_freeze(w->machine.partition, true);
+	loop_timer_set(w->loop, &w->board_timer, 0);
+}
+
+int machine_go(struct worker *w)
+{
+	int r = vid_partition_freeze(w->machine.partition, false);
+
+	if (r == 0) {
+		atomic_store(&w->machine.halt, false);
+		vp_threads_start(w);
+		worker_arm_board_timer(w);
+	}
+	return r;
+}
+
+bool machine_pause(struct worker *w)
 {
 	struct machine *m = &w->machine;
 
 	if (m->paused) {
-		return;
+		return true;
 	}
-	atomic_store(&m->halt, true);
-	vp_threads_kick(w);
-	vp_threads_wait(w);
-	vid_partition_freeze(m->partition, true);
+	if (m->critical) {
+		return false;
+	}
+	machine_stop(w);
 	settle_bus(w);
-	settle_storage(w);
+	if (!settle_storage(w)) {
+		storage_resume(w->storage);
+		machine_go(w);
+		return false;
+	}
 	net_quiesce(w->net);
 	set_listening(w, false);
 	bus_pause(w);
-	loop_timer_set(w->loop, &w->board_timer, 0);
 	m->paused = true;
+	return true;
 }
 
 int machine_resume(struct worker *w)
 {
-	struct machine *m = &w->machine;
-	int r = vid_partition_freeze(m->partition, false);
-
-	if (r != 0) {
-		return r;
-	}
-	m->paused = false;
-	atomic_store(&m->halt, false);
+	w->machine.paused = false;
 	storage_resume(w->storage);
 	net_resume(w->net);
-	ic_time_jump(w);
-	bus_poll(w);
-	vp_threads_start(w);
-	set_listening(w, true);
-	worker_arm_board_timer(w);
-	return 0;
+	int r = machine_go(w);
+
+	if (r == 0) {
+		set_listening(w, true);
+		ic_time_jump(w);
+		bus_poll(w);
+	}
+	return r;
 }

@@ -181,6 +181,13 @@ static const char *fail(struct saving *s, const char *why)
 	return why;
 }
 
+/* The machine could not be brought to a stand. */
+static const char *fail_running(struct saving *s)
+{
+	forget(s);
+	return PAUSE_REFUSED;
+}
+
 static const char *busy(struct worker *w, int fd)
 {
 	if (w->saving == NULL) {
@@ -199,7 +206,9 @@ const char *saving_save(struct worker *w, int fd, saving_done *done, void *ctx)
 		return why != NULL ? why : strerror(ENOMEM);
 	}
 	restore_finish(w);
-	machine_pause(w);
+	if (!machine_pause(w)) {
+		return fail_running(s);
+	}
 	/* What the guest believes to be on its disks must be there when it goes on elsewhere. */
 	if (!storage_flush(w->storage)) {
 		return fail(s, "a disk could not write what it holds back");
@@ -222,7 +231,10 @@ const char *saving_checkpoint(struct worker *w, int fd, saving_done *done, void 
 	restore_finish(w);
 	uint64_t start_ns = host_now_ns();
 
-	machine_pause(w);
+	if (!machine_pause(w)) {
+		storage_checkpoint_forget(w->storage);
+		return fail_running(s);
+	}
 	if (!storage_checkpoint_switch(w->storage, w->why, sizeof(w->why))) {
 		return fail(s, w->why);
 	}

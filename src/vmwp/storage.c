@@ -65,6 +65,8 @@ int storage_create(const struct storage_config *config, struct storage **ret)
 		return -ENOMEM;
 	}
 	s->processors = config->processors;
+	s->touch = config->touch;
+	s->touch_ctx = config->touch_ctx;
 	if (config->scsi) {
 		struct controller *first;
 

@@ -49,6 +49,9 @@ struct storage_config {
 	size_t file_count;
 	uint32_t processors;
 	bool scsi; /* SCSI controller 0 is there even without disks */
+	/* Guest memory is given to this before the kernel gets it; controllers' threads; NULL: it is all there. */
+	void (*touch)(void *ctx, const void *start, size_t bytes);
+	void *touch_ctx;
 };
 
 /*
@@ -63,7 +66,8 @@ int storage_offer(struct storage *s, struct vmbus *bus);
 
 /*
  * Standing still. quiesce: the threads shall answer what they took, take no more, and park; quiet: they have. flush: of parked ones, what the guest wrote
- * is durable; false: not all (it is on the log). resume: they serve, also for the first time.
+ * is durable; false: not all (it is on the log). resume: they serve, also for the first time,
+ * and when they have not become quiet.
  */
 void storage_quiesce(struct storage *s);
 bool storage_quiet(struct storage *s);

@@ -67,6 +67,7 @@ void storage_resume(struct storage *s)
 		atomic_store(&c->hurry, false);
 		atomic_store(&c->give_up, false);
 		controller_order(c, THREAD_SERVING);
+		backend_wake(c->backend); /* it may not have come to rest */
 		controller_wait(c, THREAD_SERVING);
 	}
 }

@@ -11,6 +11,7 @@
 
 #include "bus.h"
 #include "control.h"
+#include "critical.h"
 #include "end.h"
 #include "firmware/loader.h"
 #include "host/log.h"
@@ -72,6 +73,7 @@ static void on_wake(void *ctx)
 	}
 	net_poll(w->net);
 	restore_poll(w);
+	critical_poll(w);
 	control_poll(w->control);
 }
 
@@ -216,9 +218,12 @@ static enum worker_end prepare(struct worker *w, int signal_fd)
 	}
 	if (r == 0) {
 		what = "disk controllers";
+		w->config.storage.touch = w->config.state_fd >= 0 ? restore_touch : NULL;
+		w->config.storage.touch_ctx = w;
 		r = storage_create(&w->config.storage, &w->storage);
 	}
 	if (r == 0) {
+		critical_listen(w);
 		what = "network adapters";
 		r = net_create(w, &w->net);
 	}

@@ -97,6 +97,7 @@ struct machine {
 	_Atomic uint64_t first_run_ns;	    /* host time of the first dispatch; 0: not yet */
 	_Atomic bool halt;		    /* VPs shall leave the round */
 	bool paused;			    /* it stands still (pause.h); loop thread */
+	bool critical;			    /* it was stopped because of its disks (critical.h); loop thread */
 };
 
 struct worker {
@@ -120,7 +121,10 @@ struct worker {
 	struct loop_timer timeout_timer;
 	struct vp_thread *vps;
 
+	_Atomic bool trouble_news; /* of the disks: trouble has changed */
+
 	pthread_mutex_t lock;
+	char trouble[400]; /* what held requests wait for; "": nothing */
 	pthread_cond_t changed;
 	uint32_t round;	  /* counts boots; VP threads run one dispatch loop per round */
 	uint32_t running; /* VP threads inside the round */

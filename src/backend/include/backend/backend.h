@@ -19,6 +19,11 @@ int backend_create(unsigned depth, struct backend **ret);
 /* All files closed. */
 void backend_destroy(struct backend *b);
 struct io_context *backend_context(struct backend *b);
+/*
+ * Memory that requests read or write is given to @touch before it is given to the kernel, on the thread of the context: for memory whose pages
+ * come from this process when they are touched, which the kernel cannot wait for. Before the first request.
+ */
+void backend_set_touch(struct backend *b, void (*touch)(void *ctx, const void *start, size_t bytes), void *ctx);
 /* True with io_uring; false: threads. */
 bool backend_has_uring(const struct backend *b);
 /* Makes a blocking io_poll return soon (now, or the next one). Any thread. */
