@@ -37,10 +37,11 @@ image: setup programs ## a whole Debian from every disk format under three kerne
 bench: ## Virid, QEMU and Bochs side by side
 	@tools/setup-debian bench
 	@$(MAKE) --no-print-directory programs
-	@ninja -C $(BUILD) --quiet bench/disk_bench bench/switch_bench bench/send_frames
+	@ninja -C $(BUILD) --quiet bench/disk_bench bench/saved_bench bench/switch_bench bench/send_frames
 	@bench/run $(BUILD)
 	@bench/storage $(BUILD)
 	@bench/net $(BUILD)
+	@bench/saved $(BUILD)
 
 soak: setup programs ## ten minutes of forks, pipes, signals, files and memory in a guest with 4 processors; a hostile guest and power cuts of disks with new seeds
 	@ninja -C $(BUILD) --quiet tests/guest/guest-hostile tests/fault/power_cut

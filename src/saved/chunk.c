@@ -8,8 +8,11 @@
 #include "lib/check.h"
 #include "lib/crc32c.h"
 
-/* Chosen by bench/saved: the levels above take more time and hardly give less. */
-#define ZSTD_LEVEL 1
+/*
+ * Programs, text and random data in pieces of 64 KiB: level 1 takes twice the time for files 8 % smaller, level -3 saves a few per cent of time
+ * for files 12 % larger.
+ */
+#define ZSTD_LEVEL (-1)
 /* What shrinks by less is kept as it is: it is read faster. */
 #define WORTH_BYTES(bytes) ((bytes) / 16)
 
