@@ -16,6 +16,7 @@ struct passage {
 	struct filter_request request;
 	struct passage *next; /* held, or free */
 	int error;
+	bool again; /* it was held */
 };
 
 struct hold {
@@ -23,6 +24,7 @@ struct hold {
 	struct block_hold config;
 	bool told, gate, give_up;
 	unsigned in_flight;
+	unsigned again; /* of these, such that were held */
 	struct passage *held, **held_tail;
 	unsigned held_count;
 	struct io_request *waiting, **waiting_tail; /* before the gate */
@@ -106,6 +108,8 @@ static void passed(struct io_request *r, int result)
 	enum block_trouble trouble = block_trouble_of(result);
 
 	h->in_flight--;
+	h->again -= p->again;
+	p->again = false;
 	if (trouble != BLOCK_TROUBLE_NONE && !h->give_up) {
 		keep(h, p, trouble, result);
 	} else {
@@ -119,6 +123,7 @@ static void send(struct hold *h, struct passage *p)
 	p->request.io.done = passed;
 	p->request.io.ctx = p;
 	h->in_flight++;
+	h->again += p->again;
 	block_submit(h->filter.below, &p->request.io);
 }
 
@@ -133,6 +138,7 @@ static void pass(struct hold *h, struct io_request *r)
 		io_complete(h->filter.block.context, r, -ENOMEM);
 		return;
 	}
+	p->again = false;
 	p->request.whole = r;
 	p->request.filter = &h->filter;
 	send(h, p);
@@ -172,6 +178,7 @@ void block_hold_retry(struct block_device *b)
 	while (p != NULL) {
 		struct passage *next = p->next;
 
+		p->again = true;
 		send(h, p);
 		p = next;
 	}
@@ -198,7 +205,9 @@ void block_hold_give_up(struct block_device *b, bool give_up)
 
 unsigned block_hold_count(struct block_device *b)
 {
-	return from_block(b)->held_count;
+	const struct hold *h = from_block(b);
+
+	return h->held_count + h->again;
 }
 
 /* ---- The gate ---- */

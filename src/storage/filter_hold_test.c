@@ -107,7 +107,9 @@ static void test_retry(struct test *t)
 	EXPECT(t, block_hold_idle(w.hold));
 	/* Still none for one of them. */
 	block_hold_retry(w.hold);
+	EXPECT_EQ(t, block_hold_count(w.hold), 2);
 	turn(&w);
+	EXPECT_EQ(t, block_hold_count(w.hold), 1);
 	EXPECT_EQ(t, first.done + second.done, 1);
 	EXPECT_EQ(t, w.told, 2);
 	block_hold_retry(w.hold);

@@ -144,7 +144,6 @@ struct vhd_disk *vhd_branch_undo(struct vhd_disk *child)
 	child->parent = NULL;
 	child->layer->parent = NULL;
 	parent->layer->block.info.read_only = false;
-	(void)vhd_close(child);
 	return parent;
 }
 

@@ -233,6 +233,7 @@ static void test_undo(struct test *t)
 		PAST_EXPECT(&p, vhd_branch_switch(child, p.m.disk, &p.error), 0);
 		EXPECT(t, vhd_block(p.m.disk)->info.read_only);
 		EXPECT(t, vhd_branch_undo(child) == p.m.disk);
+		EXPECT_EQ(t, vhd_close(child), 0);
 		exercise(&p.m, 5);
 		check_all(t, &p.m);
 	}

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,33 @@ def sha256(file):
 
 def initramfs(kernel, init, output, modules, *extra):
     must("env", "MODULES=" + modules, os.path.join(TOP, "tools/make-initramfs"), kernel, os.path.join(HERE, init), output, *extra)
+
+
+def file_system(image, mib, fill):
+    """A raw image @image with ext4 that holds what @fill puts into a folder."""
+    folder = image + ".d"
+    os.mkdir(folder)
+    fill(folder)
+    must("mke2fs", "-q", "-t", "ext4", "-d", folder, image, f"{mib}M")
+    shutil.rmtree(folder)
+    return image
+
+
+def programs(names):
+    """For file_system: programs of this host with the libraries they need, for `use_tools` of storage-init."""
+    def fill(folder):
+        for d in ("dev", "proc", "sys", "tmp"):
+            os.mkdir(os.path.join(folder, d))
+        wanted = {}
+        for program in names:
+            where = shutil.which(program)
+            wanted[os.path.join("bin", program)] = where
+            for lib in re.findall(r"(/\S+) \(0x", must("ldd", where)):
+                wanted[lib.lstrip("/")] = lib
+        for target, source in wanted.items():
+            os.makedirs(os.path.dirname(os.path.join(folder, target)), exist_ok=True)
+            shutil.copy(os.path.realpath(source), os.path.join(folder, target))
+    return fill
 
 
 def known_log_lines():

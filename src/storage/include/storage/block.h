@@ -150,7 +150,7 @@ int block_hold_create(struct block_device *below, const struct block_hold *confi
 void block_hold_retry(struct block_device *hold);
 /* @give_up: what is held fails, and what meets trouble from now on does; else it will be held again. */
 void block_hold_give_up(struct block_device *hold, bool give_up);
-/* How many requests are held for trouble. */
+/* How many requests are held for trouble, or under way once more. 0: it is over. */
 unsigned block_hold_count(struct block_device *hold);
 /* Closed: requests that come wait. Opening lets them go. */
 void block_hold_gate(struct block_device *hold, bool closed);

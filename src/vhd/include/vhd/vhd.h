@@ -158,13 +158,16 @@ int vhd_create(const struct vhd_host *host, const char *path, const struct vhd_c
  * can stand on them). On failure the file is the caller's to remove; vhd_close of @ret gives it up later.
  */
 int vhd_branch_create(const struct vhd_host *host, const char *path, struct vhd_disk *parent,
-		     struct vhd_disk **ret, struct vhd_error *error);
+		      struct vhd_disk **ret, struct vhd_error *error);
 /*
  * No request in flight: from now on @child is the disk, and owns @parent, which is never written again. Everything that was written before is
  * durable. Not 0 (VHD_PARENT_MISMATCH: @parent was resized or merged since): nothing has happened.
  */
 int vhd_branch_switch(struct vhd_disk *child, struct vhd_disk *parent, struct vhd_error *error);
-/* Before anything was written through the child, with no request in flight: the parent is the disk again, the child closed. The parent. */
+/*
+ * Before anything was written through the child, with no request in flight: the parent is the disk again, which is returned; the child is by
+ * itself, for vhd_close.
+ */
 struct vhd_disk *vhd_branch_undo(struct vhd_disk *child);
 /*
  * Some time after the switch, with requests in flight: brings the parent's file into order (it has no log to replay afterwards). What is not done
