@@ -11,10 +11,11 @@
 #define KEY_TEXT_BYTES (IC_KVP_KEY_BYTES / 2 * 3 + 1)
 #define VALUE_TEXT_BYTES (IC_KVP_VALUE_BYTES / 2 * 3 + 1)
 
-/* Guests count the NUL or not; what comes after one is not looked at. */
+/* Guests count the NUL or not; what comes after one is not looked at. Half a unit is none. */
 static bool read_text(const uint8_t *text, uint32_t bytes, uint32_t limit, char *ret, size_t size)
 {
-	return bytes <= limit && utf16_decode_padded(text, bytes, UTF16_LE, ret, size);
+	return bytes <= limit && bytes % 2 == 0 &&
+	       utf16_decode_padded(text, bytes, UTF16_LE, ret, size);
 }
 
 bool ic_kvp_value_text(const struct ic_kvp_value *v, char *ret, size_t size)

@@ -214,8 +214,7 @@ enum ic_vss_operation {
 	IC_VSS_AUTO_RECOVER = 7,
 };
 
-#define IC_VSS_NO_AUTO_RECOVERY                                                                    \
-	0x5u /* HOT_BACKUP's answer: can be backed up live, recovers nothing afterwards */
+#define IC_VSS_NO_AUTO_RECOVERY 0x5u /* in HOT_BACKUP's answer: recovers nothing afterwards */
 
 struct ic_vss_body {
 	uint8_t operation;
