@@ -15,7 +15,8 @@ static const char help_text[] =
 	"       virid switch show NAME [--json]\n"
 	"       virid switch create NAME --type private|internal|external|nat [--interface IF]... "
 	"[--team hash|standby]\n"
-	"                                [--address ADDRESS/BITS]\n"
+	"                                [--address ADDRESS/BITS] [--aging SECONDS] "
+	"[--no-snooping]\n"
 	"       virid switch remove NAME\n"
 	"       virid switch port NAME PORT OPTION...\n"
 	"       virid switch mirror NAME FROM TO [--in | --out | --off]\n"
@@ -34,7 +35,7 @@ static const char help_text[] =
 	"trunk=, native=, private=,\n"
 	"            spoofing, dhcp-guard, router-guard, mirror=, max=, weight=, broadcast=, "
 	"multicast=, unknown=, mtu=, link=,\n"
-	"            acl=\n"
+	"            static=, acl=\n"
 	"  mirror    copies the frames of one port to another\n"
 	"  stats     frames, bytes and drops of each port\n"
 	"  macs      which addresses are where\n"
@@ -45,6 +46,8 @@ static const char help_text[] =
 	"the first that has a link\n"
 	"  --address A/N    internal: address of the host's end, such as 10.0.0.1/24; nat: its "
 	"network, such as 10.0.3.0/24\n"
+	"  --aging SECONDS  how long a learned address is remembered (default 300)\n"
+	"  --no-snooping    multicast goes to everybody, whoever joined its group\n"
 	"  --in, --out      mirror only what enters the port from its machine, or what leaves to "
 	"it; --off ends it\n"
 	"  --json           the answer as JSON\n"
@@ -75,6 +78,8 @@ enum {
 	OPT_INTERFACE,
 	OPT_TEAM,
 	OPT_ADDRESS,
+	OPT_AGING,
+	OPT_NO_SNOOPING,
 	OPT_IN,
 	OPT_OUT,
 	OPT_OFF,
@@ -87,6 +92,8 @@ static const struct option options[] = {
 	{"interface", required_argument, NULL, OPT_INTERFACE},
 	{"team", required_argument, NULL, OPT_TEAM},
 	{"address", required_argument, NULL, OPT_ADDRESS},
+	{"aging", required_argument, NULL, OPT_AGING},
+	{"no-snooping", no_argument, NULL, OPT_NO_SNOOPING},
 	{"in", no_argument, NULL, OPT_IN},
 	{"out", no_argument, NULL, OPT_OUT},
 	{"off", no_argument, NULL, OPT_OFF},
@@ -163,6 +170,12 @@ static bool set_option(struct switch_arguments *a, int opt, const char *arg)
 	case OPT_ADDRESS:
 		a->address = arg;
 		return true;
+	case OPT_AGING:
+		a->aging = arg;
+		return true;
+	case OPT_NO_SNOOPING:
+		a->no_snooping = true;
+		return true;
 	case OPT_IN:
 		a->in = true;
 		return true;
@@ -217,9 +230,10 @@ static bool belongs(const struct switch_command *c, const struct switch_argument
 {
 	bool create = c->run == switch_create_command, mirror = c->run == switch_mirror_command;
 
-	if (!create &&
-	    (a->type != NULL || a->team != NULL || a->address != NULL || a->interface_count > 0)) {
-		complain("switch %s: --type, --interface, --team and --address are for create",
+	if (!create && (a->type != NULL || a->team != NULL || a->address != NULL ||
+			a->interface_count > 0 || a->aging != NULL || a->no_snooping)) {
+		complain("switch %s: --type, --interface, --team, --address, --aging and "
+			 "--no-snooping are for create",
 			 c->name);
 		return false;
 	}

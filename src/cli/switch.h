@@ -13,7 +13,8 @@ struct switch_arguments {
 	int count;
 	bool json;
 	/* create */
-	const char *type, *team, *address;
+	const char *type, *team, *address, *aging;
+	bool no_snooping;
 	const char *interfaces[9]; /* one more than can be */
 	int interface_count;
 	/* mirror */

@@ -107,6 +107,13 @@ static bool describe(const struct switch_arguments *a, const struct switch_list 
 	if (a->team != NULL) {
 		json_object_object_add(o, "team", json_object_new_string(a->team));
 	}
+	if (a->aging != NULL) {
+		json_object_object_add(o, "aging",
+				       json_object_new_int64(strtoll(a->aging, NULL, 10)));
+	}
+	if (a->no_snooping) {
+		json_object_object_add(o, "snooping", json_object_new_boolean(false));
+	}
 	if (a->address != NULL) {
 		json_object_object_add(o, "address", json_object_new_string(a->address));
 	} else if (strcmp(a->type, "nat") == 0) {
@@ -266,6 +273,30 @@ static void append(char *text, size_t size, const char *word)
 	text[at] = '\0';
 }
 
+/* The port of an interface outlives the process: what its options are now is written down. */
+static bool write_port(const char *name, const char *port)
+{
+	struct json_object *request = switch_request("port", name), *answer, *options;
+	struct written w;
+
+	if (!written_open(&w)) {
+		json_object_put(request);
+		return false;
+	}
+	/* Asked for again under the lock: somebody else may have been faster. */
+	json_object_object_add(request, "port", json_object_new_string(port));
+	answer = switch_ask(false, request, NULL, 0);
+	bool ok = answer != NULL && json_object_object_get_ex(answer, "options", &options);
+
+	if (ok) {
+		config_set_port(&w.list, name, port, json_object_get(options));
+		ok = written_save(&w);
+	}
+	json_object_put(answer);
+	written_close(&w);
+	return ok;
+}
+
 int switch_port_command(const struct switch_arguments *a)
 {
 	static char text[32768]; /* a list too long for the stack */
@@ -285,9 +316,13 @@ int switch_port_command(const struct switch_arguments *a)
 	json_object_object_add(request, "do", json_object_new_string("port"));
 	json_object_object_add(request, "port", json_object_new_string(a->operands[1]));
 	struct json_object *answer = switch_ask(false, request, NULL, 0);
+	bool ok = answer != NULL;
 
+	if (ok && json_object_object_get_ex(answer, "options", NULL)) {
+		ok = write_port(a->operands[0], a->operands[1]);
+	}
 	json_object_put(answer);
-	return answer != NULL ? CLI_OK : CLI_FAILED;
+	return ok ? CLI_OK : CLI_FAILED;
 }
 
 int switch_mirror_command(const struct switch_arguments *a)

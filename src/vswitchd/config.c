@@ -8,6 +8,8 @@
 
 #include "message.h"
 
+#define AGING_MAX 1000000
+
 static const char *const type_names[] = {
 	[SWITCH_NAT] = "nat",
 	[SWITCH_PRIVATE] = "private",
@@ -219,13 +221,25 @@ static bool parse_member(const char *key, struct json_object *v, struct switch_c
 		       refuse(error, size, "switch '%s': team '%.40s'; expected hash or standby",
 			      c->name, text);
 	}
+	if (strcmp(key, "aging") == 0 && json_object_is_type(v, json_type_int)) {
+		int64_t seconds = json_object_get_int64(v);
+
+		c->aging_seconds = (uint32_t)seconds;
+		return (seconds >= 1 && seconds <= AGING_MAX) ||
+		       refuse(error, size, "switch '%s': aging %lld; expected 1 to %d seconds",
+			      c->name, (long long)seconds, AGING_MAX);
+	}
+	if (strcmp(key, "snooping") == 0 && json_object_is_type(v, json_type_boolean)) {
+		c->no_snooping = !json_object_get_boolean(v);
+		return true;
+	}
 	if (strcmp(key, "address") == 0 && text != NULL && strlen(text) < sizeof(c->address)) {
 		strcpy(c->address, text);
 		return true;
 	}
 	return refuse(error, size,
 		      "switch '%s': '%.40s' is not known or not of its kind; expected name, type, "
-		      "interfaces, team, address",
+		      "interfaces, team, address, aging, snooping",
 		      c->name, key);
 }
 
@@ -286,6 +300,12 @@ struct json_object *switch_config_json(const struct switch_config *c)
 	}
 	if (c->address[0] != '\0') {
 		json_object_object_add(o, "address", json_object_new_string(c->address));
+	}
+	if (c->aging_seconds != 0) {
+		json_object_object_add(o, "aging", json_object_new_uint64(c->aging_seconds));
+	}
+	if (c->no_snooping) {
+		json_object_object_add(o, "snooping", json_object_new_boolean(false));
 	}
 	return o;
 }

@@ -13,6 +13,7 @@
 #include "vswitchd/config.h"
 
 #define FILE_BYTES_MAX ((size_t)1 << 20)
+#define PORTS_MAX (SWITCHES_MAX * VSWITCH_UPLINKS_MAX)
 
 struct switch_config *config_find(const struct switch_list *list, const char *name)
 {
@@ -39,17 +40,56 @@ bool config_add(struct switch_list *list, const struct switch_config *c)
 	return true;
 }
 
+static size_t ports_count(const struct switch_list *list)
+{
+	return list->ports == NULL ? 0 : json_object_array_length(list->ports);
+}
+
+/* Is @o about switch @name, and port @port (NULL: any)? */
+static bool is_of(struct json_object *o, const char *name, const char *port)
+{
+	const char *text;
+
+	return json_text(o, "switch", &text) && strcmp(text, name) == 0 &&
+	       (port == NULL || (json_text(o, "port", &text) && strcmp(text, port) == 0));
+}
+
 void config_drop(struct switch_list *list, struct switch_config *c)
 {
 	size_t at = (size_t)(c - list->switches);
 
+	for (size_t i = ports_count(list); i-- > 0;) {
+		if (is_of(json_object_array_get_idx(list->ports, i), c->name, NULL)) {
+			json_object_array_del_idx(list->ports, i, 1);
+		}
+	}
 	memmove(c, c + 1, (list->count - at - 1) * sizeof(*c));
 	list->count--;
+}
+
+void config_set_port(struct switch_list *list, const char *name, const char *port,
+		     struct json_object *options)
+{
+	for (size_t i = ports_count(list); i-- > 0;) {
+		if (is_of(json_object_array_get_idx(list->ports, i), name, port)) {
+			json_object_array_del_idx(list->ports, i, 1);
+		}
+	}
+	if (options != NULL) {
+		struct json_object *o = json_object_new_object();
+
+		json_object_object_add(o, "switch", json_object_new_string(name));
+		json_object_object_add(o, "port", json_object_new_string(port));
+		json_object_object_add(o, "options", options);
+		list->ports = list->ports != NULL ? list->ports : json_object_new_array();
+		json_object_array_add(list->ports, o);
+	}
 }
 
 void config_fini(struct switch_list *list)
 {
 	free(list->switches);
+	json_object_put(list->ports);
 	*list = (struct switch_list){0};
 }
 
@@ -109,6 +149,39 @@ static bool take_switches(struct json_object *o, struct switch_list *list, char 
 	return true;
 }
 
+/* What the options are is for the process to find out: it knows the ports. */
+static bool take_ports(struct json_object *o, struct switch_list *list, char *error, size_t size)
+{
+	struct json_object *ports, *options;
+	const char *name, *port;
+	size_t n = 0;
+
+	if (!json_object_object_get_ex(o, "ports", &ports)) {
+		return true;
+	}
+	n = json_object_is_type(ports, json_type_array) ? json_object_array_length(ports)
+							: SIZE_MAX;
+	for (size_t i = 0; n <= PORTS_MAX && i < n; i++) {
+		struct json_object *p = json_object_array_get_idx(ports, i);
+
+		if (!json_object_is_type(p, json_type_object) || !json_text(p, "switch", &name) ||
+		    !json_text(p, "port", &port) ||
+		    !json_object_object_get_ex(p, "options", &options) ||
+		    !json_object_is_type(options, json_type_object)) {
+			n = SIZE_MAX;
+		}
+	}
+	if (n > PORTS_MAX) {
+		snprintf(error, size,
+			 "ports: expected a list of at most %u of {\"switch\", \"port\", "
+			 "\"options\"}",
+			 PORTS_MAX);
+		return false;
+	}
+	list->ports = json_object_get(ports);
+	return true;
+}
+
 bool config_load(const char *path, struct switch_list *ret, char *error, size_t size)
 {
 	struct switch_list list = {0};
@@ -133,7 +206,8 @@ bool config_load(const char *path, struct switch_list *ret, char *error, size_t 
 		o = message_parse(text, --bytes);
 	}
 	free(text);
-	bool ok = take_switches(o, &list, why, sizeof(why));
+	bool ok =
+		take_switches(o, &list, why, sizeof(why)) && take_ports(o, &list, why, sizeof(why));
 
 	json_object_put(o);
 	if (!ok) {
@@ -153,6 +227,9 @@ static struct json_object *list_json(const struct switch_list *list)
 		json_object_array_add(switches, switch_config_json(&list->switches[i]));
 	}
 	json_object_object_add(o, "switches", switches);
+	if (ports_count(list) > 0) {
+		json_object_object_add(o, "ports", json_object_get(list->ports));
+	}
 	return o;
 }
 

@@ -46,7 +46,9 @@ static void test_there_and_back(struct test *t)
 				  .type = SWITCH_INTERNAL,
 				  .interfaces = {"virid-host"},
 				  .interface_count = 1,
-				  .address = "10.0.0.1/24"},
+				  .address = "10.0.0.1/24",
+				  .aging_seconds = 7,
+				  .no_snooping = true},
 			     d = {.name = "out", .type = SWITCH_NAT, .address = "10.0.3.0/24"};
 	char error[600];
 
@@ -59,7 +61,20 @@ static void test_there_and_back(struct test *t)
 	for (unsigned i = 0; i < 4 && back.count == 4; i++) {
 		EXPECT_MEM(t, &back.switches[i], &list.switches[i], sizeof(a));
 	}
+	EXPECT(t, back.ports == NULL);
+	config_set_port(&back, "wan", "eth0", json_tokener_parse("{\"vlan\":1}"));
+	config_set_port(&back, "wan", "eth0", json_tokener_parse("{\"vlan\":2}"));
+	config_set_port(&back, "host", "virid-host", json_tokener_parse("{\"link\":\"down\"}"));
+	EXPECT(t, config_save(p.path, &back, error, sizeof(error)));
+	config_fini(&back);
+	EXPECT(t, config_load(p.path, &back, error, sizeof(error)) && back.count == 4);
+	EXPECT(t, strcmp(json_object_to_json_string_ext(back.ports, JSON_C_TO_STRING_PLAIN),
+			 "[{\"switch\":\"wan\",\"port\":\"eth0\",\"options\":{\"vlan\":2}},"
+			 "{\"switch\":\"host\",\"port\":\"virid-host\",\"options\":{\"link\":"
+			 "\"down\"}}"
+			 "]") == 0);
 	config_drop(&back, config_find(&back, "wan"));
+	EXPECT(t, json_object_array_length(back.ports) == 1);
 	EXPECT(t, back.count == 3 && config_find(&back, "wan") == NULL &&
 			  config_find(&back, "host") == &back.switches[1]);
 	config_fini(&back);
@@ -124,6 +139,15 @@ static const struct {
 	 "'colour' is not known"},
 	{SWITCHES("{\"name\":\"x\",\"type\":\"private\"},{\"name\":\"x\",\"type\":\"private\"}"),
 	 "there twice"},
+	{SWITCHES("{\"name\":\"x\",\"type\":\"private\",\"aging\":0}"), "expected 1 to 1000000"},
+	{SWITCHES("{\"name\":\"x\",\"type\":\"private\",\"aging\":4294967297}"),
+	 "expected 1 to 1000000"},
+	{SWITCHES("{\"name\":\"x\",\"type\":\"private\",\"snooping\":1}"),
+	 "'snooping' is not known or not of its kind"},
+	{"{\"switches\":[],\"ports\":{}}", "expected a list"},
+	{"{\"switches\":[],\"ports\":[1]}", "expected a list"},
+	{"{\"switches\":[],\"ports\":[{\"switch\":\"x\",\"port\":\"y\",\"options\":1}]}",
+	 "expected a list"},
 };
 
 static void test_bad_files(struct test *t)

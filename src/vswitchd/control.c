@@ -70,6 +70,12 @@ bool connection_is_gone(struct connection *c)
 	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
+void connection_tell(struct connection *c, struct json_object *news)
+{
+	/* Who does not listen misses it; nobody answers. */
+	(void)message_send(c->fd, news, NULL, 0, MSG_DONTWAIT);
+}
+
 /* Who does not take the answer in time does not get it. */
 static void answer(struct connection *c, struct request *q, int code)
 {

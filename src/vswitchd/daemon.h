@@ -56,7 +56,8 @@ struct port {
 	struct daemon *daemon;
 	struct sw *sw;
 	struct vswitch_port *core;
-	struct json_object *options; /* VM: as asked for */
+	struct json_object *options; /* VM: as asked for; others: as changed; NULL: none */
+	struct vswitch_vlan vlan;    /* as it began */
 	const char *trouble;	     /* for people: why it has no carrier; NULL */
 	bool carrier; /* the interface, or the network behind the switch, has a link */
 	bool off;     /* switched off by hand */
@@ -162,6 +163,8 @@ void port_switch(struct port *p, bool on);
 /* Ends it soon. */
 void port_kill(struct port *p);
 const char *port_name(const struct port *p);
+/* It is there as long as its switch is. */
+bool port_is_interface(const struct port *p);
 struct port *port_find(struct sw *s, const char *name);
 /* A frame from its owner. */
 void port_input(struct port *p, const struct net_frame *f, uint64_t now_ns);
@@ -172,6 +175,8 @@ struct sw *sw_find(struct daemon *d, const char *name);
 int sw_create(struct daemon *d, const struct switch_config *config, int *fds, char *error,
 	      size_t size);
 void sw_destroy(struct sw *s);
+/* Makes the default switch and those of the list at @config_path; those whose interfaces cannot be had are absent. False: @error. */
+bool switches_open(struct daemon *d, const char *config_path, char *error, size_t size);
 /* Remembers why a switch is not there; forgets it. */
 void sw_add_absent(struct daemon *d, const struct switch_config *config, const char *why);
 bool sw_drop_absent(struct daemon *d, const char *name);
@@ -181,6 +186,14 @@ int sw_need_nat(struct sw *s);
 uint32_t sw_mtu(const struct sw *s);
 /* Keeps the process alive without VMs. */
 bool sw_is_held(const struct sw *s);
+
+/* port_options.c */
+/* @options, taken over, are those of a new port, which is configured by them but for the rest. -errno with @error: the port is to be killed. */
+int port_begin(struct port *p, struct json_object *options, char *error, size_t size);
+/* Changes options of a port that lives. -errno with @error: nothing changed. */
+int port_change(struct port *p, struct json_object *changes, char *error, size_t size);
+/* Tells the one who plugged a cable in how to do so again. */
+void port_tell_owner(struct port *p);
 
 /* tap.c, packet.c: takes @fd over when it returns 0. -errno with @error. */
 int tap_create(struct sw *s, const char *name, int fd, char *error, size_t size);
@@ -213,6 +226,8 @@ void connection_close(struct connection *c);
 /* Has its other side hung up? */
 bool connection_is_gone(struct connection *c);
 void connection_set_port(struct connection *c, struct port *p);
+/* Without having been asked; lost when it does not listen. */
+void connection_tell(struct connection *c, struct json_object *news);
 void connection_free_graves(struct daemon *d);
 
 /* verbs.c */
@@ -229,8 +244,6 @@ struct request {
 };
 /* Carries it out. 0, or a negative errno with error. */
 int verbs_do(struct request *q);
-/* Changes options of a port that lives. */
-int port_change(struct port *p, struct json_object *changes, char *error, size_t size);
 
 /* report.c */
 struct json_object *report_switch(struct sw *s, bool ports);

@@ -29,7 +29,6 @@
 #include "host/sandbox.h"
 #include "lib/check.h"
 #include "paths.h"
-#include "vswitchd/interface.h"
 
 #define IDLE_SECONDS 30
 #define BACKLOG 128
@@ -130,40 +129,6 @@ static void open_log(const struct start *s)
 		dup2(fd, STDERR_FILENO);
 		close(fd);
 	}
-}
-
-/* ---- Switches ---- */
-
-static bool open_switches(struct start *s, struct daemon *d)
-{
-	const struct switch_config nat = {.name = SWITCH_DEFAULT, .type = SWITCH_NAT};
-	struct switch_list list;
-
-	if (!config_load(s->config_path, &list, s->error, sizeof(s->error)) ||
-	    sw_create(d, &nat, NULL, s->error, sizeof(s->error)) < 0) {
-		return false;
-	}
-	for (unsigned i = 0; i < list.count; i++) {
-		const struct switch_config *c = &list.switches[i];
-		int fds[VSWITCH_UPLINKS_MAX];
-
-		if (!interface_open_all(c, false, fds, s->error, sizeof(s->error))) {
-			log_line("%s", s->error);
-			sw_add_absent(d, c, s->error);
-			continue;
-		}
-		if (sw_create(d, c, fds, s->error, sizeof(s->error)) < 0) {
-			log_line("%s", s->error);
-			sw_add_absent(d, c, s->error);
-			for (unsigned j = 0; j < c->interface_count; j++) {
-				if (fds[j] >= 0) {
-					close(fds[j]);
-				}
-			}
-		}
-	}
-	config_fini(&list);
-	return true;
 }
 
 /* ---- What the loop waits for ---- */
@@ -316,7 +281,8 @@ static int serve(struct start *s)
 	if (s->ready_fd >= 0) {
 		open_log(s);
 	}
-	if (!prepare(s, &d) || !open_switches(s, &d) || !open_socket(s, &d) || !enter_sandbox(s)) {
+	if (!prepare(s, &d) || !switches_open(&d, s->config_path, s->error, sizeof(s->error)) ||
+	    !open_socket(s, &d) || !enter_sandbox(s)) {
 		return give_up(s);
 	}
 	r = control_start(&d);

@@ -41,6 +41,9 @@ const struct option_info option_table[] = {
 	{"unknown", OPTION_NUMBER, FRAMES, .max = PPS_MAX},
 	{"mtu", OPTION_NUMBER, "576 to 9216", .min = 576, .max = NET_MTU_MAX},
 	{"link", OPTION_WORD, "up or down", .words = {"up", "down"}},
+	{"static", OPTION_MACS,
+	 "addresses, with @VLAN where they have one, such as "
+	 "02:00:00:00:00:01@10+02:00:00:00:00:02, or none"},
 	{"acl", OPTION_ACL, "a rule"},
 };
 
@@ -60,6 +63,14 @@ const struct option_info *option_find(const char *name, size_t bytes)
 bool options_known(const char *key)
 {
 	return option_find(key, strlen(key)) != NULL;
+}
+
+/* Of a single machine. */
+static bool mac_is_host(const char *text, uint8_t *ret)
+{
+	static const uint8_t zero[NET_MAC_BYTES];
+
+	return mac_parse(text, ret) && (ret[0] & 1) == 0 && memcmp(ret, zero, sizeof(zero)) != 0;
 }
 
 /* "10+20-30" into bits. */
@@ -95,6 +106,60 @@ static bool parse_vlans(const char *text, uint8_t *ret_bits)
 	}
 }
 
+/* One of "ADDRESS[@VLAN]+...". Returns what follows, or NULL. */
+static const char *parse_static(const char *text, struct static_mac *ret)
+{
+	char mac[18] = "";
+	char *end;
+
+	if (strlen(text) < sizeof(mac) - 1) {
+		return NULL;
+	}
+	memcpy(mac, text, sizeof(mac) - 1);
+	text += sizeof(mac) - 1;
+	*ret = (struct static_mac){.vid = 0};
+	if (*text == '@') {
+		unsigned long vid =
+			text[1] >= '0' && text[1] <= '9' ? strtoul(text + 1, &end, 10) : 0;
+
+		if (vid < 1 || vid > VID_MAX) {
+			return NULL;
+		}
+		ret->vid = (uint16_t)vid;
+		text = end;
+	}
+	return mac_is_host(mac, ret->mac) ? text : NULL;
+}
+
+static bool parse_statics(const char *text, struct static_mac *ret, unsigned *ret_count)
+{
+	*ret_count = 0;
+	if (strcmp(text, "none") == 0) {
+		return true;
+	}
+	while (*ret_count < STATICS_MAX) {
+		text = parse_static(text, &ret[(*ret_count)++]);
+		if (text == NULL || *text == '\0') {
+			return text != NULL;
+		}
+		if (*text++ != '+') {
+			return false;
+		}
+	}
+	return false;
+}
+
+unsigned options_statics(struct json_object *o, struct static_mac *ret)
+{
+	struct json_object *v;
+	unsigned count = 0;
+
+	return json_object_object_get_ex(o, "static", &v) &&
+			       parse_statics(json_object_get_string(v), ret, &count)
+		       ? count
+		       : 0;
+}
+
 static bool is_word(const struct option_info *info, const char *text)
 {
 	for (size_t i = 0; i < ARRAY_LEN(info->words) && info->words[i] != NULL; i++) {
@@ -110,7 +175,8 @@ static bool is_sound(const struct option_info *info, struct json_object *v)
 	const char *text =
 		json_object_is_type(v, json_type_string) ? json_object_get_string(v) : "";
 	uint8_t bits[NET_VIDS / 8], mac[NET_MAC_BYTES];
-	static const uint8_t zero[NET_MAC_BYTES];
+	struct static_mac statics[STATICS_MAX];
+	unsigned count;
 
 	switch (info->kind) {
 	case OPTION_FLAG:
@@ -121,8 +187,9 @@ static bool is_sound(const struct option_info *info, struct json_object *v)
 		       json_object_get_uint64(v) >= info->min &&
 		       json_object_get_uint64(v) <= info->max;
 	case OPTION_MAC:
-		return mac_parse(text, mac) && (mac[0] & 1) == 0 &&
-		       memcmp(mac, zero, sizeof(mac)) != 0;
+		return mac_is_host(text, mac);
+	case OPTION_MACS:
+		return parse_statics(text, statics, &count);
 	case OPTION_VLANS:
 		return parse_vlans(text, bits);
 	case OPTION_WORD:

@@ -20,6 +20,14 @@ bool options_known(const char *key);
  */
 bool options_config(struct json_object *o, struct vswitch_port_config *ret,
 		    struct vswitch_acl **ret_acls, char *error, size_t size);
+/* Addresses that are fixed at a port besides its own. */
+#define STATICS_MAX 64u
+struct static_mac {
+	uint8_t mac[NET_MAC_BYTES];
+	uint16_t vid; /* 0: the network without a VLAN */
+};
+/* Those of the sound options @o; returns how many. @ret has STATICS_MAX. */
+unsigned options_statics(struct json_object *o, struct static_mac *ret);
 /* Is the port @o switched on? */
 bool options_link(struct json_object *o);
 /* Options of @changes replace those of @o: each by itself, VLANs as a group. */

@@ -26,6 +26,19 @@ static const struct {
 	{"lan,acl=none", "{\"switch\":\"lan\",\"acl\":[]}", NULL},
 	{"lan,private=isolated,primary=5,secondary=6",
 	 "{\"switch\":\"lan\",\"private\":\"isolated\",\"primary\":5,\"secondary\":6}", NULL},
+	{"lan,link=down,static=02:00:00:00:00:01@10+02:00:00:00:00:02",
+	 "{\"switch\":\"lan\",\"link\":\"down\",\"static\":\"02:00:00:00:00:01@10+02:00:00:00:"
+	 "00:02\"}",
+	 NULL},
+	{"lan,static=none", "{\"switch\":\"lan\",\"static\":\"none\"}", NULL},
+	{"lan,static=", NULL, "expected addresses"},
+	{"lan,static=02:00:00:00:00:01@", NULL, "expected addresses"},
+	{"lan,static=02:00:00:00:00:01@0", NULL, "expected addresses"},
+	{"lan,static=02:00:00:00:00:01@10x", NULL, "expected addresses"},
+	{"lan,static=02:00:00:00:00:01+none", NULL, "expected addresses"},
+	{"lan,static=02:00:00:00:00:0", NULL, "expected addresses"},
+	{"lan,static=ff:ff:ff:ff:ff:ff", NULL, "expected addresses"},
+	{"lan,link=sideways", NULL, "expected up or down"},
 	{"", NULL, "no switch's name"},
 	{",vlan=1", NULL, "no switch's name"},
 	{"lan,vlna=10", NULL, "did you mean 'vlan'?"},
@@ -79,7 +92,7 @@ static void test_texts(struct test *t)
 
 static void test_long_texts(struct test *t)
 {
-	char text[2000], error[700];
+	char text[3000], error[700];
 
 	memset(text, 'x', sizeof(text));
 	text[sizeof(text) - 1] = '\0';

@@ -57,7 +57,7 @@ static bool unknown_option(const char *name, size_t bytes, char *error, size_t s
 				"'%.*s' is not an option; expected mac=, vlan=, trunk=, native=, "
 				"private=, primary=, secondary=, spoofing, dhcp-guard, "
 				"router-guard, mirror=, max=, weight=, broadcast=, multicast=, "
-				"unknown=, mtu=, acl=",
+				"unknown=, mtu=, link=, static=, acl=",
 				(int)bytes, name);
 }
 
@@ -122,6 +122,7 @@ static struct json_object *value_json(const struct option_info *info, const char
 			       : NULL;
 	case OPTION_MAC:
 	case OPTION_VLANS:
+	case OPTION_MACS:
 	case OPTION_WORD:
 	case OPTION_ACL:
 		break;
@@ -189,7 +190,7 @@ struct json_object *vswitch_client_parse(const char *text, char *error, size_t s
 	struct json_object *o = json_object_new_object();
 	struct vswitch_port_config config = {0};
 	struct vswitch_acl *acls = NULL;
-	char piece[512], why[512];
+	char piece[2048], why[512]; /* sixty-four addresses and their VLANs */
 	const char *at = take_piece(text, piece, sizeof(piece));
 	bool ok = at != NULL && piece[0] != '\0' && strlen(piece) < VSWITCH_NAME_BYTES;
 

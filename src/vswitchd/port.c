@@ -11,6 +11,7 @@ int port_add(struct port *p, const struct vswitch_port_config *config,
 	struct port **end = &s->ports;
 
 	p->daemon = s->daemon;
+	p->vlan = config->vlan;
 	p->carrier = true;
 	p->link = true;
 	int r = vswitch_port_add(s->core, config, ops, p, &p->core); /* may tell of the link */
@@ -144,6 +145,11 @@ void daemon_reap(struct daemon *d)
 const char *port_name(const struct port *p)
 {
 	return vswitch_port_config(p->core)->name;
+}
+
+bool port_is_interface(const struct port *p)
+{
+	return !port_is_cable(p) && p->sw->config.interface_count > 0;
 }
 
 struct port *port_find(struct sw *s, const char *name)

@@ -56,7 +56,9 @@ static void drop_ports(struct sw *s)
 
 static int open_core(struct sw *s)
 {
-	struct vswitch_config core = {.team = s->config.team};
+	struct vswitch_config core = {.team = s->config.team,
+				      .aging_ns = s->config.aging_seconds * UINT64_C(1000000000),
+				      .no_snooping = s->config.no_snooping};
 
 	if (getrandom(&core.seed, sizeof(core.seed), 0) != sizeof(core.seed)) {
 		return -EIO;

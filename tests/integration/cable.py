@@ -68,7 +68,9 @@ class Cable:
     def __init__(self, path, switch, port, mac, queues=1, **options):
         self.client = Client(path)
         self.mac = mac
-        answer = self.client.ask("plug", switch=switch, port=port, mac=mac_text(mac), queues=queues, **options)
+        self.request = dict(switch=switch, port=port, mac=mac_text(mac), queues=queues, **options)
+        self.news = []  # that came without having been asked for
+        answer = self.client.ask("plug", **self.request)
         self.answer = answer
         fds = self.client.fds
         self.memory_fd, self.switch_bell, self.worker_bells = fds[0], fds[1], fds[2:]
@@ -164,7 +166,15 @@ class Cable:
     def hung_up(self, timeout=5.0):
         """Has the switch closed the port?"""
         ready, _, _ = select.select([self.client.socket], [], [], timeout)
-        return bool(ready) and self.client.socket.recv(1) == b""
+        while ready and (news := self.client.socket.recv(1 << 17)):
+            self.news.append(json.loads(news))
+            ready, _, _ = select.select([self.client.socket], [], [], timeout)
+        return bool(ready)
+
+    def again(self):
+        """How the switch says that this adapter is to be plugged in again; what it was plugged in with when it did not say."""
+        self.hung_up(0)
+        return self.news[-1] if self.news else self.request
 
     def unplug(self):
         Cable.plugged.remove(self)

@@ -5,7 +5,8 @@
  *
  * The process listens on a SOCK_SEQPACKET socket. A request is one JSON object {"do": verb, ...}, with descriptors beside it; an answer is one
  * JSON object, {"error": text} when it failed. A connection that has plugged in an adapter is that port's life: when its last descriptor is
- * closed the port is gone, and when the process goes away the connection hangs up.
+ * closed the port is gone, and when the process goes away the connection hangs up. When somebody else changes options of the port, the connection gets the
+ * object to plug it in again with (as of vswitch_client_plug), so that the port comes back as it was when the process was killed.
  *
  * Where it is: $VIRID_VSWITCH_SOCKET; else /run/virid/vswitch.sock for root; else virid/vswitch.sock in $XDG_RUNTIME_DIR, or in /tmp/virid-UID
  * (made with mode 0700, and refused when it is somebody else's).

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Switches as they are written down: a JSON file {"switches": [{"name", "type", "interfaces", "team", "address"}, ...]}. The switch "default"
- * is always there and never in the file. Who changes switches writes the file (`virid switch`); the switch process only reads it, at its start.
+ * Switches as they are written down: a JSON file {"switches": [{"name", "type", "interfaces", "team", "address", "aging", "snooping"}, ...],
+ * "ports": [{"switch", "port", "options"}, ...]}, where ports are those of interfaces whose options were changed. The switch "default" is always
+ * there and never in the file. Who changes switches writes the file (`virid switch`); the switch process only reads it, at its start.
  */
 #ifndef VSWITCHD_CONFIG_H
 #define VSWITCHD_CONFIG_H
@@ -22,6 +23,8 @@ struct switch_config {
 	char name[VSWITCH_NAME_BYTES];
 	enum switch_type type;
 	enum vswitch_team team;				/* external */
+	uint32_t aging_seconds;				/* of learned addresses; 0: 300 */
+	bool no_snooping;				/* multicast goes everywhere */
 	char interfaces[VSWITCH_UPLINKS_MAX][IFNAMSIZ]; /* internal: its TAP; external: uplinks */
 	unsigned interface_count;
 	/* Internal: of the host, with its prefix; empty: none. NAT: of the network, "10.0.3.0/24"; empty: the default switch's. */
@@ -31,6 +34,7 @@ struct switch_config {
 struct switch_list {
 	struct switch_config *switches; /* without the default switch */
 	unsigned count;
+	struct json_object *ports; /* an array of objects; NULL: none */
 };
 
 const char *switch_type_text(enum switch_type type);
@@ -54,6 +58,9 @@ bool config_load(const char *path, struct switch_list *ret, char *error, size_t 
 void config_fini(struct switch_list *list);
 struct switch_config *config_find(const struct switch_list *list, const char *name);
 bool config_add(struct switch_list *list, const struct switch_config *c);
+/* Options of port @port, an interface of switch @name: those to keep from now on, all of them; NULL: none. Takes @options over. */
+void config_set_port(struct switch_list *list, const char *name, const char *port,
+		     struct json_object *options);
 void config_drop(struct switch_list *list, struct switch_config *c);
 /* Atomic and durable; makes the folder. */
 bool config_save(const char *path, const struct switch_list *list, char *error, size_t size);

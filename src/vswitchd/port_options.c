@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What a port's options do to it, at the beginning and when they change. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "acl.h"
+#include "daemon.h"
+#include "message.h"
+#include "options.h"
+
+/* ---- Static addresses ---- */
+
+static void drop_statics(struct port *p, struct json_object *options)
+{
+	struct static_mac list[STATICS_MAX];
+	unsigned count = options == NULL ? 0 : options_statics(options, list);
+
+	for (unsigned i = 0; i < count; i++) {
+		vswitch_port_mac_remove(p->core, list[i].mac, list[i].vid);
+	}
+}
+
+/* All of them, or none. */
+static int add_statics(struct port *p, struct json_object *options, char *error, size_t size)
+{
+	struct static_mac list[STATICS_MAX];
+	unsigned count = options == NULL ? 0 : options_statics(options, list), done = 0;
+	char text[18];
+	int r = 0;
+
+	while (r == 0 && done < count) {
+		r = vswitch_port_mac_add(p->core, list[done].mac, list[done].vid);
+		done += r == 0;
+	}
+	if (r == 0) {
+		return 0;
+	}
+	mac_text(list[done].mac, text);
+	while (done-- > 0) {
+		vswitch_port_mac_remove(p->core, list[done].mac, list[done].vid);
+	}
+	refuse(error, size, "switch '%s': port '%s': static=%s: %s", p->sw->config.name,
+	       port_name(p), text,
+	       r == -EADDRINUSE ? "the address is another port's; expected one that nobody has"
+	       : r == -ENOSPC	? "the table of addresses is full"
+				: strerror(-r));
+	return r;
+}
+
+int port_begin(struct port *p, struct json_object *options, char *error, size_t size)
+{
+	int r = add_statics(p, options, error, size);
+
+	p->options = options;
+	port_switch(p, options_link(options));
+	return r;
+}
+
+/* ---- Changes ---- */
+
+static int merge(const struct port *p, struct json_object *changes, struct json_object **ret)
+{
+	*ret = NULL;
+	if (p->options == NULL) {
+		*ret = json_object_new_object();
+	} else if (json_object_deep_copy(p->options, ret, NULL) < 0) {
+		return -ENOMEM;
+	}
+	options_merge(*ret, changes);
+	return 0;
+}
+
+static int configure(struct port *p, struct json_object *options, char *error, size_t size)
+{
+	const struct vswitch_port_config *before = vswitch_port_config(p->core);
+	struct vswitch_port_config config = {.role = before->role, .takes = before->takes};
+	struct vswitch_acl *acls = NULL;
+
+	strcpy(config.name, before->name);
+	if (!options_config(options, &config, &acls, error, size)) {
+		return -EINVAL;
+	}
+	if (!port_is_cable(p)) {
+		/* What follows from the interface; and without a word about VLANs, those that it began with. */
+		config.mtu = before->mtu;
+		memcpy(config.mac, before->mac, sizeof(config.mac));
+		if (config.vlan.mode == VSWITCH_VLAN_ACCESS && config.vlan.vid == 0) {
+			config.vlan = p->vlan;
+		}
+	}
+	int r = vswitch_port_configure(p->core, &config);
+
+	free(acls);
+	if (r < 0) {
+		refuse(error, size, "switch '%s': port '%s': %s", p->sw->config.name, config.name,
+		       r == -EADDRINUSE ? "the address or the secondary VLAN is another port's"
+					: strerror(-r));
+	}
+	return r;
+}
+
+int port_change(struct port *p, struct json_object *changes, char *error, size_t size)
+{
+	char unused[200];
+	struct json_object *merged;
+	int r = merge(p, changes, &merged);
+
+	if (r < 0) {
+		refuse(error, size, "out of memory");
+		return r;
+	}
+	drop_statics(p, p->options);
+	r = configure(p, merged, error, size);
+	if (r == 0) {
+		r = add_statics(p, merged, error, size);
+		if (r < 0 && p->options != NULL) {
+			configure(p, p->options, unused, sizeof(unused));
+		}
+	}
+	if (r < 0) {
+		add_statics(p, p->options, unused, sizeof(unused));
+		json_object_put(merged);
+		return r;
+	}
+	json_object_put(p->options);
+	p->options = merged;
+	port_switch(p, options_link(merged));
+	p->wait_ns = 0;
+	return 0;
+}
+
+void port_tell_owner(struct port *p)
+{
+	struct json_object *o = NULL;
+
+	if (!port_is_cable(p) || json_object_deep_copy(p->options, &o, NULL) < 0) {
+		return;
+	}
+	json_object_object_add(o, "switch", json_object_new_string(p->sw->config.name));
+	json_object_object_add(o, "port", json_object_new_string(port_name(p)));
+	json_object_object_add(o, "queues", json_object_new_uint64(cable_queues(p)));
+	connection_tell(cable_connection(p), o);
+	json_object_put(o);
+}
