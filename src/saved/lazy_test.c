@@ -294,12 +294,11 @@ static int read_into(void)
 
 	saved_lazy_touch(lab.lazy, p, 8192);
 	ssize_t n = read(fd, p, 8192);
+	bool right = n == 8192 && p[0] == 0 && p[8191] == 0 && p[-1] == lab.want[p - lab.ram - 1] &&
+		     p[8192] == lab.want[p - lab.ram + 8192];
 
-	if (n != 8192 || p[0] != 0 || p[8191] != 0 || p[-1] != lab.want[p - lab.ram - 1] ||
-	    p[8192] != lab.want[p - lab.ram + 8192]) {
-		return 1;
-	}
-	return 0;
+	saved_lazy_destroy(lab.lazy);
+	return right ? 0 : 1;
 }
 
 static void test_touch_for_kernel(struct test *t)

@@ -93,7 +93,7 @@ static void test_sizes(struct test *t)
 	EXPECT_EQ(t, saved_size(LAB_ZERO, bytes), least);
 	EXPECT_EQ(t, saved_size(LAB_REPEAT, bytes), least);
 	EXPECT_EQ(t, saved_size(LAB_RANDOM, bytes), least + bytes);
-	EXPECT(t, saved_size(LAB_TEXT, bytes) < least + bytes / 2);
+	EXPECT(t, saved_size(LAB_TEXT, bytes) < least + bytes * 3 / 4);
 	EXPECT(t, saved_size(LAB_SPARSE, bytes) < least + bytes / 20);
 }
 
