@@ -85,7 +85,13 @@ void loop_destroy(struct loop *l)
 	free(l);
 }
 
-int loop_add(struct loop *l, int fd, void (*fn)(void *ctx), void *ctx)
+static uint32_t epoll_events(unsigned events)
+{
+	return ((events & LOOP_READ) != 0 ? (uint32_t)EPOLLIN : 0) |
+	       ((events & LOOP_WRITE) != 0 ? (uint32_t)EPOLLOUT : 0);
+}
+
+static int add(struct loop *l, int fd, unsigned events, void (*fn)(void *ctx), void *ctx)
 {
 	struct source *s = calloc(1, sizeof(*s));
 
@@ -93,7 +99,7 @@ int loop_add(struct loop *l, int fd, void (*fn)(void *ctx), void *ctx)
 		return -ENOMEM;
 	}
 	*s = (struct source){.fd = fd, .fn = fn, .ctx = ctx, .next = l->sources};
-	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = s};
+	struct epoll_event ev = {.events = epoll_events(events), .data.ptr = s};
 
 	if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0) {
 		int r = -errno;
@@ -103,6 +109,32 @@ int loop_add(struct loop *l, int fd, void (*fn)(void *ctx), void *ctx)
 	}
 	l->sources = s;
 	return 0;
+}
+
+int loop_add(struct loop *l, int fd, void (*fn)(void *ctx), void *ctx)
+{
+	return add(l, fd, LOOP_READ, fn, ctx);
+}
+
+int loop_watch(struct loop *l, int fd, unsigned events, void (*fn)(void *ctx), void *ctx)
+{
+	struct source *s = l->sources;
+
+	if (events == 0) {
+		loop_remove(l, fd);
+		return 0;
+	}
+	while (s != NULL && s->fd != fd) {
+		s = s->next;
+	}
+	if (s == NULL) {
+		return add(l, fd, events, fn, ctx);
+	}
+	struct epoll_event ev = {.events = epoll_events(events), .data.ptr = s};
+
+	s->fn = fn;
+	s->ctx = ctx;
+	return epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, fd, &ev) < 0 ? -errno : 0;
 }
 
 void loop_remove(struct loop *l, int fd)

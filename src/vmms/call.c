@@ -146,6 +146,7 @@ bool call_upgrade(struct call *c, const char *protocol, const struct upgrade_use
 		return false;
 	}
 	x->streams = true;
+	exchange_note(x, &(struct reply){.status = 101}, NULL);
 	x->transport->upgrade(x->transport_ctx, protocol, user, ctx);
 	return true;
 }

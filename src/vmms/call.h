@@ -20,6 +20,7 @@ struct vmms;
 struct caller {
 	char name[64];			    /* "root", "CN=...": as the audit log shows it */
 	bool host_admin;		    /* whoever runs the service, or has the role */
+	bool owner; /* the service's user, or root: may do as itself what the service can */
 	const struct caller_grants *grants; /* roles.h; NULL: none */
 };
 
@@ -44,6 +45,7 @@ enum api_error {
 	API_NO_SPACE,	   /* 507 "no-space" */
 	API_NOT_SUPPORTED, /* 501 "not-supported": the guest or the host cannot */
 	API_FAILED,	   /* 500 "failed": the host failed */
+	API_NO_MEMORY,	   /* 507 "no-memory": the host has not enough for the VM */
 };
 
 struct call {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "audit.h"
 #include "body.h"
 #include "exchange_state.h"
 #include "lib/check.h"
@@ -59,10 +60,38 @@ void exchange_destroy(struct exchange *x)
 
 /* ---- Answers of the layer itself ---- */
 
+/* What changes something, and what somebody tried to change without a right to. */
+static bool is_audited(const struct exchange *x, unsigned status)
+{
+	if (x->route != NULL) {
+		return x->route->audited;
+	}
+	return status == 403 && strcmp(x->method, "GET") != 0 && strcmp(x->method, "HEAD") != 0;
+}
+
+void exchange_note(struct exchange *x, const struct reply *r, const char *error_code)
+{
+	const char *result = r->status == 202	? "started"
+			     : r->status < 400	? "done"
+			     : r->status == 403 ? "denied"
+			     : r->status < 500	? "refused"
+						: "failed";
+
+	if (is_audited(x, r->status)) {
+		audit_note(api_audit(x->api), x->caller.name, x->what,
+			   x->vm_id[0] == '\0' ? NULL : x->vm_id, result,
+			   json_pack("{s:s*, s:s*, s:O*}", "code", error_code, "job",
+				     x->job[0] == '\0' ? NULL : x->job, "request", x->body));
+	}
+}
+
 void exchange_reply(struct exchange *x, struct reply *r, const char *error_code)
 {
 	CHECK(!x->answered);
 	x->answered = true;
+	if (x->api != NULL) {
+		exchange_note(x, r, error_code);
+	}
 	if (x->transport == NULL) {
 		free(r->body);
 		exchange_free(x);
@@ -74,7 +103,11 @@ void exchange_reply(struct exchange *x, struct reply *r, const char *error_code)
 void exchange_reply_json(struct exchange *x, struct reply *r, json_t *body, const char *error_code)
 {
 	char *text = json_dumps(body, JSON_COMPACT);
+	const char *id = json_string_value(json_object_get(body, "id"));
 
+	if (r->status == 202 && id != NULL) {
+		snprintf(x->job, sizeof(x->job), "%s", id);
+	}
 	json_decref(body);
 	if (text == NULL) {
 		r->status = 500;
@@ -329,6 +362,7 @@ void exchange_run(struct exchange *x, const struct exchange_request *q)
 {
 	x->request = q;
 	snprintf(x->method, sizeof(x->method), "%s", q->method);
+	snprintf(x->what, sizeof(x->what), "%s %s", q->method, q->target);
 	snprintf(x->last_event_id, sizeof(x->last_event_id), "%s",
 		 q->last_event_id == NULL ? "" : q->last_event_id);
 	if (check_caller(x, q) && find_route(x, q) && find_vm(x) && check_rights(x) &&

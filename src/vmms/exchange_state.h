@@ -22,6 +22,8 @@ struct exchange {
 	void *gone_ctx;
 	json_t *body;
 	char method[16];
+	char what[512];		  /* method and target, for the audit log */
+	char job[API_ID_BYTES];	  /* that the answer started */
 	char vm_id[API_ID_BYTES]; /* empty: the route has none */
 	char if_match[24];
 	char last_event_id[24];
@@ -30,6 +32,8 @@ struct exchange {
 
 /* Sends it, and writes the audit log's line. @error_code: what was refused, NULL: done. */
 void exchange_reply(struct exchange *x, struct reply *r, const char *error_code);
+/* The audit log's line, if there is to be one. */
+void exchange_note(struct exchange *x, const struct reply *r, const char *error_code);
 /* A JSON body; takes over @body. */
 void exchange_reply_json(struct exchange *x, struct reply *r, json_t *body, const char *error_code);
 /* The same with a Location under API_PREFIX. */

@@ -19,7 +19,6 @@ struct tasks;
 struct http_config {
 	unsigned
 		request_timeout_s; /* until a request is whole, and until the next one begins; 0: 60 */
-	unsigned heartbeat_s;	   /* of streams; 0: 15 */
 };
 
 /* How the service is reached over TLS; all strings borrowed. */

@@ -15,7 +15,6 @@
 #define ACCEPTS_AT_ONCE 16
 #define MS_NS 1000000ull
 #define DEFAULT_TIMEOUT_S 60
-#define DEFAULT_HEARTBEAT_S 15
 
 /* ---- The library's turn ---- */
 
@@ -200,7 +199,6 @@ int http_create(struct api *a, const struct http_config *config, struct tasks *t
 	h->auth = tasks == NULL ? NULL : http_auth_create(tasks);
 	h->config = *config;
 	h->config.request_timeout_s += config->request_timeout_s == 0 ? DEFAULT_TIMEOUT_S : 0;
-	h->config.heartbeat_s += config->heartbeat_s == 0 ? DEFAULT_HEARTBEAT_S : 0;
 	h->sweep = (struct loop_timer){.fn = http_connection_sweep, .ctx = h};
 	h->spare_fd = open_spare();
 	h->hangups = epoll_create1(EPOLL_CLOEXEC);
@@ -210,6 +208,7 @@ int http_create(struct api *a, const struct http_config *config, struct tasks *t
 		http_destroy(h);
 		return r;
 	}
+	api_set_http(a, h);
 	*ret = h;
 	return 0;
 }
@@ -231,6 +230,8 @@ void http_destroy(struct http *h)
 	if (h == NULL) {
 		return;
 	}
+	api_drop_slots(h->api);
+	api_set_http(h->api, NULL);
 	wake_all(h);
 	while (h->listeners != NULL) {
 		struct http_listener *l = h->listeners;

@@ -176,7 +176,8 @@ static const struct route routes[] = {
 	{"GET", "/stream", RIGHT_READ, false, get_stream, "", NULL, NULL},
 	{"GET", "/echo", RIGHT_READ, false, get_echo, "", NULL, NULL},
 };
-static const struct route_table tables[] = {{routes, ARRAY_LEN(routes)}, {NULL, 0}};
+static const struct route_table table = {routes, ARRAY_LEN(routes)};
+static const struct route_table *const tables[] = {&table, NULL};
 
 static void each_vm(struct vmms *v, const char *text,
 		    bool (*fn)(void *ctx, const char *id, const char *name), void *ctx)

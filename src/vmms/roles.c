@@ -141,7 +141,7 @@ void roles_caller(const struct roles *r, const struct identity *i, struct caller
 	struct caller_grants *g;
 	size_t count = 0;
 
-	*ret = (struct caller){.host_admin = identity_is_owner(i)};
+	*ret = (struct caller){.host_admin = identity_is_owner(i), .owner = identity_is_owner(i)};
 	snprintf(ret->name, sizeof(ret->name), "%s", i->name);
 	for (size_t k = 0; k < r->count; k++) {
 		count += is_who(&r->entries[k].who, i);

@@ -103,7 +103,7 @@ static void try_route(struct search *s, const struct route *route)
 	}
 }
 
-enum router_result router_find(const struct route_table *tables, const char *method,
+enum router_result router_find(const struct route_table *const *tables, const char *method,
 			       struct target *target, struct router_match *ret)
 {
 	struct search s = {.method = strcmp(method, "HEAD") == 0 ? "GET" : method,
@@ -115,9 +115,9 @@ enum router_result router_find(const struct route_table *tables, const char *met
 	if (!has_prefix(target)) {
 		return ROUTER_NO_PATH;
 	}
-	for (; tables->routes != NULL; tables++) {
-		for (size_t i = 0; i < tables->count; i++) {
-			try_route(&s, &tables->routes[i]);
+	for (; *tables != NULL; tables++) {
+		for (size_t i = 0; i < (*tables)->count; i++) {
+			try_route(&s, &(*tables)->routes[i]);
 		}
 	}
 	for (int i = 0; i < s.best; i++) {

@@ -25,7 +25,7 @@ struct router_match {
  * Of several routes that fit, the one with the fewest parameters. A parameter is a whole segment, or a part of one that ends at the character
  * that follows it in the route's path ("{controller}:{location}"). HEAD finds GET's routes.
  */
-enum router_result router_find(const struct route_table *tables, const char *method,
+enum router_result router_find(const struct route_table *const *tables, const char *method,
 			       struct target *target, struct router_match *ret);
 /* The index of the parameter called @name in @route's path; -1: it has none. */
 int router_parameter_index(const struct route *route, const char *name);

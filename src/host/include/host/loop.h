@@ -27,6 +27,12 @@ void loop_destroy(struct loop *l);
  * file), or no memory. */
 int loop_add(struct loop *l, int fd, void (*fn)(void *ctx), void *ctx);
 void loop_remove(struct loop *l, int fd);
+/*
+ * The same for any of LOOP_READ and LOOP_WRITE, also instead of what @fd was added for before; 0 removes it. @fn is called for a hang-up in any case.
+ */
+#define LOOP_READ 1u
+#define LOOP_WRITE 2u
+int loop_watch(struct loop *l, int fd, unsigned events, void (*fn)(void *ctx), void *ctx);
 
 /* (Re-)arms @t, the caller's memory, zeroed at first, at an absolute time; UINT64_MAX or 0 disarms
  * it. */

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * GET /metrics, in Prometheus' text format. Names are those of Hyper-V's counter sets, written as Prometheus has them: the set "Hyper-V Virtual Network
+ * Adapter" with its counter "Bytes Received/sec" is hyperv_virtual_network_adapter_bytes_received_total.
+ */
+#ifndef VMMS_METRICS_H
+#define VMMS_METRICS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define METRICS_FRESH_NS                                                                           \
+	(UINT64_C(2) * 1000000000) /* what workers said is used again for so long */
+#define METRICS_PATIENCE_NS (UINT64_C(1) * 1000000000) /* a worker that says nothing is left out */
+
+/* Text that grows. */
+struct metrics_text {
+	char *text;
+	size_t bytes, capacity;
+};
+
+/* One VM as it is shown; everything borrowed. */
+struct metrics_vm {
+	const char *id, *name;
+	const char *state;
+	bool critical, running;
+	uint64_t memory_bytes;
+	const char *stats; /* the worker's "key=value" lines; NULL: none */
+};
+
+/* A line "name{labels} value"; @help (may be NULL) first begins the metric, of @type "counter" or "gauge". */
+void metrics_begin(struct metrics_text *t, const char *name, const char *type, const char *help);
+/* @labels are pairs of name and value, NULL at the end; values are escaped. */
+__attribute__((sentinel)) void metrics_add(struct metrics_text *t, const char *name, double value,
+					   ...);
+/* All that is known about VMs. */
+void metrics_vms(struct metrics_text *t, const struct metrics_vm *vms, size_t count);
+
+#endif

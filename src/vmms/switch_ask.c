@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "switch_ask.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/check.h"
+#include "vswitchd/client.h"
+#include "vswitchd/config.h"
+#include "vswitchd/interface.h"
+
+static void fail(struct switch_ask *a, int error)
+{
+	a->error = error < 0 ? -error : error;
+}
+
+static void keep(struct switch_ask *a, struct json_object *o)
+{
+	a->answer = strdup(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+	CHECK(a->answer != NULL);
+}
+
+/* ---- The process ---- */
+
+static struct json_object *request_of(const char *verb, const char *name)
+{
+	struct json_object *o = json_object_new_object();
+
+	CHECK(o != NULL);
+	json_object_object_add(o, "do", json_object_new_string(verb));
+	if (name != NULL) {
+		json_object_object_add(o, "switch", json_object_new_string(name));
+	}
+	return o;
+}
+
+/* Puts @request. NULL: failed. @quiet: nobody being there is not a failure. */
+static struct json_object *ask(struct switch_ask *a, bool start, struct json_object *request,
+			       const int *fds, unsigned fd_count)
+{
+	struct json_object *answer = NULL;
+	int s = vswitch_client_connect(start, a->text, sizeof(a->text));
+	int r = s < 0 ? s
+		      : vswitch_client_request(s, request, fds, fd_count, &answer, NULL, NULL,
+					       a->text, sizeof(a->text));
+
+	json_object_put(request);
+	if (s >= 0) {
+		close(s);
+	}
+	if (r < 0) {
+		fail(a, s < 0 && (r == -ENOENT || r == -ECONNREFUSED) ? EHOSTDOWN : r);
+		return NULL;
+	}
+	return answer;
+}
+
+/* ---- The file ---- */
+
+struct written {
+	char path[4096];
+	int lock;
+	struct switch_list list;
+};
+
+static bool written_open(struct switch_ask *a, struct written *w, bool lock)
+{
+	w->list = (struct switch_list){0};
+	w->lock = -1;
+	if (!config_path(w->path, sizeof(w->path), a->text, sizeof(a->text)) ||
+	    (lock && (w->lock = config_lock(w->path, a->text, sizeof(a->text))) < 0) ||
+	    !config_load(w->path, &w->list, a->text, sizeof(a->text))) {
+		fail(a, EIO);
+		if (w->lock >= 0) {
+			close(w->lock);
+		}
+		return false;
+	}
+	return true;
+}
+
+static void written_close(struct written *w)
+{
+	config_fini(&w->list);
+	if (w->lock >= 0) {
+		close(w->lock);
+	}
+}
+
+static bool written_save(struct switch_ask *a, struct written *w)
+{
+	if (config_save(w->path, &w->list, a->text, sizeof(a->text))) {
+		return true;
+	}
+	fail(a, EIO);
+	return false;
+}
+
+static struct json_object *default_switch(void)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "name", json_object_new_string(SWITCH_DEFAULT));
+	json_object_object_add(o, "type", json_object_new_string("nat"));
+	return o;
+}
+
+static void list_written(struct switch_ask *a)
+{
+	struct json_object *answer = json_object_new_object(), *list = json_object_new_array();
+	struct written w;
+
+	json_object_array_add(list, default_switch());
+	json_object_object_add(answer, "switches", list);
+	if (written_open(a, &w, false)) {
+		for (unsigned i = 0; i < w.list.count; i++) {
+			json_object_array_add(list, switch_config_json(&w.list.switches[i]));
+		}
+		written_close(&w);
+		keep(a, answer);
+	}
+	json_object_put(answer);
+}
+
+static void show_written(struct switch_ask *a)
+{
+	struct json_object *o = NULL, *answer;
+	const struct switch_config *c;
+	struct written w;
+
+	if (!written_open(a, &w, false)) {
+		return;
+	}
+	c = config_find(&w.list, a->name);
+	if (c != NULL) {
+		o = switch_config_json(c);
+	} else if (strcmp(a->name, SWITCH_DEFAULT) == 0) {
+		o = default_switch();
+	}
+	written_close(&w);
+	if (o == NULL) {
+		fail(a, ENOENT);
+		snprintf(a->text, sizeof(a->text), "there is no switch '%s'", a->name);
+		return;
+	}
+	answer = json_object_new_object();
+	json_object_object_add(answer, "switch", o);
+	keep(a, answer);
+	json_object_put(answer);
+}
+
+/* ---- Each verb ---- */
+
+static void look(struct switch_ask *a, const char *verb, void (*written)(struct switch_ask *a))
+{
+	struct json_object *answer = ask(
+		a, false, request_of(verb, a->verb == SWITCH_ASK_SHOW ? a->name : NULL), NULL, 0);
+
+	if (answer != NULL) {
+		keep(a, answer);
+		json_object_put(answer);
+	} else if (a->error == EHOSTDOWN) {
+		a->error = 0;
+		written(a);
+	}
+}
+
+static bool read_config(struct switch_ask *a, struct switch_config *ret)
+{
+	struct json_object *o = json_tokener_parse(a->config), *list;
+	bool ok;
+
+	CHECK(o != NULL); /* it was written by our other library */
+	if (!json_object_object_get_ex(o, "interfaces", &list)) {
+		json_object_object_add(o, "interfaces", json_object_new_array());
+	}
+	ok = switch_config_parse(o, ret, a->text, sizeof(a->text));
+	json_object_put(o);
+	if (!ok) {
+		fail(a, EINVAL);
+	}
+	return ok;
+}
+
+static bool plug(struct switch_ask *a, const struct switch_config *c)
+{
+	struct json_object *request, *answer;
+	int fds[VSWITCH_UPLINKS_MAX];
+
+	if (!interface_open_all(c, true, fds, a->text, sizeof(a->text))) {
+		fail(a, EINVAL);
+		return false;
+	}
+	request = request_of("create", NULL);
+	json_object_object_add(request, "config", switch_config_json(c));
+	answer = ask(a, true, request, fds, c->interface_count);
+	for (unsigned i = 0; i < c->interface_count; i++) {
+		close(fds[i]);
+	}
+	json_object_put(answer);
+	return answer != NULL;
+}
+
+static void create_written(struct switch_ask *a, struct written *w, const struct switch_config *c)
+{
+	char text[sizeof(a->text)];
+
+	if (config_find(&w->list, c->name) != NULL) {
+		fail(a, EEXIST);
+		snprintf(a->text, sizeof(a->text),
+			 "there is a switch '%s' already; choose another name, or "
+			 "remove it first",
+			 c->name);
+		return;
+	}
+	if (!plug(a, c)) {
+		return;
+	}
+	if (config_add(&w->list, c) && written_save(a, w)) {
+		struct json_object *o = switch_config_json(c);
+
+		keep(a, o);
+		json_object_put(o);
+		return;
+	}
+	/* What is not written down would be gone one day: better at once. */
+	memcpy(text, a->text, sizeof(text));
+	json_object_put(ask(a, false, request_of("remove", c->name), NULL, 0));
+	memcpy(a->text, text, sizeof(text));
+	fail(a, EIO);
+}
+
+static void create(struct switch_ask *a)
+{
+	struct switch_config c;
+	struct written w;
+
+	if (read_config(a, &c) && written_open(a, &w, true)) {
+		create_written(a, &w, &c);
+		written_close(&w);
+	}
+}
+
+static void remove_written(struct switch_ask *a, struct written *w)
+{
+	struct switch_config *c = config_find(&w->list, a->name);
+	struct json_object *answer = ask(a, false, request_of("remove", a->name), NULL, 0);
+
+	json_object_put(answer);
+	/* Nobody there, or it does not know it: fine when it is only written down. */
+	if (c != NULL && (a->error == EHOSTDOWN || a->error == ENOENT)) {
+		a->error = 0;
+	}
+	if (a->error == EHOSTDOWN) {
+		fail(a, ENOENT);
+		snprintf(a->text, sizeof(a->text), "there is no switch '%s'", a->name);
+	}
+	if (a->error == 0 && c != NULL) {
+		config_drop(&w->list, c);
+		written_save(a, w);
+	}
+}
+
+static void remove_switch(struct switch_ask *a)
+{
+	struct written w;
+
+	if (strcmp(a->name, SWITCH_DEFAULT) == 0) {
+		fail(a, EPERM);
+		snprintf(a->text, sizeof(a->text), "the switch '%s' is always there", a->name);
+		return;
+	}
+	if (written_open(a, &w, true)) {
+		remove_written(a, &w);
+		written_close(&w);
+	}
+}
+
+void switch_ask_run(struct switch_ask *a)
+{
+	switch (a->verb) {
+	case SWITCH_ASK_LIST:
+		look(a, "list", list_written);
+		return;
+	case SWITCH_ASK_SHOW:
+		look(a, "show", show_written);
+		return;
+	case SWITCH_ASK_CREATE:
+		create(a);
+		return;
+	case SWITCH_ASK_REMOVE:
+	default:
+		remove_switch(a);
+	}
+}
