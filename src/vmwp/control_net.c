@@ -77,6 +77,11 @@ static bool disconnect(struct connection *c, const struct control_request *q)
 		      number_of(q, &number) ? net_disconnect(c->worker->net, number) : malformed);
 }
 
+static bool relaunch(struct connection *c, const struct control_request *q)
+{
+	return result(c, net_relaunch(c->worker->net, q->fds[0]));
+}
+
 /* Perhaps --number=N: what adapters of this machine need to be plugged in, and the address of one that is there. */
 static bool info(struct connection *c, const struct control_request *q)
 {
@@ -100,6 +105,7 @@ const struct control_word control_net_words[] = {
 	{"net-detach", 0, detach},
 	{"net-connect", CONTROL_ANY_FDS, connect_to},
 	{"net-disconnect", 0, disconnect},
+	{"launcher", 1, relaunch},
 	{"net-info", 0, info},
 	{NULL},
 };

@@ -35,6 +35,18 @@ static void say_trouble(struct connection *c)
 	control_say(c, "trouble=%s", text);
 }
 
+/* On the loop thread, under a lock of the disks. */
+static void say_disk(void *ctx, unsigned slot, unsigned lun, const char *path)
+{
+	unsigned ide = slot - STORAGE_CONTROLLERS;
+
+	if (slot < STORAGE_CONTROLLERS) {
+		control_say(ctx, "disk=scsi%u:%u:%s", slot, lun, path);
+	} else {
+		control_say(ctx, "disk=ide%u:%u:%s", ide / 2, ide % 2, path);
+	}
+}
+
 static bool info(struct connection *c, const struct control_request *q)
 {
 	struct worker *w = c->worker;
@@ -52,6 +64,7 @@ static bool info(struct connection *c, const struct control_request *q)
 	control_say(c, "memory_bytes=%" PRIu64, w->map.ram_bytes);
 	control_say(c, "uptime_ns=%" PRIu64, machine_guest_ns(w));
 	control_say(c, "loading=%d", restore_loading(w));
+	storage_list(w->storage, say_disk, c);
 	if (what != NULL) {
 		control_say(c, "%s_done=%" PRIu64, what, done);
 		control_say(c, "%s_total=%" PRIu64, what, total);

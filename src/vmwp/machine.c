@@ -37,6 +37,9 @@ static void on_crash(void *ctx, const uint64_t p[5], const char *text)
 			log_line("the guest's last words:\n%s", text);
 		}
 	}
+	pthread_mutex_lock(&w->lock);
+	memcpy(w->crash, p, sizeof(w->crash));
+	pthread_mutex_unlock(&w->lock);
 	worker_end_round(w, END_CRASH);
 }
 

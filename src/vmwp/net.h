@@ -83,6 +83,8 @@ uint64_t net_numbers(struct net *n);
 bool net_stats(struct net *n, unsigned number, struct vsp_net_stats *ret);
 /* Of each adapter. */
 unsigned net_worker_queues(const struct net *n);
+/* Another launcher on @fd (a connected socket, owned then), who is asked for the cables that are missing. NULL, or why not. */
+const char *net_relaunch(struct net *n, int fd);
 /* A new cable for adapter @number, from the launcher; owned by net from here. */
 void net_replug(struct net *n, unsigned number, const struct net_plug *plug);
 

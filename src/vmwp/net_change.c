@@ -115,6 +115,21 @@ void net_replug(struct net *n, unsigned number, const struct net_plug *plug)
 	}
 }
 
+const char *net_relaunch(struct net *n, int fd)
+{
+	if (n == NULL || net_launcher_replace(n->launcher, fd) != 0) {
+		return "the machine has no network adapters that need a launcher";
+	}
+	for (unsigned i = 0; i < NET_ADAPTERS_MAX; i++) {
+		const struct adapter *a = n->adapters[i];
+
+		if (a != NULL && !a->leaving && !a->disconnected && a->port.cable.memory == NULL) {
+			net_launcher_ask(n->launcher, i, a->spec);
+		}
+	}
+	return NULL;
+}
+
 /* ---- Other switches ---- */
 
 static struct adapter *find_staying(struct net *n, unsigned number, const char **why)

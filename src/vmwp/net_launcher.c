@@ -85,6 +85,17 @@ int net_launcher_create(struct net *n, struct loop *loop, int fd, struct net_lau
 	return 0;
 }
 
+int net_launcher_replace(struct net_launcher *l, int fd)
+{
+	int r = loop_add(l->loop, fd, on_packet, l);
+
+	if (r == 0) {
+		leave(l);
+		l->fd = fd;
+	}
+	return r;
+}
+
 void net_launcher_destroy(struct net_launcher *l)
 {
 	if (l != NULL) {

@@ -19,4 +19,7 @@ void net_launcher_destroy(struct net_launcher *l);
 void net_launcher_ask(struct net_launcher *l, unsigned number, const char *spec);
 void net_launcher_forget(struct net_launcher *l, unsigned number);
 
+/* Another one, since the first has gone: @fd is a connected socket, owned from here. -errno: then it is the caller's still. */
+int net_launcher_replace(struct net_launcher *l, int fd);
+
 #endif

@@ -22,6 +22,8 @@
 #include "restore.h"
 #include "saving.h"
 
+/* Threads, and copies that write saved states: far more than any machine has, and nothing to a host. */
+#define TASKS_MAX 1024u
 #define POPULATE_ALIGN ((size_t)2 << 20)
 
 void worker_end_round(struct worker *w, enum worker_end why)
@@ -87,6 +89,24 @@ static void on_signal(void *ctx)
 	worker_end_round(ctx, END_LEFT);
 }
 
+static void tell_crash(struct worker *w)
+{
+	char message[400];
+
+	log_last(message, sizeof(message));
+	for (char *c = message; *c != '\0'; c++) {
+		*c = *c == '\n' ? ' ' : *c;
+	}
+	pthread_mutex_lock(&w->lock);
+	const uint64_t *p = w->crash;
+
+	control_event(w->control, "crash",
+		      "p0=0x%llx\np1=0x%llx\np2=0x%llx\np3=0x%llx\np4=0x%llx\ntext=%s\n",
+		      (unsigned long long)p[0], (unsigned long long)p[1], (unsigned long long)p[2],
+		      (unsigned long long)p[3], (unsigned long long)p[4], message);
+	pthread_mutex_unlock(&w->lock);
+}
+
 /* Runs one boot to its end. */
 static enum worker_end run_round(struct worker *w)
 {
@@ -109,6 +129,9 @@ static enum worker_end run_round(struct worker *w)
 		worker_end_round(w, END_HOST_FAILURE);
 	}
 	saving_cancel(w);
+	if (atomic_load(&w->end) == END_CRASH) {
+		tell_crash(w);
+	}
 	vp_threads_wait(w);
 	loop_timer_set(w->loop, &w->board_timer, 0);
 	stats_collect(w);
@@ -190,6 +213,12 @@ static enum worker_end prepare(struct worker *w, int signal_fd)
 		r = loop_add(w->loop, signal_fd, on_signal, w);
 	}
 	if (r == 0) {
+		r = sandbox_drop_privileges(TASKS_MAX, &what);
+		if (!w->config.detached) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL); /* changing the user cleared it */
+		}
+	}
+	if (r == 0) {
 		what = "memory";
 		r = host_ram_map(w->map.ram_bytes, &w->ram);
 	}
@@ -199,12 +228,6 @@ static enum worker_end prepare(struct worker *w, int signal_fd)
 		}
 		what = "console";
 		r = console_create(w, &w->console);
-	}
-	if (r == 0) {
-		r = sandbox_drop_privileges(&what);
-		if (!w->config.detached) {
-			prctl(PR_SET_PDEATHSIG, SIGKILL); /* changing the user cleared it */
-		}
 	}
 	if (r == 0 && !restore_open(w)) {
 		return END_HOST_FAILURE;

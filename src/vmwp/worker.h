@@ -124,6 +124,7 @@ struct worker {
 	_Atomic bool trouble_news; /* of the disks: trouble has changed */
 
 	pthread_mutex_t lock;
+	uint64_t crash[5]; /* what the guest has said when it crashed */
 	char trouble[400]; /* what held requests wait for; "": nothing */
 	pthread_cond_t changed;
 	uint32_t round;	  /* counts boots; VP threads run one dispatch loop per round */
