@@ -10,13 +10,14 @@
 #include "launch/nets.h"
 #include "launch/packet.h"
 
-#define TEXT_BYTES 4096
+#define TEXT_BYTES ((size_t)66 << 10) /* how to plug an adapter in can be long */
 #define RETRY_MS 250
 
 struct launch_keeper {
 	int fd;
 	struct json_object *wanted[LAUNCH_NETS_MAX]; /* adapters without a cable */
 	struct packet packet;
+	char text[TEXT_BYTES];
 };
 
 struct launch_keeper *launch_keeper_create(int fd)
@@ -39,10 +40,10 @@ void launch_keeper_destroy(struct launch_keeper *k)
 
 bool launch_keeper_take(struct launch_keeper *k)
 {
-	char text[TEXT_BYTES];
 	unsigned number, queues;
 	int spec;
-	ssize_t n = recv(k->fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+	char *text = k->text;
+	ssize_t n = recv(k->fd, text, sizeof(k->text) - 1, MSG_DONTWAIT);
 
 	if (n <= 0) {
 		return n < 0 && (errno == EAGAIN || errno == EINTR);

@@ -16,6 +16,7 @@
 #include "vswitch/wire.h"
 
 #define NET_ADAPTERS_MAX 64u
+#define NET_SPEC_BYTES ((size_t)64 << 10) /* how to plug an adapter in, at most */
 #define NET_QUEUES_MAX WIRE_QUEUES_WORKER
 
 struct net;

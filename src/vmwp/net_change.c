@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Changes while the VM runs: cables that hang up and new ones, adapters that come and go. Loop thread. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/log.h"
 #include "net_adapter.h"
 #include "net_launcher.h"
+#include "packet.h"
 #include "worker.h"
 
 #define PATIENCE_NS UINT64_C(5000000000) /* how long packets wait for a switch that went away */
@@ -51,9 +53,8 @@ static void resume_threads(struct net *n)
 	}
 }
 
-static void on_hangup(void *ctx)
+static void hang_up(struct adapter *a)
 {
-	struct adapter *a = ctx;
 	struct net *n = a->net;
 
 	log_line("%s: the switch is gone; packets wait for it to come back", a->name);
@@ -62,6 +63,36 @@ static void on_hangup(void *ctx)
 	resume_threads(n);
 	loop_timer_set(n->worker->loop, &a->patience, host_now_ns() + PATIENCE_NS);
 	net_launcher_ask(n->launcher, a->number, a->spec);
+}
+
+/* Somebody changed the port: the switch says how to plug it in again. */
+static void take_spec(struct adapter *a, const char *text, size_t bytes)
+{
+	char *spec = bytes < NET_SPEC_BYTES && text[0] == '{' ? strndup(text, bytes) : NULL;
+
+	if (spec != NULL) {
+		free(a->spec);
+		a->spec = spec;
+	}
+}
+
+static void on_connection(void *ctx)
+{
+	struct adapter *a = ctx;
+	int fds[PACKET_DESCRIPTORS_MAX];
+	size_t fd_count = 0;
+	char *text = malloc(NET_SPEC_BYTES);
+	ssize_t n = text == NULL ? -EAGAIN
+				 : packet_receive(a->port.cable.plug.connection, text,
+						  NET_SPEC_BYTES, fds, &fd_count);
+
+	if (n > 0) {
+		packet_close(fds, fd_count);
+		take_spec(a, text, (size_t)n);
+	} else if (n != -EAGAIN && n != -EINTR) {
+		hang_up(a);
+	}
+	free(text);
 }
 
 void net_adapter_impatient(void *ctx)
@@ -82,7 +113,7 @@ int net_adapter_plug(struct adapter *a, const struct net_plug *plug)
 		r = net_threads_listen(n->threads, plug);
 	}
 	if (r == 0) {
-		r = loop_add(n->worker->loop, plug->connection, on_hangup, a);
+		r = loop_add(n->worker->loop, plug->connection, on_connection, a);
 		if (r != 0) {
 			net_threads_forget(n->threads, plug);
 		}

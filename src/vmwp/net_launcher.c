@@ -12,7 +12,7 @@
 #include "packet.h"
 
 #define FIXED_DESCRIPTORS 3u /* before the worker's bells */
-#define TEXT_BYTES 4096u
+#define ANSWER_BYTES 64u
 
 struct net_launcher {
 	struct net *net;
@@ -45,7 +45,7 @@ static void on_packet(void *ctx)
 	struct net_launcher *l = ctx;
 	int fds[PACKET_DESCRIPTORS_MAX];
 	struct net_plug plug;
-	char text[TEXT_BYTES];
+	char text[ANSWER_BYTES];
 	unsigned number, queues;
 	size_t fd_count;
 	ssize_t n = packet_receive(l->fd, text, sizeof(text) - 1, fds, &fd_count);
@@ -106,12 +106,14 @@ void net_launcher_destroy(struct net_launcher *l)
 
 void net_launcher_ask(struct net_launcher *l, unsigned number, const char *spec)
 {
-	char text[TEXT_BYTES];
-	int n = snprintf(text, sizeof(text), "plug %u %u %s", number, net_worker_queues(l->net),
-			 spec);
+	char *text = NULL;
+	int n = asprintf(&text, "plug %u %u %s", number, net_worker_queues(l->net), spec);
 
-	if (l->fd >= 0 && n > 0 && (size_t)n < sizeof(text)) {
-		packet_send(l->fd, text, (size_t)n);
+	if (n > 0) {
+		if (l->fd >= 0) {
+			packet_send(l->fd, text, (size_t)n);
+		}
+		free(text);
 	}
 }
 
