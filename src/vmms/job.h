@@ -30,6 +30,8 @@ void jobs_destroy(struct jobs *all);
  * for ends it with exactly one of job_complete, job_fail, job_cancelled.
  */
 struct job *job_create(struct vmms *v, const char *kind, struct vm *vm, const char *who);
+/* About @vm, beside its one operation: vm->job is left alone. */
+struct job *job_create_beside(const char *kind, struct vm *vm, const char *who);
 /* @result (taken over, may be NULL) is what GET shows under "result". */
 void job_complete(struct job *j, json_t *result);
 /* @extra: as of call_refuse. */

@@ -29,7 +29,8 @@ static enum json_file_result check_format(const char *name, json_t *o, unsigned 
 	if (n > (json_int_t)format_max) {
 		snprintf(error->text, sizeof(error->text),
 			 "%s: format: %" JSON_INTEGER_FORMAT
-			 "; this version knows up to %u: it was written by a newer one, which has to be used",
+			 "; this version knows up to %u: it was written by a newer one, which has "
+			 "to be used",
 			 name, n, format_max);
 		return JSON_FILE_TOO_NEW;
 	}
@@ -113,8 +114,8 @@ static int read_file(const char *path, char **ret, size_t *ret_bytes)
 enum json_file_result json_file_load(const char *path, unsigned format_max, json_t **ret,
 				     struct json_file_error *error)
 {
-	char *text;
-	size_t bytes;
+	char *text = NULL;
+	size_t bytes = 0;
 	int r = read_file(path, &text, &bytes);
 
 	if (r < 0) {

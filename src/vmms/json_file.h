@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 struct json_file_error {
-	char text[800]; /* one sentence that begins with the file's name */
+	char text[1600]; /* one sentence that begins with the file's name */
 };
 
 enum json_file_result {

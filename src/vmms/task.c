@@ -163,7 +163,8 @@ void task_run(struct tasks *all, void (*work)(void *ctx), void (*done)(void *ctx
 	bool wanted = all->idle == 0 && all->thread_count < TASKS_THREADS_MAX;
 
 	/* Without a new thread it waits for one that is at work; the first one has to be had. */
-	if (wanted && pthread_create(&all->threads[all->thread_count], NULL, thread_main, all) == 0) {
+	if (wanted &&
+	    pthread_create(&all->threads[all->thread_count], NULL, thread_main, all) == 0) {
 		all->thread_count++;
 	}
 	CHECK(all->thread_count > 0);

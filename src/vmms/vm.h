@@ -10,14 +10,13 @@
 #include <sys/types.h>
 
 #include "host/loop.h"
+#include "job.h"
 #include "lib/guid.h"
 
-#define VM_REASON_BYTES 800u
+#define VM_REASON_BYTES 1600u
 #define VM_PATH_BYTES 1200u /* of the files that are the service's own */
 #define VM_FORMAT 1u
 
-struct call;
-struct job;
 struct link;
 struct keeper;
 struct vmms;
@@ -39,14 +38,23 @@ enum vm_state {
 
 /* The process that runs it. */
 struct vm_worker {
-	pid_t pid; /* 0: none */
+	pid_t pid;	     /* 0: none */
 	uint64_t start_time; /* /proc/PID/stat: with the pid, this process and no other */
 	int pidfd;
-	struct link *link;     /* its control socket */
-	struct keeper *keeper; /* its cables */
-	uint64_t since_ns;     /* host_now_ns when its uptime was 0 */
+	struct link *link;	    /* its control socket */
+	struct keeper *keeper;	    /* its cables */
+	uint64_t since_ns;	    /* host_now_ns when its uptime was 0 */
 	uint64_t cpu_ns, cpu_at_ns; /* used up to the last look, and when that was */
 	double cpu_percent;
+	json_t *stats; /* of the worker's last answer; NULL: none */
+	uint64_t stats_asked_ns;
+};
+
+/* How a worker ended. */
+struct vm_end {
+	char how[24]; /* "power-off", "turned-off", "saved", "crash", "host-failure", "killed" ... */
+	char message[600]; /* "": nothing to say */
+	bool ran;	   /* the guest ran at all: a saved state it was restored from is used up */
 };
 
 struct vm {
@@ -59,16 +67,21 @@ struct vm {
 	bool critical;
 	char reason[VM_REASON_BYTES]; /* why it is critical or unusable; else "" */
 	bool has_saved;		      /* saved.vmrs is there, and good */
-	bool wanted;		      /* somebody wanted it to run, and it has not ended by itself or by somebody */
-	json_t *ended;		      /* how it ended last: {"how", "time", "message"}; NULL: not yet */
-	struct job *job;	      /* the one operation; NULL: none */
+	bool wanted; /* somebody wanted it to run, and it has not ended by itself or by somebody */
+	json_t *ended;	 /* how it ended last: {"how", "time", "message"}; NULL: not yet */
+	struct job *job; /* the one operation; NULL: none */
 	struct vm_worker worker;
-	struct loop_timer timer; /* of the operation */
-	struct loop_timer restart_timer;
-	unsigned restarts;	 /* in a row, by automatic recovery */
-	const char *heartbeat;	 /* a constant: "none", "ok", "lost" */
-	void (*on_end)(struct vm *vm, bool saved); /* of the operation: the worker is gone */
-	void *op;		 /* of the operation */
+	struct loop_timer timer;	 /* of the operation */
+	struct loop_timer restart_timer; /* policy.c */
+	struct job_watch start_watch;
+	unsigned restarts;     /* in a row, by automatic recovery */
+	bool recovering;       /* automatic recovery is at work */
+	uint64_t ran_ns;       /* how long the last worker ran */
+	const char *heartbeat; /* a constant: "none", "ok", "lost" */
+	json_t *addresses;     /* of the guest, as it says; NULL: it does not */
+	/* Of the operation, when the worker is gone and the state is set: ends the job. NULL: the job fails. */
+	void (*on_end)(struct vm *vm, const struct vm_end *end);
+	void *op; /* of the operation */
 };
 
 /* ---- vm.c ---- */
@@ -105,6 +118,13 @@ void vm_each(struct vmms *v, const char *text,
 /* As in a list, and with everything; new references. */
 json_t *vm_summary(struct vm *vm);
 json_t *vm_details(struct vm *vm);
+
+/* ---- vm_stats.c ---- */
+
+/* What its worker counted a little ago, borrowed; NULL: nothing yet. Asks for newer. */
+const json_t *vm_stats(struct vm *vm);
+/* The worker's answer to "stats". */
+void vm_stats_take(struct vm *vm, const char *answer);
 
 /* ---- vm_operation.c ---- */
 

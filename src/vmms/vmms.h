@@ -21,7 +21,7 @@
 
 struct events;
 struct jobs;
-struct store;
+struct store_watch;
 struct tasks;
 struct vm;
 
@@ -30,14 +30,17 @@ struct vmms {
 	struct tasks *tasks;
 	struct jobs *jobs;
 	struct events *events;
-	char state[VMMS_PATH_BYTES];   /* folder, absolute */
-	char runtime[VMMS_PATH_BYTES]; /* folder, absolute */
+	struct store_watch *store_watch; /* NULL: none */
+	char state[VMMS_PATH_BYTES];	 /* folder, absolute */
+	char runtime[VMMS_PATH_BYTES];	 /* folder, absolute */
 	char boot_id[VMMS_BOOT_ID_BYTES];
 	json_t *host; /* host.json: settings of the host */
 	struct vm **vms;
 	size_t vm_count;
 	size_t vm_capacity;
-	bool stopping; /* the machine goes down: automatic stop actions are under way */
+	int lock_fd;
+	bool first;		 /* no service has run since the machine started */
+	bool stopping;		 /* the machine goes down: automatic stop actions are under way */
 	void (*idle)(void *ctx); /* when stopping and no VM runs any more */
 	void *idle_ctx;
 };

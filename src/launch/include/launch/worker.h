@@ -26,13 +26,14 @@ struct launch {
 	bool stats;
 	bool count_instructions;
 	const char *trace;
-	int control;   /* listening socket for requests */
-	int launcher;  /* the worker's end of a socket pair: asks for cables (launch_keeper) */
-	int state;     /* saved state to go on from */
+	int control;  /* listening socket for requests */
+	int launcher; /* the worker's end of a socket pair: asks for cables (launch_keeper) */
+	int state;    /* saved state to go on from */
 	const char *state_path; /* for messages; NULL: none */
 	bool eager;		/* all of its memory before the guest goes on */
-	int end;       /* file for how the machine ended */
-	int log;       /* messages, instead of our standard error */
+	int end;		/* file for how the machine ended */
+	int log;		/* messages, instead of our standard error */
+	int identity;  /* file where the new process writes its /proc/self/stat first of all */
 	bool detached; /* lives on without us, in a session of its own */
 	const struct launch_disks *disks; /* opened */
 	const struct launch_nets *nets;	  /* plugged */

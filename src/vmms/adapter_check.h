@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Apart from adapter_text.h, as json-c's header and jansson's cannot be seen at once. */
+#ifndef VMMS_ADAPTER_CHECK_H
+#define VMMS_ADAPTER_CHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Would the switch's client take "SWITCH[,option...]"? */
+bool adapter_check(const char *text, char *error, size_t size);
+/* "00:15:5d:...": an address of chance in Hyper-V's own range. */
+void adapter_make_mac(char ret[18]);
+
+#endif

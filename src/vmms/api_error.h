@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VMMS_API_ERROR_H
+#define VMMS_API_ERROR_H
+
+#include "call.h"
+
+/* "wrong-state", and its HTTP status. */
+const char *api_error_code(enum api_error error);
+unsigned api_error_status(enum api_error error);
+/* What a failed system call means to a client: no space, or that the host failed. */
+enum api_error api_error_of_errno(int error);
+
+#endif

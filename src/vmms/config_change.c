@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Making and changing configurations. */
+#include <stdio.h>
+#include <string.h>
+
+#include "adapter_check.h"
+#include "clock.h"
+#include "config.h"
+#include "lib/bits.h"
+#include "lib/check.h"
+
+#define MEMORY_DEFAULT ((json_int_t)512 << 20)
+
+static json_t *defaults(void)
+{
+	json_t *o = json_pack("{s:s, s:{s:s, s:s, s:s}, s:{s:i}, s:{s:I}, s:[], s:[], s:[], "
+			      "s:{s:s, s:i, s:i}, s:s, s:s, "
+			      "s:{s:s, s:n}}",
+			      "notes", "", "boot", "kernel", "", "initrd", "", "cmdline", "",
+			      "processors", "count", 1, "memory", "startup_bytes", MEMORY_DEFAULT,
+			      "disks", "dvds", "adapters", "automatic_start", "action",
+			      "if-was-running", "delay_s", 0, "order", 0, "automatic_stop", "save",
+			      "automatic_recovery", "restart", "checkpoints", "type", "production",
+			      "parent");
+
+	CHECK(o != NULL);
+	return o;
+}
+
+/* ---- Completing disks, drives and adapters ---- */
+
+static void set_missing(json_t *o, const char *name, json_t *value)
+{
+	if (json_object_get(o, name) == NULL) {
+		json_object_set_new(o, name, value);
+	} else {
+		json_decref(value);
+	}
+}
+
+/* The first free place of its controller, where the client did not say. */
+static void complete_place(const json_t *c, json_t *item)
+{
+	set_missing(item, "controller", json_string("scsi"));
+	set_missing(item, "number", json_integer(0));
+	if (json_object_get(item, "location") != NULL ||
+	    !json_is_string(json_object_get(item, "controller"))) {
+		return;
+	}
+	struct vm_config_place p = {
+		.ide = strcmp(json_string_value(json_object_get(item, "controller")), "ide") == 0,
+		.number = (unsigned)json_integer_value(json_object_get(item, "number")),
+	};
+	unsigned limit = p.ide ? 2 : 64;
+
+	while (p.location < limit && (vm_config_place_find(c, "disks", &p) >= 0 ||
+				      vm_config_place_find(c, "dvds", &p) >= 0)) {
+		p.location++;
+	}
+	json_object_set_new(item, "location", json_integer(p.location));
+}
+
+static void complete_adapter(const json_t *c, json_t *a)
+{
+	json_int_t number = 0;
+	char mac[18];
+
+	while (vm_config_adapter_find(c, number) >= 0) {
+		number++;
+	}
+	set_missing(a, "number", json_integer(number));
+	set_missing(a, "name", json_string("Network Adapter"));
+	set_missing(a, "switch", json_string(""));
+	if (json_string_length(json_object_get(a, "mac")) == 0) {
+		adapter_make_mac(mac);
+		json_object_set_new(a, "mac", json_string(mac));
+	}
+}
+
+static void complete(const json_t *c, const char *kind, json_t *item)
+{
+	if (strcmp(kind, "adapters") == 0) {
+		complete_adapter(c, item);
+		return;
+	}
+	complete_place(c, item);
+	set_missing(item, "path", json_string(""));
+	if (strcmp(kind, "disks") == 0) {
+		set_missing(item, "read_only", json_false());
+		set_missing(item, "iops", json_integer(0));
+	}
+}
+
+/* Can the places of those before and after be compared? Those that are wrong are found by the check. */
+static bool has_place(const json_t *item)
+{
+	return json_is_string(json_object_get(item, "controller")) &&
+	       json_object_get(item, "location") != NULL;
+}
+
+/* Items are put into a new list one by one: those that say where they go first. */
+static void complete_list(json_t *c, const char *kind)
+{
+	json_t *old = json_incref(json_object_get(c, kind)), *all = json_array();
+	bool adapters = strcmp(kind, "adapters") == 0;
+
+	if (!json_is_array(old)) {
+		json_decref(old);
+		json_decref(all);
+		return;
+	}
+	json_object_set_new(c, kind, all);
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < json_array_size(old); i++) {
+			json_t *item = json_array_get(old, i);
+			bool placed = adapters ? json_object_get(item, "number") != NULL
+					       : has_place(item);
+
+			if (placed == (pass == 0)) {
+				if (json_is_object(item)) {
+					complete(c, kind, item);
+				}
+				json_array_append(all, item);
+			}
+		}
+	}
+	json_decref(old);
+}
+
+static void complete_all(json_t *c)
+{
+	/* Drives that say their place keep it from disks that do not, and the other way. */
+	complete_list(c, "disks");
+	complete_list(c, "dvds");
+	complete_list(c, "adapters");
+}
+
+json_t *vm_config_add(json_t *c, const char *kind, const json_t *item, struct schema_error *error)
+{
+	json_t *copy = json_deep_copy(item);
+
+	CHECK(copy != NULL);
+	complete(c, kind, copy);
+	json_array_append_new(json_object_get(c, kind), copy);
+	return vm_config_check(c, error) ? copy : NULL;
+}
+
+/* ---- Whole configurations ---- */
+
+static const char *const own_members[] = {"format", "revision", "id", "created"};
+
+/* RFC 7386. What comes in is no deeper than its parser allows. */
+static void merge(json_t *to, const json_t *patch)
+{
+	const char *key;
+	const json_t *value;
+
+	for (void *i = json_object_iter((json_t *)(uintptr_t)patch); i != NULL;
+	     i = json_object_iter_next((json_t *)(uintptr_t)patch, i)) {
+		key = json_object_iter_key(i);
+		value = json_object_iter_value(i);
+		if (json_is_null(value)) {
+			json_object_del(to, key);
+		} else if (!json_is_object(value)) {
+			json_object_set_new(to, key, json_deep_copy(value));
+		} else {
+			if (!json_is_object(json_object_get(to, key))) {
+				json_object_set_new(to, key, json_object());
+			}
+			merge(json_object_get(to, key), value);
+		}
+	}
+}
+
+/* What the service keeps by itself stays as it is in @keep; members of which a patch took away the value have the default again. */
+static void settle(json_t *c, const json_t *keep)
+{
+	json_t *d = defaults();
+
+	for (size_t i = 0; i < ARRAY_LEN(own_members); i++) {
+		json_object_set(c, own_members[i], json_object_get(keep, own_members[i]));
+	}
+	json_object_update_missing(c, d);
+	for (void *i = json_object_iter(d); i != NULL; i = json_object_iter_next(d, i)) {
+		json_t *mine = json_object_get(c, json_object_iter_key(i));
+
+		if (json_is_object(mine)) {
+			json_object_update_missing(mine, json_object_iter_value(i));
+		}
+	}
+	json_t *parent = json_object_get(json_object_get(keep, "checkpoints"), "parent");
+
+	json_object_set_new(json_object_get(c, "checkpoints"), "parent",
+			    parent == NULL ? json_null() : json_incref(parent));
+	json_decref(d);
+}
+
+static json_t *checked(json_t *c, struct schema_error *error)
+{
+	complete_all(c);
+	if (!vm_config_check(c, error)) {
+		json_decref(c);
+		return NULL;
+	}
+	return c;
+}
+
+json_t *vm_config_create(const json_t *body, const char *id, struct schema_error *error)
+{
+	char now[CLOCK_TEXT_BYTES];
+	json_t *own = json_pack("{s:i, s:i, s:s, s:s}", "format", 1, "revision", 1, "id", id,
+				"created", clock_text(clock_now_us(), now));
+	json_t *c = json_object();
+
+	CHECK(own != NULL && c != NULL);
+	/* The members that every file begins with come first. */
+	json_object_update(c, own);
+	merge(c, body);
+	settle(c, own);
+	json_decref(own);
+	return checked(c, error);
+}
+
+json_t *vm_config_patch(const json_t *old, const json_t *patch, struct schema_error *error)
+{
+	json_t *c = json_deep_copy(old);
+
+	CHECK(c != NULL);
+	merge(c, patch);
+	settle(c, old);
+	return checked(c, error);
+}
+
+bool vm_config_needs_off(const json_t *old_config, const json_t *new_config,
+			 const char **ret_member)
+{
+	static const char *const members[] = {"boot",  "processors", "memory",
+					      "disks", "dvds",	     "adapters"};
+
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		if (!json_equal(json_object_get(old_config, members[i]),
+				json_object_get(new_config, members[i]))) {
+			*ret_member = members[i];
+			return true;
+		}
+	}
+	return false;
+}

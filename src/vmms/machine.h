@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What blocks about starting a machine and changing one that runs: opening files, plugging adapters in, the process. Plain values go in and come out, so
+ * that it can be done on any thread; nothing here knows JSON (json-c's header, which the switch's client needs, and jansson's exclude each other).
+ */
+#ifndef VMMS_MACHINE_H
+#define VMMS_MACHINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "launch/error.h"
+#include "launch/packet.h"
+
+enum machine_disk_kind { MACHINE_SCSI, MACHINE_DVD, MACHINE_IDE };
+
+struct machine_disk {
+	enum machine_disk_kind kind;
+	unsigned number, location;
+	char *path; /* absolute, or "" */
+	bool read_only, raw, temporary;
+	uint64_t iops;
+};
+
+struct machine_adapter {
+	unsigned number;
+	char *text; /* adapter_text.h */
+};
+
+/* All of it is the plan's own. */
+struct machine_plan {
+	char *name;
+	uint64_t memory_bytes;
+	uint64_t processors;
+	char *kernel, *initrd, *cmdline; /* initrd: "" for none */
+	struct machine_disk *disks;
+	size_t disk_count;
+	struct machine_adapter *adapters;
+	size_t adapter_count;
+	char *run_folder; /* made if it is not there */
+	char *state_file; /* saved state to go on from; NULL: none */
+};
+
+void machine_plan_free(struct machine_plan *p);
+
+struct machine_process {
+	pid_t pid;
+	uint64_t start_time;
+	int pidfd;
+	int launcher; /* keeper.h */
+};
+
+/* Opens everything and starts a detached worker. False: nothing is left behind; @error. */
+bool machine_start(const struct machine_plan *p, struct machine_process *ret,
+		   struct launch_error *error);
+
+/*
+ * A request to a running machine about @d ("attach", "medium", "detach", "resize" with @bytes), with its files opened (those of attach and medium). NULL:
+ * @error. For link_ask.
+ */
+struct packet *machine_disk_request(const char *word, const struct machine_disk *d, uint64_t bytes,
+				    struct launch_error *error);
+/* The same for an adapter that is plugged in: "net-attach", "net-connect". @name and @processors: the machine's. */
+struct packet *machine_adapter_request(const char *word, const char *name, uint64_t processors,
+				       const struct machine_adapter *a, struct launch_error *error);
+
+#endif

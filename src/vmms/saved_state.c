@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "saved_state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/log.h"
+#include "lib/check.h"
+#include "store.h"
+
+#define SAVED "saved.vmrs"
+#define UNFINISHED "saved.vmrs.new"
+#define RESTORE_FROM "restore_from"
+
+static const char *checkpoint_state(const struct vm *vm)
+{
+	const char *path = json_string_value(json_object_get(vm->configuration, RESTORE_FROM));
+
+	/* In the VM's folder, where checkpoints are. */
+	return path != NULL && strncmp(path, "checkpoints/", 12) == 0 &&
+			       strchr(path + 12, '/') == NULL
+		       ? path
+		       : NULL;
+}
+
+void saved_state_look(struct vm *vm)
+{
+	char path[VM_PATH_BYTES];
+
+	vm->has_saved = saved_state_path(vm, path);
+}
+
+bool saved_state_path(const struct vm *vm, char ret[VM_PATH_BYTES])
+{
+	char path[VM_PATH_BYTES];
+	const char *other = checkpoint_state(vm);
+
+	vm_path(vm, SAVED, path);
+	if (access(path, F_OK) != 0) {
+		if (other == NULL) {
+			return false;
+		}
+		vm_path(vm, other, path);
+	}
+	memcpy(ret, path, sizeof(path));
+	return true;
+}
+
+int saved_state_create(const struct vm *vm)
+{
+	char path[VM_PATH_BYTES];
+
+	vm_path(vm, UNFINISHED, path);
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static void flush_folder(const struct vm *vm)
+{
+	char folder[VM_PATH_BYTES];
+
+	vm_path(vm, "", folder);
+	int r = folder_flush(folder);
+
+	if (r < 0) {
+		log_line("%s: %s", folder, strerror(-r));
+	}
+}
+
+void saved_state_complete(struct vm *vm)
+{
+	char from[VM_PATH_BYTES], to[VM_PATH_BYTES];
+
+	vm_path(vm, UNFINISHED, from);
+	vm_path(vm, SAVED, to);
+	if (rename(from, to) < 0) {
+		log_line("%s: %s", from, strerror(errno));
+	}
+	flush_folder(vm);
+	saved_state_look(vm);
+}
+
+void saved_state_drop_unfinished(struct vm *vm)
+{
+	char path[VM_PATH_BYTES];
+
+	vm_path(vm, UNFINISHED, path);
+	unlink(path);
+}
+
+static int forget_checkpoint_state(struct vm *vm)
+{
+	struct json_file_error error;
+	json_t *c = json_deep_copy(vm->configuration);
+
+	CHECK(c != NULL);
+	json_object_del(c, RESTORE_FROM);
+	int r = store_configure(vm, c, &error);
+
+	if (r < 0) {
+		log_line("%s", error.text);
+	}
+	return r;
+}
+
+int saved_state_used(struct vm *vm)
+{
+	char path[VM_PATH_BYTES];
+	int r = 0;
+
+	vm_path(vm, SAVED, path);
+	if (unlink(path) < 0 && errno != ENOENT) {
+		r = -errno;
+		log_line("%s: %s", path, strerror(errno));
+	}
+	flush_folder(vm);
+	if (r == 0 && checkpoint_state(vm) != NULL) {
+		r = forget_checkpoint_state(vm);
+	}
+	saved_state_look(vm);
+	return r;
+}

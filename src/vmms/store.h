@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What lies in the state folder (Decision: docs/design/0007-management-service.md). Loop thread. */
+#ifndef VMMS_STORE_H
+#define VMMS_STORE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "json_file.h"
+#include "vm.h"
+
+struct vmms;
+
+/*
+ * Makes the folders, reads host.json and all VMs, and finishes removals that were interrupted. VMs that cannot be read are there, unusable. False: the
+ * folder cannot be used at all; @error. *ret_first: no service has run since the machine started.
+ */
+bool store_open(struct vmms *v, bool *ret_first, char *error, size_t size);
+
+/* Looks for folders that were copied in or taken away by hand; those that are in use are left alone. Also called when inotify says so. */
+void store_rescan(struct vmms *v);
+/* Calls store_rescan some time after the folder of VMs changed. -errno: only on request then. */
+int store_watch(struct vmms *v);
+void store_unwatch(struct vmms *v);
+
+/* A new VM: its folder appears whole. @c is complete and is taken over. NULL: @error, *ret_errno. */
+struct vm *store_create(struct vmms *v, json_t *c, struct json_file_error *error, int *ret_errno);
+/* @c (taken over) replaces the configuration, with the next revision; durable. 0 or -errno with @error: then it is as before. */
+int store_configure(struct vm *vm, json_t *c, struct json_file_error *error);
+/* Begins to remove it: from now on it is removed after any crash. 0 or -errno with @error. The VM object stays. */
+int store_begin_removal(struct vm *vm, bool with_disks, struct json_file_error *error);
+/* Removes the rest of what store_begin_removal began; any thread. @folder: the VM's. 0 or -errno. */
+int store_finish_removal(const char *folder);
+
+/* host.json: a settings object, borrowed. */
+const json_t *store_host(const struct vmms *v);
+/* Merges @patch into the settings; durable. 0 or -errno with @error. */
+int store_set_host(struct vmms *v, const json_t *patch, struct json_file_error *error);
+
+#endif
