@@ -4,14 +4,15 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/sched.h>
 #include <linux/userfaultfd.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -53,7 +54,23 @@ static int become_nobody(void)
 	return 0;
 }
 
-int sandbox_drop_privileges(const char **ret_what)
+/*
+ * Tasks are counted by user, and many programs have the same user; but a user namespace is a count of its own. Without one there is no limit:
+ * what a service manager sets for the whole service (TasksMax=) holds then.
+ */
+static void limit_tasks(unsigned tasks)
+{
+	struct rlimit limit;
+
+	if (tasks == 0 || unshare(CLONE_NEWUSER) < 0 || getrlimit(RLIMIT_NPROC, &limit) < 0) {
+		return;
+	}
+	limit.rlim_max = min_u64(limit.rlim_max, tasks);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NPROC, &limit);
+}
+
+int sandbox_drop_privileges(unsigned tasks, const char **ret_what)
 {
 	int r;
 
@@ -63,6 +80,12 @@ int sandbox_drop_privileges(const char **ret_what)
 	}
 	*ret_what = "user and group nobody";
 	if ((r = become_nobody()) < 0) {
+		return r;
+	}
+	/* A new namespace comes with all capabilities in it. */
+	limit_tasks(tasks);
+	*ret_what = "capability bounding set";
+	if ((r = drop_bounding_set()) < 0) {
 		return r;
 	}
 	*ret_what = "capability sets";

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -169,6 +171,38 @@ static void ask_a_terminal(void)
 	ioctl(0, FIONREAD, &count);
 }
 
+/* A worker that was taken over makes copies of itself, which do the same. */
+static void fork_many(void)
+{
+	enum { TASKS = 20 };
+	const char *what;
+	unsigned made = 0;
+	int pidfd;
+
+	CHECK(sandbox_drop_privileges(TASKS, &what) == 0);
+	struct rlimit limit;
+
+	CHECK(getrlimit(RLIMIT_NPROC, &limit) == 0);
+	if (limit.rlim_max != TASKS) {
+		return; /* a host without user namespaces */
+	}
+	CHECK(sandbox_enter() == 0);
+	for (; made < 2 * TASKS; made++) {
+		long child = clone_with(CLONE_PIDFD | CLONE_FILES | SIGCHLD, &pidfd);
+
+		if (child == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			poll(NULL, 0, 60000);
+			_exit(0);
+		}
+		if (child < 0) {
+			CHECK(errno == EAGAIN);
+			break;
+		}
+	}
+	CHECK(made == TASKS - 1);
+}
+
 /* How a process ends that does this: 0 well, else the signal. */
 static int outcome(void (*fn)(void))
 {
@@ -205,6 +239,7 @@ static void test_filter(struct test *t)
 		{"wants to be looked into", become_dumpable, SIGSYS},
 		{"signals another process", kill_its_starter, SIGSYS},
 		{"signals itself", signal_itself, 0},
+		{"makes many copies", fork_many, 0},
 		{"asks a terminal", ask_a_terminal, SIGSYS},
 	};
 

@@ -243,7 +243,7 @@ static bool prepare(struct start *s, struct daemon *d)
 static bool enter_sandbox(struct start *s)
 {
 	const char *what = "current folder";
-	int r = chdir("/") < 0 ? -errno : sandbox_drop_privileges(&what);
+	int r = chdir("/") < 0 ? -errno : sandbox_drop_privileges(0, &what);
 
 	if (r == 0) {
 		what = "system call filter";
