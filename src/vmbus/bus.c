@@ -176,14 +176,23 @@ static bool nudge_blocked(struct vmbus_channel *ch)
 	return true;
 }
 
+/* Now and then, however often we are called: a device that is served on the bus thread has us called again by being nudged. */
+static void nudge(struct vmbus *bus, uint64_t now)
+{
+	if (now >= bus->nudge_ns) {
+		bus->nudge_ns = now + BUS_RETRY_NS;
+		each_channel(bus, nudge_blocked);
+	}
+}
+
 /* True when something has to be looked at again although nobody will call. */
-static bool poll_leftovers(struct vmbus *bus)
+static bool poll_leftovers(struct vmbus *bus, uint64_t now)
 {
 	bool again = !queue_pump(bus);
 
 	again |= bus->dead != NULL; /* a signal is just leaving */
 	if (__atomic_load_n(&bus->blocked_count, __ATOMIC_ACQUIRE) != 0) {
-		each_channel(bus, nudge_blocked);
+		nudge(bus, now);
 		again = true;
 	}
 	return again;
@@ -196,7 +205,7 @@ uint64_t vmbus_poll(struct vmbus *bus)
 	uint64_t next;
 
 	bus_settle(bus);
-	again = poll_leftovers(bus);
+	again = poll_leftovers(bus, now);
 	bus_settle(bus);
 	next = monitor_poll(bus, now);
 	return again ? min_u64(next, now + BUS_RETRY_NS) : next;

@@ -148,6 +148,7 @@ struct vmbus {
 	unsigned closing_count;
 	unsigned retiring_count; /* channels with gpadls_retired */
 	uint32_t blocked_count;	 /* atomic: channels with blocked set */
+	uint64_t nudge_ns;	 /* when they are nudged next */
 	bool advance_due;	 /* rescind_advance has something to look at */
 
 	enum connection_state state;
