@@ -521,13 +521,32 @@ static void test_rss(struct test *t)
 	free(memory);
 }
 
+static void test_link(struct test *t)
+{
+	size_t bytes = wire_bytes(1, WIRE_RING_BYTES_MIN);
+	void *memory = calloc(1, bytes);
+	uint32_t ring_bytes;
+	unsigned queues;
+
+	wire_format(memory, 1, WIRE_RING_BYTES_MIN);
+	EXPECT(t, wire_link(memory));
+	wire_set_link(memory, false);
+	EXPECT(t, !wire_link(memory));
+	EXPECT(t, wire_check(memory, bytes, &queues, &ring_bytes) && queues == 1);
+	wire_set_link(memory, true);
+	EXPECT(t, wire_link(memory));
+	free(memory);
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
-		TEST(test_shape),    TEST(test_order),		 TEST(test_largest),
-		TEST(test_bells),    TEST(test_threads),	 TEST(test_nonsense),
-		TEST(test_scribble), TEST(test_nonsense_at_end), TEST(test_nonsense_tail),
-		TEST(test_rss)};
+		TEST(test_shape),	  TEST(test_order),
+		TEST(test_largest),	  TEST(test_bells),
+		TEST(test_threads),	  TEST(test_nonsense),
+		TEST(test_scribble),	  TEST(test_nonsense_at_end),
+		TEST(test_nonsense_tail), TEST(test_rss),
+		TEST(test_link)};
 
 	return test_main(cases, ARRAY_LEN(cases));
 }

@@ -198,12 +198,48 @@ static void test_link_changes(struct test *t)
 	rig_destroy(r);
 }
 
+/* Another network: said while there is a link; one that comes back says enough. */
+static void test_network_changes(struct test *t)
+{
+	struct rig *r = rig_create(NULL);
+	const struct rig_message *m;
+
+	vsp_net_changed(r->n); /* before there is a guest */
+	EXPECT(t, rig_up(r, NVSP_PROTOCOL_VERSION_61));
+	rig_run(r);
+	unsigned before = indication(r, 0) != NULL;
+
+	vsp_net_changed(r->n);
+	rig_run(r);
+	m = indication(r, before);
+	EXPECT(t, m != NULL);
+	EXPECT_EQ(t, m->bytes, 20);
+	EXPECT_EQ(t, load_le32(m->data + 8), RNDIS_STATUS_NETWORK_CHANGE);
+	vsp_net_link(r->n, false);
+	rig_run(r);
+	EXPECT(t, indication(r, before + 1) != NULL);
+	vsp_net_changed(r->n);
+	rig_run(r);
+	EXPECT(t, indication(r, before + 2) == NULL);
+	vsp_net_link(r->n, true);
+	rig_run(r);
+	m = indication(r, before + 2);
+	EXPECT(t, m != NULL);
+	EXPECT_EQ(t, load_le32(m->data + 8), RNDIS_STATUS_MEDIA_CONNECT);
+	EXPECT(t, indication(r, before + 3) == NULL);
+	rig_destroy(r);
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
-		TEST(test_init),     TEST(test_reset_and_keepalive),
-		TEST(test_lies),     TEST(test_before_init),
-		TEST(test_too_many), TEST(test_link_changes),
+		TEST(test_init),
+		TEST(test_reset_and_keepalive),
+		TEST(test_lies),
+		TEST(test_before_init),
+		TEST(test_too_many),
+		TEST(test_link_changes),
+		TEST(test_network_changes),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));
