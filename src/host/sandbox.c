@@ -201,6 +201,10 @@ static int add_narrow_rules(scmp_filter_ctx filter)
 				     SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG),
 				     SCMP_A1(SCMP_CMP_EQ, SIGKILL));
 	}
+	if (r == 0) {
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setpriority), 2,
+				     SCMP_A0(SCMP_CMP_EQ, PRIO_PROCESS), SCMP_A1(SCMP_CMP_EQ, 0));
+	}
 	return r;
 }
 

@@ -103,10 +103,17 @@ static void copy_itself(void)
 
 	if (child == 0) {
 		CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == starter);
+		CHECK(setpriority(PRIO_PROCESS, 0, 5) == 0);
 		_exit(7);
 	}
 	CHECK(child > 0 && waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) == 0);
 	CHECK(info.si_code == CLD_EXITED && info.si_status == 7);
+}
+
+static void slow_others_down(void)
+{
+	CHECK(sandbox_enter() == 0);
+	setpriority(PRIO_PROCESS, getppid(), 19);
 }
 
 static void fork_itself(void)
@@ -232,6 +239,7 @@ static void test_filter(struct test *t)
 		{"maps memory as code", map_code, SIGSYS},
 		{"frees much memory in a thread", free_much, 0},
 		{"copies itself and waits for the copy", copy_itself, 0},
+		{"slows others down", slow_others_down, SIGSYS},
 		{"forks as it likes", fork_itself, SIGSYS},
 		{"makes a thread", make_a_thread, SIGSYS},
 		{"waits for any child", wait_for_anybody, SIGSYS},

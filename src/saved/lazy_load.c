@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <poll.h>
 
+#include "background.h"
 #include "lazy.h"
 #include "lib/bits.h"
 #include "uffd.h"
@@ -127,6 +128,7 @@ void *lazy_load_main(void *thread)
 	struct saved_lazy *l = t->lazy;
 	uint64_t groups = saved_groups(l->file->memory_bytes), group;
 
+	background_enter();
 	if (t == &l->threads[1]) {
 		chunk_done(l); /* the one for having begun */
 	}

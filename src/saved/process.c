@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "background.h"
 #include "job.h"
 
 /*
@@ -24,6 +25,7 @@ pid_t process_clone(int *ret_pidfd, bool parent)
 
 bool process_follow(pid_t starter)
 {
+	background_enter();
 	return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == starter;
 }
 
