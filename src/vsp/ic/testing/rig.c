@@ -163,10 +163,14 @@ bool rig_connect(struct rig *r, uint32_t vmbus_version)
 	return fake_guest_connect(r->g, vmbus_version) == 1 && fake_guest_request_offers(r->g);
 }
 
+const struct fake_guest_offer *rig_offer(struct rig *r, enum vsp_ic_kind kind)
+{
+	return fake_guest_find(r->g, &component_of(kind)->instance, 0);
+}
+
 bool rig_open(struct rig *r, enum vsp_ic_kind kind)
 {
-	const struct fake_guest_offer *offer =
-		fake_guest_find(r->g, &component_of(kind)->instance, 0);
+	const struct fake_guest_offer *offer = rig_offer(r, kind);
 	uint32_t pages = r->config.ring_pages != 0 ? r->config.ring_pages : RIG_RING_PAGES;
 
 	if (offer == NULL ||

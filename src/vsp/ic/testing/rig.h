@@ -70,6 +70,8 @@ void rig_pass(struct rig *r, uint64_t ns);
 
 bool rig_connect(struct rig *r, uint32_t vmbus_version);
 bool rig_open(struct rig *r, enum vsp_ic_kind kind);
+/* The component's offer; NULL: there is none. */
+const struct fake_guest_offer *rig_offer(struct rig *r, enum vsp_ic_kind kind);
 bool rig_close(struct rig *r, enum vsp_ic_kind kind);
 /* The next message from the host; false: none. */
 bool rig_take(struct rig *r, enum vsp_ic_kind kind, struct rig_message *ret);
