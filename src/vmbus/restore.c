@@ -111,6 +111,7 @@ static bool restore_ring(struct vmbus_channel *ch, struct state_reader *r)
 	ring->broken = flags & SAVE_BROKEN;
 	ring->in_masked = flags & SAVE_MASKED;
 	ring->out_pending = flags & SAVE_PENDING;
+	ring->stale = flags & SAVE_SEALED;
 	return !r->bad && (flags & ~SAVE_RING_FLAGS) == 0 && indices_valid(ring);
 }
 

@@ -151,6 +151,31 @@ static void test_broken_ring(struct test *t)
 	fake_guest_destroy(g);
 }
 
+/* Who sealed a ring does it again, if that is still wanted. */
+static void test_sealed_ring(struct test *t)
+{
+	struct fake_device d[1];
+	struct fake_guest *g = start(t, d, 1, VERSION_WIN10_V5_3, false);
+	struct fake_guest_channel ch;
+	struct vmbus_packet p;
+	uint64_t buf[64];
+	struct saved s;
+
+	EXPECT_EQ(t, fake_guest_open(g, find(g, 1, 0), 3, 3, 0, &ch), 0);
+	ping(t, &d[0], 0, &ch);
+	EXPECT(t, vmbus_ring_seal(d[0].channels[0]));
+	EXPECT(t, !fake_guest_send(&ch, 1, "a", 1));
+	s = save(t, g->bus);
+	replace_bus(t, g, d, 1, false);
+	EXPECT(t, restore(g->bus, &s));
+	EXPECT_EQ(t, vmbus_ring_read(d[0].channels[0], buf, sizeof(buf), &p), VMBUS_RING_EMPTY);
+	ping(t, &d[0], 0, &ch);
+	EXPECT(t, fake_guest_close(&ch));
+	EXPECT_EQ(t, g->log_lines, 0);
+	free(s.buf);
+	fake_guest_destroy(g);
+}
+
 static void test_subchannels_and_gpadls(struct test *t)
 {
 	struct fake_device d[2];
@@ -214,6 +239,7 @@ int main(void)
 		TEST(test_open_channels),
 		TEST(test_full_rings),
 		TEST(test_broken_ring),
+		TEST(test_sealed_ring),
 		TEST(test_subchannels_and_gpadls),
 	};
 

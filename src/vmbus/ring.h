@@ -38,6 +38,8 @@ struct ring {
 	uint32_t in_published; /* as the guest knows */
 	uint32_t in_write;     /* the guest's index when last seen */
 	bool in_masked;
+	bool sealed; /* what the guest knows as our read index leaves it no room */
+	bool stale;  /* and does so still, though it shall have room again: after a restore */
 
 	uint32_t out_write;	/* filled up to here */
 	uint32_t out_published; /* as the guest knows */

@@ -54,7 +54,8 @@ static void publish(struct vmbus_channel *ch)
 	struct ring *r = &ch->ring;
 	uint32_t consumed = ring_used(&r->in, r->in_published, r->in_read);
 
-	if (consumed != 0) {
+	if ((consumed != 0 || r->stale) && !r->sealed) {
+		r->stale = false;
 		r->in_published = r->in_read;
 		ring_control_store(r->gm, &r->in, &r->in.control->read_index, r->in_read);
 		signal_room(ch, consumed);
@@ -230,4 +231,27 @@ enum vmbus_ring_status vmbus_ring_read(struct vmbus_channel *ch, void *buf, size
 	}
 	consume(ch, length + VMBUS_PACKET_TRAILER_BYTES);
 	return VMBUS_RING_OK;
+}
+
+/* ---- The end ---- */
+
+bool vmbus_ring_seal(struct vmbus_channel *ch)
+{
+	struct ring *r = &ch->ring;
+	uint32_t write = ring_control_load(&r->in.control->write_index);
+
+	if (r->broken) {
+		return true;
+	}
+	if (!ring_index_valid(&r->in, write)) {
+		broken(ch, "write index", write, r->in.size);
+		return true;
+	}
+	r->sealed = true;
+	/* A unit short of empty, where a full ring ends. */
+	ring_control_store(r->gm, &r->in, &r->in.control->read_index,
+			   ring_advance(&r->in, write, RING_UNIT));
+	return write == r->in_read && ring_control_load(&r->in.control->write_index) == write &&
+	       r->out_published == r->out_write &&
+	       ring_control_load(&r->out.control->read_index) == r->out_write;
 }

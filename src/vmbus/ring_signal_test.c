@@ -224,13 +224,54 @@ static void test_host_polls_for_room(struct test *t)
 	free(w);
 }
 
+/* ---- The end ---- */
+
+static void test_seal(struct test *t)
+{
+	struct world *w = malloc(sizeof(*w));
+	struct vmbus_packet p;
+	uint32_t read;
+
+	start(t, w, 5);
+	EXPECT(t, fake_guest_send(&w->ch, 1, w->buf, 100));
+	EXPECT_EQ(t, host_read(w, &p), VMBUS_RING_OK);
+	EXPECT_EQ(t, host_read(w, &p), VMBUS_RING_EMPTY);
+	EXPECT_EQ(t, host_write(w, "answer", 6), VMBUS_RING_OK);
+	EXPECT(t, !vmbus_ring_seal(w->host)); /* not shown yet */
+	vmbus_ring_flush(w->host);
+	EXPECT(t, !vmbus_ring_seal(w->host)); /* not taken yet */
+	EXPECT(t, !fake_guest_send(&w->ch, 2, w->buf, 8));
+	EXPECT(t, fake_guest_read(&w->ch, w->buf, sizeof(w->buf)) != 0);
+	EXPECT(t, vmbus_ring_seal(w->host));
+
+	/* A packet of a guest that had looked for room before. */
+	read = w->ch.out.control->read_index;
+	w->ch.out.control->read_index = w->ch.out.control->write_index;
+	EXPECT(t, fake_guest_send(&w->ch, 3, w->buf, 100));
+	w->ch.out.control->read_index = read;
+	EXPECT(t, !vmbus_ring_seal(w->host));
+	EXPECT(t, !fake_guest_send(&w->ch, 4, w->buf, 8));
+	EXPECT_EQ(t, host_read(w, &p), VMBUS_RING_OK);
+	EXPECT_EQ(t, p.transaction, 3);
+	EXPECT_EQ(t, host_read(w, &p), VMBUS_RING_EMPTY);
+	EXPECT(t, !fake_guest_send(&w->ch, 5, w->buf, 8));
+	EXPECT(t, vmbus_ring_seal(w->host));
+
+	w->ch.out.control->write_index = 4; /* there is nothing to wait for in a broken one */
+	EXPECT(t, vmbus_ring_seal(w->host));
+	EXPECT_EQ(t, w->g->log_lines, 1);
+	EXPECT(t, fake_guest_close(&w->ch));
+	end(w);
+	free(w);
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
 		TEST(test_interrupts_to_guest),	    TEST(test_mask_towards_guest),
 		TEST(test_room_in_batches),	    TEST(test_guest_waits_for_room),
 		TEST(test_guest_waits_for_exactly), TEST(test_host_waits_for_room),
-		TEST(test_host_polls_for_room),
+		TEST(test_host_polls_for_room),	    TEST(test_seal),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));

@@ -73,7 +73,8 @@ static void save_ring(const struct vmbus_channel *ch, struct state_writer *w)
 	state_put_u32(w, r->out_published);
 	state_put_u32(w, r->out_read);
 	state_put_u32(w, flag(r->broken, SAVE_BROKEN) | flag(r->in_masked, SAVE_MASKED) |
-				 flag(r->out_pending, SAVE_PENDING));
+				 flag(r->out_pending, SAVE_PENDING) |
+				 flag(r->sealed || r->stale, SAVE_SEALED));
 	state_end(w);
 }
 

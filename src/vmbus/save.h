@@ -28,7 +28,8 @@
 #define SAVE_BROKEN 0x1u
 #define SAVE_MASKED 0x2u
 #define SAVE_PENDING 0x4u
-#define SAVE_RING_FLAGS 0x7u
+#define SAVE_SEALED 0x8u
+#define SAVE_RING_FLAGS 0xfu
 
 /* Of a GPADL. */
 #define SAVE_COMPLETE 0x1u

@@ -9,12 +9,11 @@
 #include "net.h"
 #include "net_thread.h"
 
-/* An adapter that is taken away: until the guest has stopped sending. */
+/* An adapter that is taken away: until the guest has its answers. */
 struct net_farewell {
 	struct loop_timer timer;
 	uint64_t deadline_ns;
-	uint64_t packets; /* that it had sent when it was looked at last */
-	unsigned quiet;	  /* times that there were no more */
+	unsigned quiet; /* times in a row that it had all its answers */
 };
 
 struct adapter {

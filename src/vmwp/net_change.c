@@ -13,7 +13,7 @@
 #define PATIENCE_NS UINT64_C(5000000000) /* how long packets wait for a switch that went away */
 #define FAREWELL_NS UINT64_C(4000000000) /* how long a guest that sends on may keep an adapter */
 #define LOOK_NS UINT64_C(10000000)
-#define QUIET_LOOKS 5u
+#define QUIET_LOOKS 3u
 
 /* ---- Cables ---- */
 
@@ -272,16 +272,15 @@ static void on_gone(void *ctx)
 	loop_wake(a->net->worker->loop);
 }
 
-/* Linux puts a change of the link off for up to two seconds; what it sends meanwhile would never be answered. */
+/* Once it is left it stays so, but for a guest whose processor stood still in the middle of a packet: it is looked at a few times. */
 void net_adapter_farewell(void *ctx)
 {
 	struct adapter *a = ctx;
 	struct net_farewell *f = &a->farewell;
-	uint64_t packets, now = host_now_ns();
-	bool left = vsp_net_left(a->port.vsp, &packets);
+	uint64_t now = host_now_ns();
 
-	f->quiet = left && packets == f->packets ? f->quiet + 1 : 0;
-	f->packets = packets;
+	f->quiet = vsp_net_left(a->port.vsp) ? f->quiet + 1 : 0;
+	vsp_net_leave(a->port.vsp);
 	if (f->quiet < QUIET_LOOKS && now < f->deadline_ns) {
 		loop_timer_set(a->net->worker->loop, &f->timer, now + LOOK_NS);
 	} else {
@@ -292,7 +291,6 @@ void net_adapter_farewell(void *ctx)
 static void begin_farewell(struct adapter *a)
 {
 	a->farewell.deadline_ns = host_now_ns() + FAREWELL_NS;
-	vsp_net_leave(a->port.vsp);
 	net_adapter_farewell(a);
 }
 

@@ -145,6 +145,10 @@ struct net_queue {
 	unsigned pieces;
 	uint8_t held_head[64];
 
+	uint32_t lent; /* packets that the guest has */
+	bool sealed;   /* the ring takes nothing more */
+	bool left;     /* atomic, for any thread: and nothing is in it */
+
 	uint32_t cache_count;
 	uint32_t cache[NET_CACHE]; /* free suballocations */
 	/* The packet that is being filled. */
@@ -198,6 +202,7 @@ struct vsp_net {
 	uint64_t generation;	      /* atomic */
 
 	bool link_up; /* atomic, as is */
+	bool leaving;
 	uint64_t link_bps;
 	bool network_changed;
 	bool link_told; /* what the guest knows */
@@ -224,6 +229,17 @@ __attribute__((format(printf, 3, 4))) void net_report(struct vsp_net *n, enum ne
 						      const char *format, ...);
 /* Only the thread that owns a counter adds to it; others read. */
 void net_count(uint64_t *counter, uint64_t add);
+
+/* ---- net.c ---- */
+
+/* What the guest shall think of the link. */
+bool net_link_up(const struct vsp_net *n);
+
+/* ---- leave.c ---- */
+
+bool net_leaving(const struct vsp_net *n);
+/* At the end of a turn of an open queue. */
+void net_leave_serve(struct net_queue *q);
 
 /* ---- mailbox.c ---- */
 

@@ -112,6 +112,7 @@ static void take_signal(struct net_queue *q)
 static void serve(struct net_queue *q)
 {
 	take_signal(q);
+	q->readable |= q->sealed && !q->broken; /* it does not signal then */
 	net_settings_renew(q);
 	net_queue_serve(q);
 	net_receive_serve(q);
@@ -120,6 +121,7 @@ static void serve(struct net_queue *q)
 		net_subchannels_serve(q);
 	}
 	vmbus_ring_flush(q->vmbus);
+	net_leave_serve(q);
 }
 
 static void flush_port(struct net_queue *q)
@@ -154,6 +156,11 @@ bool vsp_net_takes(const struct vsp_net *n, unsigned queue)
 }
 
 /* ---- Link and statistics ---- */
+
+bool net_link_up(const struct vsp_net *n)
+{
+	return __atomic_load_n(&n->link_up, __ATOMIC_ACQUIRE) && !net_leaving(n);
+}
 
 void vsp_net_link(struct vsp_net *n, bool up)
 {

@@ -106,11 +106,6 @@ static uint64_t link_bps(const struct vsp_net *n)
 	return __atomic_load_n(&n->link_bps, __ATOMIC_ACQUIRE);
 }
 
-static bool link_up(const struct vsp_net *n)
-{
-	return __atomic_load_n(&n->link_up, __ATOMIC_ACQUIRE);
-}
-
 QUERY(net_query_speed)
 {
 	return answer_u32(out, link_bps(n) / 100);
@@ -125,14 +120,14 @@ QUERY(net_query_max_speed)
 
 QUERY(net_query_connect)
 {
-	return answer_u32(out, link_up(n) ? 0 : 1);
+	return answer_u32(out, net_link_up(n) ? 0 : 1);
 }
 
 QUERY(net_query_link_state)
 {
 	const struct ndis_link_state state = {
 		.header = {NDIS_OBJECT_TYPE_DEFAULT, 1, sizeof(state)},
-		.connect = link_up(n) ? 1 : 2,
+		.connect = net_link_up(n) ? 1 : 2,
 		.duplex = 2,
 		.tx_bps = link_bps(n),
 		.rx_bps = link_bps(n),

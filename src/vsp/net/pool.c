@@ -145,6 +145,7 @@ void net_pool_give(struct net_queue *q, uint32_t suballoc)
 void net_pool_lend(struct net_queue *q, uint32_t first)
 {
 	__atomic_store_n(&q->net->pool.owner[first], (uint8_t)(q->index + 1), __ATOMIC_RELAXED);
+	q->lent++;
 }
 
 static void give_chain(struct net_queue *q, uint32_t first)
@@ -153,6 +154,7 @@ static void give_chain(struct net_queue *q, uint32_t first)
 	uint32_t next;
 
 	__atomic_store_n(&p->owner[first], 0, __ATOMIC_RELAXED);
+	q->lent--;
 	for (uint32_t i = first; i != NET_SUBALLOC_NONE; i = next) {
 		next = p->next[i];
 		net_pool_give(q, i);

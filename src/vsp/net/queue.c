@@ -31,6 +31,9 @@ void net_queue_open(struct net_queue *q, struct vmbus_channel *vmbus)
 	/* A signal of before may have set it, and then nobody would wake us. The ring is looked at in any case. */
 	__atomic_store_n(&q->signalled, false, __ATOMIC_SEQ_CST);
 	q->readable = true;
+	q->lent = 0;
+	q->sealed = false;
+	__atomic_store_n(&q->left, false, __ATOMIC_RELEASE);
 	set_state(q, NET_QUEUE_OPEN);
 	if (q->index == 0) {
 		net_settings_change(n)->primary = vmbus;

@@ -203,7 +203,7 @@ static bool take_frame(struct net_queue *q)
 static bool receiving(const struct net_queue *q)
 {
 	return net_queue_state(q) == NET_QUEUE_OPEN && !q->broken && q->s.receive && q->s.rndis &&
-	       q->s.filter != 0;
+	       q->s.filter != 0 && !net_leaving(q->net);
 }
 
 /*

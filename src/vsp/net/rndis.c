@@ -111,7 +111,7 @@ static void tell_network(struct vsp_net *n)
 
 static void tell_link(struct vsp_net *n)
 {
-	bool up = __atomic_load_n(&n->link_up, __ATOMIC_ACQUIRE);
+	bool up = net_link_up(n);
 	uint64_t bps = __atomic_load_n(&n->link_bps, __ATOMIC_ACQUIRE);
 	uint32_t speed = (uint32_t)min_u64(bps / 100, UINT32_MAX);
 
@@ -126,9 +126,11 @@ static void tell_link(struct vsp_net *n)
 
 void net_rndis_serve(struct net_queue *q)
 {
+	struct vsp_net *n = q->net;
+
 	if (q->s.rndis) {
-		tell_network(q->net);
-		tell_link(q->net);
+		tell_network(n);
+		tell_link(n);
 	}
 	send_replies(q);
 }
@@ -172,7 +174,7 @@ static bool init(struct vsp_net *n, const uint8_t *body, uint32_t bytes)
 		m.init.status = RNDIS_STATUS_NOT_SUPPORTED;
 	} else {
 		/* The guest asks for the link itself, from now on. */
-		n->link_told = __atomic_load_n(&n->link_up, __ATOMIC_ACQUIRE);
+		n->link_told = net_link_up(n);
 		n->link_bps_told = __atomic_load_n(&n->link_bps, __ATOMIC_ACQUIRE);
 		net_settings_change(n)->rndis = true;
 		net_settings_changed(n);

@@ -27,6 +27,7 @@ static void forget_buffer(struct net_queue *q)
 {
 	q->range_count = 0;
 	q->cache_count = 0;
+	q->lent = 0;
 }
 
 void net_settings_renew(struct net_queue *q)

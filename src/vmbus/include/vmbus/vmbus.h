@@ -166,6 +166,12 @@ enum vmbus_ring_status vmbus_ring_write_xfer(struct vmbus_channel *ch, uint64_t 
 					     size_t bytes);
 /* Shows the guest what was written since, and interrupts it if it should hear of it. Once per batch, and before a thread sleeps. */
 void vmbus_ring_flush(struct vmbus_channel *ch);
+/*
+ * Before a device is removed: from now on the guest finds no room in its ring; what it was just writing is still read. To be called again after
+ * packets were read, and now and then, until it stays true: the guest has sent nothing that was not read, and has read all that it was sent. Linux does not
+ * look into a ring again once it knows of the removal, but waits for answers to what it sent before.
+ */
+bool vmbus_ring_seal(struct vmbus_channel *ch);
 /* Bytes of payload that would fit now. */
 size_t vmbus_ring_room(struct vmbus_channel *ch);
 

@@ -70,6 +70,14 @@ struct vsp_net_config {
 
 /* Offers the adapter on @bus (bus thread, before its threads serve it). 0 or -errno. */
 int vsp_net_create(struct vmbus *bus, const struct vsp_net_config *config, struct vsp_net **ret);
+/*
+ * It will be removed soon: the guest is told that its link is gone, gets no more frames, and finds no more room in its rings when it has given
+ * back what it had. Linux waits for answers to all that it sent before it lets go of an adapter, but hears none of them once vmbus has told it of
+ * the removal. To be called every now and then until vsp_net_left; a guest that does not cooperate is not to be waited for. Any thread.
+ */
+void vsp_net_leave(struct vsp_net *n);
+/* After leave: the guest has all its answers. Any thread. */
+bool vsp_net_left(const struct vsp_net *n);
 /* Takes it away from the guest; @gone when nothing of it is used any more (bus thread). Its threads go on calling vsp_net_poll until then. */
 void vsp_net_remove(struct vsp_net *n, void (*gone)(void *ctx), void *ctx);
 /* After vmbus_destroy or @gone, with the threads stopped. NULL: nothing. */
