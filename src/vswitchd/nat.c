@@ -12,6 +12,7 @@
 #include "dhcp.h"
 #include "host/loop.h"
 #include "nat_filter.h"
+#include "nat_join.h"
 #include "nat_way.h"
 #include "vswitch/wire.h"
 
@@ -25,30 +26,25 @@ struct nat {
 	void *fifo;
 	struct wire_ring put, get;
 	struct dhcp dhcp;
+	struct nat_join join;
 	uint8_t reply[DHCP_REPLY_BYTES];
 };
 
 /* ---- To the guests ---- */
 
-static void send_frame(struct nat *n, const uint8_t *bytes, size_t count)
+static void send_frame(void *ctx, const struct net_frame *f)
 {
-	struct net_frame f = {.head = bytes, .bytes = (uint32_t)count, .tag = NET_TAG_NONE};
-	struct io_vec rest;
+	struct nat *n = ctx;
 
-	f.head_bytes = f.bytes < NET_HEAD_BYTES ? f.bytes : NET_HEAD_BYTES;
-	if (f.bytes > NET_HEAD_BYTES) {
-		rest = (struct io_vec){(void *)(uintptr_t)(bytes + NET_HEAD_BYTES),
-				       count - NET_HEAD_BYTES};
-		f.rest = &rest;
-		f.rest_count = 1;
-	}
-	port_input(&n->port, &f, host_now_ns());
+	port_input(&n->port, f, host_now_ns());
 }
 
 static void on_packet(void *ctx, const uint8_t *bytes, size_t count)
 {
-	if (count >= NET_ETHERNET_BYTES && count <= NET_FRAME_BYTES_MAX) {
-		send_frame(ctx, bytes, count);
+	struct nat *n = ctx;
+
+	if (count >= NET_ETHERNET_BYTES && count <= NET_ETHERNET_BYTES + NAT_MTU) {
+		nat_join_add(&n->join, bytes, (uint32_t)count);
 	}
 }
 
@@ -91,7 +87,7 @@ static void take(struct nat *n, const struct net_frame *f, uint64_t now_ns)
 	}
 	if (dhcp_input(&n->dhcp, frame, f->bytes, now_ns, n->reply, &reply_bytes)) {
 		if (reply_bytes > 0) {
-			send_frame(n, n->reply, reply_bytes);
+			on_packet(n, n->reply, reply_bytes);
 		}
 	} else if (nat_filter_allows(&n->network, frame, f->bytes)) {
 		struct nat_way *w = way_of(n, frame + NET_MAC_BYTES);
@@ -113,6 +109,7 @@ static enum port_state serve(struct port *p, uint32_t budget, uint64_t now_ns)
 		take(n, &f, now_ns);
 		wire_take(&n->get);
 	}
+	nat_join_flush(&n->join);
 	wire_show(&n->get);
 	return left < budget ? PORT_MOVED : PORT_EMPTY;
 }
@@ -135,6 +132,7 @@ void nat_after_wait(struct nat *n, struct poll_set *set, bool failed)
 			nat_way_after_wait(n->ways[i], set, failed);
 		}
 	}
+	nat_join_flush(&n->join);
 }
 
 /* ---- Life ---- */
@@ -177,6 +175,8 @@ int nat_create(struct sw *s, struct nat **ret)
 	n->port = (struct port){.kind = &kind, .sw = s, .daemon = s->daemon};
 	n->network = nat_network_of(s->config.address);
 	n->dhcp.network = n->network;
+	n->join.send = send_frame;
+	n->join.ctx = n;
 	n->fifo = calloc(1, bytes);
 	if (n->fifo == NULL) {
 		goto fail;
