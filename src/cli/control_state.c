@@ -29,6 +29,8 @@ const char control_state_help[] =
 	"of now\n"
 	"  kvp-set, kvp-delete\n"
 	"           gives the guest a value under a key, or takes it away\n"
+	"  copy     puts a file at a path of the guest, and makes its folders; over another file "
+	"with --overwrite only\n"
 	"  freeze, thaw\n"
 	"           the guest writes out its file systems and stops them, for --hold=SECONDS at "
 	"most (60), and lets "
@@ -40,9 +42,9 @@ const char control_state_help[] =
 	"  events   tells what happens to the machine until it ends\n";
 
 const char *const control_state_names[] = {
-	"pause",    "resume",	 "save",  "checkpoint", "reset",      "turn-off",
-	"shutdown", "heartbeat", "kvp",	  "kvp-set",	"kvp-delete", "freeze",
-	"thaw",	    "info",	 "stats", "console",	"events",     NULL,
+	"pause",     "resume", "save",	  "checkpoint", "reset", "turn-off", "shutdown",
+	"heartbeat", "kvp",    "kvp-set", "kvp-delete", "copy",	 "freeze",   "thaw",
+	"info",	     "stats",  "console", "events",	NULL,
 };
 
 struct state_verb {
@@ -249,6 +251,21 @@ static int console(const char *socket_path, const char *name, char **operands, i
 	return status;
 }
 
+/* FILE, PATH in the guest, perhaps --overwrite. */
+static int copy(const char *socket_path, const char *name, char **operands, int count)
+{
+	int fd = open(operands[0], O_RDONLY | O_CLOEXEC);
+	int status;
+
+	if (fd < 0) {
+		complain("copy %s: %s", operands[0], strerror(errno));
+		return CLI_FAILED;
+	}
+	status = ask(socket_path, name, operands + 1, count - 1, fd);
+	close(fd);
+	return status;
+}
+
 static const struct state_verb verbs[] = {
 	{"pause", 0, 0, plain},
 	{"resume", 0, 0, plain},
@@ -261,6 +278,7 @@ static const struct state_verb verbs[] = {
 	{"kvp", 0, 1, plain},
 	{"kvp-set", 2, 2, plain},
 	{"kvp-delete", 1, 1, plain},
+	{"copy", 2, 3, copy},
 	{"freeze", 0, 1, plain},
 	{"thaw", 0, 0, plain},
 	{"info", 0, 0, plain},

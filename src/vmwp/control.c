@@ -28,7 +28,7 @@ struct control {
 
 static const struct control_word *const tables[] = {
 	control_state_words, control_checkpoint_words, control_disk_words,
-	control_net_words,   control_ic_words,
+	control_net_words,   control_ic_words,	       control_copy_words,
 };
 
 /* ---- Answers ---- */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "control_connection.h"
+#include "control_ic.h"
 #include "ic.h"
 
 #define NS_PER_S UINT64_C(1000000000)
@@ -13,10 +14,8 @@
 #define HOLD_MAX_S 900u /* Linux gives up after as long */
 #define ESCAPED_BYTES 8192u
 
-/* The answer of a guest goes to the asker. */
-static void guest_answered(void *ctx, enum vsp_ic_result result, uint32_t status)
+void control_ic_answered(struct connection *c, enum vsp_ic_result result, uint32_t status)
 {
-	struct connection *c = ctx;
 	char why[100];
 
 	switch (result) {
@@ -35,6 +34,11 @@ static void guest_answered(void *ctx, enum vsp_ic_result result, uint32_t status
 		control_done(c, "the guest's component ended, or broke its protocol");
 		break;
 	}
+}
+
+static void guest_answered(void *ctx, enum vsp_ic_result result, uint32_t status)
+{
+	control_ic_answered(ctx, result, status);
 }
 
 static struct vsp_ic_done answer_to(struct connection *c)
