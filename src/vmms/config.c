@@ -170,8 +170,13 @@ static const struct schema vm[] = {
 
 /* ---- What members have to do with each other ---- */
 
+/* False: it has none, or none that can be. */
 static bool get_place(const json_t *item, struct vm_config_place *ret)
 {
+	if (!json_is_string(json_object_get(item, "controller")) ||
+	    !json_is_integer(json_object_get(item, "location"))) {
+		return false;
+	}
 	*ret = (struct vm_config_place){
 		.ide = strcmp(json_string_value(json_object_get(item, "controller")), "ide") == 0,
 		.number = (unsigned)json_integer_value(json_object_get(item, "number")),
@@ -299,8 +304,9 @@ int vm_config_adapter_find(const json_t *c, json_int_t number)
 	const json_t *list = json_object_get(c, "adapters");
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
-		if (json_integer_value(json_object_get(json_array_get(list, i), "number")) ==
-		    number) {
+		const json_t *other = json_object_get(json_array_get(list, i), "number");
+
+		if (json_is_integer(other) && json_integer_value(other) == number) {
 			return (int)i;
 		}
 	}

@@ -41,18 +41,16 @@ static void set_missing(json_t *o, const char *name, json_t *value)
 /* The first free place of its controller, where the client did not say. */
 static void complete_place(const json_t *c, json_t *item)
 {
-	set_missing(item, "controller", json_string("scsi"));
-	set_missing(item, "number", json_integer(0));
-	if (json_object_get(item, "location") != NULL ||
-	    !json_is_string(json_object_get(item, "controller"))) {
-		return;
-	}
+	const char *controller = json_string_value(json_object_get(item, "controller"));
 	struct vm_config_place p = {
-		.ide = strcmp(json_string_value(json_object_get(item, "controller")), "ide") == 0,
+		.ide = controller != NULL && strcmp(controller, "ide") == 0,
 		.number = (unsigned)json_integer_value(json_object_get(item, "number")),
 	};
 	unsigned limit = p.ide ? 2 : 64;
 
+	if (json_object_get(item, "location") != NULL) {
+		return;
+	}
 	while (p.location < limit && (vm_config_place_find(c, "disks", &p) >= 0 ||
 				      vm_config_place_find(c, "dvds", &p) >= 0)) {
 		p.location++;
@@ -60,15 +58,31 @@ static void complete_place(const json_t *c, json_t *item)
 	json_object_set_new(item, "location", json_integer(p.location));
 }
 
-static void complete_adapter(const json_t *c, json_t *a)
+static void complete_number(const json_t *c, json_t *a)
 {
 	json_int_t number = 0;
-	char mac[18];
 
 	while (vm_config_adapter_find(c, number) >= 0) {
 		number++;
 	}
 	set_missing(a, "number", json_integer(number));
+}
+
+static void complete_drive(const char *kind, json_t *item)
+{
+	set_missing(item, "controller", json_string("scsi"));
+	set_missing(item, "number", json_integer(0));
+	set_missing(item, "path", json_string(""));
+	if (strcmp(kind, "disks") == 0) {
+		set_missing(item, "read_only", json_false());
+		set_missing(item, "iops", json_integer(0));
+	}
+}
+
+static void complete_adapter(json_t *a)
+{
+	char mac[18];
+
 	set_missing(a, "name", json_string("Network Adapter"));
 	set_missing(a, "switch", json_string(""));
 	if (json_string_length(json_object_get(a, "mac")) == 0) {
@@ -77,62 +91,40 @@ static void complete_adapter(const json_t *c, json_t *a)
 	}
 }
 
-static void complete(const json_t *c, const char *kind, json_t *item)
+/* What does not depend on the others; @settle: what does. */
+static void complete_list(json_t *c, const char *kind, bool settle)
 {
-	if (strcmp(kind, "adapters") == 0) {
-		complete_adapter(c, item);
-		return;
-	}
-	complete_place(c, item);
-	set_missing(item, "path", json_string(""));
-	if (strcmp(kind, "disks") == 0) {
-		set_missing(item, "read_only", json_false());
-		set_missing(item, "iops", json_integer(0));
-	}
-}
-
-/* Can the places of those before and after be compared? Those that are wrong are found by the check. */
-static bool has_place(const json_t *item)
-{
-	return json_is_string(json_object_get(item, "controller")) &&
-	       json_object_get(item, "location") != NULL;
-}
-
-/* Items are put into a new list one by one: those that say where they go first. */
-static void complete_list(json_t *c, const char *kind)
-{
-	json_t *old = json_incref(json_object_get(c, kind)), *all = json_array();
+	json_t *list = json_object_get(c, kind);
 	bool adapters = strcmp(kind, "adapters") == 0;
 
-	if (!json_is_array(old)) {
-		json_decref(old);
-		json_decref(all);
-		return;
-	}
-	json_object_set_new(c, kind, all);
-	for (int pass = 0; pass < 2; pass++) {
-		for (size_t i = 0; i < json_array_size(old); i++) {
-			json_t *item = json_array_get(old, i);
-			bool placed = adapters ? json_object_get(item, "number") != NULL
-					       : has_place(item);
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		json_t *item = json_array_get(list, i);
 
-			if (placed == (pass == 0)) {
-				if (json_is_object(item)) {
-					complete(c, kind, item);
-				}
-				json_array_append(all, item);
-			}
+		if (!json_is_object(item)) {
+			continue; /* the check refuses it */
+		}
+		if (adapters && settle) {
+			complete_number(c, item);
+		} else if (adapters) {
+			complete_adapter(item);
+		} else if (settle) {
+			complete_place(c, item);
+		} else {
+			complete_drive(kind, item);
 		}
 	}
-	json_decref(old);
 }
 
+/* Who says where it goes has that place before those that do not. */
 static void complete_all(json_t *c)
 {
-	/* Drives that say their place keep it from disks that do not, and the other way. */
-	complete_list(c, "disks");
-	complete_list(c, "dvds");
-	complete_list(c, "adapters");
+	static const char *const kinds[] = {"disks", "dvds", "adapters"};
+
+	for (unsigned settle = 0; settle < 2; settle++) {
+		for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+			complete_list(c, kinds[i], settle != 0);
+		}
+	}
 }
 
 json_t *vm_config_add(json_t *c, const char *kind, const json_t *item, struct schema_error *error)
@@ -140,8 +132,8 @@ json_t *vm_config_add(json_t *c, const char *kind, const json_t *item, struct sc
 	json_t *copy = json_deep_copy(item);
 
 	CHECK(copy != NULL);
-	complete(c, kind, copy);
 	json_array_append_new(json_object_get(c, kind), copy);
+	complete_all(c);
 	return vm_config_check(c, error) ? copy : NULL;
 }
 

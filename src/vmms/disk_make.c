@@ -1,56 +1,70 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "disk_make.h"
 
-#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#include "backend/backend.h"
-#include "vhd/vhd.h"
+#include "disk_work.h"
+#include "lib/check.h"
 
-#define DEPTH 16
-
-static bool is_vhd(const char *path)
+static char *copy(const char *text)
 {
-	const char *dot = strrchr(path, '.');
+	char *s = text == NULL ? NULL : strdup(text);
 
-	return dot != NULL && (strcasecmp(dot, ".vhd") == 0 || strcasecmp(dot, ".avhd") == 0);
+	CHECK(text == NULL || s != NULL);
+	return s;
 }
 
-static bool is_vhdx(const char *path)
+static bool run(struct disk_work *w, struct disk_make_error *error)
 {
-	const char *dot = strrchr(path, '.');
+	disk_work_run(w);
+	error->code = w->error;
+	error->cancelled = w->cancelled;
+	snprintf(error->text, sizeof(error->text), "%s",
+		 w->cancelled ? "it was cancelled" : w->text);
+	bool ok = !w->failed && !w->cancelled;
 
-	return dot != NULL && (strcasecmp(dot, ".vhdx") == 0 || strcasecmp(dot, ".avhdx") == 0);
+	disk_work_fini(w);
+	return ok;
 }
 
-int disk_make(const char *path, uint64_t bytes, const char *parent, struct disk_make_error *error)
+static enum vhd_format differencing(enum vhd_format format)
 {
-	struct vhd_create create = {.bytes = bytes, .parent = parent};
-	struct vhd_error why = {""};
-	struct vhd_host host;
-	struct backend *b;
+	return format == VHD_VHDX_DYNAMIC  ? VHD_VHDX_DIFFERENCING
+	       : format == VHD_VHD_DYNAMIC ? VHD_VHD_DIFFERENCING
+					   : format;
+}
 
-	if (!is_vhd(path) && !is_vhdx(path)) {
+bool disk_make(const char *path, uint64_t bytes, const char *parent, struct job *job,
+	       struct disk_make_error *error)
+{
+	struct disk_work w = {
+		.kind = DISK_WORK_CREATE, .path = copy(path), .parent = copy(parent), .job = job};
+
+	*error = (struct disk_make_error){.code = API_INVALID};
+	if (!disk_format_of_name(path, &w.create.format) || w.create.format == VHD_RAW) {
 		snprintf(error->text, sizeof(error->text),
-			 "%.400s: expected a name that ends in .vhdx or .vhd", path);
-		return VHD_INVALID_ARGUMENT;
+			 "%.700s: expected a name that ends in .vhdx or .vhd", path);
+		disk_work_fini(&w);
+		return false;
 	}
-	if (is_vhd(path)) {
-		create.format = parent == NULL ? VHD_VHD_DYNAMIC : VHD_VHD_DIFFERENCING;
-	} else {
-		create.format = parent == NULL ? VHD_VHDX_DYNAMIC : VHD_VHDX_DIFFERENCING;
+	w.create.bytes = bytes;
+	if (parent != NULL) {
+		w.create.format = differencing(w.create.format);
 	}
-	int r = backend_create(DEPTH, &b);
+	return run(&w, error);
+}
 
-	if (r < 0) {
-		snprintf(error->text, sizeof(error->text), "%.400s: %s", path, strerror(-r));
-		return r;
-	}
-	backend_vhd_host(b, &host);
-	r = vhd_create(&host, path, &create, &why);
-	backend_destroy(b);
-	snprintf(error->text, sizeof(error->text), "%s", why.text);
-	return r;
+bool disk_resize(const char *path, bool raw, uint64_t bytes, struct job *job,
+		 struct disk_make_error *error)
+{
+	struct disk_work w = {.kind = DISK_WORK_RESIZE,
+			      .path = copy(path),
+			      .raw = raw,
+			      .bytes = bytes,
+			      .job = job};
+
+	*error = (struct disk_make_error){.code = API_INVALID};
+	return run(&w, error);
 }

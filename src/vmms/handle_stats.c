@@ -75,7 +75,7 @@ static void stats(struct call *c)
 
 static const struct route routes[] = {
 	{"GET", "/vms/{vm}/stats", RIGHT_READ, false, stats, "Shows what a VM uses and counts",
-	 NULL, "VmStats"},
+	 NULL, "Stats"},
 };
 
 const struct route_table stats_routes = {routes, ARRAY_LEN(routes)};

@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "api_error.h"
+#include "audit.h"
 #include "clock.h"
 #include "events.h"
 #include "lib/check.h"
@@ -182,6 +183,18 @@ static const char *state_name(enum job_state s)
 	return names[s];
 }
 
+/* What somebody asked for is in the audit log already; how it ended goes there too. */
+static void note_end(const struct job *j)
+{
+	char what[64];
+
+	snprintf(what, sizeof(what), "job %.50s", j->kind);
+	audit_note(j->vmms->audit, j->who, what, j->vm_id[0] == '\0' ? NULL : j->vm_id,
+		   state_name(j->state),
+		   json_pack("{s:s, s:o?}", "job", j->id, "code",
+			     json_incref(json_object_get(j->error, "code"))));
+}
+
 static void end(struct job *j, enum job_state state)
 {
 	struct jobs *all = j->vmms->jobs;
@@ -200,6 +213,7 @@ static void end(struct job *j, enum job_state state)
 	events_publish(j->vmms, "job.ended", vm, j,
 		       json_pack("{s:s, s:s, s:O?}", "kind", j->kind, "state", state_name(state),
 				 "error", j->error));
+	note_end(j);
 	while (j->watches != NULL) {
 		struct job_watch *w = j->watches;
 

@@ -50,12 +50,17 @@ struct link *link_create(struct loop *loop, const char *folder)
 	return l;
 }
 
+void link_drop_packet(struct packet *p)
+{
+	for (unsigned i = 0; p != NULL && i < p->fd_count; i++) {
+		close(p->fds[i]);
+	}
+	free(p);
+}
+
 static void drop_packet(struct ask *a)
 {
-	for (unsigned i = 0; a->packet != NULL && i < a->packet->fd_count; i++) {
-		close(a->packet->fds[i]);
-	}
-	free(a->packet);
+	link_drop_packet(a->packet);
 	a->packet = NULL;
 }
 

@@ -20,6 +20,8 @@ void link_destroy(struct link *l);
 typedef void link_answered(void *ctx, const char *answer);
 /* Sends @p (malloced, taken over, with its descriptors); @answered (may be NULL) once, later. */
 void link_ask(struct link *l, struct packet *p, link_answered *answered, void *ctx);
+/* For one that is not sent after all. */
+void link_drop_packet(struct packet *p);
 /* The same for some words, NULL at the end, and a descriptor that is taken over (-1: none). */
 __attribute__((sentinel)) void link_ask_words(struct link *l, link_answered *answered, void *ctx,
 					      int fd, ...);

@@ -97,8 +97,7 @@ static bool plug_adapters(struct opening *o)
 					     o->plan->adapters[i].number, why.text);
 		}
 	}
-	if (!launch_nets_plug(&o->nets, o->plan->name, wire_queues((unsigned)o->plan->processors),
-			      &why)) {
+	if (!launch_nets_plug(&o->nets, o->plan->name, wire_queues(o->plan->processors), &why)) {
 		return launch_refuse(o->error, "network adapters: %s", why.text);
 	}
 	return true;
@@ -360,19 +359,53 @@ static bool fill_adapter(struct packet *p, const char *word, const struct launch
 	return ok;
 }
 
-struct packet *machine_adapter_request(const char *word, const char *name, uint64_t processors,
-				       const struct machine_adapter *a, struct launch_error *error)
+/* Without a cable there is nothing to hand over. */
+static bool fill_number(struct packet *p, const char *word, unsigned number,
+			struct launch_error *error)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "--number=%u", number);
+	return packet_add_word(p, word, error) && packet_add_word(p, text, error);
+}
+
+static bool plug_and_fill(struct packet *p, const char *word, const char *name, uint64_t processors,
+			  const struct machine_adapter *a, struct launch_error *error)
 {
 	struct launch_nets *nets = calloc(1, sizeof(*nets));
-	struct packet *p = calloc(1, sizeof(*p));
 
-	CHECK(nets != NULL && p != NULL);
+	CHECK(nets != NULL);
 	bool ok = add_adapter(nets, a, error) &&
-		  launch_nets_plug(nets, name, wire_queues((unsigned)processors), error) &&
+		  launch_nets_plug(nets, name, wire_queues(processors), error) &&
 		  fill_adapter(p, word, nets, error);
 
 	launch_nets_fini(nets);
 	free(nets);
+	return ok;
+}
+
+static bool is_unplugged(const struct machine_adapter *a)
+{
+	size_t n = strlen(LAUNCH_NETS_NONE);
+
+	return strncmp(a->text, LAUNCH_NETS_NONE, n) == 0 &&
+	       (a->text[n] == '\0' || a->text[n] == ',');
+}
+
+struct packet *machine_adapter_request(const char *word, const char *name, uint64_t processors,
+				       const struct machine_adapter *a, struct launch_error *error)
+{
+	struct packet *p = calloc(1, sizeof(*p));
+	bool ok;
+
+	CHECK(p != NULL);
+	if (strcmp(word, "net-detach") == 0) {
+		ok = fill_number(p, word, a->number, error);
+	} else if (strcmp(word, "net-connect") == 0 && is_unplugged(a)) {
+		ok = fill_number(p, "net-disconnect", a->number, error);
+	} else {
+		ok = plug_and_fill(p, word, name, processors, a, error);
+	}
 	if (!ok) {
 		drop_packet(p);
 		return NULL;

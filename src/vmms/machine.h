@@ -62,7 +62,7 @@ bool machine_start(const struct machine_plan *p, struct machine_process *ret,
  */
 struct packet *machine_disk_request(const char *word, const struct machine_disk *d, uint64_t bytes,
 				    struct launch_error *error);
-/* The same for an adapter that is plugged in: "net-attach", "net-connect". @name and @processors: the machine's. */
+/* The same for an adapter that is plugged in: "net-attach", "net-connect", "net-detach". @name and @processors: the machine's. */
 struct packet *machine_adapter_request(const char *word, const char *name, uint64_t processors,
 				       const struct machine_adapter *a, struct launch_error *error);
 

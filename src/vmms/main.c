@@ -225,6 +225,7 @@ static bool open_api(struct program *p)
 	if (r < 0) {
 		return false;
 	}
+	p->vmms->audit = api_audit(p->api);
 	return true;
 }
 
@@ -274,6 +275,7 @@ static int serve(struct program *p)
 	if (p->vmms != NULL) {
 		service_stop_tasks(p->vmms);
 		http_destroy(p->http);
+		p->vmms->audit = NULL;
 		api_destroy(p->api);
 		loop_remove(p->vmms->loop, p->signal_fd);
 		service_close(p->vmms);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api_error.h"
 #include "config.h"
@@ -34,8 +35,9 @@ struct create {
 	char folder[VM_PATH_BYTES]; /* where the VM grows */
 	struct making *disks;
 	size_t disk_count;
-	int result;
-	char error[600];
+	bool failed, cancelled;
+	enum api_error code; /* when it failed */
+	char error[1200];
 };
 
 static void forget(struct create *n)
@@ -132,37 +134,53 @@ static bool take_disks(struct call *c, struct create *n, json_t *body)
 
 /* ---- Making ---- */
 
+/* Also those disks that lie elsewhere: they are ours, and empty. */
+static void unmake(struct create *n, size_t made)
+{
+	for (size_t i = 0; i < made; i++) {
+		unlink(n->disks[i].path);
+	}
+	paths_remove_tree(n->folder);
+}
+
+static bool make_disk(struct create *n, size_t i)
+{
+	const struct making *d = &n->disks[i];
+	struct disk_make_error why;
+
+	job_progress(n->job, (unsigned)(i * 100 / n->disk_count), "making disks");
+	if (disk_make(d->path, d->bytes, d->parent, n->job, &why)) {
+		return true;
+	}
+	n->failed = true;
+	n->cancelled = why.cancelled;
+	n->code = why.code;
+	snprintf(n->error, sizeof(n->error), "%s", why.text);
+	return false;
+}
+
 static void work(void *ctx)
 {
 	struct create *n = ctx;
-	struct disk_make_error why;
 	char folder[VM_PATH_BYTES + 16];
+	size_t made = 0;
 
 	snprintf(folder, sizeof(folder), "%s/disks", n->folder);
-	n->result = paths_make(folder, 0700, n->error, sizeof(n->error)) ? 0 : -errno;
-	for (size_t i = 0; n->result == 0 && i < n->disk_count; i++) {
-		const struct making *d = &n->disks[i];
-
-		job_progress(n->job, (unsigned)(i * 100 / n->disk_count), "making disks");
-		if (job_is_cancelling(n->job)) {
-			n->result = -ECANCELED;
-			break;
-		}
-		n->result = disk_make(d->path, d->bytes, d->parent, &why);
-		if (n->result != 0) {
-			snprintf(n->error, sizeof(n->error), "%s", why.text);
-		}
+	if (!paths_make(folder, 0700, n->error, sizeof(n->error))) {
+		n->failed = true;
+		n->code = api_error_of_errno(errno);
 	}
-	if (n->result != 0) {
-		paths_remove_tree(n->folder);
+	while (!n->failed && made < n->disk_count && make_disk(n, made)) {
+		made++;
+	}
+	if (n->failed) {
+		unmake(n, made);
 	}
 }
 
 static enum api_error error_of(int result)
 {
-	return result == -EEXIST ? API_EXISTS
-	       : result > 0	 ? API_INVALID
-				 : api_error_of_errno(-result);
+	return result == -EEXIST ? API_EXISTS : api_error_of_errno(-result);
 }
 
 static void done(void *ctx)
@@ -170,21 +188,24 @@ static void done(void *ctx)
 	struct create *n = ctx;
 	struct json_file_error error;
 	struct job *j = n->job;
-	int r = n->result;
+	int r;
 
-	if (r == -ECANCELED) {
-		job_cancelled(j);
-	} else if (r != 0) {
-		job_fail(j, error_of(r), NULL, "the VM was not made: %s", n->error);
-	} else {
-		struct vm *vm = store_create(n->vmms, json_incref(n->config), &error, &r);
-
-		if (vm == NULL) {
-			paths_remove_tree(n->folder);
-			job_fail(j, error_of(r), NULL, "the VM was not made: %s", error.text);
+	if (n->failed) {
+		if (n->cancelled) {
+			job_cancelled(j);
 		} else {
-			job_complete(j, vm_details(vm));
+			job_fail(j, n->code, NULL, "the VM was not made: %s", n->error);
 		}
+		forget(n);
+		return;
+	}
+	struct vm *vm = store_create(n->vmms, json_incref(n->config), &error, &r);
+
+	if (vm == NULL) {
+		unmake(n, n->disk_count);
+		job_fail(j, error_of(r), NULL, "the VM was not made: %s", error.text);
+	} else {
+		job_complete(j, vm_details(vm));
 	}
 	forget(n);
 }

@@ -17,8 +17,6 @@
 static void on_off(struct vm *vm, const struct vm_end *end)
 {
 	(void)end; /* off is off, whatever came first */
-	vm->wanted = false;
-	vm_record_write(vm, false);
 	job_complete(vm->job, NULL);
 }
 
@@ -113,8 +111,6 @@ static void on_shut_down(struct vm *vm, const struct vm_end *end)
 	struct job *j = vm->job;
 
 	if (strcmp(end->how, "power-off") == 0 || strcmp(end->how, "turned-off") == 0) {
-		vm->wanted = false;
-		vm_record_write(vm, false);
 		job_complete(j, NULL);
 	} else {
 		op_fail_ended(j, vm, "shutdown", end);

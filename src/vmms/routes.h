@@ -8,7 +8,7 @@
 extern const struct route_table role_routes, event_routes, host_routes, metric_routes, disk_routes,
 	switch_routes, openapi_routes, console_routes;
 /* The core's. */
-extern const struct route_table vm_routes, state_routes, job_routes, device_routes, stats_routes,
-	copy_routes;
+extern const struct route_table vm_routes, state_routes, job_routes, device_routes,
+	device_list_routes, stats_routes, copy_routes;
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "adopt.h"
@@ -85,6 +86,14 @@ static bool take_folder(const char *what, const char *folder, char *ret, char *e
 	return ok;
 }
 
+/* The system's socket is for people of a group, who have to get through to it. */
+static void open_runtime_to_group(const struct vmms *v)
+{
+	if (geteuid() == 0 && chmod(v->runtime, 0711) < 0) {
+		log_line("%s: %s", v->runtime, strerror(errno));
+	}
+}
+
 static bool open_parts(struct vmms *v, char *error, size_t size)
 {
 	int r = loop_create(&v->loop);
@@ -120,6 +129,7 @@ bool service_open(const struct service_config *config, struct vmms **ret, char *
 		service_close(v);
 		return false;
 	}
+	open_runtime_to_group(v);
 	*ret = v;
 	return true;
 }

@@ -19,6 +19,7 @@
 #define VMMS_PATH_BYTES 1024u /* of the state and runtime folders */
 #define VMMS_BOOT_ID_BYTES 40u
 
+struct audit;
 struct events;
 struct jobs;
 struct store_watch;
@@ -31,6 +32,7 @@ struct vmms {
 	struct jobs *jobs;
 	struct events *events;
 	struct store_watch *store_watch; /* NULL: none */
+	struct audit *audit; /* of the API; NULL: none */
 	char state[VMMS_PATH_BYTES];	 /* folder, absolute */
 	char runtime[VMMS_PATH_BYTES];	 /* folder, absolute */
 	char boot_id[VMMS_BOOT_ID_BYTES];

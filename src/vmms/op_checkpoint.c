@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Making a checkpoint (Decision: docs/design/0008-checkpoints.md, "Create"). Of a VM that runs, the worker makes the new tops and the memory file, and says when each
+ * is there; of one that is off or saved, we do.
+ */
+#include "op_checkpoint.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "api_error.h"
+#include "checkpoint.h"
+#include "checkpoint_disks.h"
+#include "checkpoint_journal.h"
+#include "clock.h"
+#include "lib/check.h"
+#include "link.h"
+#include "new_id.h"
+#include "resources.h"
+#include "saved_state.h"
+#include "store.h"
+#include "task.h"
+#include "vmms.h"
+
+struct creation {
+	struct vm *vm;
+	struct job *job;
+	void (*then)(struct vm *vm, struct job *j);
+	char id[GUID_TEXT_BYTES];
+	json_t *record; /* the checkpoint's, as it will be */
+	enum checkpoint_kind kind;
+	bool with_memory;
+	bool at_work;  /* a thread has it */
+	bool ended;    /* the worker went meanwhile */
+	bool frozen;   /* the guest's file systems are */
+	bool switched; /* the present writes the new files */
+	bool written;  /* memory is complete */
+	unsigned long long pause_ns;
+	char state_new[VM_PATH_BYTES]; /* of memory while it is written, and then */
+	char state[VM_PATH_BYTES];
+	char saved[VM_PATH_BYTES]; /* a saved VM's state, to be linked; "": none */
+	int state_fd;
+	struct checkpoint_disks disks;
+	bool failed; /* of the thread */
+	struct checkpoint_failure failure;
+};
+
+static void forget(struct creation *n)
+{
+	struct vm *vm = n->vm;
+
+	vm->op = NULL;
+	vm->on_event = NULL;
+	vm->on_end = NULL;
+	if (n->state_fd >= 0) {
+		close(n->state_fd);
+	}
+	checkpoint_disks_fini(&n->disks);
+	json_decref(n->record);
+	free(n);
+}
+
+static void thaw(struct creation *n)
+{
+	if (n->frozen && n->vm->worker.link != NULL) {
+		link_ask_words(n->vm->worker.link, NULL, NULL, -1, "thaw", NULL);
+	}
+	n->frozen = false;
+}
+
+/* Nothing has changed: what was begun goes. */
+static void give_up(struct creation *n, enum api_error code, const char *text)
+{
+	struct job *j = n->job;
+	struct vm *vm = n->vm;
+
+	thaw(n);
+	checkpoint_disks_remove(&n->disks);
+	unlink(n->state_new);
+	journal_end(vm);
+	forget(n);
+	job_fail(j, code, NULL, "%s: no checkpoint was made: %s", vm_name(vm), text);
+}
+
+/* The disks have new tops already, but the checkpoint does not come to be; the files find together again. */
+static void lose(struct creation *n, enum api_error code, const char *text)
+{
+	struct job *j = n->job;
+	struct vm *vm = n->vm;
+
+	unlink(n->state_new);
+	unlink(n->state);
+	if (n->switched) {
+		journal_end(vm);
+	}
+	forget(n);
+	job_fail(j, code, NULL, "%s: no checkpoint was made: %s", vm_name(vm), text);
+	op_tidy_later(vm);
+}
+
+/* ---- The end: records ---- */
+
+static void flush_states(struct creation *n)
+{
+	char folder[VM_PATH_BYTES];
+
+	vm_path(n->vm, "checkpoints", folder);
+	folder_flush(folder);
+}
+
+static bool write_records(struct creation *n, struct json_file_error *error)
+{
+	struct vm *vm = n->vm;
+
+	if (n->with_memory && rename(n->state_new, n->state) < 0) {
+		snprintf(error->text, sizeof(error->text), "%s: %s", n->state_new, strerror(errno));
+		return false;
+	}
+	flush_states(n);
+	if (checkpoint_write(vm, json_incref(n->record), error) < 0) {
+		return false;
+	}
+	json_t *c = json_deep_copy(vm->configuration);
+
+	CHECK(c != NULL);
+	json_object_set_new(json_object_get(c, "checkpoints"), "parent", json_string(n->id));
+	return store_configure(vm, c, error) == 0;
+}
+
+static void finish(struct creation *n)
+{
+	struct vm *vm = n->vm;
+	struct job *j = n->job;
+	void (*then)(struct vm *, struct job *) = n->then;
+	struct json_file_error error;
+
+	if (!write_records(n, &error)) {
+		lose(n, API_FAILED, error.text);
+		return;
+	}
+	json_t *result = json_pack("{s:s, s:O, s:I}", "id", n->id, "name",
+				   json_object_get(n->record, "name"), "pause_ns",
+				   (json_int_t)n->pause_ns);
+
+	journal_end(vm);
+	forget(n);
+	if (then != NULL) {
+		json_decref(result);
+		then(vm, j);
+	} else {
+		job_complete(j, result);
+	}
+}
+
+/* The present writes the new files: that has to be known before anything else. False: the job has ended. */
+static bool commit_switch(struct creation *n)
+{
+	struct json_file_error error;
+	json_t *c = json_deep_copy(n->vm->configuration);
+
+	CHECK(c != NULL);
+	checkpoint_disks_switch(&n->disks, c);
+	if (store_configure(n->vm, c, &error) < 0) {
+		return false; /* the journal stays: checkpoint_recover finds the new tops */
+	}
+	n->switched = true;
+	return true;
+}
+
+/* ---- A VM that runs ---- */
+
+static void finish_when_complete(struct creation *n)
+{
+	if (n->switched && (n->written || !n->with_memory)) {
+		finish(n);
+	}
+}
+
+/* The worker's memory file is complete, or will not be; the answer to the request has come before. */
+static void on_event(struct vm *vm, const char *name, const char *text)
+{
+	struct creation *n = vm->op;
+	char result[16] = "", why[VM_REASON_BYTES] = "";
+	unsigned long long done = link_number(text, "done"), total = link_number(text, "total");
+
+	if (strcmp(name, "checkpoint") != 0) {
+		return;
+	}
+	if (!link_value(text, "result", result, sizeof(result))) {
+		if (total > 0 && done <= total) {
+			job_progress(n->job, (unsigned)(done * 100 / total), "writing memory");
+		}
+		return;
+	}
+	if (strcmp(result, "ok") == 0) {
+		n->written = true;
+		finish_when_complete(n);
+		return;
+	}
+	(void)link_value(text, "text", why, sizeof(why));
+	lose(n, strstr(why, "No space left") != NULL ? API_NO_SPACE : API_FAILED, why);
+}
+
+/* The worker is gone in the middle; what it left is looked at (vm_end.c calls checkpoint_recover). */
+static void on_end(struct vm *vm, const struct vm_end *end)
+{
+	struct creation *n = vm->op;
+	struct job *j = n->job;
+
+	if (n->at_work) {
+		n->ended = true; /* files_open goes on from there */
+		return;
+	}
+	unlink(n->state_new);
+	forget(n);
+	job_fail(j, API_FAILED, NULL, "%s ended before the checkpoint was made: %s%s%s", vm_name(vm),
+		 end->how, end->message[0] == '\0' ? "" : ": ", end->message);
+}
+
+static void on_answer(void *ctx, const char *answer)
+{
+	struct vm *vm = ctx;
+	struct creation *n = vm->op;
+
+	if (answer == NULL || vm->on_end != on_end) {
+		return; /* its end comes, or has come */
+	}
+	thaw(n);
+	if (!link_is_ok(answer)) {
+		char why[VM_REASON_BYTES];
+
+		snprintf(why, sizeof(why), "%s", answer);
+		give_up(n, strstr(why, "No space left") != NULL ? API_NO_SPACE : API_FAILED, why);
+		return;
+	}
+	n->pause_ns = link_number(answer, "pause_ns");
+	if (!commit_switch(n)) {
+		struct job *j = n->job;
+
+		forget(n);
+		job_fail(j, API_FAILED, NULL,
+			 "%s writes new files now, but vm.json could not be written; it will be when the machine ends; make room, "
+			 "and do not copy the machine before",
+			 vm_name(vm));
+		return;
+	}
+	finish_when_complete(n);
+}
+
+static void ask(struct creation *n)
+{
+	struct vm *vm = n->vm;
+	struct packet *p = checkpoint_disks_request(&n->disks, n->state_fd, &n->failure);
+
+	if (p == NULL) {
+		give_up(n, n->failure.code, n->failure.text);
+		return;
+	}
+	job_progress(n->job, 5, "disks");
+	link_ask(vm->worker.link, p, on_answer, vm);
+}
+
+static void on_frozen(void *ctx, const char *answer)
+{
+	struct vm *vm = ctx;
+	struct creation *n = vm->op;
+
+	if (answer == NULL || vm->on_end != on_end) {
+		return;
+	}
+	n->frozen = link_is_ok(answer);
+	if (!n->frozen && n->kind == CHECKPOINT_PRODUCTION_ONLY) {
+		char why[VM_REASON_BYTES];
+
+		snprintf(why, sizeof(why), "its guest cannot freeze its file systems: %s", answer);
+		give_up(n, API_NOT_SUPPORTED, why);
+		return;
+	}
+	n->with_memory = !n->frozen;
+	json_object_set_new(n->record, "kind",
+			    json_string(n->frozen ? "production" : "standard"));
+	json_object_set_new(n->record, "with_memory", json_boolean(n->with_memory));
+	if (n->frozen) {
+		close(n->state_fd);
+		n->state_fd = -1;
+		unlink(n->state_new);
+	}
+	ask(n);
+}
+
+static void open_files(void *ctx)
+{
+	struct creation *n = ctx;
+
+	n->failed = !checkpoint_disks_open(&n->disks, &n->failure);
+	if (n->failed) {
+		return;
+	}
+	n->state_fd = open(n->state_new, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (n->state_fd < 0) {
+		n->failed = true;
+		n->failure.code = api_error_of_errno(errno);
+		snprintf(n->failure.text, sizeof(n->failure.text), "%s: %s", n->state_new,
+			 strerror(errno));
+	}
+}
+
+static void files_open(void *ctx)
+{
+	struct creation *n = ctx;
+	struct vm *vm = n->vm;
+
+	n->at_work = false;
+	if (n->failed || n->ended) {
+		give_up(n, n->failed ? n->failure.code : API_FAILED,
+			n->failed ? n->failure.text : "it ended meanwhile");
+		return;
+	}
+	if (n->kind != CHECKPOINT_STANDARD) {
+		job_progress(n->job, 0, "freezing the guest's file systems");
+		link_ask_words(vm->worker.link, on_frozen, vm, -1, "freeze", NULL);
+	} else {
+		ask(n);
+	}
+}
+
+/* ---- A VM that does not ---- */
+
+static void make_files(void *ctx)
+{
+	struct creation *n = ctx;
+
+	n->failed = !checkpoint_disks_make(&n->disks, n->job, &n->failure);
+	if (!n->failed && n->saved[0] != '\0' && link(n->saved, n->state_new) < 0) {
+		n->failed = true;
+		n->failure.code = api_error_of_errno(errno);
+		snprintf(n->failure.text, sizeof(n->failure.text), "%s: %s", n->state_new,
+			 strerror(errno));
+	}
+}
+
+static void files_made(void *ctx)
+{
+	struct creation *n = ctx;
+
+	if (n->failed) {
+		give_up(n, n->failure.code, n->failure.text);
+	} else if (!commit_switch(n)) {
+		give_up(n, API_NO_SPACE, "vm.json cannot be written");
+	} else {
+		finish(n);
+	}
+}
+
+/* ---- The beginning ---- */
+
+static void default_name(const struct vm *vm, char ret[CHECKPOINT_NAME_BYTES])
+{
+	time_t now = time(NULL);
+	struct tm tm;
+	char when[40];
+
+	localtime_r(&now, &tm);
+	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
+	snprintf(ret, CHECKPOINT_NAME_BYTES, "%.70s - %s", vm_name(vm), when);
+}
+
+static json_t *record_of(const struct creation *n, const char *name)
+{
+	char now[CLOCK_TEXT_BYTES], made[CHECKPOINT_NAME_BYTES];
+	const char *parent = checkpoint_of_present(n->vm);
+	json_t *o;
+
+	if (name == NULL || name[0] == '\0') {
+		default_name(n->vm, made);
+		name = made;
+	}
+	o = json_pack("{s:i, s:s, s:s, s:o, s:s, s:s, s:b, s:o}", "format", 1, "id", n->id, "name",
+		      name, "parent", parent == NULL ? json_null() : json_string(parent), "created",
+		      clock_text(clock_now_us(), now), "kind", "standard", "with_memory",
+		      n->with_memory, "configuration", json_deep_copy(n->vm->configuration));
+	if (o != NULL) {
+		/* Those are the VM's, not the checkpoint's. */
+		json_object_del(json_object_get(o, "configuration"), "checkpoints");
+		json_object_del(json_object_get(o, "configuration"), "restore_from");
+	}
+	return o;
+}
+
+static struct creation *create(struct vm *vm, struct job *j, const char *name,
+			       enum checkpoint_kind kind)
+{
+	struct creation *n = calloc(1, sizeof(*n));
+	char file[96];
+
+	CHECK(n != NULL);
+	*n = (struct creation){.vm = vm, .job = j, .kind = kind, .state_fd = -1};
+	n->with_memory = vm_is_active(vm) || vm->state == VM_SAVED;
+	new_id(n->id);
+	checkpoint_name(n->id, ".vmrs", file);
+	vm_path(vm, file, n->state);
+	checkpoint_name(n->id, ".vmrs.new", file);
+	vm_path(vm, file, n->state_new);
+	if (vm->state == VM_SAVED) {
+		(void)saved_state_path(vm, n->saved);
+	}
+	checkpoint_disks_take(vm, vm->configuration, &n->disks);
+	n->record = record_of(n, name);
+	CHECK(n->record != NULL);
+	return n;
+}
+
+void op_checkpoint(struct vm *vm, struct job *j, const char *name, enum checkpoint_kind kind,
+		   void (*then)(struct vm *vm, struct job *j))
+{
+	struct json_file_error error;
+	char why[400];
+
+	if (json_object_size(checkpoints_of(vm)) >= CHECKPOINTS_MAX) {
+		job_fail(j, API_INVALID, NULL, "%s has %u checkpoints already; remove some", vm_name(vm),
+			 CHECKPOINTS_MAX);
+		return;
+	}
+	if (vm_is_active(vm) && !resources_can_save(vm, why, sizeof(why))) {
+		job_fail(j, API_NO_SPACE, NULL, "%s", why);
+		return;
+	}
+	struct creation *n = create(vm, j, name, kind);
+
+	n->then = then;
+	vm->op = n;
+	if (journal_write(vm,
+			  json_pack("{s:i, s:s, s:s, s:O, s:o}", "format", 1, "kind", "checkpoint",
+				    "id", n->id, "record", n->record, "disks",
+				    checkpoint_disks_json(&n->disks)),
+			  &error) < 0) {
+		forget(n);
+		job_fail(j, API_NO_SPACE, NULL, "%s: no checkpoint was made: %s", vm_name(vm),
+			 error.text);
+		return;
+	}
+	job_progress(j, 0, "files");
+	if (vm_is_active(vm)) {
+		n->at_work = true;
+		vm->on_event = on_event;
+		vm->on_end = on_end;
+		task_run(vm->vmms->tasks, open_files, files_open, n);
+	} else {
+		task_run(vm->vmms->tasks, make_files, files_made, n);
+	}
+}

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Files that nobody uses go, or take what lies on them (disk_tree.h says which). Each step leaves chains and records that agree; what is left when the job is
+ * cancelled or fails is found again the next time.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "checkpoint.h"
+#include "checkpoint_files.h"
+#include "checkpoint_live.h"
+#include "checkpoint_merge.h"
+#include "host/log.h"
+#include "lib/check.h"
+#include "op_checkpoint.h"
+#include "plan.h"
+#include "store.h"
+#include "task.h"
+#include "vmms.h"
+
+struct tidy {
+	struct vm *vm;
+	struct job *job;
+	void (*then)(struct vm *vm, struct job *j, void *ctx);
+	void *ctx;
+	struct disk_tree_file *files; /* as of the step */
+	size_t count;
+	struct disk_tree_step step;
+	struct checkpoint_merge merge;
+};
+
+static void next(struct tidy *t);
+
+static void end(struct tidy *t)
+{
+	struct vm *vm = t->vm;
+	struct job *j = t->job;
+	void (*then)(struct vm *, struct job *, void *) = t->then;
+	void *ctx = t->ctx;
+
+	free(t->files);
+	free(t);
+	vm->op = NULL;
+	job_forbid_cancel(j);
+	then(vm, j, ctx);
+}
+
+/* ---- Records ---- */
+
+/* Checkpoints that name @from name @to. 0 or -errno. */
+static int rename_in_checkpoints(struct vm *vm, const char *from, const char *to,
+				 struct json_file_error *error)
+{
+	json_t *all = json_copy(checkpoints_of(vm)); /* writing changes the one that is kept */
+	int r = 0;
+
+	CHECK(all != NULL);
+	for (void *i = json_object_iter(all); i != NULL && r == 0;
+	     i = json_object_iter_next(all, i)) {
+		const json_t *record = json_object_iter_value(i);
+
+		if (checkpoint_disks_use(json_object_get(record, "configuration"), from)) {
+			json_t *changed = json_deep_copy(record);
+
+			CHECK(changed != NULL);
+			checkpoint_disks_rename(json_object_get(changed, "configuration"), from, to);
+			r = checkpoint_write(vm, changed, error);
+		}
+	}
+	json_decref(all);
+	return r;
+}
+
+/* The data is where it belongs: everybody says so, and what was merged has nothing above it any more. */
+static int record_merge(struct tidy *t, struct json_file_error *error)
+{
+	struct vm *vm = t->vm;
+	char *base = strdup(checkpoint_files_path(vm, t->step.file)),
+	     *last = strdup(checkpoint_files_path(vm, t->step.last));
+
+	CHECK(base != NULL && last != NULL);
+	int r = rename_in_checkpoints(vm, last, base, error);
+
+	if (r == 0) {
+		json_t *c = json_deep_copy(vm->configuration);
+
+		CHECK(c != NULL);
+		checkpoint_disks_rename(c, last, base);
+		checkpoint_files_reparent(c, last, base);
+		for (size_t at = t->step.last; at != t->step.file; at = t->files[at].parent) {
+			json_object_set_new(json_array_get(checkpoint_files(c), at), "parent",
+					    json_null());
+		}
+		r = store_configure(vm, c, error);
+	}
+	free(base);
+	free(last);
+	return r;
+}
+
+static int drop_file(struct vm *vm, const char *path, struct json_file_error *error)
+{
+	char *absolute = plan_path(vm, path);
+	int r = 0;
+
+	if (unlink(absolute) < 0 && errno != ENOENT) {
+		r = -errno;
+		snprintf(error->text, sizeof(error->text), "%s: %s", absolute, strerror(-r));
+	} else {
+		json_t *c = json_deep_copy(vm->configuration);
+
+		CHECK(c != NULL);
+		checkpoint_files_drop(c, path);
+		r = store_configure(vm, c, error);
+	}
+	free(absolute);
+	return r;
+}
+
+/* ---- Merging ---- */
+
+static void merged(struct tidy *t, bool cancelled, bool failed, const char *why)
+{
+	struct json_file_error error;
+
+	if (failed) {
+		log_line("%s: files of removed checkpoints are not merged yet: %s", vm_name(t->vm), why);
+	}
+	if (cancelled || failed) {
+		end(t);
+	} else if (record_merge(t, &error) < 0) {
+		log_line("%s: %s", vm_name(t->vm), error.text);
+		end(t);
+	} else {
+		next(t);
+	}
+}
+
+static void work(void *ctx)
+{
+	checkpoint_merge_run(ctx);
+}
+
+static void work_done(void *ctx)
+{
+	struct checkpoint_merge *m = ctx;
+	struct tidy *t = (struct tidy *)((char *)m - offsetof(struct tidy, merge));
+	struct checkpoint_merge done = *m;
+
+	merged(t, done.cancelled, done.failed, done.failure.text);
+	checkpoint_merge_fini(&done);
+}
+
+static char *absolute_of(const struct tidy *t, size_t file)
+{
+	return plan_path(t->vm, checkpoint_files_path(t->vm, file));
+}
+
+static void merge_offline(struct tidy *t)
+{
+	struct checkpoint_merge *m = &t->merge;
+
+	*m = (struct checkpoint_merge){
+		.base = absolute_of(t, t->step.file),
+		.last = absolute_of(t, t->step.last),
+		.count = (unsigned)t->step.count,
+		.children = calloc(t->count + 1, sizeof(*m->children)),
+		.job = t->job,
+	};
+	CHECK(m->children != NULL);
+	for (size_t i = 0; i < t->count; i++) {
+		if (t->files[i].parent == t->step.last) {
+			m->children[m->child_count++] = absolute_of(t, i);
+		}
+	}
+	task_run(t->vm->vmms->tasks, work, work_done, m);
+}
+
+static void live_done(void *ctx, bool cancelled, const char *error)
+{
+	merged(ctx, cancelled, error != NULL, error);
+}
+
+/* Is the file in a chain that the worker has open? */
+static bool is_open(const struct tidy *t, size_t file)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		const char *path = checkpoint_files_path(t->vm, i);
+
+		for (size_t at = i; checkpoint_disks_use(t->vm->configuration, path) &&
+				    at != DISK_TREE_NONE;
+		     at = t->files[at].parent) {
+			if (at == file) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+static void merge(struct tidy *t)
+{
+	job_progress(t->job, 0, "merging");
+	if (!vm_is_active(t->vm) || !is_open(t, t->step.last)) {
+		if (vm_is_active(t->vm) && is_open(t, t->step.file)) {
+			end(t); /* below an open chain nothing is changed; it waits until the machine is off */
+			return;
+		}
+		merge_offline(t);
+		return;
+	}
+	checkpoint_live_merge(t->vm, t->job, t->files, t->count, &t->step, live_done, t);
+}
+
+/* ---- Steps ---- */
+
+static void next(struct tidy *t)
+{
+	struct json_file_error error;
+
+	free(t->files);
+	t->files = checkpoint_files_tree(t->vm, &t->count);
+	if (job_is_cancelling(t->job) || !disk_tree_next(t->files, t->count, &t->step)) {
+		end(t);
+	} else if (t->step.kind == DISK_TREE_MERGE) {
+		merge(t);
+	} else if (drop_file(t->vm, checkpoint_files_path(t->vm, t->step.file), &error) < 0) {
+		log_line("%s: %s", vm_name(t->vm), error.text);
+		end(t);
+	} else {
+		next(t);
+	}
+}
+
+void op_tidy(struct vm *vm, struct job *j, void (*then)(struct vm *vm, struct job *j, void *ctx),
+	     void *ctx)
+{
+	struct tidy *t = calloc(1, sizeof(*t));
+
+	CHECK(t != NULL);
+	*t = (struct tidy){.vm = vm, .job = j, .then = then, .ctx = ctx};
+	vm->op = t;
+	job_allow_cancel(j, NULL, NULL);
+	next(t);
+}
+
+static void complete(struct vm *vm, struct job *j, void *ctx)
+{
+	(void)vm;
+	(void)ctx;
+	if (job_is_cancelling(j)) {
+		job_cancelled(j);
+	} else {
+		job_complete(j, NULL);
+	}
+}
+
+void op_tidy_later(struct vm *vm)
+{
+	struct disk_tree_step step;
+	size_t count;
+
+	if (vm->job != NULL || vm->unusable || vm->vmms->stopping) {
+		return;
+	}
+	struct disk_tree_file *files = checkpoint_files_tree(vm, &count);
+	bool wanted = disk_tree_next(files, count, &step);
+
+	free(files);
+	if (wanted) {
+		op_tidy(vm, job_create(vm->vmms, "merge", vm, ""), complete, NULL);
+	}
+}
