@@ -37,7 +37,7 @@ image: setup programs ## a whole Debian from every disk format under three kerne
 bench: ## Virid, QEMU and Bochs side by side
 	@tools/setup-debian bench
 	@$(MAKE) --no-print-directory programs
-	@ninja -C $(BUILD) --quiet bench/disk_bench bench/saved_bench bench/switch_bench bench/send_frames
+	@ninja -C $(BUILD) --quiet bench/disk_bench bench/saved_bench bench/switch_bench bench/send_frames bench/uplink_bench
 	@bench/run $(BUILD)
 	@bench/storage $(BUILD)
 	@bench/net $(BUILD)
