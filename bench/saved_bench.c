@@ -24,6 +24,7 @@
 #define HUGE_BYTES (UINT64_C(2) << 20)
 #define TOUCHES 2000u
 #define PAUSES 5u
+#define RESTORED_S 3
 
 struct bench {
 	uint8_t *memory;
@@ -151,15 +152,11 @@ static void wait_for(struct saved_job *j)
 	}
 }
 
-static void bench_pause(const char *what, int advice)
+static void measure_pause(const char *what, const uint8_t *memory)
 {
-	uint8_t *memory = map_memory(advice);
 	struct saved_image image = {memory, BYTES, NULL, 0};
 	uint64_t ns[PAUSES];
 
-	for (uint64_t at = 0; at < BYTES; at += 4096) {
-		memory[at] = 1;
-	}
 	for (unsigned i = 0; i < PAUSES; i++) {
 		int fd = memfd_create("pause", MFD_CLOEXEC);
 		struct saved_job *j;
@@ -172,7 +169,24 @@ static void bench_pause(const char *what, int advice)
 	}
 	qsort(ns, PAUSES, sizeof(ns[0]), compare_u64);
 	tell(what, ns[PAUSES / 2]);
+}
+
+static void bench_pause(const char *what, int advice)
+{
+	uint8_t *memory = map_memory(advice);
+
+	for (uint64_t at = 0; at < BYTES; at += 4096) {
+		memory[at] = 1;
+	}
+	measure_pause(what, memory);
 	munmap(memory, BYTES);
+}
+
+/* Of a machine that was restored some seconds ago. */
+static void pause_restored(const uint8_t *ram)
+{
+	sleep(RESTORED_S);
+	measure_pause("pause-restored", ram);
 }
 
 static void bench_save(struct bench *b)
@@ -251,6 +265,7 @@ static void bench_lazy(struct bench *b)
 		touch(b, ram);
 		CHECK(saved_lazy_finish(lazy, &error) == 0);
 		tell("lazy-all", now_ns() - start);
+		pause_restored(ram);
 		saved_lazy_destroy(lazy);
 		CHECK(memcmp(ram, b->memory, BYTES) == 0);
 	}

@@ -250,6 +250,7 @@ void saved_lazy_destroy(struct saved_lazy *l)
 	if (l == NULL) {
 		return;
 	}
+	atomic_store(&l->leaving, true);
 	if (l->stop_fd >= 0) {
 		stop(l);
 	}

@@ -35,9 +35,11 @@ struct saved_lazy {
 	int stop_fd; /* an eventfd: ends the thread that answers faults */
 	_Atomic uint8_t *chunks;
 	_Atomic uint64_t next_group;
-	_Atomic uint64_t left; /* chunks that are not there, and one until loading began */
-	atomic_bool stopping;
-	atomic_bool complete;
+	_Atomic uint64_t next_collapse; /* group */
+	_Atomic uint64_t left;		/* chunks that are not there, and one until loading began */
+	atomic_bool stopping;		/* loading is over */
+	atomic_bool complete;		/* and all is there */
+	atomic_bool leaving;
 	unsigned thread_count;
 	struct lazy_thread *threads; /* the first answers faults */
 	pthread_mutex_t lock;	     /* the rest */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <poll.h>
+#include <sys/mman.h>
 
 #include "background.h"
 #include "lazy.h"
@@ -8,6 +9,10 @@
 #include "uffd.h"
 
 #define FAULTS_AT_ONCE 16u
+
+#ifndef MADV_COLLAPSE /* Linux 6.1 */
+#define MADV_COLLAPSE 25
+#endif
 
 static void chunk_done(struct saved_lazy *l)
 {
@@ -122,6 +127,35 @@ static void load_group(struct lazy_thread *t, uint64_t group)
 	}
 }
 
+static bool mostly_data(const struct saved_file *f, uint64_t group)
+{
+	uint64_t first = group * SAVED_GROUP_CHUNKS;
+	uint64_t last = min_u64(f->chunks, first + SAVED_GROUP_CHUNKS);
+	unsigned data = 0;
+
+	for (uint64_t chunk = first; chunk < last; chunk++) {
+		data += file_entry(f, chunk).kind != SAVED_KIND_ZERO;
+	}
+	return data >= SAVED_GROUP_CHUNKS / 2;
+}
+
+/*
+ * Memory came in small pages. In large ones the machine runs faster, and stands still shorter when it is caught the next time: a copy of the process
+ * needs its page tables. The kernel does the same by itself, in hours. Whatever it refuses stays as it is.
+ */
+static void collapse(struct saved_lazy *l)
+{
+	uint64_t groups = l->file->memory_bytes / SAVED_GROUP_BYTES, group;
+
+	while (!atomic_load_explicit(&l->leaving, memory_order_relaxed) &&
+	       (group = atomic_fetch_add(&l->next_collapse, 1)) < groups) {
+		if (mostly_data(l->file, group)) {
+			madvise(l->ram + group * SAVED_GROUP_BYTES, SAVED_GROUP_BYTES,
+				MADV_COLLAPSE);
+		}
+	}
+}
+
 void *lazy_load_main(void *thread)
 {
 	struct lazy_thread *t = thread;
@@ -134,6 +168,9 @@ void *lazy_load_main(void *thread)
 	}
 	while (!over(l) && (group = atomic_fetch_add(&l->next_group, 1)) < groups) {
 		load_group(t, group);
+	}
+	if (atomic_load(&l->complete)) {
+		collapse(l);
 	}
 	return NULL;
 }
