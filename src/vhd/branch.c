@@ -149,7 +149,5 @@ struct vhd_disk *vhd_branch_undo(struct vhd_disk *child)
 
 int vhd_branch_finish(struct vhd_disk *child, struct vhd_error *error)
 {
-	struct vhd_disk *parent = child->parent;
-
-	return parent->layer->ops->freeze(parent->layer, error);
+	return vhd_freeze_disk(child->parent, error);
 }

@@ -167,12 +167,26 @@ static int find_parent(struct search *s, struct vhd_error *error)
 	return result == VHD_PARENT_MISSING ? parent_missing(s, error) : result;
 }
 
+static int check_merged(const struct search *s, struct vhd_error *error)
+{
+	static const struct guid merged = VHD_MERGED_LINKAGE;
+
+	if (!guid_equal(&s->locator.linkage, &merged)) {
+		return 0;
+	}
+	return vhd_fail(error, VHD_MERGED,
+			"%s: was merged into its parent, recorded as \"%.160s\", which is the disk "
+			"now; use that one, and remove this file",
+			s->child->path, vhd_recorded_path(&s->locator));
+}
+
 /* Finds, opens and attaches the parent of s->child. */
 static int attach_parent(struct search *s, struct vhd_error *error)
 {
 	struct vhd_disk *d = s->child;
 	int rc = d->layer->ops->locator(d->layer, &s->locator, error);
 
+	rc = rc == 0 ? check_merged(s, error) : rc;
 	if (rc == 0) {
 		rc = vhd_real_directory(&d->host, d->path, true, s->child_dir, error);
 	}

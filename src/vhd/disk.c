@@ -236,6 +236,17 @@ void vhd_layer_info(struct vhd_layer *l, struct vhd_info *ret)
 	l->ops->info(l, ret);
 }
 
+int vhd_freeze_disk(struct vhd_disk *d, struct vhd_error *error)
+{
+	struct storage_file *f = d->layer->file;
+	int rc = f->writable ? d->layer->ops->freeze(d->layer, error) : 0;
+
+	if (rc == 0 && f->writable && d->host.unclaim != NULL) {
+		d->host.unclaim(d->host.ctx, f);
+	}
+	return rc;
+}
+
 void vhd_get_info(struct vhd_disk *d, struct vhd_info *ret)
 {
 	vhd_layer_info(d->layer, ret);

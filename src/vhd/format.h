@@ -95,8 +95,18 @@ struct vhd_layer {
 	bool parent_absent; /* has one, opened with VHD_OPEN_NO_PARENT: reading missing parts is -ENODATA */
 	const struct vhd_host *host; /* kept: must outlive the layer */
 	struct vhd_disk *disk;	     /* set by disk.c after open */
+	struct vhd_watch *watch;     /* NULL: nobody watches what is written */
 };
 
+/*
+ * Instead of its parent's identity, in a file whose contents were merged into the parent by a merge of the disk in use: the parent has
+ * been written since, and is the disk.
+ */
+#define VHD_MERGED_LINKAGE                                                                         \
+	GUID(0x4d455247, 0x4544, 0x4157, 0x41, 0x59, 0x20, 0x56, 0x49, 0x52, 0x49, 0x44)
+
+/* ops->freeze, and the file is for reading only as far as the host can say so. */
+int vhd_freeze_disk(struct vhd_disk *d, struct vhd_error *error);
 /* What ops->info tells, and zeros. */
 void vhd_layer_info(struct vhd_layer *l, struct vhd_info *ret);
 /* The destroy of every layer's block device: vhd_close of the disk whose top it is. */

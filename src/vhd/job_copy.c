@@ -8,7 +8,9 @@
 #include "lib/bits.h"
 #include "lib/check.h"
 
-#define PIECES_PER_STEP 4096
+#define PIECES_PER_STEP 4096u
+#define GENTLE_PIECES_PER_STEP 256u
+#define GENTLE_SLOTS 3u
 /* So much data is left to the host's cache before it is told to write it out while the copy goes on. */
 #define DRAIN_BYTES (UINT64_C(64) << 20)
 #define ZERO_BYTES_MAX (UINT64_C(64) << 20) /* one request of zeros */
@@ -39,6 +41,8 @@ int vhd_copy_init(struct vhd_copy *c, const struct vhd_copy_source *source, stru
 		.to = vhd_block(target),
 		.drain = target->layer->file,
 		.zeroed = zeroed,
+		.slot_count = VHD_COPY_SLOTS,
+		.step_pieces = PIECES_PER_STEP,
 	};
 	for (unsigned i = 0; i < VHD_COPY_SLOTS; i++) {
 		struct vhd_copy_slot *s = &c->slots[i];
@@ -52,6 +56,18 @@ int vhd_copy_init(struct vhd_copy *c, const struct vhd_copy_source *source, stru
 		s->vec = (struct io_vec){.base = s->buf, .bytes = VHD_COPY_BYTES};
 	}
 	return 0;
+}
+
+void vhd_copy_be_gentle(struct vhd_copy *c)
+{
+	c->slot_count = GENTLE_SLOTS;
+	c->step_pieces = GENTLE_PIECES_PER_STEP;
+}
+
+void vhd_copy_again(struct vhd_copy *c)
+{
+	CHECK(c->in_flight == 0 && c->failure == 0);
+	c->offset = 0;
 }
 
 void vhd_copy_fini(struct vhd_copy *c)
@@ -217,7 +233,7 @@ static void start_zero(struct vhd_copy_slot *s, uint64_t offset, uint64_t bytes)
 /* Puts the next piece that needs work into @s, if it comes soon. */
 static int feed(struct vhd_copy *c, struct vhd_copy_slot *s, struct vhd_error *error)
 {
-	for (unsigned i = 0; i < PIECES_PER_STEP && c->offset < c->source.bytes; i++) {
+	for (unsigned i = 0; i < c->step_pieces && c->offset < c->source.bytes; i++) {
 		struct vhd_copy_piece piece;
 		uint64_t offset = c->offset;
 		int r = c->source.next(c->source.ctx, offset, &piece, error);
@@ -248,7 +264,7 @@ static int feed(struct vhd_copy *c, struct vhd_copy_slot *s, struct vhd_error *e
 /* How much data there is, so that progress can be told. 1: more to look at, 0: done. */
 static int scan(struct vhd_copy *c, struct vhd_error *error)
 {
-	for (unsigned i = 0; i < PIECES_PER_STEP; i++) {
+	for (unsigned i = 0; i < c->step_pieces; i++) {
 		struct vhd_copy_piece piece;
 
 		if (c->offset >= c->source.bytes) {
@@ -301,7 +317,7 @@ static void drain(struct vhd_copy *c)
 
 static int copy(struct vhd_copy *c, struct vhd_error *error)
 {
-	for (unsigned i = 0; i < VHD_COPY_SLOTS && c->failure == 0; i++) {
+	for (unsigned i = 0; i < c->slot_count && c->failure == 0; i++) {
 		int r = c->slots[i].busy ? 0 : feed(c, &c->slots[i], error);
 
 		if (r != 0) {

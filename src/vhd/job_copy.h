@@ -53,6 +53,8 @@ struct vhd_copy {
 	uint64_t offset;		  /* next to ask the source for */
 	uint64_t done_bytes, total_bytes; /* of data */
 	unsigned in_flight;
+	unsigned slot_count,
+		step_pieces; /* how much may be done at once; less beside a guest's requests */
 	struct storage_file *drain; /* the target's file */
 	bool draining;
 	uint64_t undrained_bytes;
@@ -69,6 +71,10 @@ int vhd_copy_init(struct vhd_copy *c, const struct vhd_copy_source *source, stru
 		  bool zeroed);
 /* Waits for what is in flight. */
 void vhd_copy_fini(struct vhd_copy *c);
+/* Beside a guest who works on the same disk: small steps, few requests at once. */
+void vhd_copy_be_gentle(struct vhd_copy *c);
+/* After a step has answered 0: the source is to be asked for everything once more. */
+void vhd_copy_again(struct vhd_copy *c);
 /* One step, as vhd_job_step: 0 when all is written (not flushed). */
 int vhd_copy_step(struct vhd_copy *c, struct vhd_progress *ret_progress, struct vhd_error *error);
 

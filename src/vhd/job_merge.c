@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "job_copy.h"
+#include "job_stack.h"
 #include "lib/bits.h"
 #include "lib/check.h"
 
@@ -22,10 +23,6 @@
 struct upper {
 	char *path;
 	struct vhd_disk *disk; /* NULL: not open */
-	uint64_t bytes;
-	/* The last answer of its map. */
-	uint64_t at;
-	struct vhd_extent extent;
 };
 
 struct merge_job {
@@ -35,9 +32,8 @@ struct merge_job {
 	struct upper *upper; /* [depth], the top first */
 	char *ancestor_path;
 	struct vhd_disk *ancestor;
-	bool ancestor_has_parent;
-	uint64_t ancestor_bytes; /* before the merge */
-	uint64_t bytes;		 /* of the top file: the ancestor's after it */
+	bool ancestor_raw;
+	struct vhd_stack stack;
 	struct vhd_copy copy;
 	bool copying;
 	struct vhd_info info; /* scratch: too large for the stack */
@@ -47,91 +43,6 @@ struct merge_job {
 static bool is_vhdx(enum vhd_format f)
 {
 	return f == VHD_VHDX_FIXED || f == VHD_VHDX_DYNAMIC || f == VHD_VHDX_DIFFERENCING;
-}
-
-/* ---- What is to be copied ---- */
-
-/* What @u by itself has at @offset, up to where that ends. */
-static int upper_extent(struct upper *u, uint64_t offset, enum vhd_extent_kind *ret_kind,
-			uint64_t *ret_bytes, struct vhd_error *error)
-{
-	if (u->extent.bytes == 0 || offset < u->at || offset - u->at >= u->extent.bytes) {
-		int r = vhd_map(u->disk, offset, &u->extent, error);
-
-		if (r != 0) {
-			u->extent.bytes = 0;
-			return r;
-		}
-		u->at = offset;
-	}
-	*ret_kind = u->extent.kind;
-	*ret_bytes = u->extent.bytes - (offset - u->at);
-	return 0;
-}
-
-/* Nothing above has it: the ancestor's own, but for what has come by growing, which no parent of the ancestor may show through. */
-static void piece_below(const struct merge_job *j, uint64_t offset, struct vhd_copy_piece *piece)
-{
-	if (offset < j->ancestor_bytes) {
-		piece->kind = VHD_COPY_SKIP;
-		piece->bytes = min_u64(piece->bytes, j->ancestor_bytes - offset);
-	} else {
-		piece->kind = j->ancestor_has_parent ? VHD_COPY_ZERO : VHD_COPY_SKIP;
-	}
-}
-
-/* @u has it. */
-static void piece_of(const struct upper *u, enum vhd_extent_kind kind, uint64_t offset,
-		     struct vhd_copy_piece *piece)
-{
-	piece->kind = VHD_COPY_ZERO;
-	if (kind == VHD_EXTENT_DATA) {
-		piece->kind = VHD_COPY_DATA;
-		piece->bytes = min_u64(piece->bytes, VHD_COPY_BYTES - offset % VHD_COPY_BYTES);
-		piece->from = vhd_block(u->disk);
-	}
-}
-
-/* The uppermost file that has something at @offset tells what it is; the pieces of those above it bound the length. */
-static int next_piece(void *ctx, uint64_t offset, struct vhd_copy_piece *ret,
-		      struct vhd_error *error)
-{
-	struct merge_job *j = ctx;
-	struct vhd_copy_piece piece = {.bytes = max_u64(j->bytes, j->ancestor_bytes) - offset};
-
-	if (offset >= j->bytes) {
-		/* The top file is smaller: what is left of the ancestor goes away. */
-		piece.kind = VHD_COPY_ZERO;
-		*ret = piece;
-		return 0;
-	}
-	piece.bytes = j->bytes - offset;
-	for (unsigned i = 0; i < j->depth; i++) {
-		struct upper *u = &j->upper[i];
-		enum vhd_extent_kind kind;
-		uint64_t bytes;
-
-		if (offset >= u->bytes) {
-			/* Beyond the end of a file in the middle everything is zero, whatever is below. */
-			piece.kind = VHD_COPY_ZERO;
-			*ret = piece;
-			return 0;
-		}
-		int r = upper_extent(u, offset, &kind, &bytes, error);
-
-		if (r != 0) {
-			return r;
-		}
-		piece.bytes = min_u64(piece.bytes, bytes);
-		if (kind != VHD_EXTENT_ABSENT) {
-			piece_of(u, kind, offset, &piece);
-			*ret = piece;
-			return 0;
-		}
-	}
-	piece_below(j, offset, &piece);
-	*ret = piece;
-	return 0;
 }
 
 /* ---- The job ---- */
@@ -155,8 +66,8 @@ static int finish(struct merge_job *j, struct vhd_error *error)
 	if (r != 0) {
 		return vhd_fail_errno(error, r, j->ancestor_path, "cannot write it out");
 	}
-	if (j->bytes < vhd_block(j->ancestor)->info.bytes) {
-		r = l->ops->resize(l, j->bytes, error);
+	if (j->stack.bytes < vhd_block(j->ancestor)->info.bytes) {
+		r = l->ops->resize(l, j->stack.bytes, error);
 		if (r != 0) {
 			return r;
 		}
@@ -191,6 +102,7 @@ static void merge_destroy(struct vhd_job *job)
 		free(j->upper[i].path);
 	}
 	free(j->upper);
+	vhd_stack_fini(&j->stack);
 	free(j->ancestor_path);
 	free(j);
 }
@@ -222,12 +134,11 @@ static int take_chain(struct merge_job *j, struct vhd_disk *top, struct vhd_erro
 		struct vhd_disk *d = vhd_ancestor(top, i);
 
 		j->upper[i].path = strdup(d->path);
-		j->upper[i].bytes = vhd_block(d)->info.bytes;
 		if (j->upper[i].path == NULL) {
 			return fail_memory(top->path, error);
 		}
 	}
-	j->bytes = j->upper[0].bytes;
+	j->ancestor_raw = ancestor->layer->ops == &vhd_format_raw;
 	return 0;
 }
 
@@ -237,20 +148,20 @@ static int check_chain(struct merge_job *j, struct vhd_disk *top, struct vhd_err
 	bool vhd_above = false;
 
 	for (unsigned i = 0; i <= j->depth; i++) {
-		vhd_get_info(vhd_ancestor(top, i), info);
+		vhd_layer_info(vhd_ancestor(top, i)->layer, info);
 		if (info->saved_state) {
 			return vhd_fail(
 				error, VHD_NOT_POSSIBLE,
 				"%s: belongs to a saved machine, which expects it as it is; start "
 				"and shut that down first",
-				info->path);
+				vhd_ancestor(top, i)->path);
 		}
 		if (i == j->depth && vhd_above && is_vhdx(info->format)) {
 			return vhd_fail(
 				error, VHD_NOT_POSSIBLE,
 				"%s: is a VHD on the VHDX %s; a VHD cannot record both identities "
 				"of a parent that changes; merge into a new disk instead",
-				j->upper[i - 1].path, info->path);
+				j->upper[i - 1].path, j->ancestor_path);
 		}
 		vhd_above = !is_vhdx(info->format);
 	}
@@ -274,15 +185,13 @@ static int inspect_chain(struct merge_job *j, const char *child, struct vhd_erro
 
 static int open_ancestor(struct merge_job *j, struct vhd_error *error)
 {
-	int r = vhd_open(&j->host, j->ancestor_path, VHD_OPEN_WRITE, &j->ancestor, error);
+	uint32_t flags = VHD_OPEN_WRITE | (j->ancestor_raw ? VHD_OPEN_RAW : 0);
+	int r = vhd_open(&j->host, j->ancestor_path, flags, &j->ancestor, error);
 
-	if (r != 0) {
-		return r;
+	if (r == 0) {
+		vhd_layer_info(j->ancestor->layer, &j->info);
 	}
-	vhd_get_info(j->ancestor, &j->info);
-	j->ancestor_bytes = j->info.bytes;
-	j->ancestor_has_parent = j->info.has_parent;
-	return 0;
+	return r;
 }
 
 /* Makes the child of the ancestor name @linkage too. Closing makes it durable. */
@@ -340,11 +249,24 @@ static int open_uppers(struct merge_job *j, struct vhd_error *error)
 	return 0;
 }
 
+static int make_stack(struct merge_job *j, struct vhd_error *error)
+{
+	int r = vhd_stack_init(&j->stack, j->depth, j->ancestor->layer);
+
+	if (r != 0) {
+		return fail_memory(j->ancestor_path, error);
+	}
+	for (unsigned i = 0; i < j->depth; i++) {
+		vhd_stack_put(&j->stack, i, j->upper[i].disk->layer, false);
+	}
+	return 0;
+}
+
 static int grow_ancestor(struct merge_job *j, struct vhd_error *error)
 {
 	struct vhd_layer *l = j->ancestor->layer;
 
-	return j->bytes > j->ancestor_bytes ? l->ops->resize(l, j->bytes, error) : 0;
+	return j->stack.bytes > l->block.info.bytes ? l->ops->resize(l, j->stack.bytes, error) : 0;
 }
 
 static int start(struct merge_job *j, const char *child, struct vhd_error *error)
@@ -354,12 +276,12 @@ static int start(struct merge_job *j, const char *child, struct vhd_error *error
 	r = r == 0 ? open_ancestor(j, error) : r;
 	r = r == 0 ? change_linkage(j, error) : r;
 	r = r == 0 ? open_uppers(j, error) : r;
+	r = r == 0 ? make_stack(j, error) : r;
 	r = r == 0 ? grow_ancestor(j, error) : r;
 	if (r != 0) {
 		return r;
 	}
-	const struct vhd_copy_source source = {
-		.next = next_piece, .ctx = j, .bytes = max_u64(j->bytes, j->ancestor_bytes)};
+	const struct vhd_copy_source source = vhd_stack_source(&j->stack);
 
 	r = vhd_copy_init(&j->copy, &source, j->ancestor, false);
 	j->copying = r == 0;

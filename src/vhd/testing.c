@@ -152,12 +152,26 @@ static const struct storage_file_ops handle_ops = {
 
 /* ---- The host ---- */
 
+static struct storage_file *open_handle(struct vhd_testing *t, struct entry *e, bool write)
+{
+	struct handle *h = calloc(1, sizeof(*h) + strlen(e->path) + 1);
+
+	CHECK(h != NULL);
+	strcpy(h->name, e->path);
+	h->testing = t;
+	h->entry = e;
+	h->file = (struct storage_file){
+		.ops = &handle_ops, .context = &t->context, .name = h->name, .writable = write};
+	e->readers += !write;
+	e->writers += write;
+	return &h->file;
+}
+
 static int host_open(void *ctx, const char *path, bool write, bool create,
 		     struct storage_file **ret)
 {
 	struct vhd_testing *t = ctx;
 	struct entry *e = find(t, path);
-	struct handle *h;
 
 	if (create && e != NULL) {
 		return -EEXIST;
@@ -169,16 +183,7 @@ static int host_open(void *ctx, const char *path, bool write, bool create,
 	if (e->writers != 0 || (write && e->readers != 0)) {
 		return VHD_IN_USE;
 	}
-	h = calloc(1, sizeof(*h) + strlen(e->path) + 1);
-	CHECK(h != NULL);
-	strcpy(h->name, e->path);
-	h->testing = t;
-	h->entry = e;
-	h->file = (struct storage_file){
-		.ops = &handle_ops, .context = &t->context, .name = h->name, .writable = write};
-	e->readers += !write;
-	e->writers += write;
-	*ret = &h->file;
+	*ret = open_handle(t, e, write);
 	return 0;
 }
 
@@ -242,6 +247,33 @@ static int64_t host_now_s(void *ctx)
 	return INT64_C(1700000000);
 }
 
+static int host_claim(void *ctx, const char *path, struct storage_file *present,
+		      struct storage_file **ret)
+{
+	struct vhd_testing *t = ctx;
+	struct entry *e = find(t, path);
+
+	CHECK(!present->writable);
+	if (e == NULL || e != from_file(present)->entry) {
+		return -ENOENT;
+	}
+	if (e->writers != 0 || e->readers != 1) {
+		return VHD_IN_USE;
+	}
+	*ret = open_handle(t, e, true);
+	return 0;
+}
+
+static void host_unclaim(void *ctx, struct storage_file *f)
+{
+	struct entry *e = from_file(f)->entry;
+
+	CHECK(e->writers == f->writable);
+	e->readers += f->writable;
+	e->writers -= f->writable;
+	f->writable = false;
+}
+
 struct vhd_testing *vhd_testing_create(uint64_t limit_bytes)
 {
 	struct vhd_testing *t = calloc(1, sizeof(*t));
@@ -260,6 +292,8 @@ struct vhd_testing *vhd_testing_create(uint64_t limit_bytes)
 		.real_path = host_real_path,
 		.random = host_random,
 		.now_s = host_now_s,
+		.claim = host_claim,
+		.unclaim = host_unclaim,
 		.ctx = t,
 	};
 	return t;

@@ -90,6 +90,34 @@ static int host_open(void *ctx, const char *path, bool write, bool create,
 	return 0;
 }
 
+static int host_claim(void *ctx, const char *path, struct storage_file *present,
+		      struct storage_file **ret)
+{
+	struct lab *lab = ctx;
+	int n = lab_find(lab, path);
+	int r = lab_next_error(lab);
+
+	if (r != 0 || n < 0) {
+		return r != 0 ? r : -ENOENT;
+	}
+	CHECK(!present->writable);
+	if (lab->files[n].writers != 0 || lab->files[n].readers != 1) {
+		return VHD_IN_USE;
+	}
+	*ret = lab_open_file(lab, (unsigned)n, true);
+	return 0;
+}
+
+static void host_unclaim(void *ctx, struct storage_file *f)
+{
+	struct lab *lab = ctx;
+	struct lab_file *l = &lab->files[lab_file_number(f)];
+
+	l->readers += f->writable;
+	l->writers -= f->writable;
+	f->writable = false;
+}
+
 static int host_remove(void *ctx, const char *path)
 {
 	struct lab *lab = ctx;
@@ -183,6 +211,8 @@ void lab_init(struct lab *lab, uint64_t seed)
 		.real_path = host_real_path,
 		.random = host_random,
 		.now_s = host_now_s,
+		.claim = host_claim,
+		.unclaim = host_unclaim,
 		.ctx = lab,
 	};
 }

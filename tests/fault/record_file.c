@@ -381,3 +381,8 @@ struct storage_file *lab_open_file(struct lab *lab, unsigned number, bool write)
 	*(write ? &l->writers : &l->readers) += 1;
 	return &f->base;
 }
+
+unsigned lab_file_number(struct storage_file *f)
+{
+	return container_of(f, struct recorded, base)->file;
+}

@@ -56,6 +56,8 @@ void lab_drain(struct lab *lab);
 int lab_next_error(struct lab *lab);
 /* A handle of the file @number. */
 struct storage_file *lab_open_file(struct lab *lab, unsigned number, bool write);
+/* Which file such a handle is of. */
+unsigned lab_file_number(struct storage_file *f);
 /* The context's poll. */
 void lab_poll(struct io_context *c, bool block, uint64_t timeout_ns);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Disks that get a new top while they are in use. */
+/* Chains that change while they are in use: a new top, files merged. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +121,107 @@ static int verify_branch(struct scene *s, const struct replay *r, struct lab *la
 	return rc == 0 ? verify_disk(&v, lab, ret_why, size) : rc;
 }
 
+/* ---- Merges ---- */
+
+/* How many files of the top go, and from where on. */
+static unsigned merge_depth(const struct scene *s)
+{
+	return s->scenario->largest_bytes == 0; /* scenarios of the top say how large they are */
+}
+
+/* As the owner of a disk in use has to do it. */
+static void merge_live(struct scene *s)
+{
+	unsigned depth = merge_depth(s), count = 2 - depth;
+	struct vhd_progress progress;
+	struct vhd_error error = {""};
+	struct vhd_job *job;
+	int r = 1;
+
+	scene_open(s, DISK);
+	guest_run(&s->guest, &s->scenario->mix, s->scenario->ops / 4);
+	if (vhd_merge_live(s->disk, depth, count, &s->lab.host, &job, &error) != 0) {
+		scene_fail(s, "vhd_merge_live", error.text);
+	}
+	while (r == 1) {
+		if (vhd_merge_wants_quiet(job)) {
+			guest_drain(&s->guest);
+		}
+		r = vhd_job_step(job, &progress, &error);
+		if (vhd_merge_top(job) != NULL) {
+			s->disk = s->opened.handle = vhd_merge_top(job);
+			s->guest.block = s->opened.block = vhd_block(s->disk);
+		}
+		for (uint64_t n = dice_below(&s->dice, 4); r == 1 && n != 0; n--) {
+			guest_step(&s->guest, &s->scenario->mix);
+		}
+	}
+	vhd_job_destroy(job);
+	if (r != 0) {
+		scene_fail(s, "merging", error.text);
+	}
+	scene_event(s, EVENT_MARK, 1);
+	guest_run(&s->guest, &s->scenario->mix, s->scenario->ops / 4);
+	scene_close(s);
+}
+
+/* What the owner does that finds the files after a cut: is the old top the disk? */
+static const char *find_top(struct lab *lab)
+{
+	struct vhd_error error;
+	struct vhd_disk *d;
+	int r = vhd_open(&lab->host, DISK, 0, &d, &error);
+
+	if (r == 0) {
+		vhd_close(d);
+	}
+	return r == VHD_MERGED ? BASE : DISK;
+}
+
+/* What was interrupted, begun again without a machine. */
+static int merge_offline(struct lab *lab, char *ret_why, size_t size)
+{
+	struct vhd_progress progress;
+	struct vhd_error error = {""};
+	struct vhd_job *job;
+	int r = vhd_merge(&lab->host, MIDDLE, 1, &job, &error);
+
+	if (r == 0) {
+		while ((r = vhd_job_step(job, &progress, &error)) == 1) {
+		}
+		vhd_job_destroy(job);
+	}
+	r = r == 0 ? vhd_reconnect(&lab->host, DISK, BASE, true, &error) : r;
+	lab_drain(lab);
+	if (r != 0) {
+		snprintf(ret_why, size, "merging again: %d: %s", r, error.text);
+	}
+	return r;
+}
+
+static int verify_live(struct scene *s, const struct replay *r, struct lab *lab, uint64_t turn,
+		       char *ret_why, size_t size)
+{
+	bool top = merge_depth(s) == 0, again = !top && r->mark == 0 && (turn & 0x30) == 0;
+	const char *path = r->mark != 0 && top ? BASE : find_top(lab);
+	struct verify v = {
+		.subject = s->scenario->subject, .path = path, .model = r->model, .turn = turn};
+	int rc = again ? merge_offline(lab, ret_why, size) : 0;
+
+	if (r->mark != 0 || again) {
+		/* The owner removes what went, and everything must still be there. */
+		(void)lab->host.remove(lab, MIDDLE);
+		if (top) {
+			(void)lab->host.remove(lab, DISK);
+		}
+	}
+	if (strcmp(path, DISK) == 0) {
+		v.others[0] = BASE;
+		v.others[1] = lab_find(lab, MIDDLE) >= 0 ? MIDDLE : NULL;
+	}
+	return rc == 0 ? verify_disk(&v, lab, ret_why, size) : rc;
+}
+
 #define BRANCH(label, type, block, sector)                                                         \
 	{                                                                                          \
 		.name = label "-branch", .subject = &subject_vhd, .prepare = prepare,              \
@@ -138,7 +239,30 @@ static int verify_branch(struct scene *s, const struct replay *r, struct lab *la
 		.ops = 60, .every = 2                                                              \
 	}
 
+/* @largest: 0: the file in the middle; else the top and it. */
+#define MERGE(label, type, block, sector, largest)                                                 \
+	{                                                                                          \
+		.name = label, .subject = &subject_vhd, .prepare = prepare_chain,                  \
+		.act = merge_live, .verify = verify_live, .largest_bytes = largest,                \
+		.create = {.format = type,                                                         \
+			   .bytes = 4 * MIB,                                                       \
+			   .block_bytes = block,                                                   \
+			   .sector_bytes = sector},                                                \
+		.mix = {.large_writes = 12,                                                        \
+			.fua = 10,                                                                 \
+			.flushes = 10,                                                             \
+			.discards = 10,                                                            \
+			.zeros = 5,                                                                \
+			.settles = 5},                                                             \
+		.ops = 40, .every = 2                                                              \
+	}
+
 static const struct scenario scenarios[] = {
+	MERGE("vhdx-middle-live-merge", VHD_VHDX_DIFFERENCING, MIB, 512, 0),
+	MERGE("vhdx-top-live-merge", VHD_VHDX_DIFFERENCING, MIB, 512, 4 * MIB),
+	MERGE("vhdx-4k-top-live-merge", VHD_VHDX_DIFFERENCING, MIB, 4096, 4 * MIB),
+	MERGE("vhd-middle-live-merge", VHD_VHD_DIFFERENCING, MIB / 2, 512, 0),
+	MERGE("vhd-top-live-merge", VHD_VHD_DIFFERENCING, MIB / 2, 512, 4 * MIB),
 	BRANCH("vhdx-dynamic", VHD_VHDX_DYNAMIC, MIB, 512),
 	BRANCH("vhdx-dynamic-4k", VHD_VHDX_DYNAMIC, MIB, 4096),
 	BRANCH("vhdx-differencing", VHD_VHDX_DIFFERENCING, MIB, 512),

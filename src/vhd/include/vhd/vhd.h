@@ -32,6 +32,7 @@ enum vhd_status {
 	VHD_WOULD_TRUNCATE,   /* shrinking would cut data off: C03A0025 */
 	VHD_NOT_POSSIBLE,     /* not for this format or state: saved state, has no parent ... */
 	VHD_IN_USE,	      /* somebody has the file open */
+	VHD_MERGED, /* its contents went into its parent, which was written since: vhd_merge_live of the top */
 };
 
 /* Filled in by whatever fails. text: one line with file, structure, offset, found, expected, and what to do. */
@@ -73,6 +74,14 @@ struct vhd_host {
 	void (*random)(void *ctx, void *buf, size_t bytes);
 	/* Seconds since 1970. */
 	int64_t (*now_s)(void *ctx);
+	/*
+	 * For vhd_merge_live (else NULL). claim opens for writing the file @path, which the caller has open for reading as @present, and which nobody
+	 * else may have open (VHD_IN_USE). Both stay open; the lock goes over to *ret. unclaim: @f, open for either, is for reading only from
+	 * now on, with a reader's lock; where the lock is with another handle, that one is closed before.
+	 */
+	int (*claim)(void *ctx, const char *path, struct storage_file *present,
+		     struct storage_file **ret);
+	void (*unclaim)(void *ctx, struct storage_file *f);
 	void *ctx;
 };
 
@@ -207,6 +216,31 @@ int vhd_convert(const struct vhd_host *host, struct vhd_disk *source, const char
  */
 int vhd_merge(const struct vhd_host *host, const char *child, unsigned depth, struct vhd_job **ret,
 	      struct vhd_error *error);
+/*
+ * Merges files of a chain in use: those at @depth .. @depth + @count - 1 go into the one below them, while requests of the guest are served between
+ * steps; what is above is connected to that one then. @depth 0: with the top itself, and what is written to it meanwhile; then the one below
+ * becomes the disk.
+ *
+ * @host claims the files that are open for reading and have to be written: the one below, the lowest of those that go, and the one above them (the
+ * last two unless they are the top). When the job is over, the files that went are closed and the caller's to remove; those that stay are for
+ * reading only again. Until the job is destroyed nobody may do anything to the chain but use its block device.
+ *
+ * Interrupted at any point (a crash, a failure, vhd_job_destroy) the chain shows its contents, and the merge can be begun again, also by
+ * vhd_merge and vhd_reconnect. With @depth 0 there is one moment from which on the old chain must not be used any more, as the guest writes
+ * to the file below: then opening it is VHD_MERGED.
+ *
+ * A file that is merged into changes. Whatever else stands on it, differencing disks beside the chain, is destroyed: that there is nothing
+ * is for the caller to know. A VHDX gets another identity, so that such disks are at least refused later; a VHD does not.
+ */
+int vhd_merge_live(struct vhd_disk *top, unsigned depth, unsigned count,
+		   const struct vhd_host *host, struct vhd_job **ret, struct vhd_error *error);
+/* The next step of a vhd_merge_live needs that no request is in flight in the chain: it takes as long as some flushes. */
+bool vhd_merge_wants_quiet(struct vhd_job *j);
+/*
+ * After each step: the disk that is the top instead of the one that the job began with; NULL: still that one. Its block device takes the
+ * place of the old one before the next request; it is the caller's to close, the old one is not any more.
+ */
+struct vhd_disk *vhd_merge_top(struct vhd_job *j);
 /* Records another place (and, with @force, identity) of the parent. */
 int vhd_reconnect(const struct vhd_host *host, const char *child, const char *parent, bool force,
 		  struct vhd_error *error);
