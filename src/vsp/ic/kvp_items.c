@@ -46,19 +46,20 @@ bool ic_kvp_add_item(struct ic_kvp *k, const struct ic_kvp_value *v)
 {
 	char key[KEY_TEXT_BYTES], value[VALUE_TEXT_BYTES];
 	char *both;
-	size_t n;
+	size_t n, m;
 
 	if (!read_text(v->key, v->key_bytes, sizeof(v->key), key, sizeof(key)) || key[0] == '\0' ||
 	    !ic_kvp_value_text(v, value, sizeof(value)) || k->fresh_count == IC_KVP_ITEMS) {
 		return false;
 	}
 	n = strlen(key) + 1;
-	both = malloc(n + strlen(value) + 1);
+	m = strlen(value) + 1;
+	both = malloc(n + m);
 	if (both == NULL) {
 		return false;
 	}
 	memcpy(both, key, n);
-	strcpy(both + n, value);
+	memcpy(both + n, value, m);
 	k->fresh[k->fresh_count].key = both;
 	k->fresh[k->fresh_count].value = both + n;
 	k->fresh_count++;

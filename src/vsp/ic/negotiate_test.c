@@ -104,9 +104,9 @@ static void test_old_guest(struct test *t)
 
 struct bad {
 	const char *what;
-	uint16_t frameworks, messages;
-	struct ic_version picked[2];
 	size_t cut; /* bytes of the body; 0: all */
+	struct ic_version picked[2];
+	uint16_t frameworks, messages;
 	unsigned logs;
 };
 
@@ -114,13 +114,13 @@ struct bad {
 static void test_refused(struct test *t)
 {
 	static const struct bad bads[] = {
-		{"none suits", 0, 0, {{0}}, 0, 0},
-		{"a framework that was not offered", 1, 1, {{2, 0}, {3, 2}}, 0, 1},
-		{"a version that was not offered", 1, 1, {{3, 0}, {3, 3}}, 0, 1},
-		{"the whole list", 2, 4, {{1, 0}, {3, 0}}, 0, 1},
-		{"a framework only", 1, 0, {{3, 0}}, 0, 1},
-		{"counts only", 1, 1, {{3, 0}, {3, 2}}, 8, 1},
-		{"nothing", 1, 1, {{3, 0}, {3, 2}}, 4, 1},
+		{"none suits", 0, {{0}}, 0, 0, 0},
+		{"a framework that was not offered", 0, {{2, 0}, {3, 2}}, 1, 1, 1},
+		{"a version that was not offered", 0, {{3, 0}, {3, 3}}, 1, 1, 1},
+		{"the whole list", 0, {{1, 0}, {3, 0}}, 2, 4, 1},
+		{"a framework only", 0, {{3, 0}}, 1, 0, 1},
+		{"counts only", 8, {{3, 0}, {3, 2}}, 1, 1, 1},
+		{"nothing", 4, {{3, 0}, {3, 2}}, 1, 1, 1},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(bads); i++) {
