@@ -224,7 +224,9 @@ static void test_reopen_while_closing(struct test *t)
 	EXPECT_EQ(t, w.d.opens, 1);
 	fake_guest_post_open(&again, 2); /* a second one has no place to wait */
 	EXPECT_EQ(t, open_result(&w), VMBUS_STATUS_INVALID_DEVICE_STATE);
+	EXPECT(t, !vmbus_settled(w.g->bus));
 	fake_device_closed(&w.d, 0);
+	EXPECT(t, vmbus_settled(w.g->bus)); /* and open again */
 	fake_guest_run(w.g);
 	EXPECT_EQ(t, open_result(&w), 0);
 	EXPECT_EQ(t, w.d.opens, 2);

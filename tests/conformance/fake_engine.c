@@ -75,7 +75,8 @@ static bool reg_get(struct hv_engine_vp *vp, uint32_t name, struct hv_u128 *ret_
 static bool reg_set(struct hv_engine_vp *vp, uint32_t name, const struct hv_u128 *value)
 {
 	/* One value that this processor refuses, so that a test can see it. */
-	if (!is_known(name) || (name == HvX64RegisterCr0 && value->lo >> 32 != 0)) {
+	if (!is_known(name) || (name == HvX64RegisterCr0 && value->lo >> 32 != 0) ||
+	    name == to_vp(vp)->locked) {
 		return false;
 	}
 	*fake_reg(to_vp(vp), name) = *value;

@@ -45,6 +45,7 @@ struct fake_vp {
 	uint32_t index;
 	struct hv_vp *hv_vp; /* filled in by the fixture; whom to kick at the end of the script */
 	struct hv_u128 reg[FAKE_REGISTER_GROUPS][FAKE_REGISTER_BANK];
+	uint32_t locked; /* a register that cannot be set; 0: none */
 	uint64_t msr[FAKE_MSRS];
 
 	struct fake_step script[FAKE_SCRIPT_MAX];

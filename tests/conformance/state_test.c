@@ -231,6 +231,29 @@ static void another_clock_rate(struct test *t)
 	rig_fini(&to);
 }
 
+/* A processor's own fixed registers are in the image, and need not be set: but they must be the same. */
+static void locked_registers_have_their_value(struct test *t)
+{
+	static uint8_t image[IMAGE_MAX];
+	struct rig a, b;
+
+	rig_init(&a, &(struct rig_options){.vps = VPS, .frozen = true});
+	rig_init(&b, &(struct rig_options){.vps = VPS, .frozen = true});
+
+	for (uint32_t vp = 0; vp < VPS; vp++) {
+		fake_reg(a.fake[vp], HvX64RegisterSfmask)->lo = 5;
+		fake_reg(b.fake[vp], HvX64RegisterSfmask)->lo = 5;
+		b.fake[vp]->locked = HvX64RegisterSfmask;
+	}
+	size_t bytes = save(t, &a, image);
+
+	EXPECT(t, hv_partition_restore(b.partition, image, bytes));
+	fake_reg(b.fake[1], HvX64RegisterSfmask)->lo = 1;
+	EXPECT(t, !hv_partition_restore(b.partition, image, bytes));
+	rig_fini(&a);
+	rig_fini(&b);
+}
+
 static void wrong_shapes_are_refused(struct test *t)
 {
 	static uint8_t image[IMAGE_MAX];
@@ -313,6 +336,7 @@ int main(void)
 		TEST(round_trip_compares_with_a_second_save),
 		TEST(the_guest_goes_on),
 		TEST(another_clock_rate),
+		TEST(locked_registers_have_their_value),
 		TEST(wrong_shapes_are_refused),
 		TEST(torn_images_are_refused),
 		TEST(damaged_images_do_no_harm),

@@ -287,12 +287,45 @@ static void test_damaged(struct test *t)
 	rig_destroy(r);
 }
 
+/* What lies in the rings stays there while the controller is held, and is taken by the one that goes on. */
+static void test_held(struct test *t)
+{
+	struct rig *r = rig_create(NULL);
+	struct rig_srb srb = rig_inquiry(0);
+	struct vstor_packet answer;
+	uint64_t transaction;
+	uint16_t type;
+
+	rig_add_disk(r, 0, DISK_BYTES, 0);
+	EXPECT(t, rig_up(r));
+	stor_hold(r->s, true);
+	for (unsigned i = 0; i < 5; i++) {
+		EXPECT(t, rig_send(r, 0, i, &srb));
+	}
+	rig_run(r);
+	EXPECT(t, stor_idle(r->s));
+	EXPECT_EQ(t, rig_receive(r, 0, &transaction, &type, &answer), 0);
+	replant(t, r); /* the new one is not held */
+	for (unsigned i = 0; i < 5; i++) {
+		EXPECT(t, rig_receive(r, 0, &transaction, &type, &answer) != 0);
+		EXPECT_EQ(t, transaction, i);
+	}
+	stor_hold(r->s, true);
+	EXPECT(t, rig_send(r, 0, 6, &srb));
+	rig_run(r);
+	EXPECT_EQ(t, rig_receive(r, 0, &transaction, &type, &answer), 0);
+	stor_hold(r->s, false);
+	rig_run(r);
+	EXPECT(t, rig_receive(r, 0, &transaction, &type, &answer) != 0);
+	rig_destroy(r);
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
 		TEST(test_each_step), TEST(test_closed),    TEST(test_subchannels),
 		TEST(test_ide),	      TEST(test_in_flight), TEST(test_waiting),
-		TEST(test_units),     TEST(test_damaged),
+		TEST(test_units),     TEST(test_damaged),   TEST(test_held),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));
