@@ -148,9 +148,11 @@ static void merge_live(struct scene *s)
 			guest_drain(&s->guest);
 		}
 		r = vhd_job_step(job, &progress, &error);
-		if (vhd_merge_top(job) != NULL) {
+		if (vhd_merge_top(job) != NULL && s->disk != vhd_merge_top(job)) {
 			s->disk = s->opened.handle = vhd_merge_top(job);
 			s->guest.block = s->opened.block = vhd_block(s->disk);
+			guest_run(&s->guest, &s->scenario->mix, 12);
+			guest_do(&s->guest, IO_FLUSH, 0, 0, 0);
 		}
 		for (uint64_t n = dice_below(&s->dice, 4); r == 1 && n != 0; n--) {
 			guest_step(&s->guest, &s->scenario->mix);
