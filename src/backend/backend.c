@@ -92,8 +92,8 @@ struct io_context *backend_context(struct backend *b)
 	return &b->context;
 }
 
-void backend_set_touch(struct backend *b,
-		       void (*touch)(void *ctx, const void *start, size_t bytes), void *ctx)
+void backend_set_touch(struct backend *b, void (*touch)(void *ctx, const void *start, size_t bytes),
+		       void *ctx)
 {
 	b->touch = touch;
 	b->touch_ctx = ctx;

@@ -77,7 +77,38 @@ static int lock_for_reading(int fd)
 
 static int try_lock(int fd, enum backend_access access)
 {
-	return access == BACKEND_READ ? lock_for_reading(fd) : take_lock(fd, whole_file, F_WRLCK);
+	return access == BACKEND_READ || access == BACKEND_SHARE
+		       ? lock_for_reading(fd)
+		       : take_lock(fd, whole_file, F_WRLCK);
+}
+
+int backend_lock_take(int fd, int present)
+{
+	int r = take_lock(present, whole_file, F_UNLCK);
+
+	if (r != 0) {
+		return r;
+	}
+	/* Until this succeeds the reader's lock of @fd keeps writers away. */
+	r = take_lock(fd, whole_file, F_WRLCK);
+	if (r != 0) {
+		(void)lock_for_reading(present);
+	}
+	return r;
+}
+
+int backend_lock_share(int fd)
+{
+	int r = lock_for_reading(fd);
+
+	/* What readers do not lock. */
+	for (size_t i = 0; i + 1 < ARRAY_LEN(read_ranges) && r == 0; i++) {
+		off_t start = read_ranges[i].start + read_ranges[i].bytes;
+		struct range gap = {start, read_ranges[i + 1].start - start};
+
+		r = take_lock(fd, gap, F_UNLCK);
+	}
+	return r;
 }
 
 /* Locks of open file descriptions name nobody: then the holder is looked for in /proc. */
@@ -119,6 +150,9 @@ static int open_path(const char *path, enum backend_access access)
 	switch (access) {
 	case BACKEND_READ:
 		flags |= O_RDONLY;
+		break;
+	case BACKEND_SHARE:
+		flags |= O_RDWR;
 		break;
 	case BACKEND_WRITE:
 		flags |= O_RDWR;

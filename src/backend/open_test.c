@@ -323,6 +323,74 @@ static void host_of_descriptors(struct test *t)
 	remove_folder(&f);
 }
 
+static int status_of(const char *path, enum backend_access access)
+{
+	int fd;
+	int r = backend_open(path, access, &fd, NULL);
+
+	if (r == 0) {
+		close(fd);
+	}
+	return r;
+}
+
+/* A file that is open for reading, by us alone, becomes one to write, and one for readers again. */
+static void check_claim(struct test *t, const struct vhd_host *host, const char *name,
+			const char *path)
+{
+	struct storage_file *reader, *writer = NULL, *again = NULL;
+
+	EXPECT_EQ(t, host->open(host->ctx, name, false, false, &reader), 0);
+	int other = open_image(path, BACKEND_READ);
+
+	EXPECT_EQ(t, host->claim(host->ctx, name, reader, &writer), VHD_IN_USE);
+	EXPECT_EQ(t, status_of(path, BACKEND_WRITE), -EWOULDBLOCK);
+	close(other);
+	/* Ours is still there. */
+	EXPECT_EQ(t, status_of(path, BACKEND_WRITE), -EWOULDBLOCK);
+	EXPECT_EQ(t, host->claim(host->ctx, name, reader, &writer), 0);
+	EXPECT_EQ(t, status_of(path, BACKEND_READ), -EWOULDBLOCK);
+	EXPECT_EQ(t, storage_file_write(writer, 0, "new", 3), 0);
+	storage_file_close(reader);
+	EXPECT_EQ(t, status_of(path, BACKEND_READ), -EWOULDBLOCK);
+	host->unclaim(host->ctx, writer);
+	EXPECT(t, !writer->writable);
+	EXPECT_EQ(t, status_of(path, BACKEND_READ), 0);
+	EXPECT_EQ(t, status_of(path, BACKEND_SHARE), 0);
+	EXPECT_EQ(t, status_of(path, BACKEND_WRITE), -EWOULDBLOCK);
+	EXPECT_EQ(t, host->claim(host->ctx, "/none", writer, &again), -ENOENT);
+	storage_file_close(writer);
+	EXPECT_EQ(t, status_of(path, BACKEND_WRITE), 0);
+}
+
+static void claims(struct test *t)
+{
+	struct vhd_host host;
+	struct backend *b;
+	struct folder f;
+
+	make_folder(t, &f);
+	close(open_image(f.disk, BACKEND_CREATE));
+	EXPECT_EQ(t, backend_create(8, &b), 0);
+	backend_vhd_host(b, &host);
+	check_claim(t, &host, f.disk, f.disk);
+
+	const struct backend_handed files[] = {
+		{"/vm/disk.vhdx", NULL, open_image(f.disk, BACKEND_READ), false},
+		{"/vm/disk.vhdx", NULL, open_image(f.disk, BACKEND_SHARE), true},
+		{"/vm/left", NULL, open("/proc/self/exe", O_RDONLY | O_CLOEXEC), false},
+	};
+	int left = files[2].fd;
+
+	EXPECT_EQ(t, backend_vhd_host_handed(b, files, ARRAY_LEN(files), &host), 0);
+	check_claim(t, &host, "/vm/disk.vhdx", f.disk);
+	EXPECT(t, fcntl(left, F_GETFD) >= 0);
+	backend_vhd_host_drop(&host);
+	EXPECT(t, fcntl(left, F_GETFD) < 0);
+	backend_destroy(b);
+	remove_folder(&f);
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
@@ -334,6 +402,7 @@ int main(void)
 		TEST(host_by_path),
 		TEST(random_is_random),
 		TEST(host_of_descriptors),
+		TEST(claims),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));

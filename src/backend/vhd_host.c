@@ -51,6 +51,28 @@ static int host_open(void *ctx, const char *path, bool write, bool create,
 	return r;
 }
 
+void backend_host_unclaim(void *ctx, struct storage_file *f)
+{
+	(void)ctx;
+	f->writable = false;
+	(void)backend_lock_share(backend_file_fd(f)); /* nobody else can have it */
+}
+
+static int host_claim(void *ctx, const char *path, struct storage_file *present,
+		      struct storage_file **ret)
+{
+	int fd;
+	int r = backend_open(path, BACKEND_SHARE, &fd, NULL);
+
+	if (r == 0 && (r = backend_lock_take(fd, backend_file_fd(present))) != 0) {
+		close(fd);
+	}
+	if (r != 0) {
+		return r == -EWOULDBLOCK ? VHD_IN_USE : r;
+	}
+	return backend_file(ctx, fd, true, path, ret);
+}
+
 static int host_remove(void *ctx, const char *path)
 {
 	return unlink(path) < 0 ? -errno : 0;
@@ -100,6 +122,8 @@ void backend_vhd_host(struct backend *b, struct vhd_host *ret)
 		.real_path = host_real_path,
 		.random = backend_host_random,
 		.now_s = backend_host_now_s,
+		.claim = host_claim,
+		.unclaim = backend_host_unclaim,
 		.ctx = b,
 	};
 }

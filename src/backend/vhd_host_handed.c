@@ -121,6 +121,35 @@ static int handed_open(void *ctx, const char *path, bool write, bool create,
 	return backend_file(h->backend, e->fd, write, path, ret);
 }
 
+static bool same_inode(const struct entry *e, struct storage_file *f)
+{
+	struct stat st;
+
+	return fstat(backend_file_fd(f), &st) == 0 && st.st_dev == e->device &&
+	       st.st_ino == e->inode;
+}
+
+static int handed_claim(void *ctx, const char *path, struct storage_file *present,
+			struct storage_file **ret)
+{
+	struct handed *h = ctx;
+	struct entry *e = find(h, path);
+
+	if (e == NULL || e->taken || !same_inode(e, present)) {
+		return -ENOENT;
+	}
+	if (!e->writable) {
+		return -EROFS;
+	}
+	int r = backend_lock_take(e->fd, backend_file_fd(present));
+
+	if (r != 0) {
+		return r == -EWOULDBLOCK ? VHD_IN_USE : r;
+	}
+	e->taken = true;
+	return backend_file(h->backend, e->fd, true, path, ret);
+}
+
 static int handed_remove(void *ctx, const char *path)
 {
 	return -EROFS;
@@ -203,7 +232,23 @@ int backend_vhd_host_handed(struct backend *b, const struct backend_handed *file
 		.real_path = handed_real_path,
 		.random = backend_host_random,
 		.now_s = backend_host_now_s,
+		.claim = handed_claim,
+		.unclaim = backend_host_unclaim,
 		.ctx = h,
 	};
 	return 0;
+}
+
+void backend_vhd_host_drop(const struct vhd_host *handed)
+{
+	struct handed *h = handed->ctx;
+
+	for (size_t i = 0; i < h->count; i++) {
+		struct entry *e = &h->entries[i];
+
+		if (!e->taken) {
+			e->taken = true;
+			close(e->fd);
+		}
+	}
 }

@@ -23,16 +23,18 @@ struct io_context *backend_context(struct backend *b);
  * Memory that requests read or write is given to @touch before it is given to the kernel, on the thread of the context: for memory whose pages
  * come from this process when they are touched, which the kernel cannot wait for. Before the first request.
  */
-void backend_set_touch(struct backend *b, void (*touch)(void *ctx, const void *start, size_t bytes), void *ctx);
+void backend_set_touch(struct backend *b, void (*touch)(void *ctx, const void *start, size_t bytes),
+		       void *ctx);
 /* True with io_uring; false: threads. */
 bool backend_has_uring(const struct backend *b);
 /* Makes a blocking io_poll return soon (now, or the next one). Any thread. */
 void backend_wake(struct backend *b);
 
 enum backend_access {
-	BACKEND_READ,	   /* shared lock: nobody may write meanwhile */
-	BACKEND_WRITE,	   /* exclusive lock */
-	BACKEND_CREATE,	   /* must not exist; exclusive lock */
+	BACKEND_READ,	/* shared lock: nobody may write meanwhile */
+	BACKEND_WRITE,	/* exclusive lock */
+	BACKEND_CREATE, /* must not exist; exclusive lock */
+	BACKEND_SHARE, /* for writing later, by a process that reads it already: a reader's lock now */
 };
 
 /*
@@ -41,8 +43,17 @@ enum backend_access {
  * *ret_fd; close it to unlock. A lock that no visible process holds is waited for, up to two seconds.
  */
 int backend_open(const char *path, enum backend_access access, int *ret_fd, int *ret_pid);
+/*
+ * The reader's lock of @fd becomes exclusive, and that of @present, which is the same file and ours, ends. -EWOULDBLOCK: there are other readers; nothing
+ * has changed.
+ */
+int backend_lock_take(int fd, int present);
+/* @fd has a reader's lock from now on, instead of an exclusive one or none. */
+int backend_lock_share(int fd);
+
 /* A file of @b on descriptor @fd (taken over, also on failure), named @name in messages. Does not lock. -errno. */
-int backend_file(struct backend *b, int fd, bool writable, const char *name, struct storage_file **ret);
+int backend_file(struct backend *b, int fd, bool writable, const char *name,
+		 struct storage_file **ret);
 /* The descriptor of such a file, for passing on. */
 int backend_file_fd(struct storage_file *f);
 
@@ -62,6 +73,11 @@ struct backend_handed {
 	int fd;
 	bool writable;
 };
-int backend_vhd_host_handed(struct backend *b, const struct backend_handed *files, size_t count, struct vhd_host *ret);
+void backend_vhd_host_drop(
+	const struct vhd_host *handed); /* closes the descriptors that nobody has taken */
+int backend_vhd_host_handed(struct backend *b, const struct backend_handed *files, size_t count,
+			    struct vhd_host *ret);
+/* Closes the descriptors of such a host that nobody has taken. */
+void backend_vhd_host_drop(const struct vhd_host *handed);
 
 #endif
