@@ -73,8 +73,6 @@ struct backend_handed {
 	int fd;
 	bool writable;
 };
-void backend_vhd_host_drop(
-	const struct vhd_host *handed); /* closes the descriptors that nobody has taken */
 int backend_vhd_host_handed(struct backend *b, const struct backend_handed *files, size_t count,
 			    struct vhd_host *ret);
 /* Closes the descriptors of such a host that nobody has taken. */
