@@ -103,7 +103,7 @@ static void load_lazily(struct saved_file *f, const uint8_t *want, int result)
 {
 	const struct saved_lazy_events events = {on_ended, NULL};
 	uint64_t bytes = saved_memory_bytes(f);
-	struct saved_error error;
+	struct saved_error error = {""};
 	struct saved_lazy *lazy;
 	uint8_t *ram = map(bytes);
 

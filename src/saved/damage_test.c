@@ -24,7 +24,7 @@ static void make(struct lab *lab)
 {
 	struct saved_image image = {
 		.memory_bytes = MEMORY_BYTES, .devices = devices, .device_bytes = sizeof(devices)};
-	struct saved_error error;
+	struct saved_error error = {""};
 	int fd = lab_file();
 
 	lab->want = lab_map(MEMORY_BYTES);
@@ -86,7 +86,7 @@ static int try_bytes(struct test *t, const struct lab *lab, const uint8_t *bytes
 static void test_every_byte(struct test *t)
 {
 	static struct lab lab;
-	struct saved_error error;
+	struct saved_error error = {""};
 
 	make(&lab);
 	EXPECT_EQ(t, try_bytes(t, &lab, lab.bytes, lab.count, &error), 0);
@@ -112,7 +112,7 @@ static void test_every_byte(struct test *t)
 static void test_every_length(struct test *t)
 {
 	static struct lab lab;
-	struct saved_error error;
+	struct saved_error error = {""};
 
 	make(&lab);
 	int fd = put(lab.bytes, lab.count);
@@ -136,7 +136,7 @@ static void test_every_length(struct test *t)
 static void test_longer(struct test *t)
 {
 	static struct lab lab;
-	struct saved_error error;
+	struct saved_error error = {""};
 
 	make(&lab);
 	EXPECT_EQ(t, try_bytes(t, &lab, lab.bytes, lab.count + 5000, &error), 0);
@@ -210,7 +210,7 @@ static void test_headers(struct test *t)
 static void test_newer(struct test *t)
 {
 	static struct lab lab;
-	struct saved_error error;
+	struct saved_error error = {""};
 
 	make(&lab);
 	struct saved_header h = lab.header;
@@ -254,26 +254,25 @@ static void test_entries(struct test *t)
 	CHECK(saved_entry_decode(lab.index + 48, &raw) && raw.kind == SAVED_KIND_RAW);
 	const uint32_t kind2 = SAVED_KIND_RAW << 24, kind3 = SAVED_KIND_ZSTD << 24;
 	const struct {
-		unsigned chunk;
+		uint32_t chunk, word;
 		uint64_t where;
-		uint32_t word;
 		const char *text;
 	} rows[] = {
-		{0, packed.where, packed.bytes | 4u << 24, "known kind"},
-		{0, packed.where, packed.bytes | 0xffu << 24, "known kind"},
-		{0, packed.where, packed.bytes, "chunk 0"},	       /* zeros with data */
-		{0, packed.where, packed.bytes | 1u << 24, "chunk 0"}, /* a word with data */
-		{0, packed.where, kind3, "chunk 0"},		       /* no data */
-		{0, packed.where, SAVED_CHUNK_BYTES | kind3, "chunk 0"},
-		{0, packed.where, 0xffffff | kind3, "chunk 0"},
-		{0, lab.count - packed.bytes + 1, packed.bytes | kind3, "chunk 0"},
-		{0, UINT64_MAX, packed.bytes | kind3, "chunk 0"},
-		{0, packed.where, packed.bytes | kind2, "chunk 0"},  /* raw, but shorter */
-		{0, packed.where + 1, packed.bytes | kind3, "0x0,"}, /* other data */
-		{0, packed.where, (packed.bytes - 1) | kind3, "0x0,"},
-		{3, raw.where, 4095 | kind2, "chunk 3"},
-		{3, raw.where, 4096 | kind3, "chunk 3"},
-		{3, raw.where - 1, 4096 | kind2, "0x30000,"},
+		{0, packed.bytes | 4u << 24, packed.where, "known kind"},
+		{0, packed.bytes | 0xffu << 24, packed.where, "known kind"},
+		{0, packed.bytes, packed.where, "chunk 0"},	       /* zeros with data */
+		{0, packed.bytes | 1u << 24, packed.where, "chunk 0"}, /* a word with data */
+		{0, kind3, packed.where, "chunk 0"},		       /* no data */
+		{0, SAVED_CHUNK_BYTES | kind3, packed.where, "chunk 0"},
+		{0, 0xffffff | kind3, packed.where, "chunk 0"},
+		{0, packed.bytes | kind3, lab.count - packed.bytes + 1, "chunk 0"},
+		{0, packed.bytes | kind3, UINT64_MAX, "chunk 0"},
+		{0, packed.bytes | kind2, packed.where, "chunk 0"},  /* raw, but shorter */
+		{0, packed.bytes | kind3, packed.where + 1, "0x0,"}, /* other data */
+		{0, (packed.bytes - 1) | kind3, packed.where, "0x0,"},
+		{3, 4095 | kind2, raw.where, "chunk 3"},
+		{3, 4096 | kind3, raw.where, "chunk 3"},
+		{3, 4096 | kind2, raw.where - 1, "0x30000,"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -33,7 +33,7 @@ int saved_fail(struct saved_error *error, int result, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	vsnprintf(error->text, sizeof(error->text), format, ap);
+	vsnprintf(error->text, sizeof(error->text), format, ap); /* NOLINT: "uninitialized" */
 	va_end(ap);
 	return result;
 }

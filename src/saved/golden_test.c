@@ -68,7 +68,7 @@ static void test_1(struct test *t)
 static int write_file(const char *path)
 {
 	struct saved_image image = {lab_map(MEMORY_BYTES), MEMORY_BYTES, devices, sizeof(devices)};
-	struct saved_error error;
+	struct saved_error error = {""};
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
 	CHECK(fd >= 0);

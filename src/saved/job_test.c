@@ -49,7 +49,7 @@ static bool refused(int fd, struct saved_error *error)
 /* The host may have been so busy with others that the job came to its end. */
 static bool refused_or_whole(int fd)
 {
-	struct saved_error error;
+	struct saved_error error = {""};
 	struct saved_file *f;
 
 	if (saved_open(fd, &f, &error) != 0) {
@@ -99,7 +99,7 @@ static void test_cancel(struct test *t)
 static void test_progress(struct test *t)
 {
 	struct saved_image image = random_image();
-	struct saved_error error;
+	struct saved_error error = {""};
 	struct saved_job *j;
 	uint64_t done = 0, before = 0, total = 0;
 	int fd = lab_file(), r;
@@ -199,7 +199,7 @@ static int kill_one(struct test *t, const struct saved_image *image, unsigned wh
 	EXPECT(t, no_children());
 	saved_job_destroy(j);
 	if (r != 0) {
-		struct saved_error why;
+		struct saved_error why = {""};
 
 		EXPECT(t, refused(fd, &why));
 	}
@@ -270,7 +270,7 @@ static int save_and_load_inside(void)
 {
 	struct saved_image image = random_image();
 	uint8_t *loaded = lab_map(BYTES);
-	struct saved_error error;
+	struct saved_error error = {""};
 	struct saved_file *f;
 	int fd = lab_file();
 
@@ -293,7 +293,7 @@ static int load_lazily_inside(void)
 	struct saved_image image = random_image();
 	uint8_t *loaded = lab_map(BYTES);
 	struct saved_lazy *lazy;
-	struct saved_error error;
+	struct saved_error error = {""};
 	struct saved_file *f;
 	int fd = lab_file();
 

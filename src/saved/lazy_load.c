@@ -39,7 +39,7 @@ static void load_chunk(struct lazy_thread *t, uint64_t chunk)
 	struct saved_lazy *l = t->lazy;
 	size_t length = saved_chunk_length(l->file->memory_bytes, chunk);
 	uint8_t *to = l->ram + chunk * SAVED_CHUNK_BYTES;
-	struct saved_error error;
+	struct saved_error error = {""};
 	int r = reader_chunk(&t->reader, chunk, t->chunk, &error);
 
 	if (r == 0) {
@@ -109,7 +109,7 @@ static void load_group(struct lazy_thread *t, uint64_t group)
 	struct saved_lazy *l = t->lazy;
 	uint64_t first = group * SAVED_GROUP_CHUNKS;
 	uint64_t last = min_u64(l->file->chunks, first + SAVED_GROUP_CHUNKS);
-	struct saved_error error;
+	struct saved_error error = {""};
 
 	if (!anything_missing(l, first, last)) {
 		return;

@@ -22,7 +22,7 @@ struct lab {
 	struct saved_lazy *lazy;
 	_Atomic int ended; /* times */
 	_Atomic int result;
-	struct saved_error error;
+	struct saved_error error = {""};
 };
 
 static void on_ended(void *ctx, int result, const struct saved_error *error)
@@ -38,7 +38,7 @@ static void on_ended(void *ctx, int result, const struct saved_error *error)
 
 static void save(struct lab *lab, uint64_t bytes, enum lab_content content)
 {
-	struct saved_error error;
+	struct saved_error error = {""};
 
 	*lab = (struct lab){.want = lab_map(bytes), .ram = lab_map(bytes), .fd = lab_file()};
 	struct saved_image image = {lab->want, bytes, NULL, 0};
@@ -111,7 +111,7 @@ static void touch_all(struct test *t, unsigned threads)
 {
 	struct toucher touchers[TOUCHERS];
 	pthread_t ids[TOUCHERS];
-	struct saved_error error;
+	struct saved_error error = {""};
 	struct lab lab;
 
 	save(&lab, BYTES, LAB_MIXED);
@@ -155,7 +155,7 @@ static void test_contents(struct test *t)
 	}
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
 		for (int content = 0; content < LAB_CONTENTS; content++) {
-			struct saved_error error;
+			struct saved_error error = {""};
 			struct lab lab;
 
 			save(&lab, sizes[i], (enum lab_content)content);
@@ -174,7 +174,7 @@ static void test_contents(struct test *t)
 static void test_many_ranges(struct test *t)
 {
 	const uint64_t bytes = UINT64_C(5000) * SAVED_GROUP_BYTES;
-	struct saved_error error;
+	struct saved_error error = {""};
 	struct lab lab;
 
 	if (!host_has_it()) {
@@ -204,7 +204,7 @@ static void test_discard(struct test *t)
 {
 	static const uint8_t zeros[4096];
 	uint64_t state = 77;
-	struct saved_error error;
+	struct saved_error error = {""};
 	struct lab lab;
 
 	if (!host_has_it()) {

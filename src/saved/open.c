@@ -107,8 +107,9 @@ static int read_part(int fd, const char *what, uint64_t offset, uint64_t bytes, 
 	uint8_t *part = malloc(bytes != 0 ? (size_t)bytes : 1);
 
 	if (part == NULL) {
-		return saved_fail(error, -ENOMEM, "%s: no memory for %llu bytes", what,
-				  (unsigned long long)bytes);
+		saved_fail(error, -ENOMEM, "%s: no memory for %llu bytes", what,
+			   (unsigned long long)bytes);
+		return -ENOMEM;
 	}
 	int r = file_read(fd, part, (size_t)bytes, offset, what, error);
 	uint32_t found = r == 0 ? crc32c(0, part, (size_t)bytes) : 0;

@@ -72,7 +72,7 @@ static uint64_t saved_size(enum lab_content content, uint64_t bytes)
 {
 	uint8_t *memory = lab_map(bytes);
 	struct saved_image image = {memory, bytes, NULL, 0};
-	struct saved_error error;
+	struct saved_error error = {""};
 	int fd = lab_file();
 
 	lab_fill(memory, bytes, content, 1);
@@ -101,7 +101,7 @@ static void test_data_bytes(struct test *t)
 {
 	uint8_t *memory = lab_map(4 * SAVED_CHUNK_BYTES);
 	struct saved_image image = {memory, 4 * SAVED_CHUNK_BYTES, NULL, 0};
-	struct saved_error error;
+	struct saved_error error = {""};
 	struct saved_file *f;
 	int fd = lab_file();
 
