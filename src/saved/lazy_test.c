@@ -22,7 +22,7 @@ struct lab {
 	struct saved_lazy *lazy;
 	_Atomic int ended; /* times */
 	_Atomic int result;
-	struct saved_error error = {""};
+	struct saved_error error;
 };
 
 static void on_ended(void *ctx, int result, const struct saved_error *error)
