@@ -21,28 +21,25 @@ void job_fail(struct saved_job *j, enum job_step step, int error)
 	}
 }
 
-static int map(size_t bytes, int sharing, void *ret)
+/* NULL with errno. */
+static void *map(size_t bytes, int sharing)
 {
 	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 			    sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (memory == MAP_FAILED) {
-		return -errno;
-	}
-	memcpy(ret, &memory, sizeof(memory));
-	return 0;
+	return memory == MAP_FAILED ? NULL : memory;
 }
 
 static int allocate(struct saved_job *j)
 {
 	size_t head = (size_t)align_up(sizeof(struct job_shared), SAVED_PAGE_BYTES);
-	int r;
 
 	j->index_bytes = (size_t)saved_chunks(j->image.memory_bytes) * SAVED_ENTRY_BYTES;
 	j->shared_bytes = head + j->index_bytes;
-	if ((r = map(j->shared_bytes, MAP_SHARED, &j->shared)) < 0 ||
-	    (r = map(SAVED_GROUP_BYTES, MAP_PRIVATE, &j->buffer)) < 0) {
-		return r;
+	j->shared = map(j->shared_bytes, MAP_SHARED);
+	j->buffer = j->shared != NULL ? map(SAVED_GROUP_BYTES, MAP_PRIVATE) : NULL;
+	if (j->buffer == NULL) {
+		return -errno;
 	}
 	j->index = (uint8_t *)j->shared + head;
 	for (unsigned i = 0; i < JOB_PROCESSES_MAX; i++) {

@@ -38,15 +38,15 @@ static void load_chunk(struct lazy_thread *t, uint64_t chunk)
 {
 	struct saved_lazy *l = t->lazy;
 	size_t length = saved_chunk_length(l->file->memory_bytes, chunk);
-	uint8_t *to = l->ram + chunk * SAVED_CHUNK_BYTES;
+	unsigned long long address = chunk * SAVED_CHUNK_BYTES;
 	struct saved_error error = {""};
 	int r = reader_chunk(&t->reader, chunk, t->chunk, &error);
 
 	if (r == 0) {
-		r = uffd_copy(l->uffd, to, t->chunk, length);
+		r = uffd_copy(l->uffd, l->ram + address, t->chunk, length);
 		if (r < 0) {
 			saved_fail(&error, r, "memory at 0x%llx cannot be put in place (error %d)",
-				   (unsigned long long)(chunk * SAVED_CHUNK_BYTES), -r);
+				   address, -r);
 		}
 	}
 	if (r != 0) {

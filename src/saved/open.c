@@ -27,11 +27,12 @@ int file_read(int fd, void *ret, size_t bytes, uint64_t offset, const char *what
 					  what, bytes, (unsigned long long)offset, strerror(-r));
 		}
 		if (n == 0) {
+			unsigned long long end = offset + done;
+
 			return saved_fail(error, SAVED_TRUNCATED,
 					  "%s: the file ends at offset %llu, expected %zu bytes at "
 					  "%llu: it was cut off",
-					  what, (unsigned long long)(offset + done), bytes,
-					  (unsigned long long)offset);
+					  what, end, bytes, (unsigned long long)offset);
 		}
 		done += (size_t)n;
 	}

@@ -84,6 +84,7 @@ int reader_chunk(struct saved_reader *r, uint64_t chunk, void *ret, struct saved
 {
 	size_t length = saved_chunk_length(r->file->memory_bytes, chunk);
 	struct saved_entry e = file_entry(r->file, chunk);
+	unsigned long long address = chunk * SAVED_CHUNK_BYTES;
 	const uint8_t *packed = NULL;
 	int result = e.bytes != 0 ? find(r, &e, &packed, error) : 0;
 
@@ -93,6 +94,5 @@ int reader_chunk(struct saved_reader *r, uint64_t chunk, void *ret, struct saved
 	return saved_fail(error, SAVED_CORRUPT,
 			  "memory at 0x%llx, %u bytes at offset %llu: not what was written: the "
 			  "file is damaged",
-			  (unsigned long long)(chunk * SAVED_CHUNK_BYTES), e.bytes,
-			  (unsigned long long)e.where);
+			  address, e.bytes, (unsigned long long)e.where);
 }

@@ -49,7 +49,7 @@ static size_t pack_group(struct saved_job *j, uint64_t first, uint64_t count,
 
 static void write_group(struct saved_job *j, uint64_t first, uint64_t count)
 {
-	struct saved_entry entries[SAVED_GROUP_CHUNKS];
+	struct saved_entry entries[SAVED_GROUP_CHUNKS] = {0};
 	size_t bytes = pack_group(j, first, count, entries);
 
 	if (job_failed(j)) {
