@@ -11,6 +11,7 @@
 
 #include "host/log.h"
 #include "link.h"
+#include "op_checkpoint.h"
 #include "process.h"
 #include "saved_state.h"
 #include "vm_worker.h"
@@ -32,6 +33,7 @@ static void on_info(void *ctx, const char *answer)
 	}
 	(void)link_value(answer, "state", state, sizeof(state));
 	vm->worker.since_ns = host_now_ns() - link_number(answer, "uptime_ns");
+	checkpoint_recover(vm, answer);
 	if (vm->has_saved && strcmp(state, "saving") != 0) {
 		saved_state_used(vm); /* it was restored when we were killed */
 	}
@@ -147,6 +149,13 @@ static int find_worker(struct vm *vm)
 	return -ESRCH;
 }
 
+static void settle_checkpoints(struct vm *vm)
+{
+	checkpoint_recover(vm, NULL);
+	vm->state = vm->has_saved ? VM_SAVED : VM_OFF; /* that may be of a checkpoint */
+	op_tidy_later(vm);
+}
+
 static void adopt(struct vm *vm, bool first)
 {
 	bool ran = vm->worker.pid != 0 || vm_is_active(vm);
@@ -158,6 +167,7 @@ static void adopt(struct vm *vm, bool first)
 	}
 	if (first) {
 		went_down(vm);
+		settle_checkpoints(vm);
 		return;
 	}
 	int pidfd = find_worker(vm);
@@ -169,6 +179,7 @@ static void adopt(struct vm *vm, bool first)
 	} else {
 		saved_state_drop_unfinished(vm);
 		vm_set_state(vm, vm->has_saved ? VM_SAVED : VM_OFF);
+		settle_checkpoints(vm);
 	}
 }
 

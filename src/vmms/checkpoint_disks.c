@@ -18,7 +18,8 @@
 
 #define SCSI_CONTROLLERS 4u /* slots of IDE drives come behind theirs */
 
-void checkpoint_disks_take(const struct vm *vm, const json_t *configuration, struct checkpoint_disks *ret)
+void checkpoint_disks_take(const struct vm *vm, const json_t *configuration,
+			   struct checkpoint_disks *ret)
 {
 	const json_t *all = json_object_get(configuration, "disks");
 
@@ -112,7 +113,8 @@ static bool fail(struct checkpoint_failure *ret, const char *path, int why)
 bool checkpoint_disks_open(struct checkpoint_disks *d, struct checkpoint_failure *ret)
 {
 	for (size_t i = 0; i < d->count; i++) {
-		int r = backend_open(d->disks[i].new_absolute, BACKEND_CREATE, &d->disks[i].fd, NULL);
+		int r = backend_open(d->disks[i].new_absolute, BACKEND_CREATE, &d->disks[i].fd,
+				     NULL);
 
 		if (r < 0) {
 			fail(ret, d->disks[i].new_absolute, r);
@@ -123,12 +125,14 @@ bool checkpoint_disks_open(struct checkpoint_disks *d, struct checkpoint_failure
 	return true;
 }
 
-bool checkpoint_disks_make(struct checkpoint_disks *d, struct job *job, struct checkpoint_failure *ret)
+bool checkpoint_disks_make(struct checkpoint_disks *d, struct job *job,
+			   struct checkpoint_failure *ret)
 {
 	struct disk_make_error error;
 
 	for (size_t i = 0; i < d->count; i++) {
-		if (!disk_make(d->disks[i].new_absolute, 0, d->disks[i].old_absolute, job, &error)) {
+		if (!disk_make(d->disks[i].new_absolute, 0, d->disks[i].old_absolute, job,
+			       &error)) {
 			ret->code = error.code;
 			snprintf(ret->text, sizeof(ret->text), "%s", error.text);
 			checkpoint_disks_remove(d);

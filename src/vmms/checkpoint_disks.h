@@ -10,7 +10,7 @@
 struct checkpoint_disk {
 	bool ide;
 	unsigned number, location;
-	char *old_path, *new_path;	   /* as in the configuration */
+	char *old_path, *new_path; /* as in the configuration */
 	char *old_absolute, *new_absolute;
 	int fd; /* of the new file; -1: not open */
 };
@@ -21,7 +21,8 @@ struct checkpoint_disks {
 };
 
 /* Those of @configuration (the VM's own or a checkpoint's) that take part, each with a name for its new file. */
-void checkpoint_disks_take(const struct vm *vm, const json_t *configuration, struct checkpoint_disks *ret);
+void checkpoint_disks_take(const struct vm *vm, const json_t *configuration,
+			   struct checkpoint_disks *ret);
 void checkpoint_disks_fini(struct checkpoint_disks *d);
 /* [{"old", "new"}], for the journal; a new reference. */
 json_t *checkpoint_disks_json(const struct checkpoint_disks *d);
@@ -37,7 +38,8 @@ struct checkpoint_failure {
 /* New files that a worker will make disks of: empty, locked, open. False: none is left. */
 bool checkpoint_disks_open(struct checkpoint_disks *d, struct checkpoint_failure *ret);
 /* New differencing files over the old ones. False: none is left. */
-bool checkpoint_disks_make(struct checkpoint_disks *d, struct job *job, struct checkpoint_failure *ret);
+bool checkpoint_disks_make(struct checkpoint_disks *d, struct job *job,
+			   struct checkpoint_failure *ret);
 /* Removes the new files. */
 void checkpoint_disks_remove(struct checkpoint_disks *d);
 

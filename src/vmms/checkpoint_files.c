@@ -44,7 +44,8 @@ static size_t find(const json_t *list, const char *path)
 {
 	size_t i = 0;
 
-	while (i < json_array_size(list) && strcmp(text(json_array_get(list, i), "path"), path) != 0) {
+	while (i < json_array_size(list) &&
+	       strcmp(text(json_array_get(list, i), "path"), path) != 0) {
 		i++;
 	}
 	return i;
@@ -89,8 +90,7 @@ const char *checkpoint_files_parent(const json_t *configuration, const char *pat
 {
 	const json_t *list = list_of(configuration);
 
-	return json_string_value(
-		json_object_get(json_array_get(list, find(list, path)), "parent"));
+	return json_string_value(json_object_get(json_array_get(list, find(list, path)), "parent"));
 }
 
 const char *checkpoint_files_path(const struct vm *vm, size_t index)
@@ -213,8 +213,8 @@ char *checkpoint_new_path(const char *path)
 	const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
 	const char *dot = strrchr(name, '.');
 	size_t length = dot == NULL ? strlen(name) : (size_t)(dot - name);
-	bool vhdx = dot != NULL &&
-		    (strcasecmp(dot, ".vhdx") == 0 || strcasecmp(dot, ".avhdx") == 0);
+	bool vhdx =
+		dot != NULL && (strcasecmp(dot, ".vhdx") == 0 || strcasecmp(dot, ".avhdx") == 0);
 	char id[GUID_TEXT_BYTES];
 	char *s;
 

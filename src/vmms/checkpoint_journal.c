@@ -24,7 +24,8 @@ void journal_end(struct vm *vm)
 
 	vm_path(vm, "operation.json", path);
 	if (unlink(path) < 0 && errno != ENOENT) {
-		log_line("%s: %s", path, strerror(errno)); /* what it says is done will be found done */
+		log_line("%s: %s", path,
+			 strerror(errno)); /* what it says is done will be found done */
 	}
 }
 

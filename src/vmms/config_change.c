@@ -139,7 +139,7 @@ json_t *vm_config_add(json_t *c, const char *kind, const json_t *item, struct sc
 
 /* ---- Whole configurations ---- */
 
-static const char *const own_members[] = {"format", "revision", "id", "created"};
+static const char *const own_members[] = {"format", "revision", "id", "created", "restore_from"};
 
 /* RFC 7386. What comes in is no deeper than its parser allows. */
 static void merge(json_t *to, const json_t *patch)
@@ -164,12 +164,28 @@ static void merge(json_t *to, const json_t *patch)
 	}
 }
 
+/* Which checkpoint the present comes from, and whose files are whose. */
+static void keep_checkpoints(json_t *mine, const json_t *keep)
+{
+	json_t *parent = json_object_get(keep, "parent"), *files = json_object_get(keep, "files");
+
+	if (!json_is_object(mine)) {
+		return; /* the check says so */
+	}
+	json_object_set_new(mine, "parent", parent == NULL ? json_null() : json_incref(parent));
+	json_object_del(mine, "files");
+	if (files != NULL) {
+		json_object_set(mine, "files", files);
+	}
+}
+
 /* What the service keeps by itself stays as it is in @keep; members of which a patch took away the value have the default again. */
 static void settle(json_t *c, const json_t *keep)
 {
 	json_t *d = defaults();
 
 	for (size_t i = 0; i < ARRAY_LEN(own_members); i++) {
+		json_object_del(c, own_members[i]);
 		json_object_set(c, own_members[i], json_object_get(keep, own_members[i]));
 	}
 	json_object_update_missing(c, d);
@@ -180,10 +196,7 @@ static void settle(json_t *c, const json_t *keep)
 			json_object_update_missing(mine, json_object_iter_value(i));
 		}
 	}
-	json_t *parent = json_object_get(json_object_get(keep, "checkpoints"), "parent");
-
-	json_object_set_new(json_object_get(c, "checkpoints"), "parent",
-			    parent == NULL ? json_null() : json_incref(parent));
+	keep_checkpoints(json_object_get(c, "checkpoints"), json_object_get(keep, "checkpoints"));
 	json_decref(d);
 }
 

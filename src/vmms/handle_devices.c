@@ -331,6 +331,14 @@ static void change_disk(struct call *c)
 			    "bytes: expected a size, and nothing else beside it");
 		return;
 	}
+	if (json_string_length(json_object_get(json_object_get(r.vm->configuration, "checkpoints"),
+					       "parent")) > 0) {
+		call_refuse(c, API_WRONG_STATE, NULL,
+			    "%s has checkpoints, whose disks have the size of their time; remove "
+			    "them before a disk is resized",
+			    vm_name(r.vm));
+		return;
+	}
 	r.op.word = "resize";
 	r.op.bytes = (uint64_t)json_integer_value(bytes);
 	r.op.item = json_array_get(json_object_get(r.vm->configuration, "disks"), (size_t)index);

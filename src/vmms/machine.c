@@ -9,11 +9,14 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "launch/worker.h"
 #include "lib/check.h"
 #include "process.h"
+
+#define LOCK_TRIES 200u /* 2 s */
 
 /* What is open while a machine is started. */
 struct opening {
@@ -130,6 +133,21 @@ static int open_in(int folder, const char *name, int flags)
 	return openat(folder, name, flags | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
+/* A process that is about to become another machine's worker has ours open until then. */
+static bool lock_end(int fd)
+{
+	const struct timespec nap = {.tv_nsec = 10000000};
+
+	for (unsigned i = 0; i < LOCK_TRIES; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+			return true;
+		}
+		nanosleep(&nap, NULL);
+	}
+	errno = EWOULDBLOCK;
+	return false;
+}
+
 /*
  * The end file is locked by its open file, which the worker shares: as long as it is locked there is a worker, or one is about to be. So no second one is
  * started, and whoever looks for it after a crash knows (adopt.c).
@@ -139,7 +157,7 @@ static bool open_end(struct opening *o, int folder)
 	int fd = open_in(folder, "end", O_RDWR);
 
 	o->launch.end = fd;
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && ftruncate(fd, 0) == 0) {
+	if (fd >= 0 && lock_end(fd) && ftruncate(fd, 0) == 0) {
 		return true;
 	}
 	return launch_refuse(

@@ -143,9 +143,9 @@ static void finish(struct creation *n)
 		lose(n, API_FAILED, error.text);
 		return;
 	}
-	json_t *result = json_pack("{s:s, s:O, s:I}", "id", n->id, "name",
-				   json_object_get(n->record, "name"), "pause_ns",
-				   (json_int_t)n->pause_ns);
+	json_t *result =
+		json_pack("{s:s, s:O, s:I}", "id", n->id, "name",
+			  json_object_get(n->record, "name"), "pause_ns", (json_int_t)n->pause_ns);
 
 	journal_end(vm);
 	forget(n);
@@ -218,8 +218,8 @@ static void on_end(struct vm *vm, const struct vm_end *end)
 	}
 	unlink(n->state_new);
 	forget(n);
-	job_fail(j, API_FAILED, NULL, "%s ended before the checkpoint was made: %s%s%s", vm_name(vm),
-		 end->how, end->message[0] == '\0' ? "" : ": ", end->message);
+	job_fail(j, API_FAILED, NULL, "%s ended before the checkpoint was made: %s%s%s",
+		 vm_name(vm), end->how, end->message[0] == '\0' ? "" : ": ", end->message);
 }
 
 static void on_answer(void *ctx, const char *answer)
@@ -244,7 +244,8 @@ static void on_answer(void *ctx, const char *answer)
 
 		forget(n);
 		job_fail(j, API_FAILED, NULL,
-			 "%s writes new files now, but vm.json could not be written; it will be when the machine ends; make room, "
+			 "%s writes new files now, but vm.json could not be written; it will be "
+			 "when the machine ends; make room, "
 			 "and do not copy the machine before",
 			 vm_name(vm));
 		return;
@@ -282,8 +283,7 @@ static void on_frozen(void *ctx, const char *answer)
 		return;
 	}
 	n->with_memory = !n->frozen;
-	json_object_set_new(n->record, "kind",
-			    json_string(n->frozen ? "production" : "standard"));
+	json_object_set_new(n->record, "kind", json_string(n->frozen ? "production" : "standard"));
 	json_object_set_new(n->record, "with_memory", json_boolean(n->with_memory));
 	if (n->frozen) {
 		close(n->state_fd);
@@ -305,7 +305,7 @@ static void open_files(void *ctx)
 	if (n->state_fd < 0) {
 		n->failed = true;
 		n->failure.code = api_error_of_errno(errno);
-		snprintf(n->failure.text, sizeof(n->failure.text), "%s: %s", n->state_new,
+		snprintf(n->failure.text, sizeof(n->failure.text), "%.1000s: %s", n->state_new,
 			 strerror(errno));
 	}
 }
@@ -339,7 +339,7 @@ static void make_files(void *ctx)
 	if (!n->failed && n->saved[0] != '\0' && link(n->saved, n->state_new) < 0) {
 		n->failed = true;
 		n->failure.code = api_error_of_errno(errno);
-		snprintf(n->failure.text, sizeof(n->failure.text), "%s: %s", n->state_new,
+		snprintf(n->failure.text, sizeof(n->failure.text), "%.1000s: %s", n->state_new,
 			 strerror(errno));
 	}
 }
@@ -367,7 +367,7 @@ static void default_name(const struct vm *vm, char ret[CHECKPOINT_NAME_BYTES])
 
 	localtime_r(&now, &tm);
 	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-	snprintf(ret, CHECKPOINT_NAME_BYTES, "%.70s - %s", vm_name(vm), when);
+	snprintf(ret, CHECKPOINT_NAME_BYTES, "%.50s - %s", vm_name(vm), when);
 }
 
 static json_t *record_of(const struct creation *n, const char *name)
@@ -422,8 +422,8 @@ void op_checkpoint(struct vm *vm, struct job *j, const char *name, enum checkpoi
 	char why[400];
 
 	if (json_object_size(checkpoints_of(vm)) >= CHECKPOINTS_MAX) {
-		job_fail(j, API_INVALID, NULL, "%s has %u checkpoints already; remove some", vm_name(vm),
-			 CHECKPOINTS_MAX);
+		job_fail(j, API_INVALID, NULL, "%s has %u checkpoints already; remove some",
+			 vm_name(vm), CHECKPOINTS_MAX);
 		return;
 	}
 	if (vm_is_active(vm) && !resources_can_save(vm, why, sizeof(why))) {

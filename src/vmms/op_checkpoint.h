@@ -7,7 +7,7 @@
 #include "vm.h"
 
 enum checkpoint_kind {
-	CHECKPOINT_STANDARD,   /* as the VM is, with memory if it runs */
+	CHECKPOINT_STANDARD, /* as the VM is, with memory if it runs */
 	CHECKPOINT_PRODUCTION, /* disks only, file systems frozen by the guest; standard if it cannot */
 	CHECKPOINT_PRODUCTION_ONLY,
 };
@@ -24,7 +24,8 @@ void op_forget(struct vm *vm, struct job *j, const char *id, bool subtree);
  * Removes and merges files that nobody uses, one step after the other, then calls @then (which ends the job). Cancelling the job, and failures, leave the
  * rest for the next time; neither is an error of what was asked for.
  */
-void op_tidy(struct vm *vm, struct job *j, void (*then)(struct vm *vm, struct job *j, void *ctx), void *ctx);
+void op_tidy(struct vm *vm, struct job *j, void (*then)(struct vm *vm, struct job *j, void *ctx),
+	     void *ctx);
 /* The same for itself, as a job "merge", if there is anything to do and no operation goes on. */
 void op_tidy_later(struct vm *vm);
 

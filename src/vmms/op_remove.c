@@ -91,8 +91,43 @@ static int begin(struct vm *vm, const char *folder, bool with_disks, struct json
 	return -errno;
 }
 
+/* A VM whose disks stand on files of @vm; NULL: none. */
+static const struct vm *clone_of(const struct vm *vm)
+{
+	const struct vmms *v = vm->vmms;
+
+	for (size_t i = 0; i < v->vm_count; i++) {
+		const json_t *from = json_object_get(v->vms[i]->configuration, "cloned_from");
+
+		for (size_t k = 0; k < json_array_size(from); k++) {
+			const char *id = json_string_value(json_array_get(from, k));
+
+			if (id != NULL && strcmp(id, vm->id) == 0) {
+				return v->vms[i];
+			}
+		}
+	}
+	return NULL;
+}
+
+static bool disks_are_free(struct call *c, const struct vm *vm)
+{
+	const struct vm *other = clone_of(vm);
+
+	if (other != NULL) {
+		call_refuse(c, API_WRONG_STATE, json_pack("{s:s}", "clone", other->id),
+			    "the disks of %s are below those of its clone %s; remove that first, "
+			    "or keep the disks",
+			    vm_name(vm), vm_name(other));
+	}
+	return other == NULL;
+}
+
 void op_remove(struct call *c, struct vm *vm, bool with_disks)
 {
+	if (with_disks && !disks_are_free(c, vm)) {
+		return;
+	}
 	struct removal *r = calloc(1, sizeof(*r));
 	struct json_file_error error;
 	char run[VM_PATH_BYTES], id[GUID_TEXT_BYTES];

@@ -8,6 +8,7 @@
 #include "host/log.h"
 #include "link.h"
 #include "op.h"
+#include "op_checkpoint.h"
 #include "plan.h"
 #include "resources.h"
 #include "saved_state.h"
@@ -70,6 +71,7 @@ static void runs(struct vm *vm)
 	vm->worker.since_ns = host_now_ns();
 	vm_set_state(vm, VM_RUNNING);
 	job_complete(j, NULL);
+	op_tidy_later(vm); /* of a checkpoint that was applied */
 }
 
 static void on_info(void *ctx, const char *answer)

@@ -12,7 +12,6 @@
 
 #include "checkpoint.h"
 #include "checkpoint_files.h"
-#include "checkpoint_live.h"
 #include "checkpoint_merge.h"
 #include "host/log.h"
 #include "lib/check.h"
@@ -67,7 +66,8 @@ static int rename_in_checkpoints(struct vm *vm, const char *from, const char *to
 			json_t *changed = json_deep_copy(record);
 
 			CHECK(changed != NULL);
-			checkpoint_disks_rename(json_object_get(changed, "configuration"), from, to);
+			checkpoint_disks_rename(json_object_get(changed, "configuration"), from,
+						to);
 			r = checkpoint_write(vm, changed, error);
 		}
 	}
@@ -128,7 +128,8 @@ static void merged(struct tidy *t, bool cancelled, bool failed, const char *why)
 	struct json_file_error error;
 
 	if (failed) {
-		log_line("%s: files of removed checkpoints are not merged yet: %s", vm_name(t->vm), why);
+		log_line("%s: files of removed checkpoints are not merged yet: %s", vm_name(t->vm),
+			 why);
 	}
 	if (cancelled || failed) {
 		end(t);
@@ -180,19 +181,14 @@ static void merge_offline(struct tidy *t)
 	task_run(t->vm->vmms->tasks, work, work_done, m);
 }
 
-static void live_done(void *ctx, bool cancelled, const char *error)
-{
-	merged(ctx, cancelled, error != NULL, error);
-}
-
 /* Is the file in a chain that the worker has open? */
 static bool is_open(const struct tidy *t, size_t file)
 {
 	for (size_t i = 0; i < t->count; i++) {
 		const char *path = checkpoint_files_path(t->vm, i);
 
-		for (size_t at = i; checkpoint_disks_use(t->vm->configuration, path) &&
-				    at != DISK_TREE_NONE;
+		for (size_t at = i;
+		     checkpoint_disks_use(t->vm->configuration, path) && at != DISK_TREE_NONE;
 		     at = t->files[at].parent) {
 			if (at == file) {
 				return true;
@@ -205,15 +201,11 @@ static bool is_open(const struct tidy *t, size_t file)
 static void merge(struct tidy *t)
 {
 	job_progress(t->job, 0, "merging");
-	if (!vm_is_active(t->vm) || !is_open(t, t->step.last)) {
-		if (vm_is_active(t->vm) && is_open(t, t->step.file)) {
-			end(t); /* below an open chain nothing is changed; it waits until the machine is off */
-			return;
-		}
+	if (vm_is_active(t->vm) && is_open(t, t->step.last)) {
+		end(t); /* LIVE */
+	} else {
 		merge_offline(t);
-		return;
 	}
-	checkpoint_live_merge(t->vm, t->job, t->files, t->count, &t->step, live_done, t);
 }
 
 /* ---- Steps ---- */

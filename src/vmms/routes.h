@@ -9,6 +9,6 @@ extern const struct route_table role_routes, event_routes, host_routes, metric_r
 	switch_routes, openapi_routes, console_routes;
 /* The core's. */
 extern const struct route_table vm_routes, state_routes, job_routes, device_routes,
-	device_list_routes, stats_routes, copy_routes;
+	device_list_routes, stats_routes, copy_routes, checkpoint_routes;
 
 #endif

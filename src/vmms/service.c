@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "adopt.h"
@@ -21,6 +23,8 @@
 #include "vm.h"
 #include "vm_worker.h"
 #include "vmms.h"
+
+#define LOCK_TRIES 200u /* 2 s */
 
 static bool read_boot_id(struct vmms *v, char *error, size_t size)
 {
@@ -38,10 +42,38 @@ static bool read_boot_id(struct vmms *v, char *error, size_t size)
 	return n > 0;
 }
 
+/* Is the one alive that wrote its pid there? */
+static bool holder_lives(int fd, pid_t *ret)
+{
+	char text[16] = "";
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+
+	*ret = n > 0 ? (pid_t)atoi(text) : 0;
+	return *ret > 0 && (kill(*ret, 0) == 0 || errno == EPERM);
+}
+
+/* One that was killed while it started a worker leaves the lock to the new process until that is a worker. */
+static bool lock(int fd, pid_t *ret_holder)
+{
+	const struct timespec nap = {.tv_nsec = 10000000};
+
+	for (unsigned i = 0; i < LOCK_TRIES; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+			return true;
+		}
+		if (holder_lives(fd, ret_holder)) {
+			return false;
+		}
+		nanosleep(&nap, NULL);
+	}
+	return false;
+}
+
 /* Held until we end, however we end; with our pid in it, for who wants to tell us something. */
 static bool take_lock(struct vmms *v, char *error, size_t size)
 {
 	char path[VM_PATH_BYTES], pid[16] = "";
+	pid_t holder = 0;
 
 	snprintf(path, sizeof(path), "%s/lock", v->state);
 	v->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -49,13 +81,10 @@ static bool take_lock(struct vmms *v, char *error, size_t size)
 		snprintf(error, size, "%s: %s", path, strerror(errno));
 		return false;
 	}
-	if (flock(v->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-		ssize_t n = read(v->lock_fd, pid, sizeof(pid) - 1);
-
-		(void)n;
+	if (!lock(v->lock_fd, &holder)) {
 		snprintf(error, size,
-			 "%s: process %.*s serves this folder already; there can be one only", path,
-			 (int)strcspn(pid, "\n"), pid);
+			 "%s: process %d serves this folder already; there can be one only", path,
+			 (int)holder);
 		return false;
 	}
 	snprintf(pid, sizeof(pid), "%d\n", (int)getpid());

@@ -171,15 +171,22 @@ static void take_at_start(struct vmms *v, const char *name)
 	}
 }
 
+void store_settle_new(struct vm *vm)
+{
+	/* What it says about a worker was true elsewhere. */
+	vm->worker.pid = 0;
+	vm->wanted = false;
+	saved_state_look(vm);
+	vm->state = vm->has_saved ? VM_SAVED : VM_OFF;
+	vm_record_write(vm, false);
+}
+
 static void take_new(struct vmms *v, const char *name)
 {
 	if (vm_find_id(v, name) == NULL && is_vm(v, name)) {
 		struct vm *vm = load(v, name);
 
-		/* What it says about a worker was true elsewhere. */
-		vm->worker.pid = 0;
-		vm->wanted = false;
-		vm->state = vm->has_saved ? VM_SAVED : VM_OFF;
+		store_settle_new(vm);
 		events_publish(v, "vm.created", vm, NULL, NULL);
 	}
 }

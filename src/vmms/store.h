@@ -26,6 +26,8 @@ void store_unwatch(struct vmms *v);
 
 /* A new VM: its folder appears whole. @c is complete and is taken over. NULL: @error, *ret_errno. */
 struct vm *store_create(struct vmms *v, json_t *c, struct json_file_error *error, int *ret_errno);
+/* Of a VM whose folder came from elsewhere: off, or saved when there is a saved state. */
+void store_settle_new(struct vm *vm);
 /* @c (taken over) replaces the configuration, with the next revision; durable. 0 or -errno with @error: then it is as before. */
 int store_configure(struct vm *vm, json_t *c, struct json_file_error *error);
 /* Begins to remove it: from now on it is removed after any crash. 0 or -errno with @error. The VM object stays. */

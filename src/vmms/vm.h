@@ -78,10 +78,14 @@ struct vm {
 	bool recovering;       /* automatic recovery is at work */
 	uint64_t ran_ns;       /* how long the last worker ran */
 	const char *heartbeat; /* a constant: "none", "ok", "lost" */
+	json_t *checkpoints;   /* checkpoint.h; NULL: not looked at yet */
 	json_t *addresses;     /* of the guest, as it says; NULL: it does not */
 	/* Of the operation, when the worker is gone and the state is set: ends the job. NULL: the job fails. */
 	void (*on_end)(struct vm *vm, const struct vm_end *end);
-	void *op; /* of the operation */
+	/* Of the operation: each event of the worker, after everybody else. NULL: nobody. */
+	void (*on_event)(struct vm *vm, const char *name, const char *text);
+	void *op;   /* of the operation */
+	void *then; /* malloced: what follows it (handle_checkpoints.c) */
 };
 
 /* ---- vm.c ---- */

@@ -10,6 +10,7 @@
 #include "host/log.h"
 #include "job.h"
 #include "json_file.h"
+#include "op_checkpoint.h"
 #include "policy.h"
 #include "saved_state.h"
 #include "vm_worker.h"
@@ -63,6 +64,7 @@ void vm_ended(struct vm *vm, const struct vm_end *end)
 	void (*on_end)(struct vm * vm, const struct vm_end *end) = vm->on_end;
 
 	vm->on_end = NULL;
+	vm->on_event = NULL;
 	loop_timer_set(vm->vmms->loop, &vm->timer, 0);
 	note_end(vm, end);
 	vm->wanted = vm->wanted && (failed || vm->vmms->stopping);
@@ -75,6 +77,10 @@ void vm_ended(struct vm *vm, const struct vm_end *end)
 	} else if (vm->job != NULL) {
 		job_fail(vm->job, API_FAILED, NULL, "%s ended meanwhile: %s%s%s", vm_name(vm),
 			 end->how, end->message[0] == '\0' ? "" : ": ", end->message);
+	}
+	if (vm->job == NULL) {
+		checkpoint_recover(vm, NULL);
+		op_tidy_later(vm);
 	}
 	policy_after_end(vm, failed);
 }

@@ -94,4 +94,7 @@ void vm_event(void *ctx, const char *name, const char *text)
 		snprintf(type, sizeof(type), "vm.%.50s", name);
 		events_publish(vm->vmms, type, vm, vm->job, members(text));
 	}
+	if (vm->on_event != NULL) {
+		vm->on_event(vm, name, text);
+	}
 }

@@ -42,7 +42,8 @@ static const struct rule rules[VM_OPS] = {
 	[VM_OP_CONSOLE] = {"console", HAS_WORKER, "running or paused", .beside = true},
 	[VM_OP_CHECKPOINT] = {"checkpoint", IN(OFF) | IN(SAVED) | IN(RUNNING) | IN(PAUSED),
 			      "off, saved, running or paused"},
-	[VM_OP_APPLY] = {"apply", IN(OFF) | IN(SAVED), "off or saved"},
+	[VM_OP_APPLY] = {"apply", IN(OFF) | IN(SAVED) | IN(RUNNING) | IN(PAUSED),
+			 "off, saved, running or paused"},
 };
 
 const char *vm_op_name(enum vm_op op)

@@ -57,6 +57,8 @@ void vm_remove(struct vm *vm)
 	json_decref(vm->configuration);
 	json_decref(vm->ended);
 	json_decref(vm->addresses);
+	json_decref(vm->checkpoints);
+	free(vm->then);
 	free(vm);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * "checkpoint", the file for the state, and for each disk --disk=... (its place, and the path of a new, empty file) and --file=... (that file):
+ * "checkpoint", the file for the state (or --no-memory, and none), and for each disk --disk=... (its place, and the path of a new, empty file) and --file=... (that file):
  * the disks' new tops are made while the machine runs, then it stands still for a moment.
  */
 #include <inttypes.h>
@@ -40,9 +40,9 @@ static void disks_ready(struct connection *c)
 {
 	const char *why = c->why[0] != '\0' ? c->why : NULL;
 
-	if (why != NULL) {
+	if (why != NULL && c->state_fd >= 0) {
 		close(c->state_fd);
-	} else {
+	} else if (why == NULL) {
 		why = catch_state(c);
 	}
 	control_done(c, why);
@@ -63,7 +63,9 @@ static bool parse(struct connection *c, const struct control_request *q)
 
 	for (char *at = control_option(q, NULL); at != NULL; at = next) {
 		next = control_option(q, at); /* before the option is cut up in place */
-		if (!options_storage(&c->parsed, at)) {
+		if (strcmp(at, "--no-memory") == 0) {
+			c->state_fd = -1;
+		} else if (!options_storage(&c->parsed, at)) {
 			return false;
 		}
 	}
@@ -73,20 +75,24 @@ static bool parse(struct connection *c, const struct control_request *q)
 /* The options name descriptors by their place in the message, behind that of the state. */
 static bool resolve_files(struct connection *c, const struct control_request *q)
 {
+	int first = c->state_fd >= 0;
+
 	for (size_t i = 0; i < c->parsed.file_count; i++) {
 		int n = c->parsed.files[i].file.fd;
 
-		if (n < 1 || (size_t)n >= q->fd_count) {
+		if (n < first || (size_t)n >= q->fd_count) {
 			return false;
 		}
 		c->parsed.files[i].file.fd = q->fds[n];
 	}
-	return q->fd_count == 1 + c->parsed.file_count;
+	return q->fd_count == (size_t)first + c->parsed.file_count;
 }
 
 static bool checkpoint(struct connection *c, const struct control_request *q)
 {
-	if (q->fd_count < 1 || !parse(c, q) || !resolve_files(c, q)) {
+	c->state_fd = q->fd_count > 0 ? q->fds[0] : -1;
+	if (!parse(c, q) || (c->state_fd < 0 && c->parsed.disk_count == 0) ||
+	    !resolve_files(c, q)) {
 		return control_refuse(c, "the request is malformed");
 	}
 	if (storage_in_trouble(c->worker->storage)) {
@@ -94,7 +100,6 @@ static bool checkpoint(struct connection *c, const struct control_request *q)
 			c, "requests of a disk wait for space or storage of the host: no "
 			   "checkpoint can be made before they are done");
 	}
-	c->state_fd = q->fds[0];
 	if (c->parsed.disk_count == 0) {
 		const char *why = catch_state(c);
 

@@ -238,7 +238,7 @@ const char *saving_checkpoint(struct worker *w, int fd, saving_done *done, void 
 	if (!storage_checkpoint_switch(w->storage, w->why, sizeof(w->why))) {
 		return fail(s, w->why);
 	}
-	int r = catch_state(s);
+	int r = fd < 0 ? 0 : catch_state(s);
 
 	if (r != 0) {
 		storage_checkpoint_undo(w->storage);
@@ -246,5 +246,8 @@ const char *saving_checkpoint(struct worker *w, int fd, saving_done *done, void 
 	}
 	go_on(w, s->was_paused);
 	*ret_pause_ns = host_now_ns() - start_ns;
+	if (fd < 0) {
+		forget(s); /* of the disks alone: that was all */
+	}
 	return NULL;
 }

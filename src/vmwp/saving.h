@@ -19,7 +19,8 @@ typedef void saving_done(void *ctx, const char *why);
 const char *saving_save(struct worker *w, int fd, saving_done *done, void *ctx);
 /*
  * Switches the disks to what was prepared for them, catches the state, and lets the machine go on as it was before; *@ret_pause_ns is how long it stood
- * still. @done when the file is complete. What was prepared is used or given up.
+ * still. @done when the file is complete. What was prepared is used or given up. @fd -1: only the disks; @done is not
+ * called.
  */
 const char *saving_checkpoint(struct worker *w, int fd, saving_done *done, void *ctx,
 			      uint64_t *ret_pause_ns);

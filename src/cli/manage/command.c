@@ -452,9 +452,6 @@ int manage_usual(struct manage_call *c)
 		}
 	}
 	times = max == MANAGE_OPERANDS_MAX ? c->operand_count : 1;
-	if (strcmp(c->verb->method, "GET") != 0 && strcmp(c->verb->method, "DELETE") != 0) {
-		manage_body(c);
-	}
 	for (size_t i = 0; i < times; i++) {
 		int status = send_one(c, i);
 

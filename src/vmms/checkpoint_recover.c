@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What was interrupted (Decision: docs/design/0008-checkpoints.md, "After a crash of the service"). A checkpoint exists exactly when its record does; the present
+ * writes the new files when they are whole and fit, as nothing else can have been written then; a worker that lives is believed.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend/backend.h"
+#include "checkpoint.h"
+#include "checkpoint_files.h"
+#include "checkpoint_journal.h"
+#include "host/log.h"
+#include "lib/check.h"
+#include "op_checkpoint.h"
+#include "plan.h"
+#include "saved_state.h"
+#include "store.h"
+#include "vhd/vhd.h"
+
+static const char *text(const json_t *o, const char *member)
+{
+	const char *s = json_string_value(json_object_get(o, member));
+
+	return s == NULL ? "" : s;
+}
+
+/* Can the file at @path be opened with all its parents? */
+static bool is_whole(const struct vhd_host *host, const char *path)
+{
+	struct vhd_error error = {{0}};
+	struct vhd_disk *d;
+
+	if (vhd_open(host, path, 0, &d, &error) != 0) {
+		return false;
+	}
+	vhd_close(d);
+	return true;
+}
+
+static bool all_whole(const struct vm *vm, const json_t *disks)
+{
+	struct vhd_host host;
+	struct backend *backend;
+	bool whole = true;
+
+	if (backend_create(16, &backend) < 0) {
+		return false;
+	}
+	backend_vhd_host(backend, &host);
+	for (size_t i = 0; i < json_array_size(disks) && whole; i++) {
+		char *path = plan_path(vm, text(json_array_get(disks, i), "new"));
+
+		whole = is_whole(&host, path);
+		free(path);
+	}
+	backend_destroy(backend);
+	return whole;
+}
+
+/* Does the worker, by its answer to "info" ("disk=PLACE:PATH" lines), write this file? */
+static bool worker_writes(const struct vm *vm, const char *answer, const char *path)
+{
+	char *absolute = plan_path(vm, path), *line;
+	bool found;
+
+	CHECK(asprintf(&line, ":%s\n", absolute) > 0);
+	char *all;
+
+	CHECK(asprintf(&all, "%s\n", answer) > 0);
+	found = strstr(all, line) != NULL;
+	free(all);
+	free(line);
+	free(absolute);
+	return found;
+}
+
+static bool all_written(const struct vm *vm, const char *answer, const json_t *disks)
+{
+	for (size_t i = 0; i < json_array_size(disks); i++) {
+		if (!worker_writes(vm, answer, text(json_array_get(disks, i), "new"))) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool is_switched(const struct vm *vm, const json_t *disks)
+{
+	for (size_t i = 0; i < json_array_size(disks); i++) {
+		if (!checkpoint_disks_use(vm->configuration,
+					  text(json_array_get(disks, i), "new"))) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void configure(struct vm *vm, json_t *c)
+{
+	struct json_file_error error;
+
+	if (store_configure(vm, c, &error) < 0) {
+		log_line("%s: %s", vm_name(vm), error.text);
+	}
+}
+
+static void take_new_files(struct vm *vm, const json_t *disks)
+{
+	json_t *c = json_deep_copy(vm->configuration);
+
+	CHECK(c != NULL);
+	for (size_t i = 0; i < json_array_size(disks); i++) {
+		const json_t *d = json_array_get(disks, i);
+
+		checkpoint_files_add(c, text(d, "old"), NULL, false);
+		checkpoint_files_add(c, text(d, "new"), text(d, "old"), true);
+		checkpoint_disks_rename(c, text(d, "old"), text(d, "new"));
+	}
+	configure(vm, c);
+}
+
+static void remove_new_files(const struct vm *vm, const json_t *disks)
+{
+	for (size_t i = 0; i < json_array_size(disks); i++) {
+		char *path = plan_path(vm, text(json_array_get(disks, i), "new"));
+
+		unlink(path);
+		free(path);
+	}
+}
+
+/* Memory of a checkpoint without a record is nobody's. */
+static void remove_states(struct vm *vm, const char *id)
+{
+	static const char *const extensions[] = {".vmrs", ".vmrs.new"};
+	char name[96], path[VM_PATH_BYTES];
+
+	for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++) {
+		checkpoint_name(id, extensions[i], name);
+		vm_path(vm, name, path);
+		unlink(path);
+	}
+}
+
+static void finish_checkpoint(struct vm *vm, const char *id)
+{
+	const char *present = checkpoint_of_present(vm);
+
+	if (checkpoint_find(vm, id) == NULL) {
+		remove_states(vm, id);
+	} else if (present == NULL || strcmp(present, id) != 0) {
+		json_t *c = json_deep_copy(vm->configuration);
+
+		CHECK(c != NULL);
+		json_object_set_new(json_object_get(c, "checkpoints"), "parent", json_string(id));
+		configure(vm, c);
+	}
+}
+
+void checkpoint_recover(struct vm *vm, const char *answer)
+{
+	json_t *o = vm->unusable ? NULL : journal_read(vm);
+	const json_t *disks = json_object_get(o, "disks");
+
+	if (o == NULL) {
+		return;
+	}
+	bool checkpoint = strcmp(text(o, "kind"), "checkpoint") == 0,
+	     switched = is_switched(vm, disks);
+
+	if (answer != NULL && !switched && !all_written(vm, answer, disks)) {
+		/* What it was asked for it may still do: the journal is for its end. */
+		json_decref(o);
+		return;
+	}
+	if (!switched && (answer != NULL || (checkpoint && all_whole(vm, disks)))) {
+		take_new_files(vm, disks);
+	} else if (!switched) {
+		remove_new_files(vm, disks);
+	}
+	if (checkpoint) {
+		finish_checkpoint(vm, text(o, "id"));
+	}
+	journal_end(vm);
+	json_decref(o);
+	saved_state_look(vm);
+}
