@@ -139,7 +139,8 @@ json_t *vm_config_add(json_t *c, const char *kind, const json_t *item, struct sc
 
 /* ---- Whole configurations ---- */
 
-static const char *const own_members[] = {"format", "revision", "id", "created", "restore_from"};
+static const char *const own_members[] = {"format",  "revision",     "id",
+					  "created", "restore_from", "cloned_from"};
 
 /* RFC 7386. What comes in is no deeper than its parser allows. */
 static void merge(json_t *to, const json_t *patch)

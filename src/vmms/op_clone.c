@@ -214,12 +214,13 @@ static bool plan_configs(struct call *c, struct clone *n, json_t *name)
 		json_object_del(json_array_get(adapters, i), "mac"); /* the clone gets others */
 	}
 	json_object_set(body, "name", name);
-	json_object_set_new(body, "cloned_from", ancestry(n->vm));
 	n->theirs = vm_config_create(body, n->id, &error);
 	n->ours = json_deep_copy(n->vm->configuration);
 	json_decref(body);
 	if (n->theirs == NULL) {
 		call_refuse(c, API_INVALID, NULL, "%s", error.text);
+	} else {
+		json_object_set_new(n->theirs, "cloned_from", ancestry(n->vm));
 	}
 	return n->theirs != NULL;
 }

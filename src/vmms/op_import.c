@@ -90,12 +90,23 @@ static void renew_addresses(json_t *config)
 	}
 }
 
+/* A saved state goes on only in the machine that it was made of, with its addresses. */
+static bool has_saved_state(const struct import *m)
+{
+	char path[PATH_BYTES + 16];
+
+	snprintf(path, sizeof(path), "%s/saved.vmrs", m->from);
+	return access(path, F_OK) == 0 || json_object_get(m->config, "restore_from") != NULL;
+}
+
 static bool settle_id(struct call *c, struct import *m, bool renew)
 {
 	CHECK(normal_id(json_string_value(json_object_get(m->config, "id")),
 			m->id)); /* it was checked */
 	if (renew) {
 		new_id(m->id);
+	}
+	if (renew && !has_saved_state(m)) {
 		renew_addresses(m->config);
 	}
 	json_object_set_new(m->config, "id", json_string(m->id));

@@ -53,6 +53,8 @@ static void on_end(struct vm *vm, const struct vm_end *end)
 	vm->wanted = false; /* whoever wants to try again says so */
 	if (job_is_cancelling(j)) {
 		job_cancelled(j);
+	} else if (end->ran && strcmp(end->how, "power-off") == 0) {
+		job_complete(j, NULL); /* a guest that was quicker than its worker's first answer */
 	} else {
 		op_fail_ended(j, vm, "start", end);
 	}

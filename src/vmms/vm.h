@@ -79,6 +79,7 @@ struct vm {
 	uint64_t ran_ns;       /* how long the last worker ran */
 	const char *heartbeat; /* a constant: "none", "ok", "lost" */
 	json_t *checkpoints;   /* checkpoint.h; NULL: not looked at yet */
+	json_t *guest;	     /* what the guest says of itself: {key: text}; NULL: nothing */
 	json_t *addresses;     /* of the guest, as it says; NULL: it does not */
 	/* Of the operation, when the worker is gone and the state is set: ends the job. NULL: the job fails. */
 	void (*on_end)(struct vm *vm, const struct vm_end *end);

@@ -10,6 +10,7 @@
 #include "lib/bits.h"
 #include "link.h"
 #include "vm.h"
+#include "vm_guest.h"
 #include "vmms.h"
 
 /* Lines "key=value" as members; a value that is no UTF-8 is left out. */
@@ -55,12 +56,10 @@ static void on_trouble(struct vm *vm, const char *text)
 	vm_set_critical(vm, why);
 }
 
-static void on_heartbeat(struct vm *vm, const char *text)
+static void on_pairs(struct vm *vm, const char *text)
 {
-	char how[8] = "";
-
-	(void)link_value(text, "heartbeat", how, sizeof(how));
-	vm->heartbeat = strcmp(how, "ok") == 0 ? "ok" : strcmp(how, "lost") == 0 ? "lost" : "none";
+	(void)text; /* that they changed is all that is said */
+	vm_guest_ask(vm);
 }
 
 /* The share of the work that the worker does itself. */
@@ -80,7 +79,8 @@ void vm_event(void *ctx, const char *name, const char *text)
 		void (*fn)(struct vm *vm, const char *text);
 	} known[] = {{"state", on_state},
 		     {"trouble", on_trouble},
-		     {"heartbeat", on_heartbeat},
+		     {"heartbeat", vm_guest_set_heartbeat},
+		     {"kvp", on_pairs},
 		     {"save", on_save}};
 	struct vm *vm = ctx;
 	char type[64];

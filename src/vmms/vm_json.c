@@ -74,6 +74,7 @@ json_t *vm_details(struct vm *vm)
 	CHECK(c != NULL);
 	json_object_del(c, "format");
 	json_object_set_new(o, "configuration", c);
+	json_object_set_new(o, "guest", vm->guest == NULL ? json_null() : json_incref(vm->guest));
 	json_object_set_new(o, "addresses",
 			    vm->addresses == NULL ? json_array() : json_incref(vm->addresses));
 	return o;

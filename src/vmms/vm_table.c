@@ -8,6 +8,7 @@
 #include "call.h"
 #include "lib/check.h"
 #include "vm.h"
+#include "vm_guest.h"
 #include "vmms.h"
 
 #define CANDIDATES_MAX 16u
@@ -56,7 +57,7 @@ void vm_remove(struct vm *vm)
 	loop_timer_set(v->loop, &vm->restart_timer, 0);
 	json_decref(vm->configuration);
 	json_decref(vm->ended);
-	json_decref(vm->addresses);
+	vm_guest_forget(vm);
 	json_decref(vm->checkpoints);
 	free(vm->then);
 	free(vm);

@@ -18,6 +18,7 @@
 #include "lib/check.h"
 #include "link.h"
 #include "vm_event.h"
+#include "vm_guest.h"
 #include "vmms.h"
 
 #ifndef P_PIDFD
@@ -51,8 +52,7 @@ static void forget(struct vm *vm)
 	*w = (struct vm_worker){.pidfd = -1};
 	link_destroy(l); /* whoever waits for an answer sees a VM without a worker */
 	vm->heartbeat = "none";
-	json_decref(vm->addresses);
-	vm->addresses = NULL;
+	vm_guest_forget(vm);
 }
 
 static void on_exit_of(void *ctx)
@@ -92,6 +92,9 @@ void vm_worker_attach(struct vm *vm, const struct machine_process *process)
 	w->keeper = process->launcher >= 0 ? keeper_create(v->loop, v->tasks, process->launcher)
 					   : replace_launcher(vm);
 	link_watch(w->link, vm_event, vm);
+	if (process->launcher < 0) {
+		vm_guest_ask(vm); /* what was said before we came */
+	}
 }
 
 void vm_worker_detach(struct vm *vm)
