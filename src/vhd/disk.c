@@ -188,6 +188,11 @@ struct block_device *vhd_block(struct vhd_disk *d)
 	return &d->layer->block;
 }
 
+const char *vhd_path(const struct vhd_disk *d)
+{
+	return d->path;
+}
+
 struct vhd_disk *vhd_ancestor(struct vhd_disk *d, unsigned depth)
 {
 	while (d != NULL && depth-- > 0) {

@@ -17,6 +17,7 @@
 
 #define CONNECTIONS_MAX 32u
 #define EVENT_BYTES 2048u
+#define POST_BYTES (6u << 10) /* room for a path */
 
 struct control {
 	struct worker *worker;
@@ -24,11 +25,18 @@ struct control {
 	unsigned count;
 	pthread_mutex_t lock; /* the list below */
 	struct connection *answered;
+	struct posted *posted, **posted_tail;
+};
+
+/* An event of another thread. */
+struct posted {
+	struct posted *next;
+	char text[];
 };
 
 static const struct control_word *const tables[] = {
-	control_state_words, control_checkpoint_words, control_disk_words,
-	control_net_words,   control_ic_words,	       control_copy_words,
+	control_state_words, control_checkpoint_words, control_disk_words, control_net_words,
+	control_ic_words,    control_copy_words,       control_ip_words,
 };
 
 /* ---- Answers ---- */
@@ -129,11 +137,14 @@ static void bury(struct control *control)
 	}
 }
 
+static void send_posted(struct control *control);
+
 void control_poll(struct control *control)
 {
 	if (control == NULL) {
 		return;
 	}
+	send_posted(control);
 	pthread_mutex_lock(&control->lock);
 	struct connection *c = control->answered;
 
@@ -179,6 +190,49 @@ void control_event(struct control *control, const char *name, const char *fmt, .
 	vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, ap);
 	va_end(ap);
 	send_event(control, text);
+}
+
+void control_post(struct control *control, const char *name, const char *fmt, ...)
+{
+	struct posted *p = control != NULL ? malloc(sizeof(*p) + POST_BYTES) : NULL;
+	va_list ap;
+
+	if (p == NULL) {
+		return; /* nobody, or no memory: who watches can ask */
+	}
+	p->next = NULL;
+	int n = snprintf(p->text, POST_BYTES, "%s\n", name);
+
+	va_start(ap, fmt);
+	vsnprintf(p->text + n, POST_BYTES - (size_t)n, fmt, ap);
+	va_end(ap);
+	pthread_mutex_lock(&control->lock);
+	*control->posted_tail = p;
+	control->posted_tail = &p->next;
+	pthread_mutex_unlock(&control->lock);
+	loop_wake(control->worker->loop);
+}
+
+static struct posted *take_posted(struct control *control)
+{
+	pthread_mutex_lock(&control->lock);
+	struct posted *p = control->posted;
+
+	control->posted = NULL;
+	control->posted_tail = &control->posted;
+	pthread_mutex_unlock(&control->lock);
+	return p;
+}
+
+static void send_posted(struct control *control)
+{
+	struct posted *next;
+
+	for (struct posted *p = take_posted(control); p != NULL; p = next) {
+		next = p->next;
+		send_event(control, p->text);
+		free(p);
+	}
 }
 
 void control_end(struct control *control, enum worker_end end)
@@ -315,6 +369,7 @@ int control_create(struct worker *w, struct control **ret)
 		return -ENOMEM;
 	}
 	control->worker = w;
+	control->posted_tail = &control->posted;
 	pthread_mutex_init(&control->lock, NULL);
 	int r = loop_add(w->loop, w->config.control_fd, on_connect, control);
 
@@ -331,6 +386,7 @@ void control_destroy(struct control *control)
 	if (control == NULL) {
 		return;
 	}
+	send_posted(control);
 	while (control->connections != NULL) {
 		connection_close(control->connections);
 	}

@@ -20,6 +20,11 @@ void control_poll(struct control *c);
  */
 __attribute__((format(printf, 3, 4))) void control_event(struct control *c, const char *name,
 							 const char *fmt, ...);
+/* The same from any thread, soon; only while disk controllers are there. */
+__attribute__((format(printf, 3, 4))) void control_post(struct control *c, const char *name,
+							const char *fmt, ...);
+/* Hears what disks have to tell (control_disk.c). Before they serve. */
+void control_disk_listen(struct worker *w);
 /* The event of the end. */
 void control_end(struct control *c, enum worker_end end);
 /* Disk controllers have ended. */

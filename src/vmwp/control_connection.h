@@ -64,6 +64,7 @@ extern const struct control_word control_disk_words[];
 extern const struct control_word control_net_words[];
 extern const struct control_word control_ic_words[];
 extern const struct control_word control_copy_words[];
+extern const struct control_word control_ip_words[];
 extern const struct control_word control_state_words[];
 
 /* The answer is @text instead of "ok". */

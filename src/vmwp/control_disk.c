@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Requests about disks: their controller's thread carries them out, and answers. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,16 +21,29 @@ static void request_done(struct storage_request *r, const char *error)
 	control_done(r->ctx, error);
 }
 
-/* The options behind the word: those of disks, and for a new size a number. */
+/* Options with a number. */
+static bool take_number(struct connection *c, const char *option)
+{
+	if (strncmp(option, "--bytes=", 8) == 0) {
+		c->request.bytes = strtoull(option + 8, NULL, 10);
+	} else if (strncmp(option, "--depth=", 8) == 0) {
+		c->request.depth = (unsigned)strtoul(option + 8, NULL, 10);
+	} else if (strncmp(option, "--count=", 8) == 0) {
+		c->request.count = (unsigned)strtoul(option + 8, NULL, 10);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* The options behind the word: those of disks, and numbers. */
 static bool parse_options(struct connection *c, const struct control_request *q)
 {
 	char *next;
 
 	for (char *at = control_option(q, NULL); at != NULL; at = next) {
 		next = control_option(q, at); /* before the option is cut up in place */
-		if (strncmp(at, "--bytes=", 8) == 0) {
-			c->request.bytes = strtoull(at + 8, NULL, 10);
-		} else if (!options_storage(&c->parsed, at)) {
+		if (!take_number(c, at) && !options_storage(&c->parsed, at)) {
 			return false;
 		}
 	}
@@ -73,7 +87,8 @@ static bool change(struct connection *c, const struct control_request *q, enum s
 		return false;
 	}
 	c->busy = storage_submit(c->worker->storage, &c->request);
-	return c->busy || control_refuse(c, "the machine has no such controller");
+	return c->busy || control_refuse(c, "the machine has no such controller, or one whose "
+					    "disks stay");
 }
 
 static bool attach(struct connection *c, const struct control_request *q)
@@ -96,11 +111,50 @@ static bool resize(struct connection *c, const struct control_request *q)
 	return change(c, q, STORAGE_RESIZE);
 }
 
+static bool merge(struct connection *c, const struct control_request *q)
+{
+	return change(c, q, STORAGE_MERGE);
+}
+
+static bool merge_cancel(struct connection *c, const struct control_request *q)
+{
+	return change(c, q, STORAGE_MERGE_CANCEL);
+}
+
+/* Controller's thread. */
+static void on_merge(void *ctx, const struct storage_merge *m)
+{
+	static const char *const states[] = {[STORAGE_MERGES] = "running",
+					     [STORAGE_MERGED] = "done",
+					     [STORAGE_MERGE_FAILED] = "failed",
+					     [STORAGE_MERGE_CANCELLED] = "cancelled"};
+	struct worker *w = ctx;
+	unsigned ide = m->slot - STORAGE_CONTROLLERS;
+	char place[32];
+
+	if (m->slot < STORAGE_CONTROLLERS) {
+		snprintf(place, sizeof(place), "scsi%u:%u", m->slot, m->lun);
+	} else {
+		snprintf(place, sizeof(place), "ide%u:%u", ide / 2, ide % 2);
+	}
+	control_post(w->control, "merge",
+		     "disk=%s\nstate=%s\ndone=%llu\ntotal=%llu\nphase=%s\npath=%s\ntext=%s\n",
+		     place, states[m->state], (unsigned long long)m->done_bytes,
+		     (unsigned long long)m->total_bytes, m->phase, m->path, m->why);
+}
+
+void control_disk_listen(struct worker *w)
+{
+	storage_set_merge(w->storage, on_merge, w);
+}
+
 /* Their options are as `virid run` writes them for the worker. */
 const struct control_word control_disk_words[] = {
 	{"attach", CONTROL_ANY_FDS, attach},
 	{"detach", CONTROL_ANY_FDS, detach},
 	{"medium", CONTROL_ANY_FDS, change_medium},
 	{"resize", CONTROL_ANY_FDS, resize},
+	{"merge", CONTROL_ANY_FDS, merge},
+	{"merge-cancel", CONTROL_ANY_FDS, merge_cancel},
 	{NULL},
 };

@@ -171,17 +171,23 @@ static void escape(const char *text, char special, char *ret, size_t size)
 	ret[n] = '\0';
 }
 
+void control_ic_say(struct connection *c, const char *key, const char *value)
+{
+	char key_line[ESCAPED_BYTES], value_line[ESCAPED_BYTES];
+
+	escape(key, '=', key_line, sizeof(key_line));
+	escape(value, '\n', value_line, sizeof(value_line));
+	control_say(c, "%s=%s", key_line, value_line);
+}
+
 static void say_items(struct connection *c)
 {
-	char key[ESCAPED_BYTES], value[ESCAPED_BYTES];
 	const struct vsp_ic_item *items;
 	struct vsp_ic *ic = ic_components(c->worker);
 	unsigned count = ic == NULL ? 0 : vsp_ic_kvp_items(ic, &items);
 
 	for (unsigned i = 0; i < count; i++) {
-		escape(items[i].key, '=', key, sizeof(key));
-		escape(items[i].value, '\n', value, sizeof(value));
-		control_say(c, "%s=%s", key, value);
+		control_ic_say(c, items[i].key, items[i].value);
 	}
 }
 

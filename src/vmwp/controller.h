@@ -60,6 +60,8 @@ struct controller {
 struct storage {
 	void (*trouble)(void *ctx, const char *text); /* NULL: nobody */
 	void *trouble_ctx;
+	void (*merge)(void *ctx, const struct storage_merge *m); /* NULL: nobody */
+	void *merge_ctx;
 	struct controller *controllers[CONTROLLERS_MAX];
 	uint32_t processors;
 	void (*touch)(void *ctx, const void *start, size_t bytes); /* as of storage_config */
@@ -101,6 +103,13 @@ int controller_add_disk(struct controller *c, unsigned lun, const struct disk_co
 void controller_show(struct controller *c, unsigned lun);
 /* Does what other threads have asked of all disks. */
 void controller_heed(struct controller *c);
+
+/* ---- storage_merge.c ---- */
+
+void controller_merge(struct controller *c, struct storage_request *r, struct disk *d);
+void controller_merge_cancel(struct controller *c, struct storage_request *r, struct disk *d);
+/* Goes on with the merges. False: there are none. */
+bool controller_merges(struct controller *c);
 
 /* ---- storage_checkpoint.c ---- */
 

@@ -218,6 +218,9 @@ bool disk_resize(struct disk *d, uint64_t bytes)
 	if (d->vhd == NULL) {
 		return disk_failed(d, "a DVD has no size to change", -EINVAL);
 	}
+	if (d->merge != NULL || d->branch != NULL) {
+		return disk_failed(d, "a checkpoint is being made of it, or merged", -EBUSY);
+	}
 	int r = vhd_resize(d->vhd, bytes, &job, &error);
 
 	if (r == 0) {
@@ -299,6 +302,7 @@ bool disk_close(struct disk *d)
 		scsi_unit_destroy(d->unit);
 		d->unit = NULL;
 	}
+	disk_merge_cancel(d);
 	disk_branch_forget(d);
 	if (d->top != NULL) {
 		if (!d->top->info.read_only) {

@@ -5,6 +5,7 @@
 
 #include "storage.h"
 #include "storage/scsi.h"
+#include "vhd/vhd.h"
 
 struct disk;
 
@@ -62,6 +63,18 @@ void disk_switch_back(struct disk *d);
 void disk_branch_forget(struct disk *d);
 /* Some time after the switch: brings the file below into order. False: disk_why, and nothing is left to be done. */
 bool disk_switch_finish(struct disk *d);
+
+/* ---- Merges (disk_merge.c). False: disk_why. ---- */
+
+/* Begins: files @depth .. @depth + @count - 1 of the chain go into the one below them; @host claims what has to be written. */
+bool disk_merge(struct disk *d, const struct vhd_host *host, unsigned depth, unsigned count);
+bool disk_merges(const struct disk *d);
+/* Between the guest's requests. 1: more to do; 0: done; -1: failed, disk_why. Not 1: the merge is over. */
+int disk_merge_step(struct disk *d, struct vhd_progress *ret_progress);
+/* It is time to tell how far it is: once in @every_ns. */
+bool disk_merge_due(struct disk *d, uint64_t now_ns, uint64_t every_ns);
+/* Gives it up: the disk goes on as it was. */
+void disk_merge_cancel(struct disk *d);
 
 /* With @hurry nothing is held back to keep the limits of the disk. */
 void disk_hurry(struct disk *d, bool hurry);

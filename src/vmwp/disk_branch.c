@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A disk gets a new top: the file that it wrote so far is frozen below it. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,13 @@ bool disk_branch(struct disk *d, const struct vhd_host *host, const char *path)
 	char *copy = strdup(path);
 
 	CHECK(disk_branches(d) && d->branch == NULL);
+	if (d->merge != NULL) {
+		snprintf(d->why, sizeof(d->why),
+			 "disk %s: files of it are being merged; wait for that, or cancel it",
+			 d->config.path);
+		free(copy);
+		return false;
+	}
 	if (!disk_switch_finish(d)) {
 		free(copy);
 		return false;

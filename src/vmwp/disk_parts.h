@@ -18,11 +18,13 @@ struct disk {
 	struct block_device *throttle; /* one of them; NULL: no limits */
 	struct block_device *hold;     /* right above the virtual disk; NULL: DVD */
 	bool hurry, give_up;
-	bool troubled; /* the listener knows that requests are held */
+	bool troubled;		 /* the listener knows that requests are held */
 	struct vhd_disk *vhd;	 /* below hold; NULL: DVD */
 	struct vhd_disk *branch; /* will be the disk; NULL: no checkpoint is being made */
 	char *branch_path;
-	char *old_path; /* until the last switch is finished; NULL: it is */
+	char *old_path;	       /* until the last switch is finished; NULL: it is */
+	struct vhd_job *merge; /* NULL: none is under way */
+	uint64_t merge_told_ns;
 	struct scsi_unit *unit;
 	char *path; /* the config's */
 	char why[600];

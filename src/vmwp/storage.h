@@ -100,14 +100,18 @@ enum storage_change {
 	STORAGE_MEDIUM,
 	STORAGE_RESIZE,
 	STORAGE_BRANCH, /* of storage_checkpoint_prepare */
+	STORAGE_MERGE,
+	STORAGE_MERGE_CANCEL,
 };
 
 /* A change to a running VM's disks. The asker's memory until done. */
 struct storage_request {
 	enum storage_change what;
-	struct disk_config disk;	    /* the place; attach: all of it; medium: the path too */
-	uint64_t bytes;			    /* resize */
-	const struct backend_handed *files; /* attach, medium: descriptors, taken over */
+	struct disk_config disk; /* the place; attach: all of it; medium: the path too */
+	uint64_t bytes;		 /* resize */
+	unsigned depth,
+		count; /* merge: these files of the chain go into the one below; done: it has begun */
+	const struct backend_handed *files; /* attach, medium, merge: descriptors, taken over */
 	size_t file_count;
 	/* On the controller's thread. @error: NULL, or why it failed. */
 	void (*done)(struct storage_request *r, const char *error);
@@ -144,6 +148,26 @@ void storage_checkpoint_forget(struct storage *s);
 bool storage_checkpoint_switch(struct storage *s, char *why, size_t size);
 /* Before they serve again: as it was before the switch. */
 void storage_checkpoint_undo(struct storage *s);
+
+/* ---- Merges ---- */
+
+enum storage_merge_state {
+	STORAGE_MERGES,
+	STORAGE_MERGED,
+	STORAGE_MERGE_FAILED,
+	STORAGE_MERGE_CANCELLED
+};
+struct storage_merge {
+	unsigned slot, lun;
+	enum storage_merge_state state;
+	uint64_t done_bytes, total_bytes;
+	const char *phase;
+	const char *path; /* the file that the disk writes now */
+	const char *why;  /* of a failure */
+};
+/* @fn hears of merges: a few times a second how far they are, and how they end. On controllers' threads. Before the first storage_resume. */
+void storage_set_merge(struct storage *s, void (*fn)(void *ctx, const struct storage_merge *m),
+		       void *ctx);
 
 /* ---- When the host has no space, or storage goes away ---- */
 

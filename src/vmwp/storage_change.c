@@ -156,11 +156,16 @@ static void carry_out(struct controller *c, struct storage_request *r)
 		refuse(r, "the last change in that place is not over yet");
 	} else if (r->what == STORAGE_DETACH) {
 		c->pending[r->disk.lun] = r;
+		disk_merge_cancel(d);
 		stor_detach(c->stor, r->disk.lun, disk_left, c);
 	} else if (r->what == STORAGE_MEDIUM) {
 		change_medium(c, r, d);
 	} else if (r->what == STORAGE_BRANCH) {
 		controller_branch(c, r, d);
+	} else if (r->what == STORAGE_MERGE) {
+		controller_merge(c, r, d);
+	} else if (r->what == STORAGE_MERGE_CANCEL) {
+		controller_merge_cancel(c, r, d);
 	} else {
 		resize(c, r, d);
 	}
@@ -187,7 +192,7 @@ bool controller_change(struct controller *c)
 	bool more = controller_request(c);
 
 	change_media(c);
-	return more;
+	return controller_merges(c) || more;
 }
 
 /* The controller of a place; @ret_lun: where it has that disk. NULL: there is none. */
@@ -219,7 +224,7 @@ bool storage_submit(struct storage *s, struct storage_request *r)
 	unsigned lun;
 	struct controller *c = find_controller(s, &r->disk, &lun);
 
-	if (c == NULL || (c->ide && r->what != STORAGE_BRANCH)) {
+	if (c == NULL || (c->ide && r->what < STORAGE_BRANCH)) {
 		return false;
 	}
 	r->disk.lun = lun;

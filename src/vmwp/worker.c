@@ -247,6 +247,7 @@ static enum worker_end prepare(struct worker *w, int signal_fd)
 	}
 	if (r == 0) {
 		critical_listen(w);
+		control_disk_listen(w);
 		what = "network adapters";
 		r = net_create(w, &w->net);
 	}

@@ -124,6 +124,8 @@ struct vhd_info {
 	struct guid parent_linkage;
 };
 void vhd_get_info(struct vhd_disk *d, struct vhd_info *ret);
+/* As it was opened; a parent: where it was found. Owned by @d. */
+const char *vhd_path(const struct vhd_disk *d);
 /* @depth 0: @d itself, 1: its parent, ...; NULL: no further one. Owned by @d. */
 struct vhd_disk *vhd_ancestor(struct vhd_disk *d, unsigned depth);
 
