@@ -26,6 +26,7 @@ static const char help_text[] =
 	"       virid control SOCKET shutdown [--force] [--reboot|--hibernate]\n"
 	"       virid control SOCKET heartbeat|kvp [--refresh]|freeze [--hold=SECONDS]|thaw\n"
 	"       virid control SOCKET kvp-set KEY VALUE|kvp-delete KEY\n"
+	"       virid control SOCKET ip NUMBER|set-ip NUMBER [--dhcp] [--addresses=LIST] [--subnets=LIST] [--gateways=LIST] [--dns=LIST]\n"
 	"       virid control SOCKET copy FILE PATH [--overwrite]\n"
 	"       virid control SOCKET save|checkpoint FILE\n"
 	"\n"

@@ -29,6 +29,9 @@ const char control_state_help[] =
 	"of now\n"
 	"  kvp-set, kvp-delete\n"
 	"           gives the guest a value under a key, or takes it away\n"
+	"  ip, set-ip\n"
+	"           addresses of a network adapter: lists with ';' between, as --addresses= "
+	"--subnets= --gateways= --dns=, or --dhcp\n"
 	"  copy     puts a file at a path of the guest, and makes its folders; over another file "
 	"with --overwrite only\n"
 	"  freeze, thaw\n"
@@ -42,9 +45,9 @@ const char control_state_help[] =
 	"  events   tells what happens to the machine until it ends\n";
 
 const char *const control_state_names[] = {
-	"pause",     "resume", "save",	  "checkpoint", "reset", "turn-off", "shutdown",
-	"heartbeat", "kvp",    "kvp-set", "kvp-delete", "copy",	 "freeze",   "thaw",
-	"info",	     "stats",  "console", "events",	NULL,
+	"pause",     "resume", "save",	  "checkpoint", "reset",   "turn-off", "shutdown",
+	"heartbeat", "kvp",    "kvp-set", "kvp-delete", "ip",	   "set-ip",   "copy",
+	"freeze",    "thaw",   "info",	  "stats",	"console", "events",   NULL,
 };
 
 struct state_verb {
@@ -278,6 +281,8 @@ static const struct state_verb verbs[] = {
 	{"kvp", 0, 1, plain},
 	{"kvp-set", 2, 2, plain},
 	{"kvp-delete", 1, 1, plain},
+	{"ip", 1, 1, plain},
+	{"set-ip", 2, 6, plain},
 	{"copy", 2, 3, copy},
 	{"freeze", 0, 1, plain},
 	{"thaw", 0, 0, plain},

@@ -147,7 +147,7 @@ static void log_adapter(void *ctx, const char *line)
 }
 
 /* Stable over restarts of the VM: the guest knows an adapter by it. */
-static struct guid adapter_instance(unsigned number)
+struct guid net_instance(unsigned number)
 {
 	struct guid g =
 		GUID(0x2f4e1d60, 0x8a57, 0x4c1b, 0xb1, 0x0d, 0x76, 0x69, 0x72, 0x69, 0x64, 0);
@@ -159,7 +159,7 @@ static struct guid adapter_instance(unsigned number)
 int net_adapter_offer(struct adapter *a, struct vmbus *bus)
 {
 	const struct vsp_net_config config = {
-		.instance = adapter_instance(a->number),
+		.instance = net_instance(a->number),
 		.mtu = a->mtu,
 		.queues_max = a->net->queues,
 		.takes = NET_TAKES_ALL,

@@ -78,6 +78,8 @@ const char *net_connect(struct net *n, const struct net_adapter_config *config);
 const char *net_disconnect(struct net *n, unsigned number);
 /* Of adapter @number; NULL: there is none. */
 const uint8_t *net_mac(const struct net *n, unsigned number);
+/* The VMBus instance that adapter @number has or would have. */
+struct guid net_instance(unsigned number);
 /* Bit n: adapter n is on the bus, and stays. */
 uint64_t net_numbers(struct net *n);
 /* Counters of adapter @number; false: it is not on the bus. */

@@ -99,11 +99,12 @@ static void test_small_ring(struct test *t)
 {
 	const struct rig_config config = {.ring_pages = 2};
 	struct rig *r = rig_create(&config);
+	const struct guid instance = {{0}};
 	struct vsp_ic_ip ip = {.ipv4 = true};
 	struct rig_answer a;
 
 	EXPECT(t, rig_up(r, VSP_IC_KVP));
-	EXPECT_EQ(t, vsp_ic_kvp_set_ip(r->ic, &ip, rig_done(&a)), 0);
+	EXPECT_EQ(t, vsp_ic_kvp_set_ip(r->ic, &instance, &ip, rig_done(&a)), 0);
 	struct rig_message m;
 
 	EXPECT(t, rig_take(r, VSP_IC_KVP, &m));

@@ -4,6 +4,7 @@
  * the guest has items; once a minute it is put there by itself.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -343,8 +344,8 @@ int vsp_ic_kvp_delete(struct vsp_ic *ic, enum vsp_ic_pool pool, const char *key,
 	return 0;
 }
 
-static int ask_ip(struct vsp_ic *ic, enum ic_kvp_operation operation, const struct vsp_ic_ip *ip,
-		  struct vsp_ic_done done)
+static int ask_ip(struct vsp_ic *ic, enum ic_kvp_operation operation, const char *adapter,
+		  const struct vsp_ic_ip *ip, struct vsp_ic_done done)
 {
 	struct ic_kvp_job *job;
 	struct ic_kvp_ip body;
@@ -355,7 +356,7 @@ static int ask_ip(struct vsp_ic *ic, enum ic_kvp_operation operation, const stru
 	if (!ic_version_least(&ic->channels[VSP_IC_KVP], 4, 0)) {
 		return -ENOTSUP;
 	}
-	if (!ic_kvp_ip_build(ip, &body)) {
+	if (!ic_kvp_ip_build(adapter, ip, &body)) {
 		return -EINVAL;
 	}
 	job = add_job(ic, operation, done);
@@ -366,16 +367,24 @@ static int ask_ip(struct vsp_ic *ic, enum ic_kvp_operation operation, const stru
 	return 0;
 }
 
-int vsp_ic_kvp_set_ip(struct vsp_ic *ic, const struct vsp_ic_ip *ip, struct vsp_ic_done done)
+int vsp_ic_kvp_set_ip(struct vsp_ic *ic, const struct guid *instance, const struct vsp_ic_ip *ip,
+		      struct vsp_ic_done done)
 {
-	return ask_ip(ic, IC_KVP_SET_IP, ip, done);
+	char text[GUID_TEXT_BYTES], adapter[GUID_TEXT_BYTES + 2];
+
+	guid_format(instance, text);
+	snprintf(adapter, sizeof(adapter), "{%s}", text);
+	return ask_ip(ic, IC_KVP_SET_IP, adapter, ip, done);
 }
 
-int vsp_ic_kvp_get_ip(struct vsp_ic *ic, const struct guid *adapter, struct vsp_ic_done done)
+int vsp_ic_kvp_get_ip(struct vsp_ic *ic, const uint8_t mac[6], struct vsp_ic_done done)
 {
-	const struct vsp_ic_ip ip = {.adapter = *adapter, .ipv4 = true, .ipv6 = true};
+	const struct vsp_ic_ip ip = {.ipv4 = true, .ipv6 = true};
+	char adapter[18];
 
-	return ask_ip(ic, IC_KVP_GET_IP, &ip, done);
+	snprintf(adapter, sizeof(adapter), "%02X:%02X:%02X:%02X:%02X:%02X", mac[0], mac[1], mac[2],
+		 mac[3], mac[4], mac[5]);
+	return ask_ip(ic, IC_KVP_GET_IP, adapter, &ip, done);
 }
 
 const char *vsp_ic_kvp_value(const struct vsp_ic *ic)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Addresses of an adapter, which goes by its VMBus instance in braces and capitals, as Windows writes it. */
+/* Addresses of an adapter, as texts in UTF-16. */
 #include <string.h>
 
 #include "lib/utf16.h"
@@ -12,27 +12,14 @@ static bool put_text(const char *text, uint8_t *ret, size_t capacity)
 	return utf16_encode(text, UTF16_LE, ret, capacity - 2, &bytes) && bytes <= capacity - 2;
 }
 
-static bool put_adapter(const struct guid *adapter, uint8_t *ret, size_t capacity)
-{
-	char text[GUID_TEXT_BYTES], braces[GUID_TEXT_BYTES + 2] = "{";
-
-	guid_format(adapter, text);
-	for (size_t i = 0; text[i] != '\0'; i++) {
-		braces[i + 1] =
-			text[i] >= 'a' && text[i] <= 'f' ? (char)(text[i] - 'a' + 'A') : text[i];
-	}
-	braces[GUID_TEXT_BYTES] = '}';
-	return put_text(braces, ret, capacity);
-}
-
-bool ic_kvp_ip_build(const struct vsp_ic_ip *ip, struct ic_kvp_ip *ret)
+bool ic_kvp_ip_build(const char *adapter, const struct vsp_ic_ip *ip, struct ic_kvp_ip *ret)
 {
 	*ret = (struct ic_kvp_ip){
 		.family = (uint8_t)((ip->ipv4 ? IC_KVP_FAMILY_IPV4 : 0) |
 				    (ip->ipv6 ? IC_KVP_FAMILY_IPV6 : 0)),
 		.dhcp = ip->dhcp,
 	};
-	return put_adapter(&ip->adapter, ret->adapter, sizeof(ret->adapter)) &&
+	return put_text(adapter, ret->adapter, sizeof(ret->adapter)) &&
 	       put_text(ip->addresses, ret->addresses, sizeof(ret->addresses)) &&
 	       put_text(ip->subnets, ret->subnets, sizeof(ret->subnets)) &&
 	       put_text(ip->gateways, ret->gateways, sizeof(ret->gateways)) &&
@@ -51,11 +38,8 @@ bool ic_kvp_ip_parse(const struct ic_kvp_ip *body, struct vsp_ic_ip *ret)
 		.ipv6 = (body->family & IC_KVP_FAMILY_IPV6) != 0,
 		.dhcp = body->dhcp != 0,
 	};
-	char adapter[GUID_TEXT_BYTES + 2];
 
-	if (!get_text(body->adapter, sizeof(body->adapter), adapter, sizeof(adapter)) ||
-	    !guid_parse(adapter, &ip.adapter) ||
-	    !get_text(body->addresses, sizeof(body->addresses), ip.addresses,
+	if (!get_text(body->addresses, sizeof(body->addresses), ip.addresses,
 		      sizeof(ip.addresses)) ||
 	    !get_text(body->subnets, sizeof(body->subnets), ip.subnets, sizeof(ip.subnets)) ||
 	    !get_text(body->gateways, sizeof(body->gateways), ip.gateways, sizeof(ip.gateways)) ||

@@ -242,7 +242,7 @@ bool ic_kvp_value_text(const struct ic_kvp_value *v, char *ret, size_t size);
 
 /* ---- kvp_ip.c ---- */
 
-bool ic_kvp_ip_build(const struct vsp_ic_ip *ip, struct ic_kvp_ip *ret);
+bool ic_kvp_ip_build(const char *adapter, const struct vsp_ic_ip *ip, struct ic_kvp_ip *ret);
 bool ic_kvp_ip_parse(const struct ic_kvp_ip *body, struct vsp_ic_ip *ret);
 
 #endif

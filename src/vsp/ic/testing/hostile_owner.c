@@ -27,6 +27,8 @@ static int read_source(void *ctx, uint64_t offset, void *buf, uint32_t bytes)
 static int ask(struct vsp_ic *ic, unsigned what, uint8_t n, struct vsp_ic_done done)
 {
 	const struct vsp_ic_shutdown how = {.what = (enum vsp_ic_power)(n % 3), .text = "now"};
+	const struct guid instance = {{0}};
+	const uint8_t mac[6] = {0};
 	const struct vsp_ic_ip ip = {.ipv4 = true, .addresses = "192.0.2.7"};
 	const struct vsp_ic_copy copy = {
 		.folder = "/tmp", .name = "file", .bytes = (uint64_t)n * 300, .read = read_source};
@@ -43,9 +45,9 @@ static int ask(struct vsp_ic *ic, unsigned what, uint8_t n, struct vsp_ic_done d
 	case 4:
 		return vsp_ic_kvp_get(ic, VSP_IC_POOL_GUEST, "key", done);
 	case 5:
-		return vsp_ic_kvp_set_ip(ic, &ip, done);
+		return vsp_ic_kvp_set_ip(ic, &instance, &ip, done);
 	case 6:
-		return vsp_ic_kvp_get_ip(ic, &ip.adapter, done);
+		return vsp_ic_kvp_get_ip(ic, mac, done);
 	case 7:
 		return vsp_ic_freeze(ic, n * RIG_S, done);
 	case 8:

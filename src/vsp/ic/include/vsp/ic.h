@@ -160,18 +160,22 @@ int vsp_ic_kvp_get(struct vsp_ic *ic, enum vsp_ic_pool pool, const char *key,
 		   struct vsp_ic_done done);
 const char *vsp_ic_kvp_value(const struct vsp_ic *ic);
 
-/* Addresses of an adapter; lists are separated by ';'. */
+/* Addresses of an adapter; lists are separated by ';', subnets of IPv6 are "/64". */
 struct vsp_ic_ip {
-	struct guid adapter; /* the network adapter's VMBus instance */
-	bool ipv6, ipv4;     /* families */
+	bool ipv6, ipv4; /* families */
 	bool dhcp;
 	char addresses[1024], subnets[1024], gateways[512], dns[1024];
 };
 
-/* -ENOTSUP: the guest's version of the component cannot do that (before 4.0). -EINVAL: a text is not UTF-8. */
-int vsp_ic_kvp_set_ip(struct vsp_ic *ic, const struct vsp_ic_ip *ip, struct vsp_ic_done done);
+/*
+ * The adapter goes by its VMBus instance when addresses are set, and by its MAC address when they are asked for. Interop: Linux's hv_kvp_daemon
+ * compares exactly these texts.
+ * -ENOTSUP: the guest's version of the component cannot do that (before 4.0). -EINVAL: a text is not UTF-8.
+ */
+int vsp_ic_kvp_set_ip(struct vsp_ic *ic, const struct guid *instance, const struct vsp_ic_ip *ip,
+		      struct vsp_ic_done done);
 /* Done: vsp_ic_kvp_ip gives the answer, within the callback only. */
-int vsp_ic_kvp_get_ip(struct vsp_ic *ic, const struct guid *adapter, struct vsp_ic_done done);
+int vsp_ic_kvp_get_ip(struct vsp_ic *ic, const uint8_t mac[6], struct vsp_ic_done done);
 const struct vsp_ic_ip *vsp_ic_kvp_ip(const struct vsp_ic *ic);
 
 /* ---- Backup ---- */
