@@ -5,12 +5,14 @@
 
 #include <sys/resource.h>
 
-#define BACKGROUND_NICENESS 5
+/* What a person waits for, but after machines; and what is in nobody's way if it takes long. */
+#define BACKGROUND_WRITER 5
+#define BACKGROUND_LOADER 10
 
 /* The calling thread leaves processors to those that machines run on; or stays as it is, if it does so already. */
-static inline void background_enter(void)
+static inline void background_enter(int niceness)
 {
-	setpriority(PRIO_PROCESS, 0, BACKGROUND_NICENESS);
+	setpriority(PRIO_PROCESS, 0, niceness);
 }
 
 #endif

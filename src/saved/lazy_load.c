@@ -162,7 +162,7 @@ void *lazy_load_main(void *thread)
 	struct saved_lazy *l = t->lazy;
 	uint64_t groups = saved_groups(l->file->memory_bytes), group;
 
-	background_enter();
+	background_enter(BACKGROUND_LOADER);
 	if (t == &l->threads[1]) {
 		chunk_done(l); /* the one for having begun */
 	}

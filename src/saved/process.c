@@ -25,7 +25,7 @@ pid_t process_clone(int *ret_pidfd, bool parent)
 
 bool process_follow(pid_t starter)
 {
-	background_enter();
+	background_enter(BACKGROUND_WRITER);
 	return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == starter;
 }
 
