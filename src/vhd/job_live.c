@@ -211,26 +211,26 @@ static int join(struct vhd_live *j, struct vhd_error *error)
 }
 
 /*
- * Whether it has lost its parent is not known when that failed: after a crash it may be the disk, or not. So it must not be written any more
- * either.
+ * When the file could not be written to its end, nobody knows whether it has lost its parent: after a crash it may be the disk, or not. So it must not be
+ * written any more either.
  */
 static int disown(struct vhd_live *j, struct vhd_error *error)
 {
+	struct block_device *top = vhd_block(j->top);
 	struct vhd_error why = {""};
 	int r = vhd_live_disown(j, &why);
 
-	if (r != 0) {
-		struct block_device *b = vhd_block(j->top);
-
-		b->info.read_only = true;
-		block_changed(b);
-		return vhd_fail(
-			error, r,
-			"%.300s; the disk is for reading only from now on: start the machine "
-			"again",
-			why.text);
+	if (r == 0) {
+		return 0;
 	}
-	return 0;
+	if (!vhd_block(vhd_live_lowest(j))->info.read_only) {
+		return vhd_fail(error, r, "%s", why.text);
+	}
+	top->info.read_only = true;
+	block_changed(top);
+	return vhd_fail(error, r,
+			"%.300s; the disk is for reading only from now on: start the machine again",
+			why.text);
 }
 
 static int copy_the_rest(struct vhd_live *j, struct vhd_error *error)

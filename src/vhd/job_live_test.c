@@ -303,9 +303,9 @@ static void test_disown_fails(struct test *t)
 			p.m.disk = vhd_merge_top(job);
 		} else {
 			EXPECT_EQ(t, r, -ENOSPC);
-			EXPECT(t, vhd_block(p.m.disk)->info.read_only);
-			EXPECT(t, strstr(p.error.text, "for reading only") != NULL);
-			refused++;
+			EXPECT_EQ(t, vhd_block(p.m.disk)->info.read_only,
+				  strstr(p.error.text, "for reading only") != NULL);
+			refused += vhd_block(p.m.disk)->info.read_only;
 		}
 		check_all(t, &p.m);
 		vhd_job_destroy(job);

@@ -112,7 +112,7 @@ static int raw_new_linkage(struct vhd_layer *l, const struct guid *linkage, stru
 
 static int raw_close(struct vhd_layer *l)
 {
-	int err = l->block.info.read_only ? 0 : storage_file_flush(l->file);
+	int err = l->file->writable ? storage_file_flush(l->file) : 0;
 
 	storage_file_close(l->file);
 	free(l);

@@ -147,7 +147,7 @@ static int fixed_resize(struct vhd_layer *l, uint64_t bytes, struct vhd_error *e
 
 static int fixed_close(struct vhd_layer *l)
 {
-	int err = l->block.info.read_only ? 0 : storage_file_flush(l->file);
+	int err = l->file->writable ? storage_file_flush(l->file) : 0;
 
 	storage_file_close(l->file);
 	free(fixed_of(l));

@@ -340,11 +340,9 @@ static int image_close(struct vhd_layer *l)
 	struct vhd_image *v = vhd_image_of(l);
 	int err = 0;
 
-	if (!l->block.info.read_only || v->failed != 0) {
+	if (l->file->writable) {
 		err = vhd_hold(v);
-	}
-	if (err == 0 && !l->block.info.read_only) {
-		err = storage_file_flush(l->file);
+		err = err == 0 ? storage_file_flush(l->file) : err;
 	}
 	storage_file_close(l->file);
 	image_free(v);

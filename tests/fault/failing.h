@@ -14,6 +14,19 @@ struct failing_op {
 	int (*verify)(struct scene *s, int r, char *ret_why, size_t size);
 };
 
+/* DISK, with a guest who lives with failures (failing_ops.c). */
+int failing_open(struct scene *s, bool write, struct vhd_error *error);
+/* @r: what failed before; closing may have failed because of that, and has no text. */
+int failing_close(struct scene *s, int r);
+
+/* Chains that change while they are in use (failing_live.c). */
+void failing_prepare_branch(struct scene *s);
+int failing_branch(struct scene *s, struct vhd_error *error);
+int failing_verify_branch(struct scene *s, int r, char *ret_why, size_t size);
+int failing_merge_middle(struct scene *s, struct vhd_error *error);
+int failing_merge_top(struct scene *s, struct vhd_error *error);
+int failing_verify_live(struct scene *s, int r, char *ret_why, size_t size);
+
 extern const struct failing_op failing_ops[];
 extern const size_t failing_op_count;
 

@@ -19,7 +19,7 @@ static const struct guest_mix light = {.large_writes = 15,
 
 /* ---- An open disk ---- */
 
-static int try_open(struct scene *s, bool write, struct vhd_error *error)
+int failing_open(struct scene *s, bool write, struct vhd_error *error)
 {
 	int r = vhd_open(&s->lab.host, DISK, write ? VHD_OPEN_WRITE : 0, &s->disk, error);
 
@@ -39,7 +39,7 @@ static int try_open(struct scene *s, bool write, struct vhd_error *error)
 }
 
 /* @r: what failed before; closing may have failed because of that, and has no text. */
-static int try_close(struct scene *s, int r)
+int failing_close(struct scene *s, int r)
 {
 	guest_drain(&s->guest);
 	int c = vhd_close(s->disk);
@@ -73,19 +73,19 @@ static int finish_job(struct scene *s, int r, struct vhd_job *job, bool guest,
 
 static int use(struct scene *s, struct vhd_error *error)
 {
-	int r = try_open(s, true, error);
+	int r = failing_open(s, true, error);
 
 	if (r != 0) {
 		return r;
 	}
 	guest_run(&s->guest, &s->scenario->mix, s->scenario->ops);
-	return try_close(s, 0);
+	return failing_close(s, 0);
 }
 
 static int read_only(struct scene *s, struct vhd_error *error)
 {
 	uint8_t buf[MODEL_CHUNK_BYTES];
-	int r = try_open(s, false, error);
+	int r = failing_open(s, false, error);
 
 	if (r != 0) {
 		return r;
@@ -96,13 +96,13 @@ static int read_only(struct scene *s, struct vhd_error *error)
 		(void)block_read(s->guest.block, at, buf, sizeof(buf));
 		r = r == 0 ? vhd_map(s->disk, at, &extent, error) : r;
 	}
-	return try_close(s, r);
+	return failing_close(s, r);
 }
 
 static int resize(struct scene *s, uint64_t bytes, struct vhd_error *error)
 {
 	struct vhd_job *job;
-	int r = try_open(s, true, error);
+	int r = failing_open(s, true, error);
 
 	if (r != 0) {
 		return r;
@@ -116,7 +116,7 @@ static int resize(struct scene *s, uint64_t bytes, struct vhd_error *error)
 		s->model.size = bytes;
 	}
 	guest_run(&s->guest, &s->scenario->mix, 4);
-	return try_close(s, r);
+	return failing_close(s, r);
 }
 
 static int grow(struct scene *s, struct vhd_error *error)
@@ -132,14 +132,14 @@ static int shrink(struct scene *s, struct vhd_error *error)
 static int compact(struct scene *s, struct vhd_error *error)
 {
 	struct vhd_job *job;
-	int r = try_open(s, true, error);
+	int r = failing_open(s, true, error);
 
 	if (r != 0) {
 		return r;
 	}
 	guest_do(&s->guest, IO_DISCARD, 0, s->guest.sectors / 4, s->guest.sectors / 4);
 	r = vhd_compact(s->disk, &job, error);
-	return try_close(s, finish_job(s, r, job, true, error));
+	return failing_close(s, finish_job(s, r, job, true, error));
 }
 
 static int merge(struct scene *s, struct vhd_error *error)
@@ -154,13 +154,13 @@ static int convert(struct scene *s, struct vhd_error *error)
 {
 	struct vhd_create create = {.format = s->scenario->copy};
 	struct vhd_job *job;
-	int r = try_open(s, false, error);
+	int r = failing_open(s, false, error);
 
 	if (r != 0) {
 		return r;
 	}
 	r = vhd_convert(&s->lab.host, s->disk, COPY, &create, &job, error);
-	return try_close(s, finish_job(s, r, job, false, error));
+	return failing_close(s, finish_job(s, r, job, false, error));
 }
 
 static int reconnect(struct scene *s, struct vhd_error *error)
@@ -359,6 +359,18 @@ const struct failing_op failing_ops[] = {
 	   VHD_RAW),
 	OP("vhd-differencing-merge", prepare_used, merge, verify_merged, DIFFERENCING, VHD_RAW),
 	OP("vhdx-differencing-merge", prepare_used, merge, verify_merged, X_DIFFERENCING, VHD_RAW),
+	OP("vhd-dynamic-branch", failing_prepare_branch, failing_branch, failing_verify_branch,
+	   DYNAMIC, VHD_RAW),
+	OP("vhdx-dynamic-branch", failing_prepare_branch, failing_branch, failing_verify_branch,
+	   X_DYNAMIC, VHD_RAW),
+	OP("vhd-middle-live-merge", prepare_chain, failing_merge_middle, failing_verify_live,
+	   DIFFERENCING, VHD_RAW),
+	OP("vhdx-middle-live-merge", prepare_chain, failing_merge_middle, failing_verify_live,
+	   X_DIFFERENCING, VHD_RAW),
+	OP("vhd-top-live-merge", prepare_chain, failing_merge_top, failing_verify_live,
+	   DIFFERENCING, VHD_RAW),
+	OP("vhdx-top-live-merge", prepare_chain, failing_merge_top, failing_verify_live,
+	   X_DIFFERENCING, VHD_RAW),
 	OP("vhd-to-vhdx-convert", prepare_used, convert, verify_converted, DIFFERENCING,
 	   VHD_VHDX_DYNAMIC),
 	OP("vhdx-to-vhd-convert", prepare_used, convert, verify_converted, X_DIFFERENCING,
