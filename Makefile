@@ -43,9 +43,10 @@ bench: ## Virid, QEMU and Bochs side by side
 	@bench/net $(BUILD)
 	@bench/saved $(BUILD)
 
-soak: setup programs ## ten minutes of forks, pipes, signals, files and memory in a guest with 4 processors; a hostile guest and power cuts of disks with new seeds
-	@ninja -C $(BUILD) --quiet tests/guest/guest-hostile tests/fault/power_cut
+soak: setup programs ## ten minutes of forks, pipes, signals, files and memory in a guest with 4 processors; a hostile guest and power cuts of disks with new seeds; heavy traffic between guests
+	@ninja -C $(BUILD) --quiet tests/guest/guest-hostile tests/fault/power_cut tests/integration/traffic
 	@tests/guest/hostile $(BUILD) $$(date +%s) 5000
+	@tests/integration/network-load $(BUILD) --full
 	@tests/integration/soak $(BUILD)
 	@tests/fault/soak $(BUILD)
 

@@ -161,6 +161,7 @@ int net_adapter_offer(struct adapter *a, struct vmbus *bus)
 	const struct vsp_net_config config = {
 		.instance = net_instance(a->number),
 		.mtu = a->mtu,
+		.mtu_max = a->mtu,
 		.queues_max = a->net->queues,
 		.takes = NET_TAKES_ALL,
 		.name = a->name,

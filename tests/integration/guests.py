@@ -115,9 +115,9 @@ class Tap:
 
 
 class Machine:
-    """virid run as a child. console: all that the guest has written, without carriage returns; the file @log gets it too."""
+    """virid run as a child. console: all that the guest has written, without carriage returns; the file @log gets it too. @become: called in the child."""
 
-    def __init__(self, build, args, seconds, log=os.devnull):
+    def __init__(self, build, args, seconds, log=os.devnull, become=None):
         self.errors = tempfile.TemporaryFile()
         self.log = open(log, "wb")
         self.deadline = time.monotonic() + seconds
@@ -125,7 +125,7 @@ class Machine:
         self.console = ""
         self.seen = 0
         self.process = subprocess.Popen([os.path.join(build, "virid"), "run", *args, "--no-reboot", "--stats", "--timeout", str(seconds)],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors)
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, preexec_fn=become)
 
     def _read(self):
         """More of the console; False when there is no more."""
