@@ -50,6 +50,13 @@ struct vm_worker {
 	uint64_t stats_asked_ns;
 };
 
+/* Its summary while it does not run, and what that was made from. */
+struct vm_described {
+	json_t *summary; /* NULL: none */
+	json_t *configuration, *ended;
+	enum vm_state state;
+};
+
 /* How a worker ended. */
 struct vm_end {
 	char how[24]; /* "power-off", "turned-off", "saved", "crash", "host-failure", "killed" ... */
@@ -79,13 +86,14 @@ struct vm {
 	uint64_t ran_ns;       /* how long the last worker ran */
 	const char *heartbeat; /* a constant: "none", "ok", "lost" */
 	json_t *checkpoints;   /* checkpoint.h; NULL: not looked at yet */
-	json_t *guest;	     /* what the guest says of itself: {key: text}; NULL: nothing */
+	json_t *guest;	       /* what the guest says of itself: {key: text}; NULL: nothing */
 	json_t *addresses;     /* of the guest, as it says; NULL: it does not */
 	/* Of the operation, when the worker is gone and the state is set: ends the job. NULL: the job fails. */
 	void (*on_end)(struct vm *vm, const struct vm_end *end);
 	/* Of the operation: each event of the worker, after everybody else. NULL: nobody. */
 	void (*on_event)(struct vm *vm, const char *name, const char *text);
-	void *op;   /* of the operation */
+	void *op; /* of the operation */
+	struct vm_described described;
 	void *then; /* malloced: what follows it (handle_checkpoints.c) */
 };
 
@@ -121,8 +129,9 @@ void vm_each(struct vmms *v, const char *text,
 /* ---- vm_json.c ---- */
 
 /* As in a list, and with everything; new references. */
-json_t *vm_summary(struct vm *vm);
+json_t *vm_summary(struct vm *vm); /* nobody changes it */
 json_t *vm_details(struct vm *vm);
+void vm_forget_description(struct vm *vm);
 
 /* ---- vm_stats.c ---- */
 

@@ -84,13 +84,8 @@ static void take_line(struct vm *vm, const char *line, size_t bytes)
 	json_object_set_new(vm->guest, key, text);
 }
 
-static void on_pairs(void *ctx, const char *answer)
+void vm_guest_take(struct vm *vm, const char *answer)
 {
-	struct vm *vm = ctx;
-
-	if (!link_is_ok(answer)) {
-		return;
-	}
 	vm_guest_forget(vm);
 	vm->guest = json_object();
 	vm->addresses = json_array();
@@ -99,6 +94,13 @@ static void on_pairs(void *ctx, const char *answer)
 
 		take_line(vm, line, (size_t)(end - line));
 		line = *end == '\0' ? end : end + 1;
+	}
+}
+
+static void on_pairs(void *ctx, const char *answer)
+{
+	if (link_is_ok(answer)) {
+		vm_guest_take(ctx, answer);
 	}
 }
 

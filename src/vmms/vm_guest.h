@@ -7,6 +7,8 @@ struct vm;
 
 /* Asks the worker anew: heartbeat, and the guest's key-value pairs (vm->guest, vm->addresses). */
 void vm_guest_ask(struct vm *vm);
+/* The worker's answer to "kvp". */
+void vm_guest_take(struct vm *vm, const char *answer);
 /* There is no worker any more. */
 void vm_guest_forget(struct vm *vm);
 /* "ok", "lost" or "none" as the worker writes it. */

@@ -42,7 +42,7 @@ static void add_usage(struct vm *vm, json_t *o)
 			    json_integer(running ? (json_int_t)usage.resident_bytes : 0));
 }
 
-json_t *vm_summary(struct vm *vm)
+static json_t *describe(struct vm *vm)
 {
 	const json_t *c = vm->configuration;
 	json_t *o = json_pack(
@@ -67,9 +67,49 @@ json_t *vm_summary(struct vm *vm)
 	return o;
 }
 
+/*
+ * Lists of many VMs are made of what does not run: that is described once, until something of it changes. What it was made from is held on to, so that no other
+ * object gets its address.
+ */
+static bool is_as_described(const struct vm *vm)
+{
+	const struct vm_described *d = &vm->described;
+
+	return d->summary != NULL && d->configuration == vm->configuration &&
+	       d->ended == vm->ended && d->state == vm->state;
+}
+
+void vm_forget_description(struct vm *vm)
+{
+	json_decref(vm->described.summary);
+	json_decref(vm->described.configuration);
+	json_decref(vm->described.ended);
+	vm->described = (struct vm_described){.summary = NULL};
+}
+
+json_t *vm_summary(struct vm *vm)
+{
+	bool steady = !vm_is_active(vm) && vm->job == NULL && vm->reason[0] == '\0';
+
+	if (steady && is_as_described(vm)) {
+		return json_incref(vm->described.summary);
+	}
+	json_t *o = describe(vm);
+
+	vm_forget_description(vm);
+	if (steady) {
+		vm->described =
+			(struct vm_described){.summary = json_incref(o),
+					      .configuration = json_incref(vm->configuration),
+					      .ended = json_incref(vm->ended),
+					      .state = vm->state};
+	}
+	return o;
+}
+
 json_t *vm_details(struct vm *vm)
 {
-	json_t *o = vm_summary(vm), *c = json_copy(vm->configuration);
+	json_t *o = describe(vm), *c = json_copy(vm->configuration);
 
 	CHECK(c != NULL);
 	json_object_del(c, "format");
