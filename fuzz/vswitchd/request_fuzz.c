@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Requests to the switch process: each line is one, sent by a client of its own user. An empty line is a new client. Descriptors do not come in; the
+ * Requests to the switch process: each line is one, sent by a client of its own user. One that got a port keeps it, and others ask on; an empty line is a
+ * new client instead of the one before. Descriptors do not come in; the
  * integration test sends those.
  */
 #include <string.h>
@@ -23,6 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 
 		if (n == 0 || !testing_ask(&d, data, n, answer, sizeof(answer))) {
 			testing_reconnect(&d);
+		} else if (strncmp(answer, "{\"queues\":", 10) == 0) {
+			testing_keep(&d);
 		}
 		data += end == NULL ? n : n + 1;
 		bytes -= end == NULL ? n : n + 1;

@@ -52,7 +52,7 @@ bool launch_keeper_take(struct launch_keeper *k)
 	if (sscanf(text, "plug %u %u %n", &number, &queues, &spec) == 2 &&
 	    number < LAUNCH_NETS_MAX) {
 		json_object_put(k->wanted[number]);
-		k->wanted[number] = json_tokener_parse(text + spec);
+		k->wanted[number] = vswitch_client_unseal(text + spec);
 	} else if (sscanf(text, "forget %u", &number) == 1 && number < LAUNCH_NETS_MAX) {
 		json_object_put(k->wanted[number]);
 		k->wanted[number] = NULL;

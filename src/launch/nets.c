@@ -150,6 +150,9 @@ bool launch_nets_option(const struct launch_nets *n, size_t index, bool by_index
 	const uint8_t *m = net->mac;
 	unsigned count = launch_nets_fds(n, index, fds, sizeof(fds) / sizeof(fds[0]));
 
+	/* Without a seal (there is no key) it cannot be plugged in again. */
+	char *spec = net->plugged ? vswitch_client_seal(net->adapter) : NULL;
+
 	numbers[0] = '\0';
 	for (unsigned i = 0; i < count; i++) {
 		used += (size_t)snprintf(numbers + used, sizeof(numbers) - used, ":%d",
@@ -157,8 +160,9 @@ bool launch_nets_option(const struct launch_nets *n, size_t index, bool by_index
 	}
 	if (asprintf(ret_text, "--net=%u:%02x-%02x-%02x-%02x-%02x-%02x:%u:%u%s:%s", net->number,
 		     m[0], m[1], m[2], m[3], m[4], m[5], net->cable.mtu, net->cable.queues, numbers,
-		     json_object_to_json_string_ext(net->adapter, JSON_C_TO_STRING_PLAIN)) < 0) {
+		     spec == NULL ? "" : spec) < 0) {
 		abort();
 	}
+	free(spec);
 	return true;
 }

@@ -68,7 +68,7 @@ static void hang_up(struct adapter *a)
 /* Somebody changed the port: the switch says how to plug it in again. */
 static void take_spec(struct adapter *a, const char *text, size_t bytes)
 {
-	char *spec = bytes < NET_SPEC_BYTES && text[0] == '{' ? strndup(text, bytes) : NULL;
+	char *spec = bytes < NET_SPEC_BYTES ? strndup(text, bytes) : NULL;
 
 	if (spec != NULL) {
 		free(a->spec);

@@ -4,6 +4,7 @@
  * is a switch again.
  *
  *	worker -> launcher	"plug NUMBER QUEUES SPEC", "forget NUMBER": no cable is wanted any more
+ *				SPEC as the launcher or the switch gave it: sealed, so nobody can choose another
  *	launcher -> worker	"cable NUMBER QUEUES", with connection, memory, switch bell, worker bells
  */
 #ifndef VMWP_NET_LAUNCHER_H

@@ -70,10 +70,10 @@ bool connection_is_gone(struct connection *c)
 	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
-void connection_tell(struct connection *c, struct json_object *news)
+void connection_tell(struct connection *c, const char *text)
 {
 	/* Who does not listen misses it; nobody answers. */
-	(void)message_send(c->fd, news, NULL, 0, MSG_DONTWAIT);
+	(void)send(c->fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* Who does not take the answer in time does not get it. */

@@ -29,6 +29,9 @@ static void run(struct test *t, const struct step *steps, size_t count)
 			test_fail(t, __FILE__, __LINE__, "%s: got %s, want %s", steps[i].request,
 				  answer, steps[i].answer);
 		}
+		if (strncmp(answer, "{\"queues\":", 10) == 0) {
+			testing_keep(&d);
+		}
 	}
 	testing_close(&d);
 }
@@ -84,7 +87,7 @@ static void test_refused(struct test *t)
 		{"{\"do\":\"mirror\",\"switch\":\"lan\",\"from\":\"a\",\"to\":\"b\"}",
 		 "no port 'a'; found none"},
 		{PLUG(""), "\"queues\":1"},
-		{PLUG(""), "has a port already"},
+		{PLUG(""), "has a port 'a' already"},
 		{"{\"do\":\"port\",\"switch\":\"lan\",\"port\":\"a\",\"queues\":2}",
 		 "'queues' is not known here"},
 		{"{\"do\":\"remove\",\"switch\":\"lan\"}", "1 adapters plugged in (a)"},
@@ -114,6 +117,32 @@ static void test_taken(struct test *t)
 	close(first);
 	EXPECT(t, testing_ask(&d, other_name, strlen(other_name), answer, sizeof(answer)) &&
 			  strstr(answer, "\"queues\":1") != NULL);
+	testing_close(&d);
+}
+
+/* Who has a port is a worker, and asks for nothing. */
+static void test_owner(struct test *t)
+{
+	static const char *const requests[] = {
+		PLUG(""),
+		"{\"do\":\"list\"}",
+		"{\"do\":\"show\",\"switch\":\"lan\"}",
+		"{\"do\":\"port\",\"switch\":\"lan\",\"port\":\"a\",\"spoofing\":true}",
+		"{\"do\":\"mirror\",\"switch\":\"lan\",\"from\":\"a\",\"to\":\"a\"}",
+		"{\"do\":\"remove\",\"switch\":\"wan\"}",
+		"{\"do\":\"create\",\"config\":{\"name\":\"new\",\"type\":\"private\"}}",
+	};
+	struct testing_daemon d;
+	char answer[1000];
+
+	testing_open(&d);
+	EXPECT(t, testing_ask(&d, PLUG(""), strlen(PLUG("")), answer, sizeof(answer)));
+	for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+		EXPECT(t,
+		       testing_ask(&d, requests[i], strlen(requests[i]), answer, sizeof(answer)) &&
+			       strstr(answer, "can ask for nothing else") != NULL);
+	}
+	EXPECT_EQ(t, d.daemon.switch_count, 3);
 	testing_close(&d);
 }
 
@@ -167,7 +196,7 @@ int main(void)
 {
 	static const struct test_case cases[] = {
 		TEST(test_well_meant), TEST(test_refused),  TEST(test_taken),
-		TEST(test_leaks),      TEST(test_too_long),
+		TEST(test_leaks),      TEST(test_too_long), TEST(test_owner),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));

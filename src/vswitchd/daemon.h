@@ -106,7 +106,9 @@ struct daemon {
 	uid_t owner; /* who started it */
 	bool quit;
 	bool links_changed;
-	bool has_uso; /* the kernel knows UDP segmentation in virtio_net_hdr */
+	bool has_seal_key;
+	uint8_t seal_key[16]; /* seal.h */
+	bool has_uso;	      /* the kernel knows UDP segmentation in virtio_net_hdr */
 	struct source listen_source, link_source, signal_source;
 	struct sw *switches;
 	unsigned switch_count;
@@ -227,7 +229,7 @@ void connection_close(struct connection *c);
 bool connection_is_gone(struct connection *c);
 void connection_set_port(struct connection *c, struct port *p);
 /* Without having been asked; lost when it does not listen. */
-void connection_tell(struct connection *c, struct json_object *news);
+void connection_tell(struct connection *c, const char *text);
 void connection_free_graves(struct daemon *d);
 
 /* verbs.c */

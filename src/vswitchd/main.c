@@ -29,6 +29,7 @@
 #include "host/sandbox.h"
 #include "lib/check.h"
 #include "paths.h"
+#include "seal.h"
 
 #define IDLE_SECONDS 30
 #define BACKLOG 128
@@ -232,6 +233,7 @@ static bool prepare(struct start *s, struct daemon *d)
 				 : 0;
 	d->spin_ns = d->spin_max_ns / 2;
 	d->has_uso = kernel_is(6, 2);
+	d->has_seal_key = seal_key(d->seal_key);
 	if (r < 0 || (r = watch_signals(d)) < 0 || (r = set_alarm()) < 0 ||
 	    (r = watch_links(d)) < 0) {
 		snprintf(s->error, sizeof(s->error), "starting: %s", strerror(-r));

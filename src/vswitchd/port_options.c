@@ -8,6 +8,7 @@
 #include "daemon.h"
 #include "message.h"
 #include "options.h"
+#include "seal.h"
 
 /* ---- Static addresses ---- */
 
@@ -134,12 +135,18 @@ void port_tell_owner(struct port *p)
 {
 	struct json_object *o = NULL;
 
-	if (!port_is_cable(p) || json_object_deep_copy(p->options, &o, NULL) < 0) {
+	if (!port_is_cable(p) || !p->daemon->has_seal_key ||
+	    json_object_deep_copy(p->options, &o, NULL) < 0) {
 		return;
 	}
 	json_object_object_add(o, "switch", json_object_new_string(p->sw->config.name));
 	json_object_object_add(o, "port", json_object_new_string(port_name(p)));
 	json_object_object_add(o, "queues", json_object_new_uint64(cable_queues(p)));
-	connection_tell(cable_connection(p), o);
+	char *text = seal_text(p->daemon->seal_key, o);
+
 	json_object_put(o);
+	if (text != NULL) {
+		connection_tell(cable_connection(p), text);
+		free(text);
+	}
 }

@@ -41,6 +41,7 @@ void testing_open(struct testing_daemon *t)
 	};
 	char error[400];
 
+	t->kept_count = 0;
 	if (daemon_init(&t->daemon) < 0) {
 		abort();
 	}
@@ -55,7 +56,19 @@ void testing_open(struct testing_daemon *t)
 void testing_close(struct testing_daemon *t)
 {
 	close(t->client);
+	while (t->kept_count > 0) {
+		close(t->kept[--t->kept_count]);
+	}
 	daemon_fini(&t->daemon);
+}
+
+void testing_keep(struct testing_daemon *t)
+{
+	if (t->kept_count == TESTING_KEPT) {
+		abort();
+	}
+	t->kept[t->kept_count++] = t->client;
+	connect_client(t);
 }
 
 void testing_reconnect(struct testing_daemon *t)

@@ -269,6 +269,12 @@ int verbs_do(struct request *q)
 	const char *name;
 	size_t i = 0;
 
+	if (q->connected != NULL) {
+		/* A worker has it, and may have been taken over by its guest. */
+		return verbs_fail(
+			q, -EPERM,
+			"this connection has a port already, and can ask for nothing else");
+	}
 	if (!json_text(q->message->body, "do", &name)) {
 		return verbs_fail(q, -EINVAL, "the request does not say what to \"do\"");
 	}

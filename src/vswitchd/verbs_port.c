@@ -80,10 +80,6 @@ static int get_adapter(struct request *q, struct vswitch_port_config *config, ui
 {
 	const char *name;
 
-	if (q->connected != NULL) {
-		return verbs_fail(q, -EBUSY,
-				  "this connection has a port already; expected one for each");
-	}
 	if (!json_text(q->message->body, "port", &name) || name[0] == '\0' ||
 	    strlen(name) >= VSWITCH_NAME_BYTES) {
 		return verbs_fail(q, -EINVAL,
@@ -155,12 +151,11 @@ int verbs_plug(struct request *q)
 	return 0;
 }
 
-/* An owner that asks for itself knows. */
 static int change(struct request *q, struct port *p, struct json_object *changes)
 {
 	int r = port_change(p, changes, q->error, sizeof(q->error));
 
-	if (r == 0 && q->connected != p) {
+	if (r == 0) {
 		port_tell_owner(p);
 	}
 	return r;

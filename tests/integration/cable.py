@@ -167,7 +167,7 @@ class Cable:
         """Has the switch closed the port?"""
         ready, _, _ = select.select([self.client.socket], [], [], timeout)
         while ready and (news := self.client.socket.recv(1 << 17)):
-            self.news.append(json.loads(news))
+            self.news.append(json.loads(news.split(b" ", 1)[1]))  # behind the seal
             ready, _, _ = select.select([self.client.socket], [], [], timeout)
         return bool(ready)
 

@@ -5,8 +5,8 @@
  *
  * The process listens on a SOCK_SEQPACKET socket. A request is one JSON object {"do": verb, ...}, with descriptors beside it; an answer is one
  * JSON object, {"error": text} when it failed. A connection that has plugged in an adapter is that port's life: when its last descriptor is
- * closed the port is gone, and when the process goes away the connection hangs up. When somebody else changes options of the port, the connection gets the
- * object to plug it in again with (as of vswitch_client_plug), so that the port comes back as it was when the process was killed.
+ * closed the port is gone, and when the process goes away the connection hangs up. It can ask for nothing else: a worker has it. When options of the
+ * port change, it gets the text to plug it in again with (as of vswitch_client_seal), so that the port comes back as it was when the process was killed.
  *
  * Where it is: $VIRID_VSWITCH_SOCKET; else /run/virid/vswitch.sock for root; else virid/vswitch.sock in $XDG_RUNTIME_DIR, or in /tmp/virid-UID
  * (made with mode 0700, and refused when it is somebody else's).
@@ -55,6 +55,12 @@ struct vswitch_cable {
  */
 int vswitch_client_plug(bool start, struct json_object *adapter, struct vswitch_cable *ret,
 			char *error, size_t size);
+/*
+ * How to plug @adapter (with port and queues) in again, as text for a worker to keep. It is sealed: a worker cannot choose what it says. Malloced;
+ * NULL: this user's key cannot be had. Unseal: NULL when somebody else made it.
+ */
+char *vswitch_client_seal(struct json_object *adapter);
+struct json_object *vswitch_client_unseal(const char *text);
 void vswitch_cable_close(struct vswitch_cable *cable);
 
 /*
