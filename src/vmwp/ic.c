@@ -17,6 +17,7 @@
 
 struct ic {
 	struct vsp_ic *vsp;
+	enum vsp_ic_heartbeat told; /* the last event */
 	int64_t clock_offset_100ns; /* of the time of day against the monotonic clock, when last looked at */
 };
 
@@ -51,12 +52,23 @@ static void log_guest(void *ctx, const char *line)
 	log_line("integration components: %s", line);
 }
 
+/* The component also changes in ways that watchers of the heart do not care for. */
+static void tell_heartbeat(struct worker *w)
+{
+	enum vsp_ic_heartbeat contact = vsp_ic_get_heartbeat(w->ic->vsp, NULL);
+
+	if (contact != w->ic->told) {
+		w->ic->told = contact;
+		control_event(w->control, "heartbeat", "state=%s\n", ic_heartbeat_word(w));
+	}
+}
+
 static void changed(void *ctx, enum vsp_ic_kind kind)
 {
 	struct worker *w = ctx;
 
 	if (kind == VSP_IC_HEARTBEAT) {
-		control_event(w->control, "heartbeat", "state=%s\n", ic_heartbeat_word(w));
+		tell_heartbeat(w);
 	} else if (kind == VSP_IC_KVP) {
 		control_event(w->control, "kvp", "%s", "");
 	}
