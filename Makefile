@@ -43,10 +43,12 @@ bench: ## Virid, QEMU and Bochs side by side
 	@bench/net $(BUILD)
 	@bench/saved $(BUILD)
 
-soak: setup programs ## ten minutes of forks, pipes, signals, files and memory in a guest with 4 processors; a hostile guest and power cuts of disks with new seeds; heavy traffic between guests
+soak: setup programs ## ten minutes of forks, pipes, signals, files and memory in a guest with 4 processors; a hostile guest and power cuts of disks with new seeds; heavy traffic between guests; guests that are saved a hundred times
 	@ninja -C $(BUILD) --quiet tests/guest/guest-hostile tests/fault/power_cut tests/integration/traffic
 	@tests/guest/hostile $(BUILD) $$(date +%s) 5000
 	@tests/integration/network-load $(BUILD) --full
+	@tests/integration/save-restore $(BUILD) cloud 2 100
+	@tests/integration/save-restore-net $(BUILD) 30
 	@tests/integration/soak $(BUILD)
 	@tests/fault/soak $(BUILD)
 

@@ -2,7 +2,6 @@
 """What tests of saved machines share: a guest that checks itself, and goes on in another process."""
 import os
 import re
-import subprocess
 import time
 
 import guests
@@ -101,5 +100,3 @@ def wait_until(seconds, condition):
         time.sleep(0.05)
     return True
 
-
-__all__ = ["Saved", "host_children", "steady", "subprocess", "wait_until", "words"]
