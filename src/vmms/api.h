@@ -30,6 +30,8 @@ struct api_hooks {
 	/* Calls @fn for each VM whose id or name is @text (NULL: for all), until it returns false. */
 	void (*each_vm)(struct vmms *v, const char *text,
 			bool (*fn)(void *ctx, const char *id, const char *name), void *ctx);
+	/* Before a request that changes VM @vm_id is handled: true when it has to wait; then @go_on(@c) later, unless its client leaves. */
+	bool (*yield)(struct call *c, const char *vm_id, void (*go_on)(struct call *c));
 };
 
 struct api_config {

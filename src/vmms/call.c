@@ -130,9 +130,8 @@ void call_stream_wake(struct call *c)
 bool call_upgrade(struct call *c, const char *protocol, const struct upgrade_user *user, void *ctx)
 {
 	struct exchange *x = exchange_of(c);
-	const char *asked = x->request == NULL ? NULL : x->request->upgrade;
 
-	if (asked == NULL || strcasecmp(asked, protocol) != 0) {
+	if (strcasecmp(x->upgrade, protocol) != 0) {
 		exchange_refuse(x, 426, "invalid",
 				"this is no ordinary request; expected the header fields "
 				"'Connection: Upgrade' "

@@ -14,6 +14,7 @@
 #include "roles.h"
 
 #define CANDIDATES_MAX 16u
+#define NEW_VM API_PREFIX "/vms/" /* where one that was made lies */
 
 struct exchange *exchange_create(struct api *api, const struct transport *transport, void *ctx)
 {
@@ -107,6 +108,10 @@ void exchange_reply_json(struct exchange *x, struct reply *r, json_t *body, cons
 
 	if (r->status == 202 && id != NULL) {
 		snprintf(x->job, sizeof(x->job), "%s", id);
+	}
+	if (strncmp(r->location, NEW_VM, strlen(NEW_VM)) == 0 && x->vm_id[0] == '\0' &&
+	    id != NULL) {
+		snprintf(x->vm_id, sizeof(x->vm_id), "%s", id);
 	}
 	json_decref(body);
 	if (text == NULL) {
@@ -358,17 +363,33 @@ static bool take_body(struct exchange *x, const struct exchange_request *q)
 	return x->body != NULL;
 }
 
+static void handle_now(struct call *c)
+{
+	struct exchange *x = (struct exchange *)c; /* a call is its exchange */
+
+	x->route->handle(c);
+}
+
+static void handle(struct exchange *x)
+{
+	const struct api_hooks *hooks = api_hooks(x->api);
+
+	if (!x->route->audited || x->vm_id[0] == '\0' || hooks->yield == NULL ||
+	    !hooks->yield(&x->call, x->vm_id, handle_now)) {
+		handle_now(&x->call);
+	}
+}
+
 void exchange_run(struct exchange *x, const struct exchange_request *q)
 {
-	x->request = q;
 	snprintf(x->method, sizeof(x->method), "%s", q->method);
 	snprintf(x->what, sizeof(x->what), "%s %s", q->method, q->target);
 	snprintf(x->last_event_id, sizeof(x->last_event_id), "%s",
 		 q->last_event_id == NULL ? "" : q->last_event_id);
+	snprintf(x->upgrade, sizeof(x->upgrade), "%s", q->upgrade == NULL ? "" : q->upgrade);
 	if (check_caller(x, q) && find_route(x, q) && find_vm(x) && check_rights(x) &&
 	    take_if_match(x, q->if_match) && take_body(x, q)) {
-		x->route->handle(&x->call);
+		handle(x);
 		CHECK(x->answered || x->held || x->streams);
 	}
-	x->request = NULL;
 }

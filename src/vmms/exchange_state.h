@@ -11,8 +11,7 @@ struct exchange {
 	const struct transport
 		*transport; /* NULL: the client is gone, nobody waits for the answer */
 	void *transport_ctx;
-	const struct exchange_request *request; /* only while it is run */
-	struct exchange *previous, *next;	/* all of the API's */
+	struct exchange *previous, *next; /* all of the API's */
 	struct caller caller;
 	const struct route *route;
 	bool answered;
@@ -27,6 +26,7 @@ struct exchange {
 	char vm_id[API_ID_BYTES]; /* empty: the route has none */
 	char if_match[24];
 	char last_event_id[24];
+	char upgrade[32]; /* the protocol that the client wants; empty: none */
 	struct target target;
 };
 

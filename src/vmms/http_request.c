@@ -12,6 +12,7 @@
 #include "target.h"
 
 #define STREAM_BLOCK ((size_t)16 << 10)
+#define DROPPED_BYTES_MAX ((size_t)16 << 20)
 
 struct http_upgrade {
 	struct upgraded up;
@@ -180,16 +181,21 @@ static void make_exchange(struct http_request *q)
 	q->exchange = exchange_create(q->listener->http->api, &transport, q);
 }
 
-/* What cannot be answered after its body is answered before. */
+/*
+ * What is too much to be read to its end is answered before, and the connection ends. Otherwise the body is read and dropped: a client that is still sending
+ * might not see the answer.
+ */
 static void check_header(struct http_request *q)
 {
 	const char *length = header(q, "Content-Length");
+	uint64_t bytes = length == NULL ? 0 : strtoull(length, NULL, 10);
+	bool waits = header(q, "Expect") != NULL;
 
 	if (q->bad_target) {
 		exchange_refuse(q->exchange, 414, "invalid",
 				"the request's target is too long; at most %u bytes go",
 				TARGET_BYTES_MAX - 1);
-	} else if (length != NULL && strtoull(length, NULL, 10) > BODY_BYTES_MAX) {
+	} else if (bytes > DROPPED_BYTES_MAX || (waits && bytes > BODY_BYTES_MAX)) {
 		exchange_refuse(q->exchange, 413, "invalid",
 				"the request's body is %.20s bytes long; at most %zu go", length,
 				BODY_BYTES_MAX);
@@ -201,7 +207,7 @@ static bool add_body(struct http_request *q, const char *data, size_t bytes)
 {
 	if (q->body_bytes + bytes > BODY_BYTES_MAX) {
 		q->dropped_bytes += bytes;
-		return q->dropped_bytes <= 4 * BODY_BYTES_MAX;
+		return q->dropped_bytes <= DROPPED_BYTES_MAX;
 	}
 	if (q->body_bytes + bytes > q->body_capacity) {
 		size_t capacity = (q->body_bytes + bytes) * 2;
@@ -235,7 +241,7 @@ static void run(struct http_request *q, const struct identity *who)
 
 	if (q->dropped_bytes > 0) {
 		exchange_refuse(q->exchange, 413, "invalid",
-				"the request's body is longer than %zu bytes", BODY_BYTES_MAX);
+				"the request's body is too long; at most %zu bytes go", BODY_BYTES_MAX);
 		return;
 	}
 	exchange_run(q->exchange, &r);
