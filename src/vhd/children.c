@@ -53,9 +53,11 @@ static bool is_child(struct family *f)
 	    vhd_open(f->host, f->candidate, VHD_OPEN_NO_PARENT, &d, NULL) != 0) {
 		return false;
 	}
-	/* A disk without parent has no locator, which is an error here. */
+	/* A disk without parent has no locator, which is an error here. What was merged away has a path, but no parent. */
+	static const struct guid merged = VHD_MERGED_LINKAGE;
 	bool child = d->layer->parent_absent &&
-		     d->layer->ops->locator(d->layer, &f->locator, NULL) == 0 && names_path(f);
+		     d->layer->ops->locator(d->layer, &f->locator, NULL) == 0 &&
+		     !guid_equal(&f->locator.linkage, &merged) && names_path(f);
 
 	vhd_close(d);
 	return child;

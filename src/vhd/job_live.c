@@ -200,7 +200,9 @@ static int relink(struct vhd_live *j, struct vhd_error *error)
 	int r = shrink_base(j, error);
 
 	r = r == 0 ? vhd_live_relink(j, error) : r;
-	j->phase = VHD_LIVE_JOIN;
+	if (r == 0) {
+		j->phase = VHD_LIVE_JOIN;
+	}
 	return r;
 }
 
@@ -381,6 +383,12 @@ bool vhd_merge_wants_quiet(struct vhd_job *job)
 	enum vhd_live_phase phase = live_of(job)->phase;
 
 	return phase == VHD_LIVE_SWAP || phase == VHD_LIVE_JOIN || phase == VHD_LIVE_PIVOT;
+}
+
+bool vhd_merge_is_decided(struct vhd_job *job)
+{
+	return job->ops == &live_ops &&
+	       (live_of(job)->phase == VHD_LIVE_JOIN || live_of(job)->phase == VHD_LIVE_CLOSE);
 }
 
 struct vhd_disk *vhd_merge_top(struct vhd_job *job)

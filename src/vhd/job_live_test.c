@@ -323,6 +323,37 @@ static void test_disown_fails(struct test *t)
 
 /* ---- What is refused ---- */
 
+/* The files of a past, as a directory. */
+static int list_files(void *ctx, const char *path, bool (*entry)(void *entry_ctx, const char *name),
+		      void *entry_ctx)
+{
+	const struct past *p = ctx;
+
+	for (unsigned i = 0; i <= p->count && entry(entry_ctx, p->path[i]); i++) {
+	}
+	return 0;
+}
+
+static bool count_child(void *ctx, const char *child)
+{
+	++*(unsigned *)ctx;
+	return true;
+}
+
+/* How many files stand on @path. */
+static unsigned children_of(struct past *p, const char *path)
+{
+	const struct vhd_directory directory = {.list = list_files, .ctx = p};
+	unsigned count = 0;
+
+	PAST_EXPECT(
+		p,
+		vhd_find_children(host_of(p->w), path, &directory, count_child, &count, &p->error),
+		0);
+	return count;
+}
+
+/* It does not open, and it is nobody's child. */
 static void test_old_top(struct test *t)
 {
 	static struct past p;
@@ -330,11 +361,20 @@ static void test_old_top(struct test *t)
 	for (unsigned count = 1; count <= 2; count++) {
 		for (size_t i = 0; i < ARRAY_LEN(disks); i++) {
 			begin(&p, t, &disks[i], 2);
+			vhd_close(p.m.disk);
+			EXPECT_EQ(t, children_of(&p, p.path[2 - count]), 1);
+			p.m.disk = open_disk(p.w, p.path[2], VHD_OPEN_WRITE);
 			PAST_EXPECT(&p, merge(&p, 0, count, UINT32_MAX), 0);
 			EXPECT_EQ(t, open_status(p.w, p.path[2], 0, &p.error), VHD_MERGED);
 			EXPECT(t, strstr(p.error.text, "was merged into its parent") != NULL);
+			check_all(t, &p.m);
+			vhd_close(p.m.disk);
+			EXPECT_EQ(t, children_of(&p, p.path[2 - count]), 0);
 			forget(&p, 0, count);
-			end(&p, disks[i].format == VHD_RAW);
+			p.m.disk = NULL;
+			if (p.count != 0 || disks[i].format != VHD_RAW) {
+				look_at_files(&p, disks[i].format == VHD_RAW);
+			}
 			past_fini(&p);
 		}
 	}

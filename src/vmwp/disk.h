@@ -73,6 +73,8 @@ bool disk_merges(const struct disk *d);
 int disk_merge_step(struct disk *d, struct vhd_progress *ret_progress);
 /* It is time to tell how far it is: once in @every_ns. */
 bool disk_merge_due(struct disk *d, uint64_t now_ns, uint64_t every_ns);
+/* It cannot be given up any more: it is all but done. */
+bool disk_merge_decided(const struct disk *d);
 /* Gives it up: the disk goes on as it was. */
 void disk_merge_cancel(struct disk *d);
 

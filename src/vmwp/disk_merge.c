@@ -80,6 +80,11 @@ int disk_merge_step(struct disk *d, struct vhd_progress *ret_progress)
 	return r == 0 ? 0 : -1;
 }
 
+bool disk_merge_decided(const struct disk *d)
+{
+	return vhd_merge_is_decided(d->merge);
+}
+
 void disk_merge_cancel(struct disk *d)
 {
 	vhd_job_destroy(d->merge);

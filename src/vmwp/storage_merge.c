@@ -66,6 +66,10 @@ void controller_merge_cancel(struct controller *c, struct storage_request *r, st
 		r->done(r, "no files of that disk are being merged");
 		return;
 	}
+	if (disk_merge_decided(d)) {
+		r->done(r, "the merge is all but done, and cannot be given up any more");
+		return;
+	}
 	disk_merge_cancel(d);
 	controller_show(c, lun);
 	r->done(r, NULL);

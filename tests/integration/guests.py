@@ -47,6 +47,12 @@ def initramfs(kernel, init, output, modules, *extra):
     must("env", "MODULES=" + modules, os.path.join(TOP, "tools/make-initramfs"), kernel, os.path.join(HERE, init), output, *extra)
 
 
+def children(pid):
+    """Processes that @pid has started."""
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+        return [int(child) for child in f.read().split()]
+
+
 def file_system(image, mib, fill):
     """A raw image @image with ext4 that holds what @fill puts into a folder."""
     folder = image + ".d"

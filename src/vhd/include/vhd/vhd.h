@@ -238,6 +238,8 @@ int vhd_merge_live(struct vhd_disk *top, unsigned depth, unsigned count,
 		   const struct vhd_host *host, struct vhd_job **ret, struct vhd_error *error);
 /* The next step of a vhd_merge_live needs that no request is in flight in the chain: it takes as long as some flushes. */
 bool vhd_merge_wants_quiet(struct vhd_job *j);
+/* What was to happen has happened, durably: it makes no sense to give the job up, only to finish it. */
+bool vhd_merge_is_decided(struct vhd_job *j);
 /*
  * After each step: the disk that is the top instead of the one that the job began with; NULL: still that one. Its block device takes the
  * place of the old one before the next request; it is the caller's to close, the old one is not any more.
