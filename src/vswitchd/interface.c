@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <net/if_arp.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -83,6 +84,37 @@ static int bring_up(const char *name, const char *address)
 	return result == 0 && family == 6 ? set_address6(name, bytes, prefix) : result;
 }
 
+static uint64_t hash(uint64_t h, const char *text, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i++) {
+		h = (h ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3); /* FNV-1a */
+	}
+	return h;
+}
+
+/*
+ * A TAP device that we have made gets the same address every time, so that machines find the host again when the process was restarted. Where that is
+ * not permitted the kernel's random one is as good but for this.
+ */
+static void settle_mac(int fd, const char *name)
+{
+	char machine[64];
+	int id = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = id < 0 ? 0 : read(id, machine, sizeof(machine));
+	uint64_t h = hash(UINT64_C(0xcbf29ce484222325), machine, n > 0 ? (size_t)n : 0);
+	struct ifreq r;
+
+	if (id >= 0) {
+		close(id);
+	}
+	name_request(&r, name);
+	h = hash(h, name, strlen(name));
+	r.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+	memcpy(r.ifr_hwaddr.sa_data, &h, 6);
+	r.ifr_hwaddr.sa_data[0] = 2; /* of a single machine, and nobody's product */
+	ioctl(fd, SIOCSIFHWADDR, &r);
+}
+
 static bool tap_refused(const struct switch_config *c, int err, char *error, size_t size)
 {
 	const char *name = c->interfaces[0];
@@ -122,6 +154,8 @@ static bool open_tap(const struct switch_config *c, int *ret_fd, char *error, si
 	if (fd < 0) {
 		return tap_refused(c, errno, error, size);
 	}
+	bool made = if_nametoindex(c->interfaces[0]) == 0;
+
 	name_request(&r, c->interfaces[0]);
 	r.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
 	if (ioctl(fd, TUNSETIFF, &r) < 0) {
@@ -129,6 +163,9 @@ static bool open_tap(const struct switch_config *c, int *ret_fd, char *error, si
 
 		close(fd);
 		return tap_refused(c, err, error, size);
+	}
+	if (made) {
+		settle_mac(fd, c->interfaces[0]);
 	}
 	int result = bring_up(c->interfaces[0], c->address);
 
