@@ -10,9 +10,11 @@
 #include "audit_file.h"
 #include "clock.h"
 #include "host/log.h"
+#include "host/loop.h"
 #include "lib/check.h"
 #include "task.h"
 
+#define SECOND_NS UINT64_C(1000000000)
 #define WAITING_BYTES_MAX ((size_t)4 << 20) /* a disk that is slower than this loses lines */
 
 struct audit {
@@ -23,6 +25,8 @@ struct audit {
 	struct batch *batch; /* that is being written */
 	uint64_t lost;
 	bool complained;
+	uint64_t denied_from_ns; /* when the allowance of denied lines was last empty */
+	unsigned denied_left_out;
 };
 
 struct batch {
@@ -150,6 +154,38 @@ void audit_note(struct audit *a, const char *who, const char *what, const char *
 	}
 	free(line);
 	write_waiting(a);
+}
+
+/* An allowance that grows by one each second, up to the burst. */
+static bool take_allowance(struct audit *a)
+{
+	uint64_t now = host_now_ns(), full = AUDIT_DENIED_BURST * SECOND_NS;
+
+	if (now - a->denied_from_ns > full) {
+		a->denied_from_ns = now > full ? now - full : 0;
+	}
+	if (now - a->denied_from_ns < SECOND_NS) {
+		return false;
+	}
+	a->denied_from_ns += SECOND_NS;
+	return true;
+}
+
+void audit_note_denied(struct audit *a, const char *who, const char *what, const char *vm,
+		       json_t *extra)
+{
+	if (a == NULL || !take_allowance(a)) {
+		if (a != NULL) {
+			a->denied_left_out++;
+		}
+		json_decref(extra);
+		return;
+	}
+	if (a->denied_left_out > 0) {
+		json_object_set_new(extra, "left_out", json_integer(a->denied_left_out));
+		a->denied_left_out = 0;
+	}
+	audit_note(a, who, what, vm, "denied", extra);
 }
 
 uint64_t audit_lost(const struct audit *a)

@@ -18,6 +18,7 @@
 #define AUDIT_OLD_FILES 9u
 #define AUDIT_LINE_BYTES_MAX 8192u
 #define AUDIT_ANSWER_MAX 1000u
+#define AUDIT_DENIED_BURST 100u /* at once, and one more each second */
 
 struct audit;
 struct tasks;
@@ -31,6 +32,9 @@ void audit_destroy(struct audit *a);
 /* @vm: NULL: none. @extra (taken over, may be NULL) goes behind the rest. Loop thread; @a may be NULL. */
 void audit_note(struct audit *a, const char *who, const char *what, const char *vm,
 		const char *result, json_t *extra);
+/* The same for "denied". Who has no rights must not be able to push the rest out of the log: of many such lines only some are written, "left_out" says how many not. */
+void audit_note_denied(struct audit *a, const char *who, const char *what, const char *vm,
+		       json_t *extra);
 /* Lines that could not be written since the start; the reason goes to the log. */
 uint64_t audit_lost(const struct audit *a);
 

@@ -201,11 +201,34 @@ static void test_cannot_write(struct test *t)
 	lab_close(&l);
 }
 
+/* Who has no rights cannot fill the log. */
+static void test_denied(struct test *t)
+{
+	struct audit_query q = {.limit = AUDIT_ANSWER_MAX};
+	struct lab l;
+	size_t n;
+
+	lab_open(t, &l);
+	for (unsigned i = 0; i < 5 * AUDIT_DENIED_BURST; i++) {
+		audit_note_denied(l.audit, "eve", "POST /x", NULL, json_object());
+	}
+	audit_note(l.audit, "alice", "POST /vms", NULL, "done", NULL);
+	json_t *a = audit_file_read(l.path, &q);
+
+	n = json_array_size(json_object_get(a, "entries"));
+	/* a busy machine may need seconds for this loop */
+	EXPECT(t, n > AUDIT_DENIED_BURST && n < 2 * AUDIT_DENIED_BURST);
+	EXPECT(t, strcmp(what(a, n - 1), "POST /vms") == 0);
+	json_decref(a);
+	lab_close(&l);
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
 		TEST(test_write_and_read), TEST(test_times_and_limit), TEST(test_cut_line),
 		TEST(test_rotation),	   TEST(test_long_line),       TEST(test_cannot_write),
+		TEST(test_denied),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));

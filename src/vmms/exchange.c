@@ -78,11 +78,18 @@ void exchange_note(struct exchange *x, const struct reply *r, const char *error_
 			     : r->status < 500	? "refused"
 						: "failed";
 
-	if (is_audited(x, r->status)) {
-		audit_note(api_audit(x->api), x->caller.name, x->what,
-			   x->vm_id[0] == '\0' ? NULL : x->vm_id, result,
-			   json_pack("{s:s*, s:s*, s:O*}", "code", error_code, "job",
-				     x->job[0] == '\0' ? NULL : x->job, "request", x->body));
+	const char *vm = x->vm_id[0] == '\0' ? NULL : x->vm_id;
+	json_t *extra;
+
+	if (!is_audited(x, r->status)) {
+		return;
+	}
+	extra = json_pack("{s:s*, s:s*, s:O*}", "code", error_code, "job",
+			  x->job[0] == '\0' ? NULL : x->job, "request", x->body);
+	if (r->status == 403) {
+		audit_note_denied(api_audit(x->api), x->caller.name, x->what, vm, extra);
+	} else {
+		audit_note(api_audit(x->api), x->caller.name, x->what, vm, result, extra);
 	}
 }
 

@@ -8,6 +8,7 @@
 #include "body.h"
 #include "http_auth.h"
 #include "http_state.h"
+#include "lib/bits.h"
 #include "lib/check.h"
 #include "target.h"
 
@@ -31,8 +32,8 @@ struct http_request {
 	bool complete;		   /* its body */
 	bool suspended;
 	bool gone;
-	bool in_callback; /* an answer that comes now need not wake anybody */
-	bool bad_target;  /* too long to be kept */
+	bool bad_target; /* too long to be kept */
+	bool no_room;	 /* for its body */
 	bool replied;
 	struct reply reply;
 	const struct stream_source *source;
@@ -202,25 +203,47 @@ static void check_header(struct http_request *q)
 	}
 }
 
-/* A body of unknown length is read to its end before it is refused, if that comes soon. False: it does not. */
+static bool grow_body(struct http_request *q, size_t need)
+{
+	struct http *h = q->listener->http;
+	size_t capacity = min_u64(need * 2, BODY_BYTES_MAX);
+	char *grown;
+
+	if (h->bodies_bytes + capacity - q->body_capacity > HTTP_BODIES_BYTES) {
+		q->no_room = true;
+		return false;
+	}
+	grown = realloc(q->body, capacity);
+	if (grown == NULL) {
+		q->no_room = true;
+		return false;
+	}
+	h->bodies_bytes += capacity - q->body_capacity;
+	q->body = grown;
+	q->body_capacity = capacity;
+	return true;
+}
+
+static void free_body(struct http_request *q)
+{
+	q->listener->http->bodies_bytes -= q->body_capacity;
+	q->body_capacity = q->body_bytes = 0;
+	free(q->body);
+	q->body = NULL;
+}
+
+/* What is not wanted is read to its end before it is refused, if that comes soon. False: it does not. */
 static bool add_body(struct http_request *q, const char *data, size_t bytes)
 {
-	if (q->body_bytes + bytes > BODY_BYTES_MAX) {
+	size_t need = q->body_bytes + bytes;
+
+	if (q->dropped_bytes > 0 || need > BODY_BYTES_MAX ||
+	    (need > q->body_capacity && !grow_body(q, need))) {
 		q->dropped_bytes += bytes;
 		return q->dropped_bytes <= DROPPED_BYTES_MAX;
 	}
-	if (q->body_bytes + bytes > q->body_capacity) {
-		size_t capacity = (q->body_bytes + bytes) * 2;
-		char *grown = realloc(q->body, capacity);
-
-		if (grown == NULL) {
-			return false;
-		}
-		q->body = grown;
-		q->body_capacity = capacity;
-	}
 	memcpy(q->body + q->body_bytes, data, bytes);
-	q->body_bytes += bytes;
+	q->body_bytes = need;
 	return true;
 }
 
@@ -239,12 +262,19 @@ static void run(struct http_request *q, const struct identity *who)
 		.origin = header(q, "Origin"),
 	};
 
+	if (q->no_room) {
+		exchange_refuse(q->exchange, 503, "busy",
+				"too many requests are being received; try again in some seconds");
+		return;
+	}
 	if (q->dropped_bytes > 0) {
 		exchange_refuse(q->exchange, 413, "invalid",
-				"the request's body is too long; at most %zu bytes go", BODY_BYTES_MAX);
+				"the request's body is too long; at most %zu bytes go",
+				BODY_BYTES_MAX);
 		return;
 	}
 	exchange_run(q->exchange, &r);
+	free_body(q);
 }
 
 void http_request_identified(struct http_request *q, const struct identity *who, unsigned status,
@@ -456,6 +486,6 @@ void http_request_end(void *ctx, struct MHD_Connection *mhd, void **request,
 	drop_exchange(q);
 	http_connection_phase(q->connection, HTTP_WAITING);
 	free(q->reply.body);
-	free(q->body);
+	free_body(q);
 	free(q);
 }

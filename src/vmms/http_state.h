@@ -15,7 +15,8 @@
 #define HTTP_CONNECTIONS_FOR_OWNER 64u
 #define HTTP_CONNECTIONS_PER_CALLER 256u
 #define HTTP_HEADER_BYTES ((size_t)24 << 10)
-#define HTTP_ANSWER_SECONDS 600u /* until a client has taken an answer that ends */
+#define HTTP_BODIES_BYTES ((size_t)64 << 20) /* of all requests that are being received */
+#define HTTP_ANSWER_SECONDS 600u	     /* until a client has taken an answer that ends */
 
 struct http_request;
 struct http_tls;
@@ -64,6 +65,7 @@ struct http {
 	struct loop_timer sweep;
 	int hangups;  /* epoll: connections whose request is being worked on */
 	int spare_fd; /* given up for a moment to refuse somebody when there are no descriptors */
+	size_t bodies_bytes; /* held now */
 	struct http_counters counters;
 };
 
