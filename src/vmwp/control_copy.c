@@ -83,12 +83,17 @@ static char *split(char *path, char **ret_name)
 
 static const char *start(struct connection *connection, char *path, bool overwrite, int fd)
 {
-	struct copy *c = calloc(1, sizeof(*c));
-	char *name = NULL, *folder = split(path, &name);
+	struct copy *c;
+	char *name = NULL, *folder;
 	struct stat st;
 	int r = -ENOMEM;
 
-	if (c != NULL && folder != NULL && fstat(fd, &st) == 0) {
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		return "it is not a regular file";
+	}
+	folder = split(path, &name);
+	c = calloc(1, sizeof(*c));
+	if (c != NULL && folder != NULL) {
 		const struct vsp_ic_copy copy = {.folder = folder,
 						 .name = name,
 						 .overwrite = overwrite,
