@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "lib/check.h"
 #include "message.h"
 #include "paths.h"
 #include "vswitchd/config.h"
@@ -178,7 +179,12 @@ static bool take_ports(struct json_object *o, struct switch_list *list, char *er
 			 PORTS_MAX);
 		return false;
 	}
-	list->ports = json_object_get(ports);
+	/* A copy: json_object_get is also a name of jansson, and programs use this library beside it. */
+	list->ports = NULL;
+	if (json_object_deep_copy(ports, &list->ports, NULL) < 0) {
+		snprintf(error, size, "out of memory");
+		return false;
+	}
 	return true;
 }
 
@@ -228,7 +234,10 @@ static struct json_object *list_json(const struct switch_list *list)
 	}
 	json_object_object_add(o, "switches", switches);
 	if (ports_count(list) > 0) {
-		json_object_object_add(o, "ports", json_object_get(list->ports));
+		struct json_object *ports = NULL;
+
+		CHECK(json_object_deep_copy(list->ports, &ports, NULL) == 0);
+		json_object_object_add(o, "ports", ports);
 	}
 	return o;
 }
