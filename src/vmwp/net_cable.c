@@ -8,6 +8,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define FIXED_DESCRIPTORS 3u /* before the worker's bells */
+
+bool net_plug_take(struct net_plug *plug, unsigned queues, const int *fds, size_t fd_count)
+{
+	if (queues == 0 || queues > NET_QUEUES_MAX || fd_count != FIXED_DESCRIPTORS + queues) {
+		return false;
+	}
+	*plug = (struct net_plug){
+		.connection = fds[0], .memory = fds[1], .switch_bell = fds[2], .queues = queues};
+	memcpy(plug->worker_bells, fds + FIXED_DESCRIPTORS, queues * sizeof(int));
+	return true;
+}
+
 void net_plug_close(const struct net_plug *plug)
 {
 	close(plug->connection);

@@ -11,7 +11,6 @@
 #include "net.h"
 #include "packet.h"
 
-#define FIXED_DESCRIPTORS 3u /* before the worker's bells */
 #define ANSWER_BYTES 64u
 
 struct net_launcher {
@@ -19,17 +18,6 @@ struct net_launcher {
 	struct loop *loop;
 	int fd;
 };
-
-bool net_plug_take(struct net_plug *plug, unsigned queues, const int *fds, size_t fd_count)
-{
-	if (queues == 0 || queues > NET_QUEUES_MAX || fd_count != FIXED_DESCRIPTORS + queues) {
-		return false;
-	}
-	*plug = (struct net_plug){
-		.connection = fds[0], .memory = fds[1], .switch_bell = fds[2], .queues = queues};
-	memcpy(plug->worker_bells, fds + FIXED_DESCRIPTORS, queues * sizeof(int));
-	return true;
-}
 
 static void leave(struct net_launcher *l)
 {
