@@ -26,12 +26,14 @@ static void ask(void *ctx);
 static void on_info(void *ctx, const char *answer)
 {
 	struct vm *vm = ctx;
-	char state[24] = "running";
+	char state[24] = "running", trouble[VM_REASON_BYTES] = "";
 
 	if (answer == NULL || vm->job != NULL) {
 		return;
 	}
 	(void)link_value(answer, "state", state, sizeof(state));
+	(void)link_value(answer, "trouble", trouble, sizeof(trouble));
+	vm_set_critical(vm, trouble);
 	vm->worker.since_ns = host_now_ns() - link_number(answer, "uptime_ns");
 	checkpoint_recover(vm, answer);
 	if (vm->has_saved && strcmp(state, "saving") != 0) {

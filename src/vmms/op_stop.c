@@ -53,6 +53,7 @@ struct beside {
 	struct job *job;
 	struct job_watch watch; /* of the other operation */
 	struct loop_timer timer;
+	char who[64];
 };
 
 static void on_other_ended(void *ctx, struct job *other)
@@ -62,16 +63,23 @@ static void on_other_ended(void *ctx, struct job *other)
 	struct job *j = b->job;
 
 	(void)other;
+	/* It came to an end with the VM running after all, or the next one has begun already. */
+	if (vm->worker.pid != 0 && vm->job != NULL) {
+		job_watch(vm->job, &b->watch);
+		return;
+	}
+	if (vm->worker.pid != 0) {
+		struct job *own = job_create(vm->vmms, "stop", vm, b->who);
+
+		job_watch(own, &b->watch);
+		op_stop(vm, own);
+		return;
+	}
 	loop_timer_set(vm->vmms->loop, &b->timer, 0);
 	free(b);
-	if (vm->worker.pid == 0) {
-		vm->wanted = false;
-		vm_record_write(vm, false);
-		job_complete(j, NULL);
-	} else {
-		job_fail(j, API_FAILED, NULL, "stop: %s is %s; try again", vm_name(vm),
-			 vm_state_name(vm->state));
-	}
+	vm->wanted = false;
+	vm_record_write(vm, false);
+	job_complete(j, NULL);
 }
 
 static void kill_beside(void *ctx)
@@ -93,6 +101,7 @@ struct job *op_stop_beside(struct vm *vm, const char *who)
 	b->timer = (struct loop_timer){.fn = kill_beside, .ctx = b};
 	struct job *j = b->job;
 
+	snprintf(b->who, sizeof(b->who), "%s", who);
 	vm->wanted = false;
 	job_watch(vm->job, &b->watch);
 	if (vm->state == VM_STARTING || vm->state == VM_RESTORING) {

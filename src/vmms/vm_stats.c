@@ -9,6 +9,7 @@
 #include "vmms.h"
 
 #define LOOK_NS (UINT64_C(1000) * 1000000)
+#define DEPTH_MAX 4u
 
 /* A number where it is one. */
 static json_t *value_of(const char *text, size_t bytes)
@@ -33,7 +34,8 @@ static json_t *place_of(json_t *o, const char *key, size_t bytes, const char **r
 {
 	const char *dot;
 
-	while ((dot = memchr(key, '.', bytes)) != NULL) {
+	for (unsigned depth = 0; depth < DEPTH_MAX && (dot = memchr(key, '.', bytes)) != NULL;
+	     depth++) {
 		char part[64];
 		size_t n = (size_t)(dot - key);
 
@@ -46,7 +48,9 @@ static json_t *place_of(json_t *o, const char *key, size_t bytes, const char **r
 
 		if (inner == NULL) {
 			inner = json_object();
-			json_object_set_new(o, part, inner);
+			if (json_object_set_new(o, part, inner) < 0) {
+				break; /* its name is no UTF-8 */
+			}
 		}
 		if (!json_is_object(inner)) {
 			break;
