@@ -169,15 +169,62 @@ static void look(struct switch_ask *a, const char *verb, void (*written)(struct 
 	}
 }
 
-static bool read_config(struct switch_ask *a, struct switch_config *ret)
+static bool network_is_taken(const struct switch_list *list, const char *network)
 {
-	struct json_object *o = json_tokener_parse(a->config), *list;
+	for (unsigned i = 0; i < list->count; i++) {
+		if (strcmp(list->switches[i].address, network) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A network for a NAT switch that no other has. */
+static void add_network(struct json_object *o, const struct switch_list *list)
+{
+	char network[32];
+
+	for (unsigned i = 3; i < 256; i++) {
+		snprintf(network, sizeof(network), "10.0.%u.0/24", i);
+		if (!network_is_taken(list, network)) {
+			json_object_object_add(o, "address", json_object_new_string(network));
+			return;
+		}
+	}
+}
+
+/* As `virid switch create` has them: what is missing is chosen. */
+static void complete(struct json_object *o, const struct switch_list *list)
+{
+	struct json_object *type = NULL, *name = NULL, *interfaces;
+	const char *kind, *text;
+	char interface[256];
+
+	json_object_object_get_ex(o, "type", &type);
+	json_object_object_get_ex(o, "name", &name);
+	kind = type == NULL ? "" : json_object_get_string(type);
+	text = name == NULL ? "" : json_object_get_string(name);
+	if (strcmp(kind, "nat") == 0 && !json_object_object_get_ex(o, "address", NULL)) {
+		add_network(o, list);
+	}
+	if (!json_object_object_get_ex(o, "interfaces", NULL)) {
+		interfaces = json_object_new_array();
+		if (strcmp(kind, "internal") == 0) {
+			snprintf(interface, sizeof(interface), "virid-%s", text);
+			json_object_array_add(interfaces, json_object_new_string(interface));
+		}
+		json_object_object_add(o, "interfaces", interfaces);
+	}
+}
+
+static bool read_config(struct switch_ask *a, const struct switch_list *list,
+			struct switch_config *ret)
+{
+	struct json_object *o = json_tokener_parse(a->config);
 	bool ok;
 
 	CHECK(o != NULL); /* it was written by our other library */
-	if (!json_object_object_get_ex(o, "interfaces", &list)) {
-		json_object_object_add(o, "interfaces", json_object_new_array());
-	}
+	complete(o, list);
 	ok = switch_config_parse(o, ret, a->text, sizeof(a->text));
 	json_object_put(o);
 	if (!ok) {
@@ -239,10 +286,13 @@ static void create(struct switch_ask *a)
 	struct switch_config c;
 	struct written w;
 
-	if (read_config(a, &c) && written_open(a, &w, true)) {
-		create_written(a, &w, &c);
-		written_close(&w);
+	if (!written_open(a, &w, true)) {
+		return;
 	}
+	if (read_config(a, &w.list, &c)) {
+		create_written(a, &w, &c);
+	}
+	written_close(&w);
 }
 
 static void remove_written(struct switch_ask *a, struct written *w)
