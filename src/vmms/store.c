@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -22,6 +22,7 @@
 
 #define HOST_FORMAT 1u
 #define RECORD_FORMAT 1u
+#define COPY_S 600 /* what was touched within that time may still be copied */
 
 /* ---- One VM ---- */
 
@@ -212,6 +213,40 @@ static void look_again(struct vmms *v, struct vm *vm)
 	if (there) {
 		take_new(v, id);
 	}
+}
+
+static bool is_fresh(const char *path, time_t seconds)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && time(NULL) - st.st_mtime < seconds;
+}
+
+/* A folder that has come without a configuration so far: a copy goes on. */
+static void note_unfinished(struct vmms *v, const char *name)
+{
+	char id[GUID_TEXT_BYTES], path[VM_PATH_BYTES];
+
+	snprintf(path, sizeof(path), "%s/vms/%s", v->state, name);
+	if (normal_id(name, id) && strcmp(id, name) == 0 && !is_vm(v, name) &&
+	    is_fresh(path, COPY_S)) {
+		v->unsettled = true;
+	}
+}
+
+bool store_is_unsettled(struct vmms *v)
+{
+	char path[VM_PATH_BYTES];
+
+	v->unsettled = false;
+	scan(v, note_unfinished);
+	for (size_t i = 0; i < v->vm_count; i++) {
+		if (v->vms[i]->unusable) {
+			vm_path(v->vms[i], "vm.json", path);
+			v->unsettled = v->unsettled || is_fresh(path, COPY_S);
+		}
+	}
+	return v->unsettled;
 }
 
 void store_rescan(struct vmms *v)

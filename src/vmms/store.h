@@ -20,6 +20,8 @@ bool store_open(struct vmms *v, bool *ret_first, char *error, size_t size);
 
 /* Looks for folders that were copied in or taken away by hand; those that are in use are left alone. Also called when inotify says so. */
 void store_rescan(struct vmms *v);
+/* Something that lies there is perhaps not complete yet. */
+bool store_is_unsettled(struct vmms *v);
 /* Calls store_rescan some time after the folder of VMs changed. -errno: only on request then. */
 int store_watch(struct vmms *v);
 void store_unwatch(struct vmms *v);

@@ -10,6 +10,7 @@
 #include "vmms.h"
 
 #define SETTLE_NS (UINT64_C(500) * 1000000) /* a copy comes file by file */
+#define LOOK_AGAIN_NS (UINT64_C(2000) * 1000000)
 
 struct store_watch {
 	struct vmms *vmms;
@@ -19,7 +20,13 @@ struct store_watch {
 
 static void on_settled(void *ctx)
 {
-	store_rescan(((struct store_watch *)ctx)->vmms);
+	struct store_watch *w = ctx;
+
+	store_rescan(w->vmms);
+	/* Nobody tells when the last file of a copy is there. */
+	if (store_is_unsettled(w->vmms)) {
+		loop_timer_set(w->vmms->loop, &w->timer, host_now_ns() + LOOK_AGAIN_NS);
+	}
 }
 
 static void on_change(void *ctx)

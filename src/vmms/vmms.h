@@ -41,6 +41,7 @@ struct vmms {
 	size_t vm_count;
 	size_t vm_capacity;
 	int lock_fd;
+	bool unsettled; /* store.c, while it looks */
 	bool first;		 /* no service has run since the machine started */
 	bool stopping;		 /* the machine goes down: automatic stop actions are under way */
 	void (*idle)(void *ctx); /* when stopping and no VM runs any more */
