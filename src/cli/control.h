@@ -22,6 +22,13 @@ extern const char control_state_help[];
 /* Its commands, NULL at the end. */
 extern const char *const control_state_names[];
 
+/*
+ * control_checkpoint.c: makes the files of PLACE=NEWFILE operands, and adds what a worker wants to know of them. False: after a message, and nothing is left. Then
+ * @used: the machine has them; else they are removed.
+ */
+bool control_checkpoint_begin(struct packet *p, char **operands, int count);
+void control_checkpoint_end(struct packet *p, char **operands, int count, bool used);
+
 /* control_console.c: a stream, whose second end is the machine's; and it with this terminal, until one of them has enough. */
 bool control_console_pair(int ends[2]);
 void control_console_show(int fd);

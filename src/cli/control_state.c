@@ -18,7 +18,12 @@ const char control_state_help[] =
 	"  save     writes all of the machine to a file, and ends it (exit status 5); `virid run "
 	"--restore` goes on from there\n"
 	"  checkpoint\n"
-	"           the same, but the machine goes on; disks are not part of it\n"
+	"           the same, but the machine goes on; each disk that keeps what is written gets a "
+	"new "
+	"file\n"
+	"           on top, PLACE=NEWFILE, PLACE as 0:1 or ide0:0; what it wrote until then stays "
+	"as it "
+	"is\n"
 	"  reset, turn-off\n"
 	"           as the buttons of a computer; the guest is not asked\n"
 	"  shutdown asks the guest to shut down, with --reboot or --hibernate for that; --force "
@@ -216,15 +221,36 @@ static int wait_for_checkpoint(int events, const char *socket_path)
 	return CLI_FAILED;
 }
 
+/* @fd: of the state; @operands: of the disks. */
+static int ask_checkpoint(const char *socket_path, char **operands, int count, int fd)
+{
+	struct packet *p = calloc(1, sizeof(*p));
+	char text[4096];
+	int status = CLI_FAILED;
+
+	if (p == NULL) {
+		complain("checkpoint: %s", strerror(ENOMEM));
+		return status;
+	}
+	if (fill(p, "checkpoint", NULL, 0, fd) && control_checkpoint_begin(p, operands, count)) {
+		if (control_exchange(socket_path, p, text, sizeof(text))) {
+			status = judge("checkpoint", text);
+		}
+		control_checkpoint_end(p, operands, count, status == CLI_OK);
+	}
+	free(p);
+	return status;
+}
+
 static int checkpoint(const char *socket_path, const char *name, char **operands, int count)
 {
 	int fd, events = subscribe(socket_path);
 	char *part = events >= 0 ? begin_file(operands[0], &fd) : NULL;
 	int status = CLI_FAILED;
 
-	(void)count;
+	(void)name;
 	if (part != NULL) {
-		status = ask(socket_path, name, NULL, 0, fd);
+		status = ask_checkpoint(socket_path, operands + 1, count - 1, fd);
 		if (status == CLI_OK) {
 			status = wait_for_checkpoint(events, socket_path);
 		}
@@ -274,7 +300,7 @@ static const struct state_verb verbs[] = {
 	{"resume", 0, 0, plain},
 	{"save", 1, 1, save},
 	{"reset", 0, 0, plain},
-	{"checkpoint", 1, 1, checkpoint},
+	{"checkpoint", 1, 61, checkpoint},
 	{"turn-off", 0, 0, plain},
 	{"shutdown", 0, 5, plain},
 	{"heartbeat", 0, 0, plain},
