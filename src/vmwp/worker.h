@@ -6,7 +6,7 @@
  * hv_host.c the ground under the core.
  *
  * Threads: the loop thread (main) runs timers and the bus and decides how the VM ends; one thread per
- * VP; one per disk controller; one per network queue; three for the console. Locks: machine.board_lock around every call into the board; worker.lock around
+ * VP; one per disk controller; one per network queue; four for the console. Locks: machine.board_lock around every call into the board; worker.lock around
  * start and stop. Order: lock, board_lock.
  */
 #ifndef VMWP_WORKER_H
