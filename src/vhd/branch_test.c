@@ -268,12 +268,56 @@ static void test_refused(struct test *t)
 	past_fini(&p);
 }
 
+/* ---- Without a machine ---- */
+
+static int merge_into(struct past *p, const char *child, unsigned depth)
+{
+	struct vhd_job *job = NULL;
+	int r = vhd_merge(host_of(p->w), child, depth, &job, &p->error);
+
+	return r == 0 ? finish_job(job) : r;
+}
+
+/* The file in the middle goes into the bottom, whatever that is, and the top stands on it; then the top goes, too. */
+static void test_merged_offline(struct test *t)
+{
+	static const struct vhd_create disks[] = {
+		{.format = VHD_RAW, .bytes = 3 * MIB},
+		{.format = VHD_VHD_FIXED, .bytes = 3 * MIB},
+		{.format = VHD_VHDX_DYNAMIC, .bytes = 4 * MIB, .block_bytes = MIB},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(disks); i++) {
+		uint32_t raw = disks[i].format == VHD_RAW ? VHD_OPEN_RAW : 0;
+		static struct past p;
+
+		past_init(&p, t, &disks[i]);
+		if (raw != 0) {
+			open_raw(&p, disks[i].bytes);
+		}
+		checkpoint(&p, 3);
+		checkpoint(&p, 3);
+		EXPECT_EQ(t, vhd_close(p.m.disk), 0);
+		PAST_EXPECT(&p, merge_into(&p, p.path[1], 1), 0);
+		PAST_EXPECT(&p, vhd_reconnect(host_of(p.w), p.path[2], DISK, true, &p.error), 0);
+		host_of(p.w)->remove(host_of(p.w)->ctx, p.path[1]);
+		p.m.disk = open_disk(p.w, p.path[2], 0);
+		check_all(t, &p.m);
+		vhd_close(p.m.disk);
+		PAST_EXPECT(&p, merge_into(&p, p.path[2], 1), 0);
+		p.m.disk = open_disk(p.w, DISK, raw);
+		check_all(t, &p.m);
+		vhd_close(p.m.disk);
+		past_fini(&p);
+	}
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
 		TEST(test_formats),	TEST(test_deep),    TEST(test_identity),
 		TEST(test_undo),	TEST(test_flushes), TEST(test_new_file_fails),
-		TEST(test_flush_fails), TEST(test_refused),
+		TEST(test_flush_fails), TEST(test_refused), TEST(test_merged_offline),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));

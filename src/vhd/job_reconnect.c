@@ -43,6 +43,10 @@ static int inspect_parent(struct reconnection *c, struct vhd_error *error)
 	}
 	int r = vhd_open(c->host, c->parent, 0, &parent, error);
 
+	/* A file without any format can be a parent, too: as raw data. Nothing tells whether it is the right one. */
+	if (r == VHD_NOT_A_DISK && c->force) {
+		r = vhd_open(c->host, c->parent, VHD_OPEN_RAW, &parent, error);
+	}
 	if (r != 0) {
 		return r;
 	}
@@ -61,6 +65,11 @@ static int check_shape(const struct reconnection *c, struct vhd_error *error)
 {
 	const struct vhd_info *child = &c->child_info, *parent = &c->parent_info;
 
+	if (parent->format == VHD_RAW && !is_vhd(child->format)) {
+		return vhd_fail(error, VHD_NOT_POSSIBLE,
+				"%s: a VHDX cannot stand on %s, which is neither VHD nor VHDX",
+				c->child, c->parent);
+	}
 	if (child->sector_bytes != parent->sector_bytes) {
 		return vhd_fail(error, VHD_PARENT_SIZE,
 				"%s: has sectors of %" PRIu32 " bytes, but %s of %" PRIu32,

@@ -245,7 +245,7 @@ bool vhd_merge_is_decided(struct vhd_job *j);
  * place of the old one before the next request; it is the caller's to close, the old one is not any more.
  */
 struct vhd_disk *vhd_merge_top(struct vhd_job *j);
-/* Records another place (and, with @force, identity) of the parent. */
+/* Records another place (and, with @force, identity) of the parent. With @force a file of no known format is one, too: a raw disk under a VHD. */
 int vhd_reconnect(const struct vhd_host *host, const char *child, const char *parent, bool force,
 		  struct vhd_error *error);
 
