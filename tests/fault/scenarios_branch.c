@@ -201,6 +201,17 @@ static int merge_offline(struct lab *lab, char *ret_why, size_t size)
 	return r;
 }
 
+/* The same from the start, for cuts in it. */
+static void merge_away(struct scene *s)
+{
+	char why[1024];
+
+	if (merge_offline(&s->lab, why, sizeof(why)) != 0) {
+		scene_fail(s, DISK, why);
+	}
+	scene_event(s, EVENT_MARK, 1);
+}
+
 static int verify_live(struct scene *s, const struct replay *r, struct lab *lab, uint64_t turn,
 		       char *ret_why, size_t size)
 {
@@ -241,6 +252,15 @@ static int verify_live(struct scene *s, const struct replay *r, struct lab *lab,
 		.ops = 60, .every = 2                                                              \
 	}
 
+#define MERGE_AWAY(label, type, block)                                                             \
+	{                                                                                          \
+		.name = label "-merge-away", .subject = &subject_vhd, .prepare = prepare_chain,    \
+		.act = merge_away, .verify = verify_live, .create = {                              \
+			.format = type,                                                            \
+			.bytes = 4 * MIB,                                                          \
+			.block_bytes = block                                                       \
+		}                                                                                  \
+	}
 /* @largest: 0: the file in the middle; else the top and it. */
 #define MERGE(label, type, block, sector, largest)                                                 \
 	{                                                                                          \
@@ -260,6 +280,8 @@ static int verify_live(struct scene *s, const struct replay *r, struct lab *lab,
 	}
 
 static const struct scenario scenarios[] = {
+	MERGE_AWAY("vhdx", VHD_VHDX_DIFFERENCING, MIB),
+	MERGE_AWAY("vhd", VHD_VHD_DIFFERENCING, MIB / 2),
 	MERGE("vhdx-middle-live-merge", VHD_VHDX_DIFFERENCING, MIB, 512, 0),
 	MERGE("vhdx-top-live-merge", VHD_VHDX_DIFFERENCING, MIB, 512, 4 * MIB),
 	MERGE("vhdx-4k-top-live-merge", VHD_VHDX_DIFFERENCING, MIB, 4096, 4 * MIB),
