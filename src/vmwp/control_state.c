@@ -95,8 +95,10 @@ static bool pause_machine(struct connection *c, const struct control_request *q)
 	if (c->worker->machine.paused) {
 		return control_refuse(c, "the machine is paused already");
 	}
-	if (!machine_pause(c->worker)) {
-		return control_refuse(c, PAUSE_REFUSED);
+	const char *why = machine_pause(c->worker);
+
+	if (why != NULL) {
+		return control_refuse(c, why);
 	}
 	tell_state(c->worker);
 	return true;

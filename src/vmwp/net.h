@@ -54,6 +54,8 @@ bool net_plug_take(struct net_plug *plug, unsigned queues, const int *fds, size_
 int net_create(struct worker *w, struct net **ret);
 /* Puts the adapters on @bus; the threads do not serve yet. Loop thread, before any VP runs. 0 or -errno. */
 int net_offer(struct net *n, struct vmbus *bus);
+/* An adapter is on its way out, and the guest has not been told yet (4 s at most): the machine cannot stand still now. */
+bool net_parting(const struct net *n);
 /* Standing still: the threads park (waits); resume: they serve, also for the first time. */
 void net_quiesce(struct net *n);
 void net_resume(struct net *n);

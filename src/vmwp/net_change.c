@@ -288,6 +288,16 @@ void net_adapter_farewell(void *ctx)
 	}
 }
 
+bool net_parting(const struct net *n)
+{
+	for (unsigned i = 0; n != NULL && i < NET_ADAPTERS_MAX; i++) {
+		if (n->adapters[i] != NULL && n->adapters[i]->farewell.timer.deadline_ns != 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void begin_farewell(struct adapter *a)
 {
 	a->farewell.deadline_ns = host_now_ns() + FAREWELL_NS;

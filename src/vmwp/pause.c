@@ -19,12 +19,19 @@ static void nap(void)
 	nanosleep(&ts, NULL);
 }
 
-/* Closes that the guest has asked for need the devices' threads; after this the guest has no message on its way. */
-static void settle_bus(struct worker *w)
+/*
+ * Closes that the guest has asked for need the devices' threads; after this the guest has no message on its way. False: one of them waits for requests that
+ * the host cannot carry out now.
+ */
+static bool settle_bus(struct worker *w)
 {
 	for (bus_poll(w); !vmbus_settled(w->machine.bus); bus_poll(w)) {
+		if (storage_in_trouble(w->storage)) {
+			return false;
+		}
 		nap();
 	}
+	return true;
 }
 
 /* Disk controllers may ask the bus for subchannels until they are quiet. False: one of them holds requests that the host cannot carry out now. */
@@ -74,28 +81,32 @@ int machine_go(struct worker *w)
 	return r;
 }
 
-bool machine_pause(struct worker *w)
+const char *machine_pause(struct worker *w)
 {
+	static const char trouble[] = "requests of a disk wait for space or storage of the host: "
+				      "they have to be done first";
 	struct machine *m = &w->machine;
 
 	if (m->paused) {
-		return true;
+		return NULL;
 	}
 	if (m->critical) {
-		return false;
+		return trouble;
+	}
+	if (net_parting(w->net)) {
+		return "a network adapter is being taken away: the guest has to let go of it first";
 	}
 	machine_stop(w);
-	settle_bus(w);
-	if (!settle_storage(w)) {
+	if (!settle_bus(w) || !settle_storage(w)) {
 		storage_resume(w->storage);
 		machine_go(w);
-		return false;
+		return trouble;
 	}
 	net_quiesce(w->net);
 	set_listening(w, false);
 	bus_pause(w);
 	m->paused = true;
-	return true;
+	return NULL;
 }
 
 int machine_resume(struct worker *w)

@@ -182,10 +182,10 @@ static const char *fail(struct saving *s, const char *why)
 }
 
 /* The machine could not be brought to a stand. */
-static const char *fail_running(struct saving *s)
+static const char *fail_running(struct saving *s, const char *why)
 {
 	forget(s);
-	return PAUSE_REFUSED;
+	return why;
 }
 
 static const char *busy(struct worker *w, int fd)
@@ -206,8 +206,9 @@ const char *saving_save(struct worker *w, int fd, saving_done *done, void *ctx)
 		return why != NULL ? why : strerror(ENOMEM);
 	}
 	restore_finish(w);
-	if (!machine_pause(w)) {
-		return fail_running(s);
+	why = machine_pause(w);
+	if (why != NULL) {
+		return fail_running(s, why);
 	}
 	/* What the guest believes to be on its disks must be there when it goes on elsewhere. */
 	if (!storage_flush(w->storage)) {
@@ -231,9 +232,10 @@ const char *saving_checkpoint(struct worker *w, int fd, saving_done *done, void 
 	restore_finish(w);
 	uint64_t start_ns = host_now_ns();
 
-	if (!machine_pause(w)) {
+	why = machine_pause(w);
+	if (why != NULL) {
 		storage_checkpoint_forget(w->storage);
-		return fail_running(s);
+		return fail_running(s, why);
 	}
 	if (!storage_checkpoint_switch(w->storage, w->why, sizeof(w->why))) {
 		return fail(s, w->why);
