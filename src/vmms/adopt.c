@@ -90,13 +90,22 @@ static void bury(struct vm *vm)
 /* The machine went down with the VM running; without power, as far as anybody knows. */
 static void went_down(struct vm *vm)
 {
-	bool restored = vm->state == VM_RESTORING;
+	/* Whether the guest ran nobody knows, so the state may be of before its disks changed. */
+	bool perhaps_ran = vm->state == VM_RESTORING || saved_state_is_taken(vm);
 
 	vm->worker.pid = 0;
-	if (restored && vm->has_saved) {
-		/* Whether the guest ran nobody knows, so the state may be of before its disks changed. */
-		saved_state_used(vm);
-	}
+	saved_state_settle(vm, perhaps_ran);
+	saved_state_drop_unfinished(vm);
+	vm_set_state(vm, vm->has_saved ? VM_SAVED : VM_OFF);
+}
+
+/* It did not run, as far as was written down; but a full disk may have kept that from being written. */
+static void rest(struct vm *vm)
+{
+	struct vm_end end;
+
+	vm_worker_read_end(vm, -1, &end);
+	saved_state_settle(vm, saved_state_is_taken(vm) && end.ran);
 	saved_state_drop_unfinished(vm);
 	vm_set_state(vm, vm->has_saved ? VM_SAVED : VM_OFF);
 }
@@ -179,8 +188,7 @@ static void adopt(struct vm *vm, bool first)
 	} else if (ran) {
 		bury(vm);
 	} else {
-		saved_state_drop_unfinished(vm);
-		vm_set_state(vm, vm->has_saved ? VM_SAVED : VM_OFF);
+		rest(vm);
 		settle_checkpoints(vm);
 	}
 }

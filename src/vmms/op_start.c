@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api_error.h"
 #include "host/log.h"
 #include "link.h"
 #include "op.h"
@@ -39,7 +40,7 @@ static void give_up(struct vm *vm)
 	vm->op = NULL;
 	vm->on_end = NULL;
 	vm->wanted = false;
-	saved_state_look(vm);
+	saved_state_settle(vm, false);
 	vm_set_state(vm, vm->has_saved ? VM_SAVED : VM_OFF);
 }
 
@@ -165,7 +166,6 @@ static bool has_resources(struct vm *vm, struct job *j)
 void op_start(struct vm *vm, struct job *j)
 {
 	char state_file[VM_PATH_BYTES];
-	bool restore = saved_state_path(vm, state_file);
 	struct start *s;
 
 	if (!has_kernel(vm, j) || !has_resources(vm, j)) {
@@ -176,8 +176,17 @@ void op_start(struct vm *vm, struct job *j)
 		job_fail(j, API_NO_MEMORY, NULL, "the service is out of memory");
 		return;
 	}
-	*s = (struct start){.vm = vm, .job = j, .plan = plan_vm(vm, restore ? state_file : NULL)};
 	vm_worker_clear_end(vm);
+	bool restore = vm->has_saved;
+	int r = restore ? saved_state_begin(vm, state_file) : 0;
+
+	if (r < 0) {
+		free(s);
+		job_fail(j, api_error_of_errno(-r), NULL,
+			 "the saved state of %s cannot be used: %s", vm_name(vm), strerror(-r));
+		return;
+	}
+	*s = (struct start){.vm = vm, .job = j, .plan = plan_vm(vm, restore ? state_file : NULL)};
 	vm->op = s;
 	vm->wanted = true;
 	vm_set_state(vm, restore ? VM_RESTORING : VM_STARTING);

@@ -13,6 +13,7 @@
 
 #define SAVED "saved.vmrs"
 #define UNFINISHED "saved.vmrs.new"
+#define RESTORING "restoring.vmrs"
 #define RESTORE_FROM "restore_from"
 
 static const char *checkpoint_state(const struct vm *vm)
@@ -33,19 +34,25 @@ void saved_state_look(struct vm *vm)
 	vm->has_saved = saved_state_path(vm, path);
 }
 
-bool saved_state_path(const struct vm *vm, char ret[VM_PATH_BYTES])
+static bool is_there(const struct vm *vm, const char *name)
 {
 	char path[VM_PATH_BYTES];
-	const char *other = checkpoint_state(vm);
 
-	vm_path(vm, SAVED, path);
-	if (access(path, F_OK) != 0) {
-		if (other == NULL) {
-			return false;
-		}
-		vm_path(vm, other, path);
+	vm_path(vm, name, path);
+	return access(path, F_OK) == 0;
+}
+
+bool saved_state_path(const struct vm *vm, char ret[VM_PATH_BYTES])
+{
+	const char *other = checkpoint_state(vm);
+	const char *name = is_there(vm, SAVED)	     ? SAVED
+			   : is_there(vm, RESTORING) ? RESTORING
+						     : other;
+
+	if (name == NULL) {
+		return false;
 	}
-	memcpy(ret, path, sizeof(path));
+	vm_path(vm, name, ret);
 	return true;
 }
 
@@ -59,7 +66,7 @@ int saved_state_create(const struct vm *vm)
 	return fd < 0 ? -errno : fd;
 }
 
-static void flush_folder(const struct vm *vm)
+static int flush_folder(const struct vm *vm)
 {
 	char folder[VM_PATH_BYTES];
 
@@ -69,18 +76,49 @@ static void flush_folder(const struct vm *vm)
 	if (r < 0) {
 		log_line("%s: %s", folder, strerror(-r));
 	}
+	return r;
+}
+
+static int rename_durably(const struct vm *vm, const char *from_name, const char *to_name)
+{
+	char from[VM_PATH_BYTES], to[VM_PATH_BYTES];
+
+	vm_path(vm, from_name, from);
+	vm_path(vm, to_name, to);
+	if (rename(from, to) < 0) {
+		int r = -errno;
+
+		log_line("%s: %s", from, strerror(errno));
+		return r;
+	}
+	return flush_folder(vm);
+}
+
+int saved_state_begin(struct vm *vm, char ret[VM_PATH_BYTES])
+{
+	int r = is_there(vm, SAVED) ? rename_durably(vm, SAVED, RESTORING) : 0;
+
+	return r == 0 && !saved_state_path(vm, ret) ? -ENOENT : r;
+}
+
+bool saved_state_is_taken(const struct vm *vm)
+{
+	return is_there(vm, RESTORING);
+}
+
+void saved_state_settle(struct vm *vm, bool ran)
+{
+	if (ran && vm->has_saved) {
+		saved_state_used(vm);
+	} else if (is_there(vm, RESTORING)) {
+		rename_durably(vm, RESTORING, SAVED);
+	}
+	saved_state_look(vm);
 }
 
 void saved_state_complete(struct vm *vm)
 {
-	char from[VM_PATH_BYTES], to[VM_PATH_BYTES];
-
-	vm_path(vm, UNFINISHED, from);
-	vm_path(vm, SAVED, to);
-	if (rename(from, to) < 0) {
-		log_line("%s: %s", from, strerror(errno));
-	}
-	flush_folder(vm);
+	rename_durably(vm, UNFINISHED, SAVED);
 	saved_state_look(vm);
 }
 
@@ -107,16 +145,25 @@ static int forget_checkpoint_state(struct vm *vm)
 	return r;
 }
 
-int saved_state_used(struct vm *vm)
+static int remove_file(const struct vm *vm, const char *name)
 {
 	char path[VM_PATH_BYTES];
-	int r = 0;
 
-	vm_path(vm, SAVED, path);
-	if (unlink(path) < 0 && errno != ENOENT) {
-		r = -errno;
-		log_line("%s: %s", path, strerror(errno));
+	vm_path(vm, name, path);
+	if (unlink(path) == 0 || errno == ENOENT) {
+		return 0;
 	}
+	int r = -errno;
+
+	log_line("%s: %s", path, strerror(errno));
+	return r;
+}
+
+int saved_state_used(struct vm *vm)
+{
+	int r = remove_file(vm, SAVED), other = remove_file(vm, RESTORING);
+
+	r = r == 0 ? other : r;
 	flush_folder(vm);
 	if (r == 0 && checkpoint_state(vm) != NULL) {
 		r = forget_checkpoint_state(vm);

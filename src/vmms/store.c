@@ -177,7 +177,7 @@ void store_settle_new(struct vm *vm)
 	/* What it says about a worker was true elsewhere. */
 	vm->worker.pid = 0;
 	vm->wanted = false;
-	saved_state_look(vm);
+	saved_state_settle(vm, saved_state_is_taken(vm));
 	vm->state = vm->has_saved ? VM_SAVED : VM_OFF;
 	vm_record_write(vm, false);
 }

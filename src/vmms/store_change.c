@@ -133,7 +133,7 @@ static int remove_all_but_disks(const char *folder)
 {
 	static const char *const names[] = {"state.json",     "state.json.new", "vm.json.new",
 					    "operation.json", "saved.vmrs",	"saved.vmrs.new",
-					    "checkpoints",    "removed.json"};
+					    "restoring.vmrs", "checkpoints",	"removed.json"};
 	char path[VM_PATH_BYTES + 64];
 	int r = 0;
 

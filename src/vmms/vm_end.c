@@ -44,8 +44,8 @@ static enum vm_state state_after(struct vm *vm, const struct vm_end *end)
 {
 	if (strcmp(end->how, "saved") == 0) {
 		saved_state_complete(vm);
-	} else if (vm->has_saved && end->ran) {
-		saved_state_used(vm);
+	} else {
+		saved_state_settle(vm, end->ran);
 	}
 	saved_state_drop_unfinished(vm);
 	return vm->has_saved ? VM_SAVED : VM_OFF;
