@@ -34,7 +34,7 @@ static bool is_convertible(const char *text)
 
 #define PATH_MEMBER(member)                                                                        \
 	{                                                                                          \
-		.name = member, .type = SCHEMA_TEXT, .expected = "the absolute path of a file",    \
+		.name = (member), .type = SCHEMA_TEXT, .expected = "the absolute path of a file",  \
 		.max = 4095                                                                        \
 	}
 #define SIZES                                                                                      \
@@ -185,6 +185,7 @@ static struct disk_work *new_work(const struct call *c, enum disk_work_kind kind
 			   .physical_sector_bytes =
 				   (uint32_t)number_of(c, "physical_sector_bytes")},
 	};
+	CHECK(w->path != NULL); /* every schema has it */
 	return w;
 }
 

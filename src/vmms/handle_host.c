@@ -85,8 +85,8 @@ static bool is_absolute(const char *text)
 
 #define FILE_MEMBER(member, may_lack)                                                              \
 	{                                                                                          \
-		.name = member, .type = SCHEMA_TEXT, .max = PATH_MAX - 1, .check = is_absolute,    \
-		.optional = may_lack, .nullable = may_lack,                                        \
+		.name = (member), .type = SCHEMA_TEXT, .max = PATH_MAX - 1, .check = is_absolute,  \
+		.optional = (may_lack), .nullable = (may_lack),                                    \
 		.expected = "the absolute path of a PEM file"                                      \
 	}
 

@@ -191,8 +191,8 @@ static bool read_password(struct http_connection *c, struct MHD_Connection *mhd,
 
 	*ret = (struct pam_question){0};
 	if (ok) {
-		strcpy(ret->user, user);
-		strcpy(ret->password, password);
+		snprintf(ret->user, sizeof(ret->user), "%s", user);
+		snprintf(ret->password, sizeof(ret->password), "%s", password);
 		if (getnameinfo((const struct sockaddr *)&c->address, sizeof(c->address), ret->from,
 				sizeof(ret->from), NULL, 0, NI_NUMERICHOST) != 0) {
 			ret->from[0] = '\0';

@@ -2,6 +2,7 @@
 /* One request on its way through libmicrohttpd: begin, body, exchange, answer. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -164,10 +165,9 @@ void *http_request_begin(void *ctx, const char *uri, struct MHD_Connection *mhd)
 	q->listener = l;
 	q->mhd = mhd;
 	q->connection = info->socket_context;
-	q->bad_target = strlen(uri) >= sizeof(q->target);
-	if (!q->bad_target) {
-		strcpy(q->target, uri);
-	}
+	int n = snprintf(q->target, sizeof(q->target), "%s", uri);
+
+	q->bad_target = n < 0 || (size_t)n >= sizeof(q->target);
 	l->http->counters.requests++;
 	return q;
 }

@@ -87,7 +87,7 @@ int http_listen_unix(struct http *h, const char *path, const char *group, char *
 			 path, sizeof(address.sun_path) - 1);
 		return -ENAMETOOLONG;
 	}
-	strcpy(address.sun_path, path);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	int r = remove_dead(&address, error, size);
 
 	if (r < 0) {

@@ -49,9 +49,8 @@ void metrics_begin(struct metrics_text *t, const char *name, const char *type, c
 {
 	char line[512];
 
-	put(t, line,
-	    (size_t)snprintf(line, sizeof(line), "# HELP %s %s\n# TYPE %s %s\n", name, help, name,
-			     type));
+	snprintf(line, sizeof(line), "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+	puts_text(t, line);
 }
 
 void metrics_add(struct metrics_text *t, const char *name, double value, ...)
@@ -71,9 +70,8 @@ void metrics_add(struct metrics_text *t, const char *name, double value, ...)
 		before = ",";
 	}
 	va_end(ap);
-	put(t, number,
-	    (size_t)snprintf(number, sizeof(number), "%s %.17g\n", *before == ',' ? "}" : "",
-			     value));
+	snprintf(number, sizeof(number), "%s %.17g\n", *before == ',' ? "}" : "", value);
+	puts_text(t, number);
 }
 
 /* ---- What a worker says ---- */

@@ -86,6 +86,7 @@ static void operation_id(const struct route *r, char *ret, size_t size)
 {
 	size_t n = 0;
 
+	CHECK(r->method[0] != '\0' && size > 1);
 	for (const char *p = r->method; *p != '\0' && n + 1 < size; p++) {
 		ret[n++] = (char)tolower((unsigned char)*p);
 	}
