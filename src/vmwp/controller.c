@@ -12,7 +12,8 @@
 
 #define RING_DEPTH 256u
 #define SETTLE_NS UINT64_C(1000000000)
-#define STACK_BYTES ((size_t)512 << 10)
+/* A request goes down a chain by calls: some hundred bytes for each file, and a thousand files may be. */
+#define STACK_BYTES ((size_t)4 << 20)
 #define SUBCHANNELS_MAX 63u
 
 /* ---- The controller's thread ---- */
