@@ -18,9 +18,9 @@ struct vmms;
 
 /* Who asks. */
 struct caller {
-	char name[64];			    /* "root", "CN=...": as the audit log shows it */
-	bool host_admin;		    /* whoever runs the service, or has the role */
-	bool owner; /* the service's user, or root: may do as itself what the service can */
+	char name[64];	 /* "root", "CN=...": as the audit log shows it */
+	bool host_admin; /* whoever runs the service, or has the role */
+	bool owner;	 /* the service's user, or root: may do as itself what the service can */
 	const struct caller_grants *grants; /* roles.h; NULL: none */
 };
 
