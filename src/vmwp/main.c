@@ -52,5 +52,6 @@ int main(int argc, char **argv)
 
 	free(config.storage.disks);
 	free(config.storage.files);
+	free(config.net.adapters);
 	return (int)end;
 }
