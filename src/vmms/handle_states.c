@@ -37,6 +37,11 @@ static void simple(struct call *c, enum vm_op op, void (*carry_out)(struct vm *v
 
 static void start(struct call *c)
 {
+	if (c->vmms->stopping) {
+		call_refuse(c, API_WRONG_STATE, NULL,
+			    "the host goes down: no VM is started any more until it is back");
+		return;
+	}
 	simple(c, VM_OP_START, op_start);
 }
 

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,19 +190,16 @@ void link_ask(struct link *l, struct packet *p, link_answered *answered, void *c
 	add_ask(l, p, answered, ctx);
 }
 
-void link_ask_words(struct link *l, link_answered *answered, void *ctx, int fd, ...)
+void link_ask_list(struct link *l, link_answered *answered, void *ctx, int fd,
+		   const char *const *words)
 {
 	struct packet *p = calloc(1, sizeof(*p));
 	struct launch_error error;
-	va_list ap;
 
 	CHECK(p != NULL);
-	va_start(ap, fd);
-	for (const char *word = va_arg(ap, const char *); word != NULL;
-	     word = va_arg(ap, const char *)) {
-		CHECK(packet_add_word(p, word, &error)); /* they are ours, and short */
+	for (; *words != NULL; words++) {
+		CHECK(packet_add_word(p, *words, &error)); /* they are ours, and short */
 	}
-	va_end(ap);
 	if (fd >= 0) {
 		CHECK(packet_add_fd(p, fd, &error));
 	}

@@ -22,9 +22,11 @@ typedef void link_answered(void *ctx, const char *answer);
 void link_ask(struct link *l, struct packet *p, link_answered *answered, void *ctx);
 /* For one that is not sent after all. */
 void link_drop_packet(struct packet *p);
-/* The same for some words, NULL at the end, and a descriptor that is taken over (-1: none). */
-__attribute__((sentinel)) void link_ask_words(struct link *l, link_answered *answered, void *ctx,
-					      int fd, ...);
+/* The same for a list of words, NULL at its end, and a descriptor that is taken over (-1: none). */
+void link_ask_list(struct link *l, link_answered *answered, void *ctx, int fd,
+		   const char *const *words);
+#define link_ask_words(l, answered, ctx, fd, ...)                                                  \
+	link_ask_list(l, answered, ctx, fd, (const char *const[]){__VA_ARGS__})
 /* From now on each event of the worker. @name and the lines of @text ("key=value\n...") are its own. */
 void link_watch(struct link *l, void (*event)(void *ctx, const char *name, const char *text),
 		void *ctx);

@@ -254,6 +254,7 @@ static bool start_process(struct opening *o, struct machine_process *ret)
 	l->kernel_path = p->kernel;
 	l->initrd_path = p->initrd;
 	l->cmdline = p->cmdline;
+	l->state_path = p->state_file;
 	l->detached = true;
 	l->disks = &o->disks;
 	l->nets = &o->nets;

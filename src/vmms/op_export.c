@@ -151,7 +151,7 @@ static bool resolve(const struct export *x, const char *path, char ret[PATH_BYTE
 	bool ok = real != NULL && strlen(real) < PATH_BYTES;
 
 	if (ok) {
-		strcpy(ret, real);
+		memcpy(ret, real, strlen(real) + 1);
 	}
 	free(real);
 	return ok;

@@ -130,7 +130,7 @@ static bool find_folder(struct call *c, struct import *m)
 	bool ok = real != NULL && strlen(real) < sizeof(m->from);
 
 	if (ok) {
-		strcpy(m->from, real);
+		memcpy(m->from, real, strlen(real) + 1);
 	} else {
 		call_refuse(c, API_INVALID, NULL,
 			    "path: %s; expected the absolute path of a VM's folder",

@@ -76,7 +76,7 @@ static int by_order(const void *a, const void *b)
 
 void policy_start_all(struct vmms *v)
 {
-	struct vm **sorted = malloc((v->vm_count + 1) * sizeof(*sorted));
+	struct vm **sorted = malloc((v->vm_count + 1) * sizeof(struct vm *));
 	size_t count = 0;
 
 	for (size_t i = 0; sorted != NULL && i < v->vm_count; i++) {
@@ -85,7 +85,7 @@ void policy_start_all(struct vmms *v)
 		}
 	}
 	if (sorted != NULL) {
-		qsort(sorted, count, sizeof(*sorted), by_order);
+		qsort(sorted, count, sizeof(struct vm *), by_order);
 	}
 	for (size_t i = 0; i < count; i++) {
 		json_int_t delay_s =

@@ -24,13 +24,13 @@ struct schema {
 	const char *name;
 	enum schema_type type;
 	const char *expected; /* in words, for messages */
-	bool optional;
-	bool nullable;
-	bool lines;
 	json_int_t min, max, step;
 	const char *const *words; /* NULL-terminated */
 	bool (*check)(const char *text);
 	const struct schema *members; /* ended by one without a name */
+	bool optional;
+	bool nullable;
+	bool lines;
 };
 
 /* @at: what names begin with; "" for the object that is a whole file. */

@@ -106,7 +106,7 @@ static bool take_folder(const char *what, const char *folder, char *ret, char *e
 	bool ok = real != NULL && strlen(real) < VMMS_PATH_BYTES - 64;
 
 	if (ok) {
-		strcpy(ret, real);
+		memcpy(ret, real, strlen(real) + 1);
 	} else {
 		snprintf(error, size, "%s %s: %s", what, folder,
 			 real == NULL ? strerror(errno) : "its path is too long");

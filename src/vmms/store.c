@@ -208,7 +208,7 @@ static void look_again(struct vmms *v, struct vm *vm)
 	}
 	char id[GUID_TEXT_BYTES];
 
-	strcpy(id, vm->id);
+	memcpy(id, vm->id, sizeof(id));
 	vm_remove(vm);
 	if (there) {
 		take_new(v, id);

@@ -43,10 +43,10 @@ int store_watch(struct vmms *v)
 {
 	struct store_watch *w = calloc(1, sizeof(*w));
 	char path[VM_PATH_BYTES];
-	int r = w == NULL ? -ENOMEM : 0;
+	int r;
 
-	if (r < 0) {
-		return r;
+	if (w == NULL) {
+		return -ENOMEM;
 	}
 	*w = (struct store_watch){.vmms = v, .fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
 	w->timer = (struct loop_timer){.fn = on_settled, .ctx = w};

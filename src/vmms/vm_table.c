@@ -16,7 +16,7 @@
 static bool grow(struct vmms *v)
 {
 	size_t capacity = v->vm_capacity == 0 ? 64 : v->vm_capacity * 2;
-	struct vm **vms = realloc(v->vms, capacity * sizeof(*vms));
+	struct vm **vms = realloc(v->vms, capacity * sizeof(struct vm *));
 
 	if (vms == NULL) {
 		return false;
@@ -35,7 +35,7 @@ struct vm *vm_add(struct vmms *v, const char *id)
 	}
 	CHECK(strlen(id) < sizeof(vm->id));
 	vm->vmms = v;
-	strcpy(vm->id, id);
+	memcpy(vm->id, id, strlen(id) + 1);
 	vm->worker.pidfd = -1;
 	vm->heartbeat = "none";
 	v->vms[v->vm_count++] = vm;

@@ -32,7 +32,7 @@ struct vmms {
 	struct jobs *jobs;
 	struct events *events;
 	struct store_watch *store_watch; /* NULL: none */
-	struct audit *audit; /* of the API; NULL: none */
+	struct audit *audit;		 /* of the API; NULL: none */
 	char state[VMMS_PATH_BYTES];	 /* folder, absolute */
 	char runtime[VMMS_PATH_BYTES];	 /* folder, absolute */
 	char boot_id[VMMS_BOOT_ID_BYTES];
@@ -41,7 +41,7 @@ struct vmms {
 	size_t vm_count;
 	size_t vm_capacity;
 	int lock_fd;
-	bool unsettled; /* store.c, while it looks */
+	bool unsettled;		 /* store.c, while it looks */
 	bool first;		 /* no service has run since the machine started */
 	bool stopping;		 /* the machine goes down: automatic stop actions are under way */
 	void (*idle)(void *ctx); /* when stopping and no VM runs any more */

@@ -13,30 +13,30 @@ struct launch {
 	const char *name;
 	uint64_t memory_bytes;
 	uint64_t processors;
-	int kernel;
 	const char *kernel_path; /* for messages */
-	int initrd;
 	const char *initrd_path;
 	const char *cmdline;
+	const char *state_path; /* for messages; NULL: none */
+	const char *trace;
+	uint64_t timeout_ns;
+	const struct launch_disks *disks; /* opened */
+	const struct launch_nets *nets;	  /* plugged */
+	int kernel;
+	int initrd;
 	int console_in;
 	int console_out;
-	bool escape; /* Ctrl-] leaves */
-	uint64_t timeout_ns;
-	bool no_reboot;
-	bool stats;
-	bool count_instructions;
-	const char *trace;
 	int control;  /* listening socket for requests */
 	int launcher; /* the worker's end of a socket pair: asks for cables (launch_keeper) */
 	int state;    /* saved state to go on from */
-	const char *state_path; /* for messages; NULL: none */
-	bool eager;		/* all of its memory before the guest goes on */
-	int end;		/* file for how the machine ended */
-	int log;		/* messages, instead of our standard error */
-	int identity;  /* file where the new process writes its /proc/self/stat first of all */
+	int end;      /* file for how the machine ended */
+	int log;      /* messages, instead of our standard error */
+	int identity; /* file where the new process writes its /proc/self/stat first of all */
+	bool escape;  /* Ctrl-] leaves */
+	bool no_reboot;
+	bool stats;
+	bool count_instructions;
+	bool eager;    /* all of its memory before the guest goes on */
 	bool detached; /* lives on without us, in a session of its own */
-	const struct launch_disks *disks; /* opened */
-	const struct launch_nets *nets;	  /* plugged */
 };
 
 /* With nothing to tell and no descriptors. */
