@@ -2,7 +2,7 @@
 /*
  * operation.json: what goes on with a VM's checkpoints, so that it can be finished or undone after a crash.
  *
- *	{"format": 1, "kind": "checkpoint" | "apply", "id": the checkpoint, "record": its record (checkpoint), "disks": [{"old", "new"}]}
+ *	{"format": 1, "kind": "checkpoint" | "apply" | "merge" (of the file that is written), "id": the checkpoint, "record": its record (checkpoint), "disks": [{"old", "new"}]}
  *
  * Loop thread.
  */

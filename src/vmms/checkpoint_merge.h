@@ -7,8 +7,8 @@
 
 struct checkpoint_merge {
 	char *base, *last; /* absolute; everything above base up to last goes into it */
-	unsigned count;
-	char **children; /* absolute: whatever lies on last, gets base as parent */
+	unsigned count;	   /* 0: it is done, only the children are left */
+	char **children;   /* absolute: whatever lies on last, gets base as parent */
 	size_t child_count;
 	struct job *job; /* may be cancelled */
 	/* Out. */

@@ -3,6 +3,7 @@
  * What was interrupted (Decision: docs/design/0008-checkpoints.md, "After a crash of the service"). A checkpoint exists exactly when its record does; the present
  * writes the new files when they are whole and fit, as nothing else can have been written then; a worker that lives is believed.
  */
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include "saved_state.h"
 #include "store.h"
 #include "vhd/vhd.h"
+#include "vm_settle.h"
 
 static const char *text(const json_t *o, const char *member)
 {
@@ -122,12 +124,37 @@ static void take_new_files(struct vm *vm, const json_t *disks)
 	configure(vm, c);
 }
 
+/* "NAME.part-XXXXXXXX" beside the file @path: what was being made when we were killed. */
+static void remove_parts(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[VM_PATH_BYTES];
+	struct dirent *entry;
+	DIR *d;
+
+	CHECK(slash != NULL);
+	snprintf(folder, sizeof(folder), "%.*s/", (int)(slash - path), path);
+	d = opendir(folder);
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		size_t n = strlen(slash + 1);
+
+		if (strncmp(entry->d_name, slash + 1, n) == 0 &&
+		    strncmp(entry->d_name + n, ".part-", 6) == 0) {
+			unlinkat(dirfd(d), entry->d_name, 0);
+		}
+	}
+	if (d != NULL) {
+		closedir(d);
+	}
+}
+
 static void remove_new_files(const struct vm *vm, const json_t *disks)
 {
 	for (size_t i = 0; i < json_array_size(disks); i++) {
 		char *path = plan_path(vm, text(json_array_get(disks, i), "new"));
 
 		unlink(path);
+		remove_parts(path);
 		free(path);
 	}
 }
@@ -160,6 +187,50 @@ static void finish_checkpoint(struct vm *vm, const char *id)
 	}
 }
 
+/* ---- A merge of the file that is written ---- */
+
+static bool was_merged(const struct vm *vm, const char *path)
+{
+	struct vhd_error error = {{0}};
+	struct vhd_host host;
+	struct backend *backend;
+	struct vhd_disk *d;
+
+	if (backend_create(16, &backend) < 0) {
+		return false;
+	}
+	backend_vhd_host(backend, &host);
+	char *absolute = plan_path(vm, path);
+	int r = vhd_open(&host, absolute, 0, &d, &error);
+
+	if (r == 0) {
+		vhd_close(d);
+	}
+	free(absolute);
+	backend_destroy(backend);
+	return r == VHD_MERGED;
+}
+
+/* From one moment on the base is what the guest writes, and what was merged into it is of no use. */
+static void recover_merge(struct vm *vm, const char *answer, const json_t *disk)
+{
+	const char *last = text(disk, "old"), *base = text(disk, "new");
+	bool pivoted = answer != NULL ? worker_writes(vm, answer, base) : was_merged(vm, last);
+
+	if (pivoted && checkpoint_disks_use(vm->configuration, last)) {
+		json_t *c = json_deep_copy(vm->configuration);
+
+		CHECK(c != NULL);
+		checkpoint_disks_rename(c, last, base);
+		configure(vm, c);
+	}
+	if (pivoted || answer == NULL || vm_is_settled(answer)) {
+		journal_end(vm);
+	}
+}
+
+/* ---- All ---- */
+
 void checkpoint_recover(struct vm *vm, const char *answer)
 {
 	json_t *o = vm->unusable ? NULL : journal_read(vm);
@@ -168,15 +239,20 @@ void checkpoint_recover(struct vm *vm, const char *answer)
 	if (o == NULL) {
 		return;
 	}
-	bool checkpoint = strcmp(text(o, "kind"), "checkpoint") == 0,
-	     switched = is_switched(vm, disks);
-
-	if (answer != NULL && !switched && !all_written(vm, answer, disks)) {
-		/* What it was asked for it may still do: the journal is for its end. */
+	if (strcmp(text(o, "kind"), "merge") == 0) {
+		recover_merge(vm, answer, json_array_get(disks, 0));
 		json_decref(o);
 		return;
 	}
-	if (!switched && (answer != NULL || (checkpoint && all_whole(vm, disks)))) {
+	bool checkpoint = strcmp(text(o, "kind"), "checkpoint") == 0,
+	     switched = is_switched(vm, disks);
+
+	if (answer != NULL && !vm_is_settled(answer)) {
+		json_decref(o); /* what it was asked for it is still doing: later */
+		return;
+	}
+	if (!switched && (answer != NULL ? all_written(vm, answer, disks)
+					 : checkpoint && all_whole(vm, disks))) {
 		take_new_files(vm, disks);
 	} else if (!switched) {
 		remove_new_files(vm, disks);

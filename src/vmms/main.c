@@ -25,6 +25,7 @@
 #include "shut_down.h"
 #include "store.h"
 #include "vm.h"
+#include "vm_yield.h"
 #include "vmms.h"
 
 enum { FAILED = 1, USAGE = 2 };
@@ -59,7 +60,9 @@ static const char help_text[] =
 	"                   end, and waits for that: for when the host goes down\n"
 	"\n"
 	"SIGTERM ends the service; machines run on, and are found again when it is started. SIGPWR "
-	"is --shut-down.\n";
+	"is "
+	"--shut-down; SIGHUP looks for\n"
+	"folders that were copied in by hand.\n";
 
 void check_failed(const char *expr, const char *file, int line)
 {
@@ -168,6 +171,10 @@ static void on_signal(void *ctx)
 	if (read(p->signal_fd, &info, sizeof(info)) != sizeof(info)) {
 		return;
 	}
+	if (info.ssi_signo == SIGHUP) {
+		store_rescan(p->vmms);
+		return;
+	}
 	notify_status(p->notify, "STOPPING=1");
 	if (info.ssi_signo == SIGPWR && !p->vmms->stopping) {
 		log_line("the host goes down: stopping all machines");
@@ -212,7 +219,7 @@ static void raise_limits(void)
 
 static bool open_api(struct program *p)
 {
-	static const struct api_hooks hooks = {.each_vm = vm_each};
+	static const struct api_hooks hooks = {.each_vm = vm_each, .yield = vm_yield};
 	char roles[VM_PATH_BYTES], audit[VM_PATH_BYTES];
 
 	snprintf(roles, sizeof(roles), "%s/roles.json", p->vmms->state);

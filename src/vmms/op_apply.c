@@ -158,6 +158,8 @@ static void begin(struct application *a)
 	struct json_file_error error;
 	char path[VM_PATH_BYTES], why[VM_PATH_BYTES + 100];
 
+	checkpoint_recover(vm, NULL);
+
 	checkpoint_disks_take(vm, json_object_get(a->record, "configuration"), &a->disks);
 	if (!has_memory_file(a, path)) {
 		snprintf(why, sizeof(why),

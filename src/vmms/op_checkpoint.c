@@ -25,6 +25,7 @@
 #include "saved_state.h"
 #include "store.h"
 #include "task.h"
+#include "vm_settle.h"
 #include "vmms.h"
 
 struct creation {
@@ -293,6 +294,16 @@ static void on_frozen(void *ctx, const char *answer)
 	ask(n);
 }
 
+static void begin(struct creation *n)
+{
+	if (n->kind != CHECKPOINT_STANDARD) {
+		job_progress(n->job, 0, "freezing the guest's file systems");
+		link_ask_words(n->vm->worker.link, on_frozen, n->vm, -1, "freeze", NULL);
+	} else {
+		ask(n);
+	}
+}
+
 static void open_files(void *ctx)
 {
 	struct creation *n = ctx;
@@ -313,7 +324,6 @@ static void open_files(void *ctx)
 static void files_open(void *ctx)
 {
 	struct creation *n = ctx;
-	struct vm *vm = n->vm;
 
 	n->at_work = false;
 	if (n->failed || n->ended) {
@@ -321,12 +331,7 @@ static void files_open(void *ctx)
 			n->failed ? n->failure.text : "it ended meanwhile");
 		return;
 	}
-	if (n->kind != CHECKPOINT_STANDARD) {
-		job_progress(n->job, 0, "freezing the guest's file systems");
-		link_ask_words(vm->worker.link, on_frozen, vm, -1, "freeze", NULL);
-	} else {
-		ask(n);
-	}
+	begin(n);
 }
 
 /* ---- A VM that does not ---- */
@@ -415,24 +420,29 @@ static struct creation *create(struct vm *vm, struct job *j, const char *name,
 	return n;
 }
 
-void op_checkpoint(struct vm *vm, struct job *j, const char *name, enum checkpoint_kind kind,
-		   void (*then)(struct vm *vm, struct job *j))
+struct wish {
+	enum checkpoint_kind kind;
+	void (*then)(struct vm *vm, struct job *j);
+	char *name; /* NULL: none */
+};
+
+static void forget_wish(struct vm *vm)
 {
+	struct wish *w = vm->op;
+
+	vm->op = NULL;
+	free(w->name);
+	free(w);
+}
+
+static void begin_settled(struct vm *vm, struct job *j)
+{
+	struct wish *w = vm->op;
 	struct json_file_error error;
-	char why[400];
+	struct creation *n = create(vm, j, w->name, w->kind);
 
-	if (json_object_size(checkpoints_of(vm)) >= CHECKPOINTS_MAX) {
-		job_fail(j, API_INVALID, NULL, "%s has %u checkpoints already; remove some",
-			 vm_name(vm), CHECKPOINTS_MAX);
-		return;
-	}
-	if (vm_is_active(vm) && !resources_can_save(vm, why, sizeof(why))) {
-		job_fail(j, API_NO_SPACE, NULL, "%s", why);
-		return;
-	}
-	struct creation *n = create(vm, j, name, kind);
-
-	n->then = then;
+	n->then = w->then;
+	forget_wish(vm);
 	vm->op = n;
 	if (journal_write(vm,
 			  json_pack("{s:i, s:s, s:s, s:O, s:o}", "format", 1, "kind", "checkpoint",
@@ -453,4 +463,26 @@ void op_checkpoint(struct vm *vm, struct job *j, const char *name, enum checkpoi
 	} else {
 		task_run(vm->vmms->tasks, make_files, files_made, n);
 	}
+}
+
+void op_checkpoint(struct vm *vm, struct job *j, const char *name, enum checkpoint_kind kind,
+		   void (*then)(struct vm *vm, struct job *j))
+{
+	char why[400];
+
+	if (json_object_size(checkpoints_of(vm)) >= CHECKPOINTS_MAX) {
+		job_fail(j, API_INVALID, NULL, "%s has %u checkpoints already; remove some",
+			 vm_name(vm), CHECKPOINTS_MAX);
+		return;
+	}
+	if (vm_is_active(vm) && !resources_can_save(vm, why, sizeof(why))) {
+		job_fail(j, API_NO_SPACE, NULL, "%s", why);
+		return;
+	}
+	struct wish *w = calloc(1, sizeof(*w));
+
+	CHECK(w != NULL);
+	*w = (struct wish){.kind = kind, .then = then, .name = name == NULL ? NULL : strdup(name)};
+	vm->op = w;
+	vm_settle(vm, j, begin_settled, forget_wish);
 }

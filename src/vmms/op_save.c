@@ -7,6 +7,7 @@
 #include "op.h"
 #include "resources.h"
 #include "saved_state.h"
+#include "vm_settle.h"
 #include "vm_worker.h"
 #include "vmms.h"
 
@@ -55,7 +56,7 @@ static bool has_space(struct vm *vm, struct job *j)
 	return false;
 }
 
-void op_save(struct vm *vm, struct job *j)
+static void save_settled(struct vm *vm, struct job *j)
 {
 	static char paused; /* its address says that the VM was paused before */
 
@@ -75,4 +76,9 @@ void op_save(struct vm *vm, struct job *j)
 	job_progress(j, 0, "writing memory");
 	vm_set_state(vm, VM_SAVING);
 	link_ask_words(vm->worker.link, on_answer, vm, fd, "save", NULL);
+}
+
+void op_save(struct vm *vm, struct job *j)
+{
+	vm_settle(vm, j, save_settled, NULL);
 }

@@ -12,6 +12,8 @@
 
 #include "checkpoint.h"
 #include "checkpoint_files.h"
+#include "checkpoint_journal.h"
+#include "checkpoint_live.h"
 #include "checkpoint_merge.h"
 #include "host/log.h"
 #include "lib/check.h"
@@ -19,6 +21,7 @@
 #include "plan.h"
 #include "store.h"
 #include "task.h"
+#include "vm_settle.h"
 #include "vmms.h"
 
 struct tidy {
@@ -30,6 +33,7 @@ struct tidy {
 	size_t count;
 	struct disk_tree_step step;
 	struct checkpoint_merge merge;
+	size_t above; /* in an open chain, the file on the last one; DISK_TREE_NONE: that is the top */
 };
 
 static void next(struct tidy *t);
@@ -137,6 +141,7 @@ static void merged(struct tidy *t, bool cancelled, bool failed, const char *why)
 		log_line("%s: %s", vm_name(t->vm), error.text);
 		end(t);
 	} else {
+		journal_end(t->vm); /* of a top */
 		next(t);
 	}
 }
@@ -161,50 +166,123 @@ static char *absolute_of(const struct tidy *t, size_t file)
 	return plan_path(t->vm, checkpoint_files_path(t->vm, file));
 }
 
-static void merge_offline(struct tidy *t)
+/* On files that no worker has open: the merge, unless @only_reconnect, and what lies on the last file, but for @except, gets its new parent. */
+static void merge_here(struct tidy *t, bool only_reconnect, size_t except)
 {
 	struct checkpoint_merge *m = &t->merge;
 
 	*m = (struct checkpoint_merge){
 		.base = absolute_of(t, t->step.file),
 		.last = absolute_of(t, t->step.last),
-		.count = (unsigned)t->step.count,
+		.count = only_reconnect ? 0 : (unsigned)t->step.count,
 		.children = calloc(t->count + 1, sizeof(*m->children)),
 		.job = t->job,
 	};
 	CHECK(m->children != NULL);
 	for (size_t i = 0; i < t->count; i++) {
-		if (t->files[i].parent == t->step.last) {
+		if (t->files[i].parent == t->step.last && i != except) {
 			m->children[m->child_count++] = absolute_of(t, i);
 		}
 	}
 	task_run(t->vm->vmms->tasks, work, work_done, m);
 }
 
-/* Is the file in a chain that the worker has open? */
-static bool is_open(const struct tidy *t, size_t file)
-{
-	for (size_t i = 0; i < t->count; i++) {
-		const char *path = checkpoint_files_path(t->vm, i);
+/* ---- Merging in an open chain ---- */
 
-		for (size_t at = i;
-		     checkpoint_disks_use(t->vm->configuration, path) && at != DISK_TREE_NONE;
-		     at = t->files[at].parent) {
-			if (at == file) {
-				return true;
-			}
+/* The file of @disk in the list; the count when it has none. */
+static size_t top_of(const struct tidy *t, const json_t *disk)
+{
+	const char *path = json_string_value(json_object_get(disk, "path"));
+	size_t i = 0;
+
+	while (i < t->count &&
+	       (path == NULL || strcmp(checkpoint_files_path(t->vm, i), path) != 0)) {
+		i++;
+	}
+	return i;
+}
+
+/* Fills in the chain from @top down to the base; false: the last file is not in it. */
+static bool find_chain(struct tidy *t, size_t top, struct checkpoint_live *l)
+{
+	bool found = false;
+
+	l->chain = calloc(t->count + 1, sizeof(*l->chain));
+	CHECK(l->chain != NULL);
+	for (size_t at = top; at != DISK_TREE_NONE; at = t->files[at].parent) {
+		if (at == t->step.last) {
+			l->depth = (unsigned)l->chain_count;
+			l->count = (unsigned)t->step.count;
+			found = true;
 		}
+		t->above = found ? t->above : at;
+		l->chain[l->chain_count] = strdup(checkpoint_files_path(t->vm, at));
+		CHECK(l->chain[l->chain_count] != NULL);
+		l->chain_count++;
+		if (at == t->step.file) {
+			break;
+		}
+	}
+	return found;
+}
+
+static void forget_chain(struct checkpoint_live *l)
+{
+	for (size_t i = 0; i < l->chain_count; i++) {
+		free(l->chain[i]);
+	}
+	free(l->chain);
+	*l = (struct checkpoint_live){0};
+}
+
+/* The disk that has the last file in its chain; false: none. */
+static bool find_live(struct tidy *t, struct checkpoint_live *l)
+{
+	const json_t *disks = json_object_get(t->vm->configuration, "disks");
+
+	for (size_t i = 0; i < json_array_size(disks); i++) {
+		const json_t *disk = json_array_get(disks, i);
+		const char *controller = json_string_value(json_object_get(disk, "controller"));
+		size_t top = top_of(t, disk);
+
+		*l = (struct checkpoint_live){
+			.ide = controller != NULL && strcmp(controller, "ide") == 0,
+			.number = (unsigned)json_integer_value(json_object_get(disk, "number")),
+			.location = (unsigned)json_integer_value(json_object_get(disk, "location")),
+		};
+		t->above = DISK_TREE_NONE;
+		if (top < t->count && find_chain(t, top, l)) {
+			return true;
+		}
+		forget_chain(l);
 	}
 	return false;
 }
 
+static void live_done(void *ctx, bool cancelled, const char *error)
+{
+	struct tidy *t = ctx;
+
+	if (cancelled || error != NULL) {
+		merged(t, cancelled, error != NULL, error);
+	} else {
+		merge_here(t, true,
+			   t->above); /* the worker has recorded the new parent in the one above */
+	}
+}
+
 static void merge(struct tidy *t)
 {
+	struct checkpoint_live l = {0};
+
 	job_progress(t->job, 0, "merging");
-	if (vm_is_active(t->vm) && is_open(t, t->step.last)) {
-		end(t); /* LIVE */
+	if (!vm_is_active(t->vm) || !find_live(t, &l)) {
+		merge_here(t, false, DISK_TREE_NONE);
+	} else if (t->vm->state != VM_RUNNING) {
+		forget_chain(&l);
+		end(t); /* one that stands still does not merge; it is found again */
 	} else {
-		merge_offline(t);
+		checkpoint_live_merge(t->vm, t->job, &l, live_done, t);
 	}
 }
 
@@ -228,6 +306,18 @@ static void next(struct tidy *t)
 	}
 }
 
+static void forget(struct vm *vm)
+{
+	free(vm->op); /* it has no tree yet */
+	vm->op = NULL;
+}
+
+static void begin(struct vm *vm, struct job *j)
+{
+	(void)j;
+	next(vm->op);
+}
+
 void op_tidy(struct vm *vm, struct job *j, void (*then)(struct vm *vm, struct job *j, void *ctx),
 	     void *ctx)
 {
@@ -237,7 +327,7 @@ void op_tidy(struct vm *vm, struct job *j, void (*then)(struct vm *vm, struct jo
 	*t = (struct tidy){.vm = vm, .job = j, .then = then, .ctx = ctx};
 	vm->op = t;
 	job_allow_cancel(j, NULL, NULL);
-	next(t);
+	vm_settle(vm, j, begin, forget);
 }
 
 static void complete(struct vm *vm, struct job *j, void *ctx)

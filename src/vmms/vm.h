@@ -92,7 +92,9 @@ struct vm {
 	void (*on_end)(struct vm *vm, const struct vm_end *end);
 	/* Of the operation: each event of the worker, after everybody else. NULL: nobody. */
 	void (*on_event)(struct vm *vm, const char *name, const char *text);
-	void *op; /* of the operation */
+	void *op;	/* of the operation */
+	void *live;	/* checkpoint_live.c */
+	void *settling; /* vm_settle.c */
 	struct vm_described described;
 	void *then; /* malloced: what follows it (handle_checkpoints.c) */
 };

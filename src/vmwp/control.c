@@ -3,6 +3,7 @@
 #include "control.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -312,6 +313,14 @@ static void take_packet(struct connection *c, size_t bytes, const int *fds, size
 	}
 }
 
+/* What somebody asked for who is gone is not begun: who comes after him could not know of it. */
+static bool is_left(const struct connection *c)
+{
+	struct pollfd p = {.fd = c->fd};
+
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR)) != 0;
+}
+
 static void on_packet(void *ctx)
 {
 	struct connection *c = ctx;
@@ -322,6 +331,10 @@ static void on_packet(void *ctx)
 		/* One request at a time: an asker that does not wait for the answer does not get it. */
 		c->hung_up = true;
 		loop_remove(c->control->worker->loop, c->fd);
+		return;
+	}
+	if (is_left(c)) {
+		connection_close(c);
 		return;
 	}
 	ssize_t n = packet_receive(c->fd, c->packet, sizeof(c->packet), fds, &fd_count);

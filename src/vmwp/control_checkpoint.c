@@ -38,6 +38,7 @@ static const char *catch_state(struct connection *c)
 
 static void disks_ready(struct connection *c)
 {
+	atomic_fetch_sub(&c->worker->changing, 1);
 	const char *why = c->why[0] != '\0' ? c->why : NULL;
 
 	if (why != NULL && c->state_fd >= 0) {
@@ -109,9 +110,13 @@ static bool checkpoint(struct connection *c, const struct control_request *q)
 		return true; /* the descriptor is not ours any more */
 	}
 	c->busy = true;
+	atomic_fetch_add(&c->worker->changing, 1);
 	const char *why = storage_checkpoint_prepare(c->worker->storage, &c->parsed, on_disks, c);
 
 	c->busy = why == NULL;
+	if (why != NULL) {
+		atomic_fetch_sub(&c->worker->changing, 1);
+	}
 	return why == NULL || control_refuse(c, why);
 }
 

@@ -18,6 +18,11 @@ void control_disk_forget(struct connection *c)
 /* Controller's thread. */
 static void request_done(struct storage_request *r, const char *error)
 {
+	struct connection *c = r->ctx;
+
+	if (r->what == STORAGE_MERGE && error != NULL) {
+		atomic_fetch_sub(&c->worker->changing, 1);
+	}
 	control_done(r->ctx, error);
 }
 
@@ -113,7 +118,13 @@ static bool resize(struct connection *c, const struct control_request *q)
 
 static bool merge(struct connection *c, const struct control_request *q)
 {
-	return change(c, q, STORAGE_MERGE);
+	atomic_fetch_add(&c->worker->changing, 1); /* until on_merge says that it is over */
+	bool begun = change(c, q, STORAGE_MERGE);
+
+	if (!begun) {
+		atomic_fetch_sub(&c->worker->changing, 1);
+	}
+	return begun;
 }
 
 static bool merge_cancel(struct connection *c, const struct control_request *q)
@@ -132,6 +143,9 @@ static void on_merge(void *ctx, const struct storage_merge *m)
 	unsigned ide = m->slot - STORAGE_CONTROLLERS;
 	char place[32];
 
+	if (m->state != STORAGE_MERGES) {
+		atomic_fetch_sub(&w->changing, 1);
+	}
 	if (m->slot < STORAGE_CONTROLLERS) {
 		snprintf(place, sizeof(place), "scsi%u:%u", m->slot, m->lun);
 	} else {

@@ -65,6 +65,7 @@ static bool info(struct connection *c, const struct control_request *q)
 	control_say(c, "uptime_ns=%" PRIu64, machine_guest_ns(w));
 	control_say(c, "loading=%d", restore_loading(w));
 	storage_list(w->storage, say_disk, c);
+	control_say(c, "settled=%d", what == NULL && atomic_load(&w->changing) == 0);
 	if (what != NULL) {
 		control_say(c, "%s_done=%" PRIu64, what, done);
 		control_say(c, "%s_total=%" PRIu64, what, total);

@@ -68,8 +68,8 @@ struct worker_config {
 	struct storage_config storage;
 	int control_fd; /* listening socket; -1: none */
 	struct net_config net;
-	int launcher_fd;     /* connected socket; -1: none */
-	int state_fd;	     /* saved state to go on from; -1: none */
+	int launcher_fd; /* connected socket; -1: none */
+	int state_fd;	 /* saved state to go on from; -1: none */
 	const char *state_path;
 	bool eager;	     /* all of its memory before the first instruction */
 	bool detached;	     /* outlives its starter */
@@ -97,7 +97,7 @@ struct machine {
 	_Atomic uint64_t first_run_ns;	    /* host time of the first dispatch; 0: not yet */
 	_Atomic bool halt;		    /* VPs shall leave the round */
 	bool paused;			    /* it stands still (pause.h); loop thread */
-	bool critical;			    /* it was stopped because of its disks (critical.h); loop thread */
+	bool critical; /* it was stopped because of its disks (critical.h); loop thread */
 };
 
 struct worker {
@@ -112,6 +112,8 @@ struct worker {
 	struct net *net;	 /* NULL: no adapters */
 	struct ic *ic;		 /* of this boot */
 	struct control *control; /* NULL: nobody asks */
+	_Atomic unsigned
+		changing; /* disks that are merged or getting new tops: requests that go on without their asker */
 	char why[700];		 /* of the last request that failed, for its asker */
 	struct restore *restore; /* what the first boot goes on from; NULL: it starts anew */
 	struct saving *saving;	 /* under way; NULL: nothing */
