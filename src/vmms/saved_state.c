@@ -116,12 +116,6 @@ void saved_state_settle(struct vm *vm, bool ran)
 	saved_state_look(vm);
 }
 
-void saved_state_complete(struct vm *vm)
-{
-	rename_durably(vm, UNFINISHED, SAVED);
-	saved_state_look(vm);
-}
-
 void saved_state_drop_unfinished(struct vm *vm)
 {
 	char path[VM_PATH_BYTES];
@@ -157,6 +151,17 @@ static int remove_file(const struct vm *vm, const char *name)
 
 	log_line("%s: %s", path, strerror(errno));
 	return r;
+}
+
+void saved_state_complete(struct vm *vm)
+{
+	if (is_there(vm, UNFINISHED)) {
+		rename_durably(vm, UNFINISHED, SAVED);
+		remove_file(vm, RESTORING); /* the one before */
+	} else if (!is_there(vm, SAVED) && is_there(vm, RESTORING)) {
+		rename_durably(vm, RESTORING, SAVED);
+	}
+	saved_state_look(vm);
 }
 
 int saved_state_used(struct vm *vm)

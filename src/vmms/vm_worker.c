@@ -2,11 +2,9 @@
 #include "vm_worker.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -108,15 +106,10 @@ void vm_worker_clear_end(const struct vm *vm)
 {
 	char path[VM_PATH_BYTES];
 
+	/* Without looking at the lock: a process that is about to become another VM's worker may have it for a moment. */
 	vm_run_path(vm, "end", path);
-	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-
-	/* Whoever has it locked still has to write there. */
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && ftruncate(fd, 0) < 0) {
+	if (truncate(path, 0) < 0 && errno != ENOENT) {
 		log_line("%s: %s", path, strerror(errno));
-	}
-	if (fd >= 0) {
-		close(fd);
 	}
 }
 

@@ -12,7 +12,7 @@ void vm_worker_attach(struct vm *vm, const struct machine_process *process);
 void vm_worker_detach(struct vm *vm);
 /* Kills it, now; its end is heard of as any other. */
 void vm_worker_kill(struct vm *vm);
-/* Before a start: what the last worker left is not taken for the new one's. */
+/* Before a start, with no worker there: what the last one left is not taken for the new one's. */
 void vm_worker_clear_end(const struct vm *vm);
 /* How the worker that is gone has ended, from its end file; @status: of waitid, -1: it was no child of ours. */
 void vm_worker_read_end(const struct vm *vm, int status, struct vm_end *ret);
