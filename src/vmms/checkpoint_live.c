@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "backend/backend.h"
-#include "checkpoint_journal.h"
 #include "lib/check.h"
 #include "link.h"
 #include "plan.h"
@@ -223,26 +222,6 @@ static void want(struct live *l, size_t index)
 	l->fds[l->file_count++] = -1;
 }
 
-/* The guest will write the base: a crash must not leave the old top as the present's. */
-static bool note_top(struct live *l)
-{
-	const struct checkpoint_live *w = &l->what;
-	struct json_file_error error;
-
-	if (w->depth != 0) {
-		return true;
-	}
-	int r = journal_write(l->vm,
-			      json_pack("{s:i, s:s, s:[{s:s, s:s}]}", "format", 1, "kind", "merge",
-					"disks", "old", w->chain[0], "new", w->chain[w->count]),
-			      &error);
-
-	if (r < 0) {
-		snprintf(l->text, sizeof(l->text), "%.1100s", error.text);
-	}
-	return r == 0;
-}
-
 void checkpoint_live_merge(struct vm *vm, struct job *j, struct checkpoint_live *what,
 			   void (*done)(void *ctx, bool cancelled, const char *error), void *ctx)
 {
@@ -259,10 +238,6 @@ void checkpoint_live_merge(struct vm *vm, struct job *j, struct checkpoint_live 
 	}
 	if (l->what.depth >= 2) {
 		want(l, l->what.depth - 1);
-	}
-	if (!note_top(l)) {
-		finish(l, false, l->text);
-		return;
 	}
 	l->at_work = true;
 	vm->on_event = on_event;

@@ -10,7 +10,6 @@
 #include "backend/backend.h"
 #include "job.h"
 #include "lib/bits.h"
-#include "lib/check.h"
 #include "vhd/vhd.h"
 
 #define DEPTH 64
@@ -47,28 +46,6 @@ static bool run_job(struct checkpoint_merge *m, struct vhd_job *j)
 	return r == 0 || (r != 1 && fail(m, r, error.text));
 }
 
-/* Has something on the last file got the base as parent already? Then the data is there: a crash came in between. */
-static bool is_merged(const struct checkpoint_merge *m, const struct vhd_host *host)
-{
-	struct vhd_info *info = calloc(1, sizeof(*info));
-	bool found = false;
-
-	CHECK(info != NULL);
-	for (size_t i = 0; i < m->child_count && !found; i++) {
-		struct vhd_error error = {{0}};
-		struct vhd_disk *d;
-
-		if (vhd_open(host, m->children[i], VHD_OPEN_NO_PARENT, &d, &error) == 0) {
-			vhd_get_info(d, info);
-			found = info->has_parent &&
-				host->same_file(host->ctx, info->parent_path, m->base);
-			vhd_close(d);
-		}
-	}
-	free(info);
-	return found;
-}
-
 static bool move_data(struct checkpoint_merge *m, const struct vhd_host *host)
 {
 	struct vhd_error error = {{0}};
@@ -82,7 +59,7 @@ static bool merge(struct checkpoint_merge *m, const struct vhd_host *host)
 {
 	struct vhd_error error = {{0}};
 
-	if (m->count != 0 && !is_merged(m, host) && !move_data(m, host)) {
+	if (m->count != 0 && !move_data(m, host)) {
 		return false;
 	}
 	for (size_t i = 0; i < m->child_count; i++) {

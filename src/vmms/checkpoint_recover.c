@@ -13,6 +13,7 @@
 #include "checkpoint.h"
 #include "checkpoint_files.h"
 #include "checkpoint_journal.h"
+#include "checkpoint_look.h"
 #include "host/log.h"
 #include "lib/check.h"
 #include "op_checkpoint.h"
@@ -212,7 +213,7 @@ static bool was_merged(const struct vm *vm, const char *path)
 }
 
 /* From one moment on the base is what the guest writes, and what was merged into it is of no use. */
-static void recover_merge(struct vm *vm, const char *answer, const json_t *disk)
+static void recover_top(struct vm *vm, const char *answer, const json_t *disk)
 {
 	const char *last = text(disk, "old"), *base = text(disk, "new");
 	bool pivoted = answer != NULL ? worker_writes(vm, answer, base) : was_merged(vm, last);
@@ -224,9 +225,29 @@ static void recover_merge(struct vm *vm, const char *answer, const json_t *disk)
 		checkpoint_disks_rename(c, last, base);
 		configure(vm, c);
 	}
-	if (pivoted || answer == NULL || vm_is_settled(answer)) {
-		journal_end(vm);
+}
+
+/* Nobody saw its end: the top by what is written, the others by what the files say, later. */
+static void recover_merge(struct vm *vm, const char *answer, const json_t *o)
+{
+	if (answer != NULL && !vm_is_settled(answer)) {
+		return;
 	}
+	if (json_is_true(json_object_get(o, "top"))) {
+		recover_top(vm, answer, json_array_get(json_object_get(o, "disks"), 0));
+	}
+	checkpoint_look_want(vm);
+	journal_end(vm);
+}
+
+void checkpoint_recover_merge(struct vm *vm)
+{
+	json_t *o = vm_is_active(vm) ? NULL : journal_read(vm);
+
+	if (o != NULL && strcmp(text(o, "kind"), "merge") == 0) {
+		recover_merge(vm, NULL, o);
+	}
+	json_decref(o);
 }
 
 /* ---- All ---- */
@@ -240,7 +261,7 @@ void checkpoint_recover(struct vm *vm, const char *answer)
 		return;
 	}
 	if (strcmp(text(o, "kind"), "merge") == 0) {
-		recover_merge(vm, answer, json_array_get(disks, 0));
+		recover_merge(vm, answer, o);
 		json_decref(o);
 		return;
 	}

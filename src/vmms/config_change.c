@@ -168,15 +168,17 @@ static void merge(json_t *to, const json_t *patch)
 /* Which checkpoint the present comes from, and whose files are whose. */
 static void keep_checkpoints(json_t *mine, const json_t *keep)
 {
-	json_t *parent = json_object_get(keep, "parent"), *files = json_object_get(keep, "files");
+	static const char *const members[] = {"parent", "files", "verify"};
 
 	if (!json_is_object(mine)) {
 		return; /* the check says so */
 	}
-	json_object_set_new(mine, "parent", parent == NULL ? json_null() : json_incref(parent));
-	json_object_del(mine, "files");
-	if (files != NULL) {
-		json_object_set(mine, "files", files);
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		json_object_del(mine, members[i]);
+		json_object_set(mine, members[i], json_object_get(keep, members[i]));
+	}
+	if (json_object_get(mine, "parent") == NULL) {
+		json_object_set_new(mine, "parent", json_null());
 	}
 }
 

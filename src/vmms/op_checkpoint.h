@@ -34,5 +34,7 @@ void op_tidy_later(struct vm *vm);
  * "info".
  */
 void checkpoint_recover(struct vm *vm, const char *answer);
+/* The same for a merge alone that has just failed or was cancelled. A VM that is active is looked at with its worker's next answer. */
+void checkpoint_recover_merge(struct vm *vm);
 
 #endif

@@ -14,6 +14,7 @@
 #include "checkpoint_files.h"
 #include "checkpoint_journal.h"
 #include "checkpoint_live.h"
+#include "checkpoint_look.h"
 #include "checkpoint_merge.h"
 #include "host/log.h"
 #include "lib/check.h"
@@ -135,7 +136,11 @@ static void merged(struct tidy *t, bool cancelled, bool failed, const char *why)
 		log_line("%s: files of removed checkpoints are not merged yet: %s", vm_name(t->vm),
 			 why);
 	}
-	if (cancelled || failed) {
+	if (cancelled) {
+		journal_end(t->vm);
+		end(t);
+	} else if (failed) {
+		checkpoint_recover_merge(t->vm);
 		end(t);
 	} else if (record_merge(t, &error) < 0) {
 		log_line("%s: %s", vm_name(t->vm), error.text);
@@ -271,12 +276,37 @@ static void live_done(void *ctx, bool cancelled, const char *error)
 	}
 }
 
+/*
+ * Written before: that somebody has to look what became of it, should nobody see its end; and of the file that is written, that the guest may go on in the base. False: it could not be
+ * written.
+ */
+static bool note(struct tidy *t, bool top)
+{
+	struct json_file_error error;
+	int r = journal_write(t->vm,
+			      json_pack("{s:i, s:s, s:b, s:[{s:s, s:s}]}", "format", 1, "kind",
+					"merge", "top", top, "disks", "old",
+					checkpoint_files_path(t->vm, t->step.last), "new",
+					checkpoint_files_path(t->vm, t->step.file)),
+			      &error);
+
+	if (r < 0) {
+		log_line("%s: %s", vm_name(t->vm), error.text);
+	}
+	return r == 0;
+}
+
 static void merge(struct tidy *t)
 {
 	struct checkpoint_live l = {0};
 
 	job_progress(t->job, 0, "merging");
-	if (!vm_is_active(t->vm) || !find_live(t, &l)) {
+	bool live = vm_is_active(t->vm) && find_live(t, &l);
+
+	if (!note(t, live && l.depth == 0)) {
+		forget_chain(&l);
+		end(t);
+	} else if (!live) {
 		merge_here(t, false, DISK_TREE_NONE);
 	} else if (t->vm->state != VM_RUNNING) {
 		forget_chain(&l);
@@ -312,10 +342,29 @@ static void forget(struct vm *vm)
 	vm->op = NULL;
 }
 
+static void looked(void *ctx)
+{
+	struct tidy *t = ctx;
+
+	if (checkpoint_look_wanted(t->vm)) {
+		end(t); /* not all files could be asked */
+	} else {
+		next(t);
+	}
+}
+
 static void begin(struct vm *vm, struct job *j)
 {
+	struct tidy *t = vm->op;
+
 	(void)j;
-	next(vm->op);
+	if (!checkpoint_look_wanted(vm)) {
+		next(t);
+	} else if (vm_is_active(vm)) {
+		end(t); /* those that it has open cannot be asked: when it is off */
+	} else {
+		checkpoint_look(vm, looked, t);
+	}
 }
 
 void op_tidy(struct vm *vm, struct job *j, void (*then)(struct vm *vm, struct job *j, void *ctx),
@@ -350,7 +399,8 @@ void op_tidy_later(struct vm *vm)
 		return;
 	}
 	struct disk_tree_file *files = checkpoint_files_tree(vm, &count);
-	bool wanted = disk_tree_next(files, count, &step);
+	bool wanted = checkpoint_look_wanted(vm) ? !vm_is_active(vm)
+						 : disk_tree_next(files, count, &step);
 
 	free(files);
 	if (wanted) {
