@@ -8,7 +8,7 @@ all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
 
 programs: $(BUILD)/build.ninja
-	@ninja -C $(BUILD) --quiet virid virid-vmwp virid-vswitch
+	@ninja -C $(BUILD) --quiet virid virid-vmwp virid-vswitch virid-vmms
 
 # Installs what is missing (Debian) and configures the build folder.
 setup:
@@ -41,6 +41,7 @@ bench: ## Virid, QEMU and Bochs side by side
 	@bench/run $(BUILD)
 	@bench/storage $(BUILD)
 	@bench/net $(BUILD)
+	@bench/vmms $(BUILD)
 	@bench/saved $(BUILD)
 
 soak: setup programs ## ten minutes of forks, pipes, signals, files and memory in a guest with 4 processors; a hostile guest and power cuts of disks with new seeds; heavy traffic between guests; guests that are saved a hundred times
@@ -51,6 +52,7 @@ soak: setup programs ## ten minutes of forks, pipes, signals, files and memory i
 	@tests/integration/save-restore-net $(BUILD) 30
 	@tests/integration/soak $(BUILD)
 	@tests/fault/soak $(BUILD)
+	@tests/integration/checkpoints $(BUILD) $$(date +%s) 500
 
 fuzz: ## every fuzz target for FUZZ_SECONDS (default 60)
 	@tools/setup-debian fuzz
