@@ -108,6 +108,14 @@ static bool read_honest(void)
 	return true;
 }
 
+/* What answers as the sequences expect: waiting for others takes them all the time. */
+static bool is_disk(const struct guid *type)
+{
+	static const struct guid scsi = VSTOR_SCSI_TYPE, ide = VSTOR_IDE_TYPE;
+
+	return guid_equal(type, &scsi) || guid_equal(type, &ide);
+}
+
 /* Connects anew; what may be attacked, and what must go on working. */
 static bool connect(void)
 {
@@ -123,7 +131,7 @@ static bool connect(void)
 
 		if (guid_equal(&o->type, &scsi) && o->instance.bytes[15] == 1) {
 			spared = o;
-		} else if (target_count < ARRAY_LEN(targets)) {
+		} else if (is_disk(&o->type) && target_count < ARRAY_LEN(targets)) {
 			targets[target_count++] = *o;
 		}
 	}
