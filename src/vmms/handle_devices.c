@@ -9,6 +9,7 @@
 #include "config.h"
 #include "lib/bits.h"
 #include "lib/check.h"
+#include "new_id.h"
 #include "op_device.h"
 #include "path_check.h"
 #include "routes.h"
@@ -67,7 +68,14 @@ static bool take_making(struct request *r, json_t *item)
 	}
 	r->op.make_bytes = (uint64_t)json_integer_value(bytes);
 	r->op.make_parent = json_string_value(json_object_get(r->call->body, "parent"));
-	if (path != NULL && path[0] != '/' && strncmp(path, "disks/", 6) != 0) {
+	if (path == NULL || path[0] == '\0') {
+		char id[GUID_TEXT_BYTES];
+
+		new_id(id); /* so that it is no other's */
+		json_object_set_new(item, "path",
+				    json_sprintf("disks/disk-%s.%s", id,
+						 parent != NULL ? "avhdx" : "vhdx"));
+	} else if (path[0] != '/' && strncmp(path, "disks/", 6) != 0) {
 		json_object_set_new(item, "path", json_sprintf("disks/%s", path));
 	}
 	json_object_del(item, "create_bytes");

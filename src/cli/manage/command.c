@@ -389,7 +389,12 @@ static void print_done(const struct manage_call *c, size_t each, struct json_obj
 		at += strlen(name) + 1;
 		size_t n = (size_t)(name[0] - '0');
 
-		fputs(n < 10 ? c->operands[n == 0 ? each : n] : member_text(answer, name), stdout);
+		struct json_object *v = n < 10 ? NULL : member_get(answer, name);
+
+		fputs(n < 10	  ? c->operands[n == 0 ? each : n]
+		      : v != NULL ? json_object_get_string(v)
+				  : "",
+		      stdout);
 	}
 	putchar('\n');
 }

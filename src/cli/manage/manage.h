@@ -180,6 +180,7 @@ int vm_stats_run(struct manage_call *c);
 int vm_folder_run(struct manage_call *c);
 int dvd_eject_run(struct manage_call *c);
 int job_cancel_run(struct manage_call *c);
+int role_grant_run(struct manage_call *c);
 int role_revoke_run(struct manage_call *c);
 int audit_list_run(struct manage_call *c);
 int checkpoint_list_run(struct manage_call *c); /* checkpoint.c */

@@ -31,7 +31,8 @@ static const struct manage_column disk_columns[] = {
 /* `virid disk` itself works on files (../disk.c); these words of it are about machines. */
 const struct manage_verb manage_disk_verbs[] = {
 	{"disk", "attach", "VM [FILE]", "attaches a virtual disk to a machine", "POST",
-	 "/vms/{0}/disks", place_options, .done = "attached as {place}", .run = vm_folder_run},
+	 "/vms/{0}/disks", place_options, .done = "attached as {controller}{number}:{location}",
+	 .run = vm_folder_run},
 	{"disk", "detach", "VM PLACE", "takes it away", "DELETE", "/vms/{0}/disks/{1}",
 	 .done = "{1} of {0} is detached"},
 	{"disk", "attached", "VM", "lists the disks of a machine", "GET", "/vms/{0}/disks",
@@ -51,7 +52,7 @@ static const struct manage_column dvd_columns[] = {{"PLACE", "place"}, {"FILE", 
 
 const struct manage_verb manage_dvd_verbs[] = {
 	{"dvd", "add", "VM", "adds a DVD drive", "POST", "/vms/{0}/dvds", dvd_options,
-	 .done = "added as {place}"},
+	 .done = "added as {controller}{number}:{location}"},
 	{"dvd", "remove", "VM PLACE", "takes it away", "DELETE", "/vms/{0}/dvds/{1}",
 	 .done = "{1} of {0} is removed"},
 	{"dvd", "list", "VM", "lists the drives", "GET", "/vms/{0}/dvds", .answer = ANSWER_LIST,

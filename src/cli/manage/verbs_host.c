@@ -71,6 +71,7 @@ const struct manage_verb manage_role_verbs[] = {
 	 .list = "roles", .columns = role_columns},
 	{"role", "grant", "WHO ROLE", "gives a user, @group or CN=name a role", "PUT", "/roles",
 	 grant_options, .done = "{0} is {1}", .operand_member = {"who", "role"},
+	 .run = role_grant_run,
 	 .notes = "Roles: administrator (everything), operator (states, consoles, checkpoints, "
 		  "media), viewer (look).\n"},
 	{"role", "revoke", "WHO", "takes it back", "DELETE", "/roles", grant_options,

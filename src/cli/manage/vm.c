@@ -199,9 +199,54 @@ static int ask_with_query(struct manage_call *c, const char *first, const char *
 	return manage_usual(c);
 }
 
+/* The id of the machine that --vm names: the service's list of roles knows ids only. NULL without --vm; false after a message. */
+static bool id_of_vm(const struct manage_call *c, char **ret_id, int *ret_status)
+{
+	const char *name = manage_value(c, "vm");
+	struct json_object *vm = NULL;
+	char *escaped, *path;
+
+	*ret_id = NULL;
+	if (name == NULL) {
+		return true;
+	}
+	escaped = manage_escape(name);
+	if (asprintf(&path, "/vms/%s", escaped) < 0) {
+		abort();
+	}
+	*ret_status = manage_request(c, "GET", path, NULL, &vm);
+	if (*ret_status == CLI_OK) {
+		*ret_id = strdup(member_text(vm, "id"));
+	}
+	json_object_put(vm);
+	free(escaped);
+	free(path);
+	return *ret_status == CLI_OK;
+}
+
+int role_grant_run(struct manage_call *c)
+{
+	int status;
+	char *id;
+
+	if (!id_of_vm(c, &id, &status)) {
+		return status;
+	}
+	if (id != NULL) {
+		json_object_object_add(manage_body(c), "vm", json_object_new_string(id));
+	}
+	free(id);
+	return manage_usual(c);
+}
+
 int role_revoke_run(struct manage_call *c)
 {
-	const char *vm = manage_value(c, "vm");
+	int status;
+	char *vm;
+
+	if (!id_of_vm(c, &vm, &status)) {
+		return status;
+	}
 	char *both, *who = manage_escape(c->operands[0]), *which = manage_escape(vm ? vm : "");
 
 	if (asprintf(&both, "?who=%s%s%s", who, vm == NULL ? "" : "&vm=", which) < 0) {
@@ -211,6 +256,7 @@ int role_revoke_run(struct manage_call *c)
 	free(both);
 	free(who);
 	free(which);
+	free(vm);
 	json_object_put(c->body);
 	c->body = NULL;
 	return manage_usual(c);
