@@ -313,12 +313,16 @@ static void take_packet(struct connection *c, size_t bytes, const int *fds, size
 	}
 }
 
-/* What somebody asked for who is gone is not begun: who comes after him could not know of it. */
-static bool is_left(const struct connection *c)
+/*
+ * What changes which files are written is not begun for somebody who is gone: who comes after him asks what is so, and could not know that it is about to change. The
+ * other requests are carried out: who comes after has written down that they were made.
+ */
+static bool is_forgotten(const struct connection *c)
 {
 	struct pollfd p = {.fd = c->fd};
 
-	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR)) != 0;
+	return (strcmp(c->packet, "checkpoint") == 0 || strcmp(c->packet, "merge") == 0) &&
+	       poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR)) != 0;
 }
 
 static void on_packet(void *ctx)
@@ -333,13 +337,9 @@ static void on_packet(void *ctx)
 		loop_remove(c->control->worker->loop, c->fd);
 		return;
 	}
-	if (is_left(c)) {
-		connection_close(c);
-		return;
-	}
 	ssize_t n = packet_receive(c->fd, c->packet, sizeof(c->packet), fds, &fd_count);
 
-	if (n <= 0) {
+	if (n <= 0 || (c->packet[n - 1] == '\0' && is_forgotten(c))) {
 		packet_close(fds, fd_count);
 		connection_close(c);
 	} else {
