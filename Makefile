@@ -41,7 +41,6 @@ bench: ## Virid, QEMU and Bochs side by side
 	@bench/run $(BUILD)
 	@bench/storage $(BUILD)
 	@bench/net $(BUILD)
-	@bench/vmms $(BUILD)
 	@bench/saved $(BUILD)
 
 soak: setup programs ## ten minutes of forks, pipes, signals, files and memory in a guest with 4 processors; a hostile guest and power cuts of disks with new seeds; heavy traffic between guests; guests that are saved a hundred times
