@@ -258,8 +258,5 @@ const struct manage_verb manage_checkpoint_verbs[] = {
 	{"checkpoint", "rename", "VM CHECKPOINT NAME", "gives another name", "PATCH",
 	 "/vms/{0}/checkpoints/{1}", .done = "checkpoint {1} of {0} is now {2}",
 	 .run = checkpoint_rename_run},
-	{"checkpoint", "export", "VM CHECKPOINT FOLDER", "copies it as a machine of its own",
-	 "POST", "/vms/{0}/checkpoints/{1}/export", .done = "checkpoint {1} of {0} is exported",
-	 .run = vm_folder_run},
 	{0},
 };
