@@ -2,9 +2,12 @@
 #include "launch/packet.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 bool packet_add_word(struct packet *p, const char *word, struct launch_error *error)
 {
@@ -26,6 +29,28 @@ bool packet_add_fd(struct packet *p, int fd, struct launch_error *error)
 	}
 	p->fds[p->fd_count++] = fd;
 	return true;
+}
+
+bool packet_copy_fd(struct packet *p, int fd, struct launch_error *error)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (copy < 0) {
+		return launch_refuse(error, "%s", strerror(errno));
+	}
+	if (!packet_add_fd(p, copy, error)) {
+		close(copy);
+		return false;
+	}
+	return true;
+}
+
+void packet_drop(struct packet *p)
+{
+	for (unsigned i = 0; p != NULL && i < p->fd_count; i++) {
+		close(p->fds[i]);
+	}
+	free(p);
 }
 
 bool packet_send(int socket, const struct packet *p, struct launch_error *error)

@@ -2,7 +2,6 @@
 #include "checkpoint_disks.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,21 +143,6 @@ bool checkpoint_disks_make(struct checkpoint_disks *d, struct job *job,
 
 /* ---- The request ---- */
 
-/* The packet's own, as those of all requests are closed with it. */
-static bool add_fd(struct packet *p, int fd, struct launch_error *error)
-{
-	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-
-	if (copy < 0) {
-		return launch_refuse(error, "%s", strerror(errno));
-	}
-	if (!packet_add_fd(p, copy, error)) {
-		close(copy);
-		return false;
-	}
-	return true;
-}
-
 static bool add_disk(struct packet *p, const struct checkpoint_disk *d, unsigned index,
 		     struct launch_error *error)
 {
@@ -171,18 +155,10 @@ static bool add_disk(struct packet *p, const struct checkpoint_disk *d, unsigned
 	CHECK(asprintf(&file, "--file=%u:%u:1:%zu:%s:%s", slot, index, strlen(d->new_absolute),
 		       d->new_absolute, d->new_absolute) > 0);
 	ok = packet_add_word(p, disk, error) && packet_add_word(p, file, error) &&
-	     add_fd(p, d->fd, error);
+	     packet_copy_fd(p, d->fd, error);
 	free(disk);
 	free(file);
 	return ok;
-}
-
-static void drop(struct packet *p)
-{
-	for (unsigned i = 0; i < p->fd_count; i++) {
-		close(p->fds[i]);
-	}
-	free(p);
 }
 
 struct packet *checkpoint_disks_request(const struct checkpoint_disks *d, int state_fd,
@@ -196,7 +172,7 @@ struct packet *checkpoint_disks_request(const struct checkpoint_disks *d, int st
 	bool ok = packet_add_word(p, "checkpoint", &error);
 
 	if (ok && state_fd >= 0) {
-		ok = add_fd(p, state_fd, &error);
+		ok = packet_copy_fd(p, state_fd, &error);
 	} else if (ok) {
 		ok = packet_add_word(p, "--no-memory", &error);
 	}
@@ -206,7 +182,7 @@ struct packet *checkpoint_disks_request(const struct checkpoint_disks *d, int st
 	if (!ok) {
 		ret->code = API_FAILED;
 		snprintf(ret->text, sizeof(ret->text), "%s", error.text);
-		drop(p);
+		packet_drop(p);
 		return NULL;
 	}
 	return p;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint_live.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,16 +132,12 @@ static bool add_file(struct live *l, struct packet *p, size_t i, struct launch_e
 {
 	unsigned slot = l->what.ide ? SCSI_CONTROLLERS + l->what.number * 2 + l->what.location
 				    : l->what.number;
-	int copy = fcntl(l->fds[i], F_DUPFD_CLOEXEC, 0);
 	char *word;
 
 	CHECK(asprintf(&word, "--file=%u:%zu:1:%zu:%s:%s", slot, i, strlen(l->files[i]),
 		       l->files[i], l->files[i]) > 0);
-	bool ok = copy >= 0 && packet_add_word(p, word, error) && packet_add_fd(p, copy, error);
+	bool ok = packet_add_word(p, word, error) && packet_copy_fd(p, l->fds[i], error);
 
-	if (!ok && copy >= 0) {
-		close(copy);
-	}
 	free(word);
 	return ok;
 }
@@ -173,11 +168,8 @@ static void ask(struct live *l)
 
 	CHECK(p != NULL);
 	if (!fill(l, p, &error)) {
-		for (unsigned i = 0; i < p->fd_count; i++) {
-			close(p->fds[i]);
-		}
-		free(p);
-		finish(l, false, error.text[0] != '\0' ? error.text : "out of descriptors");
+		packet_drop(p);
+		finish(l, false, error.text);
 		return;
 	}
 	job_allow_cancel(l->job, cancel, l->vm);

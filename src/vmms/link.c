@@ -49,17 +49,9 @@ struct link *link_create(struct loop *loop, const char *folder)
 	return l;
 }
 
-void link_drop_packet(struct packet *p)
-{
-	for (unsigned i = 0; p != NULL && i < p->fd_count; i++) {
-		close(p->fds[i]);
-	}
-	free(p);
-}
-
 static void drop_packet(struct ask *a)
 {
-	link_drop_packet(a->packet);
+	packet_drop(a->packet);
 	a->packet = NULL;
 }
 

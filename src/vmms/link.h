@@ -18,10 +18,8 @@ void link_destroy(struct link *l);
 
 /* @answer: the worker's text; NULL: it was gone before it answered. */
 typedef void link_answered(void *ctx, const char *answer);
-/* Sends @p (malloced, taken over, with its descriptors); @answered (may be NULL) once, later. */
+/* Sends @p (malloced, taken over, with its descriptors: packet_copy_fd); @answered (may be NULL) once, later. */
 void link_ask(struct link *l, struct packet *p, link_answered *answered, void *ctx);
-/* For one that is not sent after all. */
-void link_drop_packet(struct packet *p);
 /* The same for a list of words, NULL at its end, and a descriptor that is taken over (-1: none). */
 void link_ask_list(struct link *l, link_answered *answered, void *ctx, int fd,
 		   const char *const *words);

@@ -299,29 +299,6 @@ bool machine_start(const struct machine_plan *p, struct machine_process *ret,
 
 /* ---- Changes ---- */
 
-/* Descriptors of its own: whoever opened them closes theirs. */
-static bool take_fd(struct packet *p, int fd, struct launch_error *error)
-{
-	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-
-	if (copy < 0) {
-		return launch_refuse(error, "%s", strerror(errno));
-	}
-	if (!packet_add_fd(p, copy, error)) {
-		close(copy);
-		return false;
-	}
-	return true;
-}
-
-static void drop_packet(struct packet *p)
-{
-	for (unsigned i = 0; i < p->fd_count; i++) {
-		close(p->fds[i]);
-	}
-	free(p);
-}
-
 static bool fill_disk(struct packet *p, const char *word, const struct launch_disks *disks,
 		      uint64_t bytes, struct launch_error *error)
 {
@@ -334,7 +311,7 @@ static bool fill_disk(struct packet *p, const char *word, const struct launch_di
 		free(text);
 	}
 	for (size_t i = 0; ok && i < disks->file_count; i++) {
-		ok = take_fd(p, disks->files[i].fd, error);
+		ok = packet_copy_fd(p, disks->files[i].fd, error);
 	}
 	snprintf(number, sizeof(number), "--bytes=%llu", (unsigned long long)bytes);
 	return ok && packet_add_word(p, number, error);
@@ -355,7 +332,7 @@ struct packet *machine_disk_request(const char *word, const struct machine_disk 
 	launch_disks_fini(disks);
 	free(disks);
 	if (!ok) {
-		drop_packet(p);
+		packet_drop(p);
 		return NULL;
 	}
 	return p;
@@ -373,7 +350,7 @@ static bool fill_adapter(struct packet *p, const char *word, const struct launch
 
 	free(text);
 	for (unsigned i = 0; ok && i < count; i++) {
-		ok = take_fd(p, fds[i], error);
+		ok = packet_copy_fd(p, fds[i], error);
 	}
 	return ok;
 }
@@ -426,7 +403,7 @@ struct packet *machine_adapter_request(const char *word, const char *name, uint6
 		ok = plug_and_fill(p, word, name, processors, a, error);
 	}
 	if (!ok) {
-		drop_packet(p);
+		packet_drop(p);
 		return NULL;
 	}
 	return p;

@@ -15,6 +15,9 @@
 void op_start(struct vm *vm, struct job *j);
 /* Without asking the guest. */
 void op_stop(struct vm *vm, struct job *j);
+/* The part of it that is another operation's beginning: @on_end when the worker is gone. */
+void op_turn_off(struct vm *vm, struct job *j,
+		 void (*on_end)(struct vm *vm, const struct vm_end *end));
 /* The same while another operation goes on, which ends with it; the new job is not the VM's. */
 struct job *op_stop_beside(struct vm *vm, const char *who);
 /* Asks the guest; the job fails after @timeout_s. */

@@ -10,16 +10,12 @@
 #include "checkpoint_files.h"
 #include "checkpoint_journal.h"
 #include "lib/check.h"
-#include "link.h"
 #include "op.h"
 #include "op_checkpoint.h"
 #include "saved_state.h"
 #include "store.h"
 #include "task.h"
-#include "vm_worker.h"
 #include "vmms.h"
-
-#define TURN_OFF_NS (UINT64_C(10) * 1000000000) /* then it is killed */
 
 struct application {
 	struct vm *vm;
@@ -187,25 +183,6 @@ static void on_off(struct vm *vm, const struct vm_end *end)
 	begin(vm->op);
 }
 
-static void on_too_slow(void *ctx)
-{
-	vm_worker_kill(ctx);
-}
-
-static void turn_off(struct application *a)
-{
-	struct vm *vm = a->vm;
-
-	a->ran = true;
-	vm->wanted = false;
-	vm->on_end = on_off;
-	job_progress(a->job, 0, "turning off");
-	vm_set_state(vm, VM_STOPPING);
-	vm->timer = (struct loop_timer){.fn = on_too_slow, .ctx = vm};
-	loop_timer_set(vm->vmms->loop, &vm->timer, host_now_ns() + TURN_OFF_NS);
-	link_ask_words(vm->worker.link, NULL, NULL, -1, "turn-off", NULL);
-}
-
 void op_apply(struct vm *vm, struct job *j, const char *id)
 {
 	struct application *a = calloc(1, sizeof(*a));
@@ -216,7 +193,8 @@ void op_apply(struct vm *vm, struct job *j, const char *id)
 	CHECK(a->record != NULL);
 	vm->op = a;
 	if (vm_is_active(vm)) {
-		turn_off(a);
+		a->ran = true;
+		op_turn_off(vm, j, on_off);
 	} else {
 		begin(a);
 	}

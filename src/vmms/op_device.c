@@ -127,7 +127,7 @@ static void ask(struct change *x)
 
 	/* What the disk has no room to write down is not done either. */
 	if (!x->worker_first && !configure(x, why, sizeof(why), &error)) {
-		link_drop_packet(x->packet);
+		packet_drop(x->packet);
 		fail(x, error, why);
 		return;
 	}
@@ -187,7 +187,7 @@ static void done(void *ctx)
 	} else if (!x->running) {
 		finish(x);
 	} else if (x->vm->worker.link == NULL) {
-		link_drop_packet(x->packet);
+		packet_drop(x->packet);
 		/* Its end has ended the job. */
 		forget(x);
 	} else {

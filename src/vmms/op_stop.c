@@ -35,15 +35,21 @@ static void on_turned_off(void *ctx, const char *answer)
 	}
 }
 
-void op_stop(struct vm *vm, struct job *j)
+void op_turn_off(struct vm *vm, struct job *j,
+		 void (*on_end)(struct vm *vm, const struct vm_end *end))
 {
 	vm->wanted = false;
-	vm->on_end = on_off;
+	vm->on_end = on_end;
 	job_progress(j, 0, "turning off");
 	vm_set_state(vm, VM_STOPPING);
 	vm->timer = (struct loop_timer){.fn = on_too_slow, .ctx = vm};
 	loop_timer_set(vm->vmms->loop, &vm->timer, host_now_ns() + TURN_OFF_NS);
 	link_ask_words(vm->worker.link, on_turned_off, vm, -1, "turn-off", NULL);
+}
+
+void op_stop(struct vm *vm, struct job *j)
+{
+	op_turn_off(vm, j, on_off);
 }
 
 /* ---- Turning off in the middle of something else ---- */
