@@ -28,6 +28,18 @@ static bool claim(struct saved_lazy *l, uint64_t chunk)
 	return atomic_compare_exchange_strong(&l->chunks[chunk], &missing, LAZY_CLAIMED);
 }
 
+/*
+ * Somebody is putting the chunk there, which wakes whoever waits; but who touches a page that came and was given back again at once, before the chunk
+ * counts as there, is woken once more. False: it is there.
+ */
+static bool await(struct saved_lazy *l, uint64_t chunk)
+{
+	uint8_t claimed = LAZY_CLAIMED;
+
+	return atomic_compare_exchange_strong(&l->chunks[chunk], &claimed, LAZY_AWAITED) ||
+	       claimed == LAZY_AWAITED;
+}
+
 static bool over(struct saved_lazy *l)
 {
 	return atomic_load_explicit(&l->stopping, memory_order_relaxed);
@@ -53,7 +65,9 @@ static void load_chunk(struct lazy_thread *t, uint64_t chunk)
 		lazy_end(l, r, &error);
 		return;
 	}
-	atomic_store(&l->chunks[chunk], LAZY_THERE);
+	if (atomic_exchange(&l->chunks[chunk], LAZY_THERE) == LAZY_AWAITED) {
+		uffd_wake(l->uffd, l->ram + address, length);
+	}
 	chunk_done(l);
 }
 
@@ -64,12 +78,11 @@ static void answer_fault(struct lazy_thread *t, uint64_t address)
 
 	if (claim(l, chunk)) {
 		load_chunk(t, chunk);
-	} else if (atomic_load(&l->chunks[chunk]) == LAZY_THERE) {
+	} else if (!await(l, chunk)) {
 		/* Zeros, or pages given back since; who fails because it is all over needs nothing. */
 		uffd_zero(l->uffd, l->ram + chunk * SAVED_CHUNK_BYTES,
 			  saved_chunk_length(l->file->memory_bytes, chunk));
 	}
-	/* Else somebody is putting it there, which wakes whoever waits. */
 }
 
 void *lazy_fault_main(void *thread)

@@ -173,7 +173,7 @@ static void test_contents(struct test *t)
 /* More pieces of data than are registered one by one. */
 static void test_many_ranges(struct test *t)
 {
-	const uint64_t bytes = UINT64_C(5000) * SAVED_GROUP_BYTES;
+	const uint64_t groups = 2100, bytes = groups * SAVED_GROUP_BYTES;
 	struct saved_error error = {""};
 	struct lab lab;
 
@@ -181,14 +181,17 @@ static void test_many_ranges(struct test *t)
 		SKIP(t, "no userfaultfd here");
 	}
 	lab = (struct lab){.want = lab_map(bytes), .ram = lab_map(bytes), .fd = lab_file()};
-	for (uint64_t i = 0; i < 5000; i += 2) {
+	/* Small pages: what is written takes that much memory, no more. */
+	madvise(lab.want, bytes, MADV_NOHUGEPAGE);
+	madvise(lab.ram, bytes, MADV_NOHUGEPAGE);
+	for (uint64_t i = 0; i < groups; i += 2) {
 		lab.want[i * SAVED_GROUP_BYTES + 70000] = (uint8_t)(i + 1);
 	}
 	struct saved_image image = {lab.want, bytes, NULL, 0};
 
 	CHECK(lab_save(lab.fd, &image, 2, &error) == 0);
 	CHECK(saved_open(lab.fd, &lab.file, &error) == 0 && start(&lab, 2) == 0);
-	for (uint64_t i = 0; i < 5000; i++) {
+	for (uint64_t i = 0; i < groups; i++) {
 		const uint8_t *p = lab.ram + i * SAVED_GROUP_BYTES;
 
 		EXPECT_EQ(t, p[70000], lab.want[i * SAVED_GROUP_BYTES + 70000]);
@@ -222,6 +225,76 @@ static void test_discard(struct test *t)
 	EXPECT_EQ(t, saved_lazy_finish(lab.lazy, &error), 0);
 	saved_lazy_destroy(lab.lazy);
 	done(&lab, BYTES);
+}
+
+/*
+ * The linker puts this one before the real one. Once, the page that came goes again, and is touched before its chunk counts as there; loading goes on
+ * only when the touch was answered, for its end would answer everything.
+ */
+int __real_uffd_copy(int fd, void *to, const void *from, size_t bytes);
+int __wrap_uffd_copy(int fd, void *to, const void *from, size_t bytes);
+
+static struct {
+	atomic_bool armed, touched;
+	uint8_t *_Atomic page;
+} gone;
+
+static bool wait_touched(void)
+{
+	for (unsigned i = 0; i < 10000 && !atomic_load(&gone.touched); i++) {
+		usleep(1000);
+	}
+	return atomic_load(&gone.touched);
+}
+
+int __wrap_uffd_copy(int fd, void *to, const void *from, size_t bytes)
+{
+	if (atomic_load(&gone.page) != NULL) {
+		wait_touched();
+	}
+	int r = __real_uffd_copy(fd, to, from, bytes);
+
+	if (atomic_exchange(&gone.armed, false)) {
+		madvise(to, 4096, MADV_DONTNEED);
+		atomic_store(&gone.page, to);
+		usleep(50000); /* the touch asks for it meanwhile */
+	}
+	return r;
+}
+
+static void *touch_gone(void *ret_value)
+{
+	uint8_t *page;
+
+	while ((page = atomic_load(&gone.page)) == NULL) {
+		usleep(100);
+	}
+	*(uint8_t *)ret_value = *(volatile uint8_t *)page;
+	atomic_store(&gone.touched, true);
+	return NULL;
+}
+
+static void test_discard_at_once(struct test *t)
+{
+	struct saved_error error = {""};
+	uint8_t value = 1;
+	struct lab lab;
+	pthread_t thread;
+
+	if (!host_has_it()) {
+		SKIP(t, "no userfaultfd here");
+	}
+	save(&lab, BYTES / 8, LAB_RANDOM);
+	CHECK(pthread_create(&thread, NULL, touch_gone, &value) == 0);
+	atomic_store(&gone.armed, true);
+	CHECK(start(&lab, 1) == 0);
+	EXPECT(t, wait_touched());
+	EXPECT_EQ(t, saved_lazy_finish(lab.lazy, &error), 0);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(t, value, 0);
+	atomic_store(&gone.page, NULL);
+	saved_lazy_destroy(lab.lazy);
+	done(&lab, BYTES / 8);
 }
 
 static void test_destroy_early(struct test *t)
@@ -321,9 +394,9 @@ static void test_touch_for_kernel(struct test *t)
 int main(void)
 {
 	static const struct test_case cases[] = {
-		TEST(test_touching),	     TEST(test_contents),      TEST(test_many_ranges),
-		TEST(test_discard),	     TEST(test_destroy_early), TEST(test_damaged),
-		TEST(test_touch_for_kernel),
+		TEST(test_touching), TEST(test_contents),	  TEST(test_many_ranges),
+		TEST(test_discard),  TEST(test_discard_at_once),  TEST(test_destroy_early),
+		TEST(test_damaged),  TEST(test_touch_for_kernel),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));

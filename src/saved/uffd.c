@@ -56,19 +56,24 @@ void uffd_unregister(int fd, void *start, size_t bytes)
 	ioctl(fd, UFFDIO_UNREGISTER, &range);
 }
 
+void uffd_wake(int fd, void *start, size_t bytes)
+{
+	struct uffdio_range range = {.start = (uintptr_t)start, .len = bytes};
+
+	ioctl(fd, UFFDIO_WAKE, &range);
+}
+
 /*
  * After a call that put @done bytes in place or failed with @error: how far to go on, 0 or less to end. A page that is there is skipped, but
  * somebody may wait for it who missed that.
  */
 static int64_t advance(int fd, uint64_t at, int64_t done, int error)
 {
-	struct uffdio_range page = {.start = at, .len = SAVED_PAGE_BYTES};
-
 	if (done > 0) {
 		return done;
 	}
 	if (error == EEXIST) {
-		ioctl(fd, UFFDIO_WAKE, &page);
+		uffd_wake(fd, (void *)(uintptr_t)at, SAVED_PAGE_BYTES);
 		return SAVED_PAGE_BYTES;
 	}
 	return error == EAGAIN ? 0 : -error;

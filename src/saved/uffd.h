@@ -17,6 +17,8 @@ void uffd_unregister(int fd, void *start, size_t bytes);
 /* Puts @bytes (pages) there, all of a page at once. -ENOENT: not registered any more. */
 int uffd_copy(int fd, void *to, const void *from, size_t bytes);
 int uffd_zero(int fd, void *to, size_t bytes);
+/* Whoever waits for them looks again. */
+void uffd_wake(int fd, void *start, size_t bytes);
 /* The addresses of up to @count missing pages that somebody waits for; does not wait. */
 size_t uffd_read(int fd, uint64_t *ret_addresses, size_t count);
 
