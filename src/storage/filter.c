@@ -57,6 +57,16 @@ void filter_destroy(struct block_device *b)
 	free(f);
 }
 
+void filter_wrap_in(struct filter_request *w, struct filter *f, struct io_request *r,
+		    void (*done)(struct io_request *r, int result))
+{
+	w->io = *r;
+	w->io.done = done;
+	w->io.ctx = w;
+	w->whole = r;
+	w->filter = f;
+}
+
 void *filter_wrap(struct filter *f, struct io_request *r, size_t size,
 		  void (*done)(struct io_request *r, int result))
 {
@@ -66,10 +76,6 @@ void *filter_wrap(struct filter *f, struct io_request *r, size_t size,
 		io_complete(f->block.context, r, -ENOMEM);
 		return NULL;
 	}
-	w->io = *r;
-	w->io.done = done;
-	w->io.ctx = w;
-	w->whole = r;
-	w->filter = f;
+	filter_wrap_in(w, f, r, done);
 	return w;
 }

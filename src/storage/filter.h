@@ -43,5 +43,8 @@ struct filter_request {
  */
 void *filter_wrap(struct filter *f, struct io_request *r, size_t size,
 		  void (*done)(struct io_request *r, int result));
+/* The same in memory that is there. */
+void filter_wrap_in(struct filter_request *w, struct filter *f, struct io_request *r,
+		    void (*done)(struct io_request *r, int result));
 
 #endif

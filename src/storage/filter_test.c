@@ -13,6 +13,7 @@
 struct world {
 	struct io_context c;
 	struct testing_clock clock;
+	struct block_counters counters;
 	struct block_device *below;
 	char buf[65536];
 	char lines[4][160];
@@ -83,8 +84,17 @@ static struct block_device *make_cow(struct world *w)
 	return b;
 }
 
-static struct block_device *(*const makers[])(struct world *) = {make_error, make_log, make_delay,
-								 make_throttle, make_cow};
+static struct block_device *make_count(struct world *w)
+{
+	struct block_device *b = NULL;
+
+	CHECK(block_count_create(w->below, &w->clock.clock, &w->counters, &b) == 0);
+	return b;
+}
+
+static struct block_device *(*const makers[])(struct world *) = {
+	make_error, make_log, make_delay, make_throttle, make_cow, make_count,
+};
 
 /* What every filter owes: the shape, changes, data, extents. */
 static void test_all_forward(struct test *t)

@@ -64,7 +64,8 @@ static int make_memory_disk(struct io_context *c, struct block_device **ret)
 }
 
 /* All filters on each other. Each takes over what it is given, also when it fails. */
-static int make_stack(struct io_context *c, struct testing_clock *clock, struct block_device **ret)
+static int make_stack(struct io_context *c, struct testing_clock *clock,
+		      struct block_counters *counters, struct block_device **ret)
 {
 	const struct block_log log = {.line = no_line};
 	struct block_device *b, *above;
@@ -83,6 +84,7 @@ static int make_stack(struct io_context *c, struct testing_clock *clock, struct 
 	rc = rc != 0 ? rc : block_delay_create(b, 0, &clock->clock, &b);
 	rc = rc != 0 ? rc
 		     : block_throttle_create(b, &(struct block_throttle){0}, &clock->clock, &b);
+	rc = rc != 0 ? rc : block_count_create(b, &clock->clock, counters, &b);
 	rc = rc != 0 ? rc : block_log_create(b, &log, &b);
 	if (rc == 0) {
 		*ret = b;
@@ -144,7 +146,8 @@ static bool run(struct test *t, unsigned n)
 	memory.armed = true;
 	memory.left = n;
 	memory.failed = false;
-	int rc = make_stack(&c, &clock, &b);
+	struct block_counters counters = {0};
+	int rc = make_stack(&c, &clock, &counters, &b);
 
 	EXPECT_EQ(t, -rc, memory.failed ? ENOMEM : 0);
 	if (rc != 0) {

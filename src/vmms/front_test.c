@@ -21,10 +21,12 @@ static void test_metrics(struct test *t)
 		{.id = "ID1",
 		 .name = "a \"b\"\\\n",
 		 .state = "running",
-		 .stats = "ok\ncpu_ns=1500000000\nvp0_cpu_ns=250000000\nvp10_cpu_ns=5\nresident_"
-			  "bytes=8192\n"
-			  "memory_bytes=1048576\nnet0_rx_bytes=7\nnet3_tx_dropped=2\nexits_port="
-			  "12\nexits_halt=3\n"
+		 .stats = "ok\ncpu_ns=1500000000\nprocessor.0 cpu_ns=250000000\n"
+			  "processor.10 cpu_ns=5\nresident_bytes=8192\nmemory_bytes=1048576\n"
+			  "adapter.0 rx_frames=1 rx_bytes=7\nadapter.3 tx_dropped=2\n"
+			  "disk.scsi0:3 reads=4 read_bytes=16384 queue=1 latency_ns=1500000000\n"
+			  "diskette.0 reads=9\ndisk.ide0:1\ndisk. reads=1\n"
+			  "exits_port=12\nexits_halt=3\n"
 			  "uptime_ns=18446744073709551615\nnonsense\n=5\n"},
 		{.id = "ID2", .name = "c", .state = "off", .critical = true},
 	};
@@ -48,6 +50,12 @@ static void test_metrics(struct test *t)
 	HAS(t, m.text,
 	    "dropped_packets_outgoing_total{vm=\"a \\\"b\\\"\\\\\\n\",vm_id=\"ID1\",adapter=\"3\"} "
 	    "2\n");
+	HAS(t, m.text, "vm_id=\"ID1\",device=\"scsi0:3\"} 16384\n");
+	HAS(t, m.text, "hyperv_virtual_storage_device_read_count_total{");
+	HAS(t, m.text, "device=\"scsi0:3\"} 4\n");
+	HAS(t, m.text, "device=\"scsi0:3\"} 1.5\n");
+	EXPECT(t, strstr(m.text, "} 9\n") == NULL && strstr(m.text, "ide0:1") == NULL);
+	HAS(t, m.text, "virid_vm_cpu_seconds_total{vm=\"a \\\"b\\\"\\\\\\n\",vm_id=\"ID1\"} 1.5\n");
 	HAS(t, m.text, "kind=\"port\"} 12\n");
 	HAS(t, m.text, "kind=\"halt\"} 3\n");
 	HAS(t, m.text, "hyperv_virtual_machine_health_summary_health_ok 1\n");

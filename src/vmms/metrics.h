@@ -27,7 +27,7 @@ struct metrics_vm {
 	const char *state;
 	bool critical, running;
 	uint64_t memory_bytes;
-	const char *stats; /* the worker's "key=value" lines; NULL: none */
+	const char *stats; /* what the worker says to "stats"; NULL: none */
 };
 
 /* A line "name{labels} value"; @help (may be NULL) first begins the metric, of @type "counter" or "gauge". */

@@ -11,7 +11,7 @@
 #include "metrics.h"
 
 #define NS 1e-9
-#define NUMBER_MAX 64u
+#define INSTANCE_BYTES 64u
 
 /* ---- Text ---- */
 
@@ -76,93 +76,121 @@ void metrics_add(struct metrics_text *t, const char *name, double value, ...)
 
 /* ---- What a worker says ---- */
 
-/* The value behind "key=" at a line's beginning. */
-static bool find_number(const char *stats, const char *key, double *ret)
+/* The number behind "@key=" in the words of a line that ends at @end. */
+static bool find_word(const char *at, const char *end, const char *key, double *ret)
 {
 	size_t n = strlen(key);
 
-	for (const char *at = stats; at != NULL && *at != '\0';) {
-		if (strncmp(at, key, n) == 0 && at[n] == '=') {
+	while (at < end) {
+		if ((size_t)(end - at) > n && memcmp(at, key, n) == 0 && at[n] == '=') {
 			*ret = strtod(at + n + 1, NULL);
 			return true;
 		}
-		at = strchr(at, '\n');
-		at = at == NULL ? NULL : at + 1;
+		at = memchr(at, ' ', (size_t)(end - at));
+		at = at == NULL ? end : at + 1;
 	}
 	return false;
 }
 
 struct counter {
 	const char *name, *type, *help;
-	const char *key; /* with %u: one of several */
+	const char *kind; /* "disk": of the lines "disk.INSTANCE ..."; NULL: a line of its own */
+	const char *key;
 	double scale;
-	const char *label; /* of the number */
+	const char *label; /* of the instance */
 };
 
 #define VP "hyperv_hypervisor_virtual_processor_"
 #define NIC "hyperv_virtual_network_adapter_"
 #define DISK "hyperv_virtual_storage_device_"
 #define DM "hyperv_dynamic_memory_vm_"
+#define OF_ADAPTER(name, help, key)                                                                \
+	{                                                                                          \
+		NIC name, "counter", help, "adapter", key, 1, "adapter"                            \
+	}
+#define OF_DISK(name, help, key)                                                                   \
+	{                                                                                          \
+		DISK name, "counter", help, "disk", key, 1, "device"                               \
+	}
 
 static const struct counter counters[] = {
 	{VP "guest_run_time_seconds_total", "counter",
-	 "Time that the virtual processor's thread ran on the host", "vp%u_cpu_ns", NS,
+	 "Time that the virtual processor's thread ran on the host", "processor", "cpu_ns", NS,
 	 "processor"},
-	{NIC "bytes_received_total", "counter", "Bytes that the adapter received", "net%u_rx_bytes",
-	 1, "adapter"},
-	{NIC "bytes_sent_total", "counter", "Bytes that the adapter sent", "net%u_tx_bytes", 1,
-	 "adapter"},
-	{NIC "packets_received_total", "counter", "Packets that the adapter received",
-	 "net%u_rx_frames", 1, "adapter"},
-	{NIC "packets_sent_total", "counter", "Packets that the adapter sent", "net%u_tx_frames", 1,
-	 "adapter"},
-	{NIC "dropped_packets_incoming_total", "counter",
-	 "Packets to the adapter that were dropped", "net%u_rx_dropped", 1, "adapter"},
-	{NIC "dropped_packets_outgoing_total", "counter",
-	 "Packets from the adapter that were dropped", "net%u_tx_dropped", 1, "adapter"},
-	{DISK "read_bytes_total", "counter", "Bytes read", "disk%u_read_bytes", 1, "device"},
-	{DISK "write_bytes_total", "counter", "Bytes written", "disk%u_write_bytes", 1, "device"},
-	{DISK "read_count_total", "counter", "Reads", "disk%u_reads", 1, "device"},
-	{DISK "write_count_total", "counter", "Writes", "disk%u_writes", 1, "device"},
-	{DISK "error_count_total", "counter", "Requests that failed", "disk%u_errors", 1, "device"},
-	{DISK "queue_length", "gauge", "Requests in flight", "disk%u_queue", 1, "device"},
-	{DM "physical_memory_bytes", "gauge", "Memory of the host that the VM has now",
+	OF_ADAPTER("bytes_received_total", "Bytes that the adapter received", "rx_bytes"),
+	OF_ADAPTER("bytes_sent_total", "Bytes that the adapter sent", "tx_bytes"),
+	OF_ADAPTER("packets_received_total", "Packets that the adapter received", "rx_frames"),
+	OF_ADAPTER("packets_sent_total", "Packets that the adapter sent", "tx_frames"),
+	OF_ADAPTER("dropped_packets_incoming_total", "Packets to the adapter that were dropped",
+		   "rx_dropped"),
+	OF_ADAPTER("dropped_packets_outgoing_total", "Packets from the adapter that were dropped",
+		   "tx_dropped"),
+	OF_DISK("read_bytes_total", "Bytes that the guest read", "read_bytes"),
+	OF_DISK("write_bytes_total", "Bytes that the guest wrote", "write_bytes"),
+	OF_DISK("read_count_total", "Reads", "reads"),
+	OF_DISK("write_count_total", "Writes", "writes"),
+	OF_DISK("flush_count_total", "Flushes", "flushes"),
+	OF_DISK("unmap_count_total", "Ranges that were given back or zeroed", "unmaps"),
+	OF_DISK("error_count_total", "Requests that failed", "errors"),
+	OF_DISK("normalized_throughput_total", "Reads and writes in parts of 8 KiB", "normalized"),
+	{DISK "latency_seconds_total", "counter", "Time that all answered requests took together",
+	 "disk", "latency_ns", NS, "device"},
+	{DISK "queue_length", "gauge", "Requests that are not answered yet", "disk", "queue", 1,
+	 "device"},
+	{DM "physical_memory_bytes", "gauge", "Memory of the host that the VM has now", NULL,
 	 "resident_bytes", 1, NULL},
-	{DM "guest_visible_physical_memory_bytes", "gauge", "Memory that the guest sees",
+	{DM "guest_visible_physical_memory_bytes", "gauge", "Memory that the guest sees", NULL,
 	 "memory_bytes", 1, NULL},
 	{"hyperv_vm_vid_partition_physical_pages_allocated", "gauge",
-	 "Pages of the host that the VM has now", "resident_bytes", 1.0 / 4096, NULL},
-	{"virid_vm_uptime_seconds", "gauge", "Time the guest has run", "uptime_ns", NS, NULL},
-	{"virid_vm_cpu_seconds_total", "counter", "Processor time of the whole worker", "cpu_ns",
-	 NS, NULL},
-	{"virid_vm_instructions_total", "counter", "Guest instructions", "instructions", 1, NULL},
-	{"virid_vm_hypercalls_total", "counter", "Hypercalls", "hypercalls", 1, NULL},
+	 "Pages of the host that the VM has now", NULL, "resident_bytes", 1.0 / 4096, NULL},
+	{"virid_vm_uptime_seconds", "gauge", "Time the guest has run", NULL, "uptime_ns", NS, NULL},
+	{"virid_vm_cpu_seconds_total", "counter", "Processor time of the whole worker", NULL,
+	 "cpu_ns", NS, NULL},
+	{"virid_vm_instructions_total", "counter", "Guest instructions", NULL, "instructions", 1,
+	 NULL},
+	{"virid_vm_hypercalls_total", "counter", "Hypercalls", NULL, "hypercalls", 1, NULL},
 };
 
-static void add_one(struct metrics_text *t, const struct counter *c, const struct metrics_vm *vm)
+static void add_value(struct metrics_text *t, const struct counter *c, const struct metrics_vm *vm,
+		      const char *line, const char *end)
 {
 	double value;
 
-	if (find_number(vm->stats, c->key, &value)) {
+	if (find_word(line, end, c->key, &value)) {
 		metrics_add(t, c->name, value * c->scale, "vm", vm->name, "vm_id", vm->id, NULL);
 	}
 }
 
-/* Numbers need not be without gaps: adapters come and go. */
-static void add_several(struct metrics_text *t, const struct counter *c,
-			const struct metrics_vm *vm)
+/* Of "KIND.INSTANCE NAME=VALUE ..." */
+static void add_instance(struct metrics_text *t, const struct counter *c,
+			 const struct metrics_vm *vm, const char *line, const char *end)
 {
-	const char *end = strchr(c->key, '%');
-	char key[64], number[16];
+	size_t n = strlen(c->kind);
+	const char *words = memchr(line, ' ', (size_t)(end - line));
+	char instance[INSTANCE_BYTES];
 	double value;
 
-	for (unsigned i = 0; i < NUMBER_MAX; i++) {
-		snprintf(key, sizeof(key), "%.*s%u%s", (int)(end - c->key), c->key, i, end + 2);
-		if (find_number(vm->stats, key, &value)) {
-			snprintf(number, sizeof(number), "%u", i);
-			metrics_add(t, c->name, value * c->scale, "vm", vm->name, "vm_id", vm->id,
-				    c->label, number, NULL);
+	if (words == NULL || (size_t)(words - line) <= n + 1 || memcmp(line, c->kind, n) != 0 ||
+	    line[n] != '.' || !find_word(words + 1, end, c->key, &value)) {
+		return;
+	}
+	line += n + 1;
+	snprintf(instance, sizeof(instance), "%.*s", (int)(words - line), line);
+	metrics_add(t, c->name, value * c->scale, "vm", vm->name, "vm_id", vm->id, c->label,
+		    instance, NULL);
+}
+
+static void add_of_vm(struct metrics_text *t, const struct counter *c, const struct metrics_vm *vm)
+{
+	for (const char *line = vm->stats; *line != '\0';) {
+		const char *end = strchrnul(line, '\n');
+
+		if (c->kind != NULL) {
+			add_instance(t, c, vm, line, end);
+		} else if (memchr(line, ' ', (size_t)(end - line)) == NULL) {
+			add_value(t, c, vm, line, end);
 		}
+		line = *end == '\0' ? end : end + 1;
 	}
 }
 
@@ -171,10 +199,8 @@ static void add_counter(struct metrics_text *t, const struct counter *c,
 {
 	metrics_begin(t, c->name, c->type, c->help);
 	for (size_t i = 0; i < count; i++) {
-		if (vms[i].stats != NULL && c->label == NULL) {
-			add_one(t, c, &vms[i]);
-		} else if (vms[i].stats != NULL) {
-			add_several(t, c, &vms[i]);
+		if (vms[i].stats != NULL) {
+			add_of_vm(t, c, &vms[i]);
 		}
 	}
 }

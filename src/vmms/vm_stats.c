@@ -28,7 +28,7 @@ static json_t *value_of(const char *text, size_t bytes)
 	return json_stringn(text, bytes);
 }
 
-/* "group.name=value" goes into an object of its own, "group.3.name=value" into the list's element. */
+/* "group.name" is in an object of its own, "group.3.name" in one in that. */
 static json_t *place_of(json_t *o, const char *key, size_t bytes, const char **ret_name,
 			size_t *ret_bytes)
 {
@@ -64,23 +64,63 @@ static json_t *place_of(json_t *o, const char *key, size_t bytes, const char **r
 	return o;
 }
 
+/* "name=value" */
+static void add_value(json_t *o, const char *word, size_t bytes)
+{
+	const char *equals = memchr(word, '=', bytes);
+	char key[64];
+	size_t n = equals == NULL ? 0 : (size_t)(equals - word);
+
+	if (n > 0 && n < sizeof(key)) {
+		memcpy(key, word, n);
+		key[n] = '\0';
+		json_object_set_new(o, key, value_of(equals + 1, bytes - n - 1));
+	}
+}
+
+/* "kind.instance name=value name=value": an object. */
+static void add_instance(json_t *o, const char *line, size_t bytes)
+{
+	const char *end = line + bytes, *word = memchr(line, ' ', bytes), *name;
+	size_t n;
+	char key[64];
+	json_t *place = place_of(o, line, (size_t)(word - line), &name, &n);
+
+	if (n == 0 || n >= sizeof(key)) {
+		return;
+	}
+	memcpy(key, name, n);
+	key[n] = '\0';
+	json_t *instance = json_object();
+
+	if (json_object_set_new(place, key, instance) < 0) {
+		return; /* its name is no UTF-8 */
+	}
+	while (word < end) {
+		word++;
+		const char *next = memchr(word, ' ', (size_t)(end - word));
+
+		n = (size_t)((next != NULL ? next : end) - word);
+		add_value(instance, word, n);
+		word += n;
+	}
+}
+
 static void add_line(json_t *o, const char *line, size_t bytes)
 {
-	const char *equals = memchr(line, '=', bytes), *name;
-	size_t name_bytes;
-	char key[64];
+	const char *equals = memchr(line, '=', bytes), *space = memchr(line, ' ', bytes), *name;
+	size_t n;
 
 	if (equals == NULL) {
 		return;
 	}
-	json_t *place = place_of(o, line, (size_t)(equals - line), &name, &name_bytes);
-
-	if (name_bytes > 0 && name_bytes < sizeof(key)) {
-		memcpy(key, name, name_bytes);
-		key[name_bytes] = '\0';
-		json_object_set_new(place, key,
-				    value_of(equals + 1, bytes - (size_t)(equals + 1 - line)));
+	if (space != NULL && space < equals) {
+		add_instance(o, line, bytes);
+		return;
 	}
+	json_t *place = place_of(o, line, (size_t)(equals - line), &name, &n);
+
+	add_value(place, name, bytes - (size_t)(name - line));
 }
 
 void vm_stats_take(struct vm *vm, const char *answer)

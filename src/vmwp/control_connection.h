@@ -13,7 +13,7 @@
 #include "worker.h"
 
 #define CONTROL_PACKET_BYTES ((size_t)64 << 10)
-#define CONTROL_ANSWER_BYTES ((size_t)32 << 10)
+#define CONTROL_ANSWER_BYTES ((size_t)60 << 10)
 
 /* An asker has at most one request on its way. */
 struct connection {

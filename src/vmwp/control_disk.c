@@ -140,17 +140,12 @@ static void on_merge(void *ctx, const struct storage_merge *m)
 					     [STORAGE_MERGE_FAILED] = "failed",
 					     [STORAGE_MERGE_CANCELLED] = "cancelled"};
 	struct worker *w = ctx;
-	unsigned ide = m->slot - STORAGE_CONTROLLERS;
-	char place[32];
+	char place[STORAGE_PLACE_BYTES];
 
 	if (m->state != STORAGE_MERGES) {
 		atomic_fetch_sub(&w->changing, 1);
 	}
-	if (m->slot < STORAGE_CONTROLLERS) {
-		snprintf(place, sizeof(place), "scsi%u:%u", m->slot, m->lun);
-	} else {
-		snprintf(place, sizeof(place), "ide%u:%u", ide / 2, ide % 2);
-	}
+	storage_place_text(m->slot, m->lun, place);
 	control_post(w->control, "merge",
 		     "disk=%s\nstate=%s\ndone=%llu\ntotal=%llu\nphase=%s\npath=%s\ntext=%s\n",
 		     place, states[m->state], (unsigned long long)m->done_bytes,

@@ -38,13 +38,10 @@ static void say_trouble(struct connection *c)
 /* On the loop thread, under a lock of the disks. */
 static void say_disk(void *ctx, unsigned slot, unsigned lun, const char *path)
 {
-	unsigned ide = slot - STORAGE_CONTROLLERS;
+	char place[STORAGE_PLACE_BYTES];
 
-	if (slot < STORAGE_CONTROLLERS) {
-		control_say(ctx, "disk=scsi%u:%u:%s", slot, lun, path);
-	} else {
-		control_say(ctx, "disk=ide%u:%u:%s", ide / 2, ide % 2, path);
-	}
+	storage_place_text(slot, lun, place);
+	control_say(ctx, "disk=%s:%s", place, path);
 }
 
 static bool info(struct connection *c, const struct control_request *q)

@@ -53,6 +53,7 @@ struct controller {
 	_Atomic bool forget;	 /* branches */
 	_Atomic bool switched;	 /* switches are to be finished */
 	char *shown[STOR_LUNS];	 /* under lock: the file that each disk writes */
+	struct block_counters counters[STOR_LUNS]; /* of the disks; any thread reads them */
 	bool flush_failed;	 /* the last THREAD_FLUSHING; read while parked */
 	pthread_mutex_t mailbox; /* of the stor */
 };

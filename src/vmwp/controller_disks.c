@@ -33,7 +33,8 @@ int controller_add_disk(struct controller *c, unsigned lun, const struct disk_co
 	const struct scsi_luns luns = {.list = controller_luns, .ctx = c};
 	const struct disk_listener listener = {.trouble = on_trouble, .ctx = c};
 
-	return disk_create(config, &luns, &listener, &c->disks[lun]);
+	c->counters[lun] = (struct block_counters){0};
+	return disk_create(config, &luns, &listener, &c->counters[lun], &c->disks[lun]);
 }
 
 void controller_show(struct controller *c, unsigned lun)

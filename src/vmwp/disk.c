@@ -30,7 +30,8 @@ static void log_request(void *ctx, const char *text)
 }
 
 int disk_create(const struct disk_config *config, const struct scsi_luns *luns,
-		const struct disk_listener *listener, struct disk **ret)
+		const struct disk_listener *listener, struct block_counters *counters,
+		struct disk **ret)
 {
 	struct disk *d = calloc(1, sizeof(*d));
 
@@ -46,6 +47,7 @@ int disk_create(const struct disk_config *config, const struct scsi_luns *luns,
 	d->config.path = d->path;
 	d->luns = *luns;
 	d->listener = *listener;
+	d->counters = counters;
 	*ret = d;
 	return 0;
 }
@@ -175,6 +177,112 @@ static bool open_medium(struct disk *d, const struct vhd_host *host, struct bloc
 	return r == 0 || disk_failed(d, "medium", r);
 }
 
+bool disk_resize(struct disk *d, uint64_t bytes)
+{
+	struct vhd_progress progress;
+	struct vhd_error error;
+	struct vhd_job *job;
+
+	if (d->vhd == NULL) {
+		return disk_failed(d, "a DVD has no size to change", -EINVAL);
+	}
+	if (d->merge != NULL || d->branch != NULL) {
+		return disk_failed(d, "a checkpoint is being made of it, or merged", -EBUSY);
+	}
+	int r = vhd_resize(d->vhd, bytes, &job, &error);
+
+	if (r == 0) {
+		while ((r = vhd_job_step(job, &progress, &error)) == 1) {
+		}
+		vhd_job_destroy(job);
+	}
+	return r == 0 || disk_failed_vhd(d, &error);
+}
+
+/* ---- Filters ---- */
+
+static struct block_throttle limits_of(const struct disk *d)
+{
+	return (struct block_throttle){.max_iops = d->hurry ? 0 : d->config.iops};
+}
+
+/* A filter that could not be made has taken all below it along. */
+static int stacked(struct disk *d, int r)
+{
+	if (r != 0) {
+		d->top = d->hold = NULL;
+	}
+	return r;
+}
+
+static int add_scratch(struct disk *d)
+{
+	struct storage_file *scratch =
+		storage_memory_file(d->top->context, "scratch", d->top->info.bytes);
+	struct block_device *above = NULL;
+	int r = scratch == NULL ? -ENOMEM : storage_file_set_size(scratch, d->top->info.bytes);
+
+	if (r == 0) {
+		r = block_raw_create(scratch, d->top->info.sector_bytes, false, &above);
+	}
+	return r == 0 ? stacked(d, block_cow_create(d->top, above, &d->top)) : r;
+}
+
+static int add_timed(struct disk *d, int r)
+{
+	if (stacked(d, r) == 0) {
+		d->timed[d->timed_count++] = d->top;
+	}
+	return r;
+}
+
+/* Each filter owns what lies below it. */
+static bool add_filters(struct disk *d)
+{
+	const struct disk_config *c = &d->config;
+	const struct block_throttle limits = limits_of(d);
+	const struct block_log log = {.line = log_request, .ctx = d};
+	int r = c->temporary ? add_scratch(d) : 0;
+
+	if (r == 0 && c->iops != 0) {
+		r = add_timed(d, block_throttle_create(d->top, &limits, &filter_clock, &d->top));
+		d->throttle = d->top;
+	}
+	if (r == 0 && c->delay_ns != 0) {
+		r = add_timed(d, block_delay_create(d->top, c->delay_ns, &filter_clock, &d->top));
+	}
+	if (r == 0 && c->log) {
+		r = stacked(d, block_log_create(d->top, &log, &d->top));
+	}
+	return r == 0 || disk_failed(d, "filter", r);
+}
+
+/* Above all else: what the guest asks for, as it finds it. */
+static bool add_count(struct disk *d)
+{
+	int r = stacked(d, block_count_create(d->top, &filter_clock, d->counters, &d->top));
+
+	return r == 0 || disk_failed(d, "filter", r);
+}
+
+bool disk_open(struct disk *d, const struct vhd_host *host)
+{
+	const struct scsi_unit_config config = {.luns = d->luns,
+						.max_transfer_bytes = STOR_MAX_TRANSFER_BYTES};
+	bool dvd = d->config.kind == DISK_DVD;
+	int r;
+
+	if (!(dvd ? open_medium(d, host, &d->top) : open_vhd(d, host)) ||
+	    (d->top != NULL && !(add_filters(d) && add_count(d)))) {
+		return false;
+	}
+	r = dvd ? scsi_dvd_create(d->top, host->context, &config, &d->unit)
+		: scsi_disk_create(d->top, &config, &d->unit);
+	return r == 0 || disk_failed(d, "SCSI unit", r);
+}
+
+/* ---- Media of a DVD drive ---- */
+
 void disk_take_out(struct disk *d)
 {
 	scsi_dvd_set_medium(d->unit, NULL);
@@ -205,87 +313,14 @@ bool disk_insert(struct disk *d, const struct vhd_host *host, const char *path)
 		return false;
 	}
 	d->top = medium;
-	scsi_dvd_set_medium(d->unit, medium);
+	if (medium != NULL && !add_count(d)) {
+		return false;
+	}
+	scsi_dvd_set_medium(d->unit, d->top);
 	return true;
 }
 
-bool disk_resize(struct disk *d, uint64_t bytes)
-{
-	struct vhd_progress progress;
-	struct vhd_error error;
-	struct vhd_job *job;
-
-	if (d->vhd == NULL) {
-		return disk_failed(d, "a DVD has no size to change", -EINVAL);
-	}
-	if (d->merge != NULL || d->branch != NULL) {
-		return disk_failed(d, "a checkpoint is being made of it, or merged", -EBUSY);
-	}
-	int r = vhd_resize(d->vhd, bytes, &job, &error);
-
-	if (r == 0) {
-		while ((r = vhd_job_step(job, &progress, &error)) == 1) {
-		}
-		vhd_job_destroy(job);
-	}
-	return r == 0 || disk_failed_vhd(d, &error);
-}
-
-static struct block_throttle limits_of(const struct disk *d)
-{
-	return (struct block_throttle){.max_iops = d->hurry ? 0 : d->config.iops};
-}
-
-/* Each filter owns what lies below it. */
-static bool add_filters(struct disk *d)
-{
-	const struct disk_config *c = &d->config;
-	const struct block_throttle limits = limits_of(d);
-	const struct block_log log = {.line = log_request, .ctx = d};
-	int r = 0;
-
-	if (c->temporary) {
-		struct storage_file *scratch =
-			storage_memory_file(d->top->context, "scratch", d->top->info.bytes);
-		struct block_device *above = NULL;
-
-		r = scratch == NULL ? -ENOMEM : storage_file_set_size(scratch, d->top->info.bytes);
-		if (r == 0) {
-			r = block_raw_create(scratch, d->top->info.sector_bytes, false, &above);
-		}
-		if (r == 0) {
-			r = block_cow_create(d->top, above, &d->top);
-		}
-	}
-	if (r == 0 && c->iops != 0) {
-		r = block_throttle_create(d->top, &limits, &filter_clock, &d->top);
-		d->timed[d->timed_count++] = d->throttle = d->top;
-	}
-	if (r == 0 && c->delay_ns != 0) {
-		r = block_delay_create(d->top, c->delay_ns, &filter_clock, &d->top);
-		d->timed[d->timed_count++] = d->top;
-	}
-	if (r == 0 && c->log) {
-		r = block_log_create(d->top, &log, &d->top);
-	}
-	return r == 0 || disk_failed(d, "filter", r);
-}
-
-bool disk_open(struct disk *d, const struct vhd_host *host)
-{
-	const struct scsi_unit_config config = {.luns = d->luns,
-						.max_transfer_bytes = STOR_MAX_TRANSFER_BYTES};
-	bool dvd = d->config.kind == DISK_DVD;
-	int r;
-
-	if (!(dvd ? open_medium(d, host, &d->top) : open_vhd(d, host)) ||
-	    (d->top != NULL && !add_filters(d))) {
-		return false;
-	}
-	r = dvd ? scsi_dvd_create(d->top, host->context, &config, &d->unit)
-		: scsi_disk_create(d->top, &config, &d->unit);
-	return r == 0 || disk_failed(d, "SCSI unit", r);
-}
+/* ---- In use ---- */
 
 bool disk_flush(struct disk *d)
 {

@@ -18,9 +18,10 @@ struct disk_listener {
 	void *ctx;
 };
 
-/* @config's path stays the caller's. -ENOMEM. */
+/* @config's path stays the caller's; what the guest asks for is counted in @counters. -ENOMEM. */
 int disk_create(const struct disk_config *config, const struct scsi_luns *luns,
-		const struct disk_listener *listener, struct disk **ret);
+		const struct disk_listener *listener, struct block_counters *counters,
+		struct disk **ret);
 void disk_destroy(struct disk *d);
 /* Opens everything; false: disk_why says why. */
 bool disk_open(struct disk *d, const struct vhd_host *host);

@@ -11,6 +11,7 @@ struct disk {
 	struct disk_config config;
 	struct scsi_luns luns;
 	struct disk_listener listener;
+	struct block_counters *counters;
 	struct block_device *
 		top; /* virtual disk or medium, and filters on it, which own what is below; NULL: no medium */
 	struct block_device *timed[FILTERS_MAX]; /* filters that need turning */

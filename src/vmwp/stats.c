@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/* --stats: what a run took, one `stats: name value` line each, so that people and scripts can read
- * it. */
+/*
+ * What a run has taken: for --stats, one `stats: name value` line each; and for who asks over the control socket, `name=value`, and of what there are
+ * several `kind.instance name=value name=value...`, so that all disks a machine can have fit into one answer.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
 
+#include "control_connection.h"
 #include "host/memory.h"
 #include "lib/bits.h"
-#include "control_connection.h"
+#include "storage/block.h"
 
 static const char *const exit_names[] = {
 	"interrupted", "port", "memory",	   "msr",	"cr8",		"cpuid",
@@ -52,7 +55,7 @@ static void tell_processors(struct connection *c)
 
 	for (uint32_t i = 0; i < w->config.processors; i++) {
 		if (pthread_getcpuclockid(w->vps[i].thread, &clock) == 0) {
-			control_say(c, "vp%u_cpu_ns=%" PRIu64, i, cpu_ns(clock));
+			control_say(c, "processor.%u cpu_ns=%" PRIu64, i, cpu_ns(clock));
 		}
 	}
 }
@@ -63,14 +66,33 @@ static void tell_adapters(struct connection *c)
 		struct vsp_net_stats s;
 
 		if (net_stats(c->worker->net, i, &s)) {
-			control_say(c, "net%u_rx_frames=%" PRIu64, i, s.rx_frames);
-			control_say(c, "net%u_rx_bytes=%" PRIu64, i, s.rx_bytes);
-			control_say(c, "net%u_rx_dropped=%" PRIu64, i, s.rx_dropped);
-			control_say(c, "net%u_tx_frames=%" PRIu64, i, s.tx_frames);
-			control_say(c, "net%u_tx_bytes=%" PRIu64, i, s.tx_bytes);
-			control_say(c, "net%u_tx_dropped=%" PRIu64, i, s.tx_dropped);
+			control_say(c,
+				    "adapter.%u rx_frames=%" PRIu64 " rx_bytes=%" PRIu64
+				    " rx_dropped=%" PRIu64 " tx_frames=%" PRIu64
+				    " tx_bytes=%" PRIu64 " tx_dropped=%" PRIu64,
+				    i, s.rx_frames, s.rx_bytes, s.rx_dropped, s.tx_frames,
+				    s.tx_bytes, s.tx_dropped);
 		}
 	}
+}
+
+static uint64_t now_of(const _Atomic uint64_t *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* Under a lock of the disks. */
+static void tell_disk(void *ctx, const char *place, const struct block_counters *d)
+{
+	control_say(ctx,
+		    "disk.%s reads=%" PRIu64 " read_bytes=%" PRIu64 " writes=%" PRIu64
+		    " write_bytes=%" PRIu64 " flushes=%" PRIu64 " unmaps=%" PRIu64
+		    " errors=%" PRIu64 " queue=%" PRIu64 " latency_ns=%" PRIu64
+		    " normalized=%" PRIu64,
+		    place, now_of(&d->reads), now_of(&d->read_bytes), now_of(&d->writes),
+		    now_of(&d->write_bytes), now_of(&d->flushes), now_of(&d->unmaps),
+		    now_of(&d->errors), now_of(&d->queue), now_of(&d->latency_ns),
+		    now_of(&d->normalized));
 }
 
 void stats_tell(struct connection *c)
@@ -94,6 +116,7 @@ void stats_tell(struct connection *c)
 	}
 	control_say(c, "hypercalls=%" PRIu64, hypercalls);
 	tell_adapters(c);
+	storage_count(w->storage, tell_disk, c);
 }
 
 static void print_ms(const char *name, uint64_t ns)

@@ -3,6 +3,7 @@
 #include "storage.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "controller.h"
@@ -199,6 +200,40 @@ void storage_list(struct storage *s,
 		}
 		pthread_mutex_unlock(&c->lock);
 	}
+}
+
+void storage_place_text(unsigned slot, unsigned lun, char text[STORAGE_PLACE_BYTES])
+{
+	unsigned ide = slot - STORAGE_CONTROLLERS;
+
+	if (slot < STORAGE_CONTROLLERS) {
+		snprintf(text, STORAGE_PLACE_BYTES, "scsi%u:%u", slot, lun);
+	} else {
+		snprintf(text, STORAGE_PLACE_BYTES, "ide%u:%u", ide / 2, ide % 2);
+	}
+}
+
+struct counting {
+	struct storage *storage;
+	void (*fn)(void *ctx, const char *place, const struct block_counters *counters);
+	void *ctx;
+};
+
+static void count_disk(void *ctx, unsigned slot, unsigned lun, const char *path)
+{
+	const struct counting *c = ctx;
+	char place[STORAGE_PLACE_BYTES];
+
+	(void)path;
+	storage_place_text(slot, lun, place);
+	c->fn(c->ctx, place, &c->storage->controllers[slot]->counters[lun]);
+}
+
+void storage_count(struct storage *s,
+		   void (*fn)(void *ctx, const char *place, const struct block_counters *counters),
+		   void *ctx)
+{
+	storage_list(s, count_disk, &(struct counting){.storage = s, .fn = fn, .ctx = ctx});
 }
 
 /* ---- Trouble ---- */

@@ -16,6 +16,7 @@
 #define STORAGE_CONTROLLERS 4u
 #define STORAGE_DISKS_MAX (STORAGE_CONTROLLERS * 64u + 4u)
 
+struct block_counters;
 struct storage;
 struct vmbus;
 
@@ -128,6 +129,15 @@ bool storage_submit(struct storage *s, struct storage_request *r);
 /* Each disk's place and the file that it writes, or the medium that is in ("": none). Any thread; @fn under a lock. */
 void storage_list(struct storage *s,
 		  void (*fn)(void *ctx, unsigned slot, unsigned lun, const char *path), void *ctx);
+
+/* "scsi0:3", "ide0:1". */
+#define STORAGE_PLACE_BYTES 32u
+void storage_place_text(unsigned slot, unsigned lun, char text[STORAGE_PLACE_BYTES]);
+
+/* What the guest has asked of each disk since it was attached, or the worker was started. Any thread. */
+void storage_count(struct storage *s,
+		   void (*fn)(void *ctx, const char *place, const struct block_counters *counters),
+		   void *ctx);
 
 /* ---- Checkpoints: every disk that keeps what is written gets a new file on top ---- */
 

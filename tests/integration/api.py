@@ -79,6 +79,8 @@ def object_faults(schema, value, document, at):
             yield from faults(schema["properties"][name], one, document, f"{at}.{name}")
         elif schema.get("additionalProperties") is False:
             yield f"{at}: {name!r} is not described"
+        elif isinstance(schema.get("additionalProperties"), dict):
+            yield from faults(schema["additionalProperties"], one, document, f"{at}.{name}")
 
 
 class Description:

@@ -5,6 +5,8 @@
 #ifndef STORAGE_BLOCK_H
 #define STORAGE_BLOCK_H
 
+#include <stdatomic.h>
+
 #include "lib/guid.h"
 #include "storage/io.h"
 
@@ -166,6 +168,19 @@ struct block_log {
 /* One line per finished request: op, offset, bytes, flags, result. */
 int block_log_create(struct block_device *below, const struct block_log *log,
 		     struct block_device **ret);
+
+/* What a device was asked for since the counters were zero. Written by the device's thread, read by any. Bytes and requests are of those that went well. */
+struct block_counters {
+	_Atomic uint64_t reads, writes, flushes, unmaps; /* unmaps: also of zeros */
+	_Atomic uint64_t read_bytes, write_bytes;
+	_Atomic uint64_t normalized; /* reads and writes, each 8 KiB or part of them counts 1 */
+	_Atomic uint64_t errors;
+	_Atomic uint64_t latency_ns; /* sum over all that were answered */
+	_Atomic uint64_t queue;	     /* submitted and not answered yet */
+};
+/* Counts in @counters; they and @clock outlive the device. */
+int block_count_create(struct block_device *below, const struct block_clock *clock,
+		       struct block_counters *counters, struct block_device **ret);
 
 /*
  * Releases what is due of a delay or throttle filter (others: nothing). Returns in how many nanoseconds it wants to be called again;
