@@ -123,12 +123,12 @@ class Description:
 
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("localhost", timeout=60)
+        super().__init__("localhost", timeout=240)
         self.path = path
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(60)
+        self.sock.settimeout(240)
         self.sock.connect(self.path)
 
 
@@ -272,7 +272,7 @@ class Service:
             self.process = subprocess.Popen(
                 [os.path.join(self.build, "virid-vmms"), "--state", self.state, "--runtime", os.path.join(self.folder, "run"), "--socket", self.socket],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
-        end = time.monotonic() + 30
+        end = time.monotonic() + 240
         while time.monotonic() < end:
             assert self.process.poll() is None, self.words()
             try:
@@ -302,13 +302,13 @@ class Service:
         """Its status; machines run on."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=240)
 
     def over_tls(self, port, ca, certificate=None, key=None, authorization=None):
         context = ssl.create_default_context(cafile=ca)
         if certificate:
             context.load_cert_chain(certificate, key)
-        client = Client(lambda: http.client.HTTPSConnection("localhost", port, timeout=60, context=context), self.description)
+        client = Client(lambda: http.client.HTTPSConnection("localhost", port, timeout=240, context=context), self.description)
         if authorization:
             plain = client.ask
             client.ask = lambda method, path, body=None, **headers: plain(method, path, body, Authorization=authorization, **headers)

@@ -24,7 +24,7 @@ class Refused(Exception):
 class Client:
     """One connection."""
 
-    def __init__(self, path, timeout=10):
+    def __init__(self, path, timeout=60):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.connect(path)  # waits when many connect at once
         self.socket.settimeout(timeout)
@@ -95,7 +95,7 @@ class Cable:
         """Has the network behind the cable a link?"""
         return struct.unpack_from("<I", self.memory, 16)[0] == 0
 
-    def told(self, timeout=5.0):
+    def told(self, timeout=60):
         """Did the switch ring the bell of queue 0?"""
         ready, _, _ = select.select(self.worker_bells[:1], [], [], timeout)
         if ready:
@@ -144,7 +144,7 @@ class Cable:
         self.put64(base + 64, self.tails[queue])
         return frame, record[1], record[2:]
 
-    def receive(self, timeout=5.0, want=lambda frame: True):
+    def receive(self, timeout=60, want=lambda frame: True):
         """The next frame that is wanted, or None when there is none in time."""
         end = time.monotonic() + timeout
         while True:
@@ -163,7 +163,7 @@ class Cable:
             for fd in ready:
                 os.read(fd, 8)
 
-    def hung_up(self, timeout=5.0):
+    def hung_up(self, timeout=60):
         """Has the switch closed the port?"""
         ready, _, _ = select.select([self.client.socket], [], [], timeout)
         while ready and (news := self.client.socket.recv(1 << 17)):

@@ -6,7 +6,7 @@ import socket
 class Console:
     def __init__(self, service, vm):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(60)
+        self.socket.settimeout(240)
         self.socket.connect(service.socket)
         self.socket.sendall(f"GET /api/v1/vms/{vm}/console HTTP/1.1\r\nHost: virid\r\nConnection: Upgrade\r\n"
                             "Upgrade: virid-console\r\n\r\n".encode())

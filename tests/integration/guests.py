@@ -120,10 +120,15 @@ class Tap:
         sys.exit(1 if self.failed else 0)
 
 
+SLOW = 4  # times: so much slower than the machine that the limits were written for may this one be
+
+
 class Machine:
-    """virid run as a child. console: all that the guest has written, without carriage returns; the file @log gets it too. @become: called in the child."""
+    """virid run as a child, for @seconds at most, or SLOW times as long where that is needed. console: all that the guest has written, without carriage
+    returns; the file @log gets it too. @become: called in the child."""
 
     def __init__(self, build, args, seconds, log=os.devnull, become=None):
+        seconds *= SLOW
         self.errors = tempfile.TemporaryFile()
         self.log = open(log, "wb")
         self.deadline = time.monotonic() + seconds

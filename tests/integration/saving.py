@@ -43,7 +43,7 @@ class Saved:
         self.shell.number = number
 
     def control(self, *request):
-        return guests.run(self.virid, "control", self.socket, *request, timeout=120)
+        return guests.run(self.virid, "control", self.socket, *request, timeout=480)
 
     def save(self):
         """Seconds it took; the process is gone then. Raises when it failed."""

@@ -74,7 +74,7 @@ def expect(what, detail=""):
         raise AssertionError(detail)
 
 
-def until(fn, timeout=10):
+def until(fn, timeout=60):
     """Waits for fn() to be true; its value."""
     end = time.monotonic() + timeout
     while not (value := fn()) and time.monotonic() < end:
@@ -122,7 +122,7 @@ class Process:
     def virid(self, *words):
         """The command; its result."""
         return subprocess.run([os.path.join(self.build, "virid"), "switch", *words], env=self.environment,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
 
     def works(self, *words):
         r = self.virid(*words)
