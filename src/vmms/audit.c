@@ -22,7 +22,8 @@ struct audit {
 	char *path;
 	char *waiting; /* lines that the next batch writes */
 	size_t waiting_bytes, waiting_capacity;
-	struct batch *batch; /* that is being written */
+	struct batch *batch;	  /* that is being written */
+	struct reading *readings; /* that wait for what is */
 	uint64_t lost;
 	bool complained;
 	uint64_t denied_from_ns; /* when the allowance of denied lines was last empty */
@@ -48,8 +49,6 @@ static void work(void *ctx)
 	b->written = true;
 }
 
-static void write_waiting(struct audit *a);
-
 static unsigned count_lines(const char *text, size_t bytes)
 {
 	unsigned n = 0;
@@ -59,6 +58,52 @@ static unsigned count_lines(const char *text, size_t bytes)
 	}
 	return n;
 }
+
+/* ---- Reading ---- */
+
+struct reading {
+	struct reading *next; /* of those that wait */
+	unsigned batches;     /* that are to be written before */
+	struct audit_query query;
+	const char *path; /* the audit's */
+	json_t *answer;
+	void (*done)(void *ctx, json_t *answer);
+	void *ctx;
+};
+
+static void read_work(void *ctx)
+{
+	struct reading *r = ctx;
+
+	r->answer = audit_file_read(r->path, &r->query);
+}
+
+static void read_done(void *ctx)
+{
+	struct reading *r = ctx;
+
+	r->done(r->ctx, r->answer);
+	free(r);
+}
+
+/* Those that waited for the batch that has just been written, and for no other. */
+static void start_readings(struct audit *a)
+{
+	for (struct reading **link = &a->readings; *link != NULL;) {
+		struct reading *r = *link;
+
+		if (--r->batches > 0) {
+			link = &r->next;
+			continue;
+		}
+		*link = r->next;
+		task_run(a->tasks, read_work, read_done, r);
+	}
+}
+
+/* ---- Writing, on the loop ---- */
+
+static void write_waiting(struct audit *a);
 
 static void done(void *ctx)
 {
@@ -76,6 +121,7 @@ static void done(void *ctx)
 	a->batch = NULL;
 	free(b->text);
 	free(b);
+	start_readings(a);
 	write_waiting(a);
 }
 
@@ -193,31 +239,6 @@ uint64_t audit_lost(const struct audit *a)
 	return a == NULL ? 0 : a->lost;
 }
 
-/* ---- Reading ---- */
-
-struct reading {
-	struct audit_query query;
-	const char *path; /* the audit's */
-	json_t *answer;
-	void (*done)(void *ctx, json_t *answer);
-	void *ctx;
-};
-
-static void read_work(void *ctx)
-{
-	struct reading *r = ctx;
-
-	r->answer = audit_file_read(r->path, &r->query);
-}
-
-static void read_done(void *ctx)
-{
-	struct reading *r = ctx;
-
-	r->done(r->ctx, r->answer);
-	free(r);
-}
-
 void audit_read(struct audit *a, const struct audit_query *q,
 		void (*done_fn)(void *ctx, json_t *answer), void *ctx)
 {
@@ -225,7 +246,12 @@ void audit_read(struct audit *a, const struct audit_query *q,
 
 	CHECK(r != NULL);
 	*r = (struct reading){.query = *q, .path = a->path, .done = done_fn, .ctx = ctx};
-	if (a->tasks != NULL) {
+	/* Who asks finds what was noted before. */
+	r->batches = (a->batch != NULL) + (a->waiting_bytes > 0);
+	if (r->batches > 0) {
+		r->next = a->readings;
+		a->readings = r;
+	} else if (a->tasks != NULL) {
 		task_run(a->tasks, read_work, read_done, r);
 	} else {
 		read_work(r);
@@ -272,6 +298,12 @@ void audit_destroy(struct audit *a)
 		a->batch = NULL;
 	}
 	write_waiting(a);
+	while (a->readings != NULL) {
+		struct reading *r = a->readings;
+
+		a->readings = r->next;
+		free(r);
+	}
 	free(a->waiting);
 	free(a->path);
 	free(a);

@@ -44,7 +44,7 @@ struct audit_query {
 	unsigned limit;		   /* 1 to AUDIT_ANSWER_MAX */
 };
 /*
- * Looks for the newest entries that fit, and calls @done from the loop with {"entries": [oldest first], "truncated": whether there are older
+ * Looks for the newest entries that fit among all that were noted before, and calls @done from the loop with {"entries": [oldest first], "truncated": whether there are older
  * ones} (its own from then on).
  */
 void audit_read(struct audit *a, const struct audit_query *q,

@@ -74,7 +74,8 @@ int front_open(struct api *a, const struct front_config *config, struct http **r
 	json_int_t timeout =
 		json_integer_value(json_object_get(config->settings, "request_timeout_s"));
 	const struct http_config http = {
-		.request_timeout_s = timeout < 1 || timeout > 3600 ? 0 : (unsigned)timeout};
+		.request_timeout_s = timeout < 1 || timeout > 3600 ? 0 : (unsigned)timeout,
+		.pam_folder = config->pam_folder};
 	struct http *h;
 	int r = http_create(a, &http, config->tasks, &h);
 

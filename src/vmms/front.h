@@ -18,8 +18,9 @@
 struct front_config {
 	const json_t *settings; /* may be NULL */
 	struct tasks *tasks;
-	const char *path; /* of the socket, when none are handed in */
-	int first_fd;	  /* sockets that systemd made */
+	const char *pam_folder; /* see http_config */
+	const char *path;	/* of the socket, when none are handed in */
+	int first_fd;		/* sockets that systemd made */
 	unsigned fd_count;
 };
 

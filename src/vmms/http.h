@@ -19,6 +19,7 @@ struct tasks;
 struct http_config {
 	unsigned
 		request_timeout_s; /* until a request is whole, and until the next one begins; 0: 60 */
+	const char *pam_folder;	   /* with PAM's file "virid"; NULL: the system's. Borrowed */
 };
 
 /* How the service is reached over TLS; all strings borrowed. */

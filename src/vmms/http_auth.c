@@ -3,10 +3,13 @@
 
 #include <gnutls/crypto.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit.h"
+#include "http_attempts.h"
 #include "http_tls.h"
 #include "lib/check.h"
 #include "pam_check.h"
@@ -27,16 +30,20 @@ struct remembered {
 
 struct http_auth {
 	struct tasks *tasks;
+	const char *pam_folder;
+	struct audit *audit;
 	uint8_t key[DIGEST_BYTES];
 	struct question *questions; /* that are being asked */
 	unsigned count;
 	struct remembered remembered[REMEMBERED_MAX];
+	struct attempts attempts;
 };
 
 struct question {
 	struct http_auth *auth;
 	struct http_request *request; /* NULL: nobody waits any longer */
 	struct question *next;
+	struct sockaddr_storage from;
 	struct pam_question pam;
 	uint8_t digest[DIGEST_BYTES];
 	bool right;
@@ -45,12 +52,14 @@ struct question {
 	char why[128];
 };
 
-struct http_auth *http_auth_create(struct tasks *tasks)
+struct http_auth *http_auth_create(struct tasks *tasks, const char *pam_folder, struct audit *audit)
 {
 	struct http_auth *a = calloc(1, sizeof(*a));
 
 	if (a != NULL) {
 		a->tasks = tasks;
+		a->pam_folder = pam_folder;
+		a->audit = audit;
 		CHECK(gnutls_rnd(GNUTLS_RND_KEY, a->key, sizeof(a->key)) == 0);
 	}
 	return a;
@@ -115,14 +124,38 @@ static void remember(struct http_auth *a, const struct question *q)
 	oldest->identity = q->identity;
 }
 
+/* ---- Refusing ---- */
+
+static void text_of(const struct sockaddr_storage *from, char text[INET6_ADDRSTRLEN])
+{
+	if (getnameinfo((const struct sockaddr *)from, sizeof(*from), text, INET6_ADDRSTRLEN, NULL,
+			0, NI_NUMERICHOST) != 0) {
+		text[0] = '\0';
+	}
+}
+
+/* @who is what the client says of itself, which nobody has proved. */
+static void note_refused(struct http_auth *a, const char *who, const char *from, const char *why)
+{
+	char unproved[PAM_NAME_BYTES + 16];
+
+	snprintf(unproved, sizeof(unproved), "unproved:%s", who);
+	audit_note_denied(a->audit, unproved, "log in", NULL,
+			  json_pack("{ss ss}", "from", from, "message", why));
+}
+
 /* ---- Asking ---- */
 
 static void work(void *ctx)
 {
 	struct question *q = ctx;
 
-	q->right = pam_check(&q->pam, q->why, sizeof(q->why));
+	q->right = pam_check(q->auth->pam_folder, &q->pam, q->why, sizeof(q->why));
 	q->known = q->right && identity_of_user(q->pam.user, &q->identity);
+	if (q->right && !q->known) {
+		snprintf(q->why, sizeof(q->why),
+			 "the password is right, but this host knows no such user");
+	}
 }
 
 static void done(void *ctx)
@@ -136,8 +169,13 @@ static void done(void *ctx)
 	}
 	*link = q->next;
 	a->count--;
+	if (q->right) {
+		attempts_right(&a->attempts, &q->from);
+	}
 	if (q->known) {
 		remember(a, q);
+	} else {
+		note_refused(a, q->pam.user, q->pam.from, q->why);
 	}
 	if (q->request != NULL) {
 		http_request_identified(q->request, q->known ? &q->identity : NULL, 401,
@@ -147,19 +185,42 @@ static void done(void *ctx)
 	free(q);
 }
 
-static void ask(struct http_auth *a, struct http_request *request, const struct pam_question *pam,
-		const uint8_t digest[DIGEST_BYTES])
+/* False: not now, and the client knows it. */
+static bool may_ask(struct http_auth *a, struct http_request *request,
+		    const struct http_connection *c, const struct pam_question *pam)
 {
-	struct question *q = a->count < AT_ONCE_MAX ? calloc(1, sizeof(*q)) : NULL;
+	char why[160];
 
-	if (q == NULL) {
+	if (a->count >= AT_ONCE_MAX) {
 		http_request_identified(
 			request, NULL, 503,
 			"too many passwords are being checked; try again in some seconds");
+		return false;
+	}
+	uint64_t wait_ns = attempts_begin(&a->attempts, &c->address, host_now_ns());
+
+	if (wait_ns > 0) {
+		snprintf(why, sizeof(why),
+			 "too many wrong passwords came from %s; try again in %u seconds",
+			 pam->from, (unsigned)(wait_ns / 1000000000) + 1);
+		note_refused(a, pam->user, pam->from, why);
+		http_request_identified(request, NULL, 429, why);
+	}
+	return wait_ns == 0;
+}
+
+static void ask(struct http_auth *a, struct http_request *request, const struct http_connection *c,
+		const struct pam_question *pam, const uint8_t digest[DIGEST_BYTES])
+{
+	if (!may_ask(a, request, c, pam)) {
 		return;
 	}
+	struct question *q = calloc(1, sizeof(*q));
+
+	CHECK(q != NULL);
 	q->auth = a;
 	q->request = request;
+	q->from = c->address;
 	q->pam = *pam;
 	memcpy(q->digest, digest, sizeof(q->digest));
 	q->next = a->questions;
@@ -193,10 +254,7 @@ static bool read_password(struct http_connection *c, struct MHD_Connection *mhd,
 	if (ok) {
 		snprintf(ret->user, sizeof(ret->user), "%s", user);
 		snprintf(ret->password, sizeof(ret->password), "%s", password);
-		if (getnameinfo((const struct sockaddr *)&c->address, sizeof(c->address), ret->from,
-				sizeof(ret->from), NULL, 0, NI_NUMERICHOST) != 0) {
-			ret->from[0] = '\0';
-		}
+		text_of(&c->address, ret->from);
 	}
 	if (password != NULL) {
 		explicit_bzero(password, strlen(password));
@@ -227,9 +285,21 @@ static void identify_by_password(struct http_auth *a, struct http_connection *c,
 	if (known != NULL) {
 		http_request_identified(q, known, 0, NULL);
 	} else {
-		ask(a, q, &p, digest);
+		ask(a, q, c, &p, digest);
 	}
 	explicit_bzero(&p, sizeof(p));
+}
+
+static void refuse_certificate(struct http_auth *a, struct http_connection *c,
+			       struct http_request *q, const char *why)
+{
+	char from[INET6_ADDRSTRLEN];
+
+	text_of(&c->address, from);
+	if (a != NULL) {
+		note_refused(a, "certificate", from, why);
+	}
+	http_request_identified(q, NULL, 403, why);
 }
 
 void http_auth_identify(struct http_auth *a, struct http_connection *c, struct MHD_Connection *mhd,
@@ -246,7 +316,7 @@ void http_auth_identify(struct http_auth *a, struct http_connection *c, struct M
 		http_request_identified(q, &c->identity, 0, NULL);
 		return;
 	case HTTP_TLS_BAD_CERTIFICATE:
-		http_request_identified(q, NULL, 403, why);
+		refuse_certificate(a, c, q, why);
 		return;
 	case HTTP_TLS_NO_CERTIFICATE:
 	default:

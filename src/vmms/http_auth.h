@@ -5,11 +5,13 @@
 
 #include "http_state.h"
 
+struct audit;
 struct http_auth;
 struct tasks;
 
-/* NULL: no memory. @tasks do the waiting. */
-struct http_auth *http_auth_create(struct tasks *tasks);
+/* NULL: no memory. @tasks do the waiting; @pam_folder: as of pam_check, borrowed; who is refused is noted in @audit (may be NULL). */
+struct http_auth *http_auth_create(struct tasks *tasks, const char *pam_folder,
+				   struct audit *audit);
 /* The tasks have ended. */
 void http_auth_destroy(struct http_auth *a);
 /* Ends in http_request_identified(@q), within the call or later. @a: NULL: no passwords. */

@@ -196,7 +196,7 @@ int http_create(struct api *a, const struct http_config *config, struct tasks *t
 	}
 	h->api = a;
 	h->loop = api_loop(a);
-	h->auth = tasks == NULL ? NULL : http_auth_create(tasks);
+	h->auth = tasks == NULL ? NULL : http_auth_create(tasks, config->pam_folder, api_audit(a));
 	h->config = *config;
 	h->config.request_timeout_s += config->request_timeout_s == 0 ? DEFAULT_TIMEOUT_S : 0;
 	h->sweep = (struct loop_timer){.fn = http_connection_sweep, .ctx = h};

@@ -32,7 +32,8 @@ enum { FAILED = 1, USAGE = 2 };
 
 struct program {
 	char state[PATH_MAX], runtime[PATH_MAX], socket[PATH_MAX];
-	bool shut_down; /* ask the one that serves */
+	char pam[PATH_MAX]; /* empty: the system's */
+	bool shut_down;	    /* ask the one that serves */
 	bool help;
 	struct vmms *vmms;
 	struct api *api;
@@ -55,6 +56,7 @@ static const char help_text[] =
 	"host\n"
 	"                   (default /run/virid, or $XDG_RUNTIME_DIR/virid)\n"
 	"  --socket PATH    where clients connect (default virid.sock in the runtime folder)\n"
+	"  --pam DIR        PAM's description of the service 'virid' is there, not in /etc/pam.d\n"
 	"  --shut-down      asks the service of that folder to do with each machine what its "
 	"automatic_stop says and to\n"
 	"                   end, and waits for that: for when the host goes down\n"
@@ -84,13 +86,11 @@ static bool set_path(struct program *p, const char *option, const char *value, c
 
 static bool parse(struct program *p, int argc, char **argv)
 {
-	static const struct option options[] = {{"state", required_argument, NULL, 's'},
-						{"runtime", required_argument, NULL, 'r'},
-						{"socket", required_argument, NULL, 'k'},
-						{"foreground", no_argument, NULL, 'f'},
-						{"shut-down", no_argument, NULL, 'd'},
-						{"help", no_argument, NULL, 'h'},
-						{0}};
+	static const struct option options[] = {
+		{"state", required_argument, NULL, 's'},  {"runtime", required_argument, NULL, 'r'},
+		{"socket", required_argument, NULL, 'k'}, {"pam", required_argument, NULL, 'p'},
+		{"foreground", no_argument, NULL, 'f'},	  {"shut-down", no_argument, NULL, 'd'},
+		{"help", no_argument, NULL, 'h'},	  {0}};
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -107,6 +107,11 @@ static bool parse(struct program *p, int argc, char **argv)
 			break;
 		case 'k':
 			if (!set_path(p, "socket", optarg, p->socket)) {
+				return false;
+			}
+			break;
+		case 'p':
+			if (!set_path(p, "pam", optarg, p->pam)) {
 				return false;
 			}
 			break;
@@ -241,6 +246,7 @@ static bool listen_all(struct program *p)
 {
 	struct front_config config = {.settings = json_object_get(store_host(p->vmms), "api"),
 				      .tasks = p->vmms->tasks,
+				      .pam_folder = p->pam[0] == '\0' ? NULL : p->pam,
 				      .path = p->socket};
 	int count = notify_sockets(&config.first_fd);
 

@@ -58,12 +58,12 @@ int pam_check_converse(int count, const struct pam_message **messages, struct pa
 	return PAM_SUCCESS;
 }
 
-bool pam_check(const struct pam_question *q, char *why, size_t size)
+bool pam_check(const char *folder, const struct pam_question *q, char *why, size_t size)
 {
 	struct pam_question copy = *q;
 	const struct pam_conv conversation = {pam_check_converse, &copy};
 	pam_handle_t *h = NULL;
-	int r = pam_start(SERVICE, q->user, &conversation, &h);
+	int r = pam_start_confdir(SERVICE, q->user, &conversation, folder, &h);
 
 	if (r == PAM_SUCCESS && q->from[0] != '\0') {
 		r = pam_set_item(h, PAM_RHOST, q->from);

@@ -17,10 +17,10 @@ struct pam_question {
 };
 
 /*
- * Is this the user's password, and is the account good? Blocks for seconds; any thread. False: @why (for the log; clients only learn that it was not
+ * Is this the user's password, and is the account good? @folder has PAM's description of the service (NULL: the system's, /etc/pam.d). Blocks for seconds; any thread. False: @why (for the log; clients only learn that it was not
  * right).
  */
-bool pam_check(const struct pam_question *q, char *why, size_t size);
+bool pam_check(const char *folder, const struct pam_question *q, char *why, size_t size);
 /* The conversation: answers what it is asked with the user's name and password; a struct pam_question is its data. */
 int pam_check_converse(int count, const struct pam_message **messages, struct pam_response **ret,
 		       void *question);

@@ -254,8 +254,8 @@ def as_user(uid, groups, fn):
 class Service:
     """virid-vmms on a state folder. Switches it knows are in the folder, too."""
 
-    def __init__(self, build, folder, host=None, **env):
-        self.build, self.folder = build, folder
+    def __init__(self, build, folder, host=None, options=(), **env):
+        self.build, self.folder, self.options = build, folder, options
         self.state = os.path.join(folder, "state")
         self.socket = os.path.join(folder, "socket")
         self.log = os.path.join(folder, "log")
@@ -270,7 +270,7 @@ class Service:
     def start(self):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [os.path.join(self.build, "virid-vmms"), "--state", self.state, "--runtime", os.path.join(self.folder, "run"), "--socket", self.socket],
+                [os.path.join(self.build, "virid-vmms"), "--state", self.state, "--runtime", os.path.join(self.folder, "run"), "--socket", self.socket, *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
         end = time.monotonic() + 240
         while time.monotonic() < end:
