@@ -191,15 +191,10 @@ void model_forget(struct model *m)
 	m->open_count = 0;
 }
 
-/* Without a way out in the middle: most of the time of a run is spent in these two loops. */
+/* Most of the time of a run is spent in these two: a comparison with itself one word on is the fastest that there is. */
 static bool all_zero(const uint8_t *data)
 {
-	uint64_t any = 0;
-
-	for (unsigned i = 0; i < WORDS; i++) {
-		any |= load_le64(data + 8 * i);
-	}
-	return any == 0;
+	return load_le64(data) == 0 && memcmp(data, data + 8, MODEL_SECTOR_BYTES - 8) == 0;
 }
 
 /* The first word of @data that operation @number did not write; WORDS: none. */

@@ -56,7 +56,7 @@ struct model {
 };
 
 /* Contents are compared in chunks of this size, and where the guest never was only now and then. */
-#define MODEL_CHUNK_BYTES 65536u
+#define MODEL_CHUNK_BYTES 16384u
 
 void model_init(struct model *m, const struct history *history, uint64_t bytes,
 		uint64_t largest_bytes);
