@@ -39,10 +39,9 @@ static void on_info(void *ctx, const char *answer)
 	if (vm->has_saved && strcmp(state, "saving") != 0) {
 		saved_state_used(vm); /* it was restored when we were killed */
 	}
-	if (strcmp(state, "running") == 0) {
-		vm_set_state(vm, VM_RUNNING);
-	} else if (strcmp(state, "paused") == 0) {
-		vm_set_state(vm, VM_PAUSED);
+	if (strcmp(state, "running") == 0 || strcmp(state, "paused") == 0) {
+		vm_set_state(vm, strcmp(state, "running") == 0 ? VM_RUNNING : VM_PAUSED);
+		op_tidy_later(vm); /* merges that nobody waits for any more go on */
 	} else {
 		if (strcmp(state, "saving") == 0) {
 			vm_set_state(vm, VM_SAVING);

@@ -29,6 +29,14 @@ void journal_end(struct vm *vm)
 	}
 }
 
+bool journal_is_there(const struct vm *vm)
+{
+	char path[VM_PATH_BYTES];
+
+	vm_path(vm, "operation.json", path);
+	return access(path, F_OK) == 0;
+}
+
 json_t *journal_read(const struct vm *vm)
 {
 	char path[VM_PATH_BYTES];

@@ -25,7 +25,8 @@ struct look {
 	char **paths;	  /* absolute */
 	size_t *parents;  /* out: place of each one's parent in the list, or NONE */
 	bool *had_parent; /* one of the list, as it says now */
-	bool *known;	  /* out: the file could be asked */
+	char **told; /* the parent of a file that a worker writes, as that says; "": none, NULL: it is not written */
+	bool *known; /* out: the file could be asked */
 	bool failed;
 };
 
@@ -86,19 +87,29 @@ static size_t place_of(const struct look *l, const char *path)
 }
 
 /* A parent that is none of ours is believed only of a file that had none of ours before: else nothing is known, and nothing is touched. */
+static void believe(struct look *l, size_t i, const char *parent)
+{
+	l->parents[i] = parent != NULL ? place_of(l, parent) : NONE;
+	l->known[i] = l->parents[i] != NONE || !l->had_parent[i];
+}
+
 static void look_at(struct look *l, const struct vhd_host *host, size_t i, struct vhd_info *info)
 {
 	struct vhd_error error = {{0}};
 	struct vhd_disk *d;
-	int r = vhd_open(host, l->paths[i], VHD_OPEN_NO_PARENT, &d, &error);
 
 	l->parents[i] = NONE;
-	l->known[i] = r == 0 || r == VHD_MERGED;
-	if (r == 0) {
-		vhd_get_info(d, info);
-		l->parents[i] = info->has_parent ? place_of(l, info->parent_path) : NONE;
-		l->known[i] = l->parents[i] != NONE || !l->had_parent[i];
-		vhd_close(d);
+	if (l->told[i] != NULL) {
+		believe(l, i, l->told[i][0] == '\0' ? NULL : l->told[i]);
+	} else {
+		int r = vhd_open(host, l->paths[i], VHD_OPEN_NO_PARENT, &d, &error);
+
+		l->known[i] = r == VHD_MERGED;
+		if (r == 0) {
+			vhd_get_info(d, info);
+			believe(l, i, info->has_parent ? info->parent_path : NULL);
+			vhd_close(d);
+		}
 	}
 	l->failed |= !l->known[i];
 }
@@ -159,13 +170,54 @@ static void done(void *ctx)
 	record(l);
 	for (size_t i = 0; i < l->count; i++) {
 		free(l->paths[i]);
+		free(l->told[i]);
 	}
+	free(l->told);
 	free(l->paths);
 	free(l->parents);
 	free(l->known);
 	free(l->had_parent);
 	free(l);
 	then(then_ctx);
+}
+
+/* ---- The beginning ---- */
+
+/* Lines "disk=PLACE:PATH" and "parent=PLACE:PATH", the place without a colon at its end. NULL: no line of that place. malloced. */
+static char *line_of(const char *answer, const char *key, const char *place, size_t place_bytes)
+{
+	size_t n = strlen(key);
+
+	for (const char *line = answer; line != NULL; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, key, n) == 0 && line[n] == '=' &&
+		    strncmp(line + n + 1, place, place_bytes) == 0 &&
+		    line[n + 1 + place_bytes] == ':') {
+			const char *path = line + n + 1 + place_bytes + 1;
+
+			return strndup(path, strcspn(path, "\n"));
+		}
+	}
+	return NULL;
+}
+
+/* What the worker says of the file @path: NULL: it does not write that. malloced. */
+static char *told_of(const char *answer, const char *path)
+{
+	char *needle, *told;
+
+	CHECK(asprintf(&needle, ":%s\n", path) > 0);
+	const char *found = strstr(answer, needle), *line = found;
+
+	free(needle);
+	while (line != NULL && line > answer && line[-1] != '\n') {
+		line--;
+	}
+	if (line == NULL || strncmp(line, "disk=", 5) != 0) {
+		return NULL;
+	}
+	told = line_of(answer, "parent", line + 5, (size_t)(found - line) - 5);
+	return told != NULL ? told : strdup("");
 }
 
 void checkpoint_look(struct vm *vm, void (*then)(void *ctx), void *ctx)
@@ -180,12 +232,14 @@ void checkpoint_look(struct vm *vm, void (*then)(void *ctx), void *ctx)
 	l->parents = calloc(count + 1, sizeof(*l->parents));
 	l->known = calloc(count + 1, sizeof(*l->known));
 	l->had_parent = calloc(count + 1, sizeof(*l->had_parent));
-	CHECK(l->had_parent != NULL);
+	l->told = calloc(count + 1, sizeof(*l->told));
+	CHECK(l->had_parent != NULL && l->told != NULL);
 	CHECK(l->paths != NULL && l->parents != NULL && l->known != NULL);
 	for (size_t i = 0; i < count; i++) {
 		l->paths[i] = plan_path(vm, checkpoint_files_path(vm, i));
 		l->had_parent[i] = checkpoint_files_parent(vm->configuration,
 							   checkpoint_files_path(vm, i)) != NULL;
+		l->told[i] = vm->info == NULL ? NULL : told_of(vm->info, l->paths[i]);
 	}
 	task_run(vm->vmms->tasks, work, done, l);
 }

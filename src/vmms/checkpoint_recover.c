@@ -265,6 +265,13 @@ void checkpoint_recover(struct vm *vm, const char *answer)
 		json_decref(o);
 		return;
 	}
+	if (strcmp(text(o, "kind"), "forget") == 0) {
+		if (checkpoint_recover_forget(vm, o)) {
+			journal_end(vm);
+		}
+		json_decref(o);
+		return;
+	}
 	bool checkpoint = strcmp(text(o, "kind"), "checkpoint") == 0,
 	     switched = is_switched(vm, disks);
 

@@ -34,6 +34,8 @@ void op_tidy_later(struct vm *vm);
  * "info".
  */
 void checkpoint_recover(struct vm *vm, const char *answer);
+/* The part of it that is a removal: op_forget.c. False: it could not be finished. */
+bool checkpoint_recover_forget(struct vm *vm, const json_t *journal);
 /* The same for a merge alone that has just failed or was cancelled. A VM that is active is looked at with its worker's next answer. */
 void checkpoint_recover_merge(struct vm *vm);
 

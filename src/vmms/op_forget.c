@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Removing checkpoints (Decision: docs/design/0008-checkpoints.md, "Remove"). What comes from one that goes comes from its parent from then on; that is written
- * before the record goes, so that the tree is whole at any moment.
+ * before the record goes, so that the tree is whole at any moment; and all of it is in the journal, so that what was begun is done.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -10,10 +10,13 @@
 #include <unistd.h>
 
 #include "checkpoint.h"
+#include "checkpoint_journal.h"
+#include "host/log.h"
 #include "lib/check.h"
 #include "op_checkpoint.h"
 #include "saved_state.h"
 #include "store.h"
+#include "vm_settle.h"
 
 static const char *parent_of(const json_t *record)
 {
@@ -125,38 +128,67 @@ static int forget_one(struct vm *vm, const char *id, struct json_file_error *err
 
 /* ---- All ---- */
 
-/* One of those to go from which none of them comes; NULL: none is left. malloced. */
-static char *find_leaf(struct vm *vm, const char *root)
+/* How many lie between @id and the first of all; a loop ends. */
+static unsigned depth_of(struct vm *vm, const char *id)
 {
-	json_t *all = checkpoints_of(vm);
+	unsigned depth = 0;
 
-	for (void *i = json_object_iter(all); i != NULL; i = json_object_iter_next(all, i)) {
-		const char *id = json_object_iter_key(i);
-		bool leaf = comes_from(vm, id, root);
-
-		for (void *k = json_object_iter(all); k != NULL && leaf;
-		     k = json_object_iter_next(all, k)) {
-			const char *of = parent_of(json_object_iter_value(k));
-
-			leaf = of == NULL || strcmp(of, id) != 0;
-		}
-		if (leaf) {
-			return strdup(id);
-		}
+	while (id != NULL && depth <= CHECKPOINTS_MAX) {
+		id = parent_of(checkpoint_find(vm, id));
+		depth++;
 	}
-	return NULL;
+	return depth;
 }
 
-static int forget_subtree(struct vm *vm, const char *root, struct json_file_error *error)
+/* Before those that it comes from. */
+static void insert(struct vm *vm, json_t *ids, const char *id)
 {
-	char *id;
+	size_t i = 0;
+
+	while (i < json_array_size(ids) &&
+	       depth_of(vm, json_string_value(json_array_get(ids, i))) > depth_of(vm, id)) {
+		i++;
+	}
+	json_array_insert_new(ids, i, json_string(id));
+}
+
+/* @root, or it and all that come from it. */
+static json_t *list_of(struct vm *vm, const char *root, bool subtree)
+{
+	json_t *all = checkpoints_of(vm), *ids = json_array();
+
+	CHECK(ids != NULL);
+	for (void *i = json_object_iter(all); i != NULL; i = json_object_iter_next(all, i)) {
+		const char *id = json_object_iter_key(i);
+
+		if (subtree ? comes_from(vm, id, root) : strcmp(id, root) == 0) {
+			insert(vm, ids, id);
+		}
+	}
+	return ids;
+}
+
+static int forget_all(struct vm *vm, const json_t *ids, struct json_file_error *error)
+{
 	int r = 0;
 
-	while (r == 0 && (id = find_leaf(vm, root)) != NULL) {
-		r = forget_one(vm, id, error);
-		free(id);
+	for (size_t i = 0; i < json_array_size(ids) && r == 0; i++) {
+		const char *id = json_string_value(json_array_get(ids, i));
+
+		r = id == NULL ? 0 : forget_one(vm, id, error);
 	}
 	return r;
+}
+
+bool checkpoint_recover_forget(struct vm *vm, const json_t *journal)
+{
+	struct json_file_error error;
+	int r = forget_all(vm, json_object_get(journal, "ids"), &error);
+
+	if (r < 0) {
+		log_line("%s: a checkpoint is not removed yet: %s", vm_name(vm), error.text);
+	}
+	return r == 0;
 }
 
 static void complete(struct vm *vm, struct job *j, void *ctx)
@@ -166,19 +198,48 @@ static void complete(struct vm *vm, struct job *j, void *ctx)
 	job_complete(j, NULL);
 }
 
-void op_forget(struct vm *vm, struct job *j, const char *id, bool subtree)
+struct removal {
+	json_t *ids; /* those that come from others first */
+};
+
+static void forget_removal(struct vm *vm)
 {
+	struct removal *m = vm->op;
+
+	vm->op = NULL;
+	json_decref(m->ids);
+	free(m);
+}
+
+static void begin(struct vm *vm, struct job *j)
+{
+	struct removal *m = vm->op;
 	struct json_file_error error = {{0}};
-	char *copy = strdup(id); /* the record that it is from goes */
+	int r = journal_write(
+		vm, json_pack("{s:i, s:s, s:O}", "format", 1, "kind", "forget", "ids", m->ids),
+		&error);
+	bool begun = r == 0;
 
-	CHECK(copy != NULL);
-	int r = subtree ? forget_subtree(vm, copy, &error) : forget_one(vm, copy, &error);
-
-	free(copy);
+	if (r == 0) {
+		r = forget_all(vm, m->ids, &error);
+	}
+	forget_removal(vm);
 	if (r < 0) {
 		job_fail(j, r == -ENOSPC ? API_NO_SPACE : API_FAILED, NULL,
-			 "%s: the checkpoint is not removed: %s", vm_name(vm), error.text);
+			 "%s: the checkpoint is not removed%s: %s", vm_name(vm),
+			 begun ? " yet, which is tried again later" : "", error.text);
 		return;
 	}
+	journal_end(vm);
 	op_tidy(vm, j, complete, NULL);
+}
+
+void op_forget(struct vm *vm, struct job *j, const char *id, bool subtree)
+{
+	struct removal *m = calloc(1, sizeof(*m));
+
+	CHECK(m != NULL);
+	*m = (struct removal){.ids = list_of(vm, id, subtree)};
+	vm->op = m;
+	vm_settle(vm, j, begin, forget_removal);
 }

@@ -25,6 +25,10 @@
 #include "vm_settle.h"
 #include "vmms.h"
 
+#define AFTER_CANCEL_NS (UINT64_C(1) * 1000000000)
+#define AFTER_END_NS UINT64_C(1) /* of the machine: files that it had open are closed now */
+#define AFTER_FAILURE_S 600u	 /* at most: when there may be room again */
+
 struct tidy {
 	struct vm *vm;
 	struct job *job;
@@ -35,9 +39,46 @@ struct tidy {
 	struct disk_tree_step step;
 	struct checkpoint_merge merge;
 	size_t above; /* in an open chain, the file on the last one; DISK_TREE_NONE: that is the top */
+	bool live;    /* the merge is the worker's */
+	uint64_t
+		again_ns; /* something is left for a time that much later; 0: nothing is, or nobody knows when */
 };
 
 static void next(struct tidy *t);
+
+/* A VM that ends while a thread is at files that are not its worker's: what comes next is seen then. */
+static void on_end(struct vm *vm, const struct vm_end *end)
+{
+	(void)vm;
+	(void)end;
+}
+
+static void expect_end(struct vm *vm)
+{
+	vm->on_end = vm_is_active(vm) ? on_end : NULL;
+}
+
+/* ---- The end, and again ---- */
+
+static void tidy_after(struct vm *vm, uint64_t wait_ns);
+
+static void on_time(void *ctx)
+{
+	struct vm *vm = ctx;
+
+	if (vm->job != NULL) {
+		tidy_after(vm, AFTER_CANCEL_NS);
+	} else {
+		op_tidy_later(vm);
+	}
+}
+
+static void tidy_after(struct vm *vm, uint64_t wait_ns)
+{
+	vm->tidy_timer.fn = on_time;
+	vm->tidy_timer.ctx = vm;
+	loop_timer_set(vm->vmms->loop, &vm->tidy_timer, host_now_ns() + wait_ns);
+}
 
 static void end(struct tidy *t)
 {
@@ -46,6 +87,9 @@ static void end(struct tidy *t)
 	void (*then)(struct vm *, struct job *, void *) = t->then;
 	void *ctx = t->ctx;
 
+	if (t->again_ns != 0) {
+		tidy_after(vm, t->again_ns);
+	}
 	free(t->files);
 	free(t);
 	vm->op = NULL;
@@ -128,6 +172,21 @@ static int drop_file(struct vm *vm, const char *path, struct json_file_error *er
 
 /* ---- Merging ---- */
 
+/* Files that a worker has had may be locked a little longer than it lives; a full disk stays full for a while. */
+static uint64_t after_failure_ns(struct vm *vm)
+{
+	unsigned seconds = vm->tidy_failures < 10 ? 1u << vm->tidy_failures++ : AFTER_FAILURE_S;
+
+	return seconds * UINT64_C(1000000000);
+}
+
+static uint64_t when_again(const struct tidy *t, bool cancelled)
+{
+	return cancelled			 ? AFTER_CANCEL_NS
+	       : t->live && !vm_is_active(t->vm) ? AFTER_END_NS
+						 : after_failure_ns(t->vm);
+}
+
 static void merged(struct tidy *t, bool cancelled, bool failed, const char *why)
 {
 	struct json_file_error error;
@@ -136,6 +195,7 @@ static void merged(struct tidy *t, bool cancelled, bool failed, const char *why)
 		log_line("%s: files of removed checkpoints are not merged yet: %s", vm_name(t->vm),
 			 why);
 	}
+	t->again_ns = when_again(t, cancelled);
 	if (cancelled) {
 		journal_end(t->vm);
 		end(t);
@@ -146,7 +206,9 @@ static void merged(struct tidy *t, bool cancelled, bool failed, const char *why)
 		log_line("%s: %s", vm_name(t->vm), error.text);
 		end(t);
 	} else {
-		journal_end(t->vm); /* of a top */
+		t->again_ns = 0;
+		t->vm->tidy_failures = 0;
+		journal_end(t->vm);
 		next(t);
 	}
 }
@@ -162,6 +224,7 @@ static void work_done(void *ctx)
 	struct tidy *t = (struct tidy *)((char *)m - offsetof(struct tidy, merge));
 	struct checkpoint_merge done = *m;
 
+	t->vm->on_end = NULL;
 	merged(t, done.cancelled, done.failed, done.failure.text);
 	checkpoint_merge_fini(&done);
 }
@@ -189,6 +252,7 @@ static void merge_here(struct tidy *t, bool only_reconnect, size_t except)
 			m->children[m->child_count++] = absolute_of(t, i);
 		}
 	}
+	expect_end(t->vm);
 	task_run(t->vm->vmms->tasks, work, work_done, m);
 }
 
@@ -303,14 +367,12 @@ static void merge(struct tidy *t)
 	job_progress(t->job, 0, "merging");
 	bool live = vm_is_active(t->vm) && find_live(t, &l);
 
+	t->live = live;
 	if (!note(t, live && l.depth == 0)) {
 		forget_chain(&l);
 		end(t);
 	} else if (!live) {
 		merge_here(t, false, DISK_TREE_NONE);
-	} else if (t->vm->state != VM_RUNNING) {
-		forget_chain(&l);
-		end(t); /* one that stands still does not merge; it is found again */
 	} else {
 		checkpoint_live_merge(t->vm, t->job, &l, live_done, t);
 	}
@@ -324,7 +386,10 @@ static void next(struct tidy *t)
 
 	free(t->files);
 	t->files = checkpoint_files_tree(t->vm, &t->count);
-	if (job_is_cancelling(t->job) || !disk_tree_next(t->files, t->count, &t->step)) {
+	if (!disk_tree_next(t->files, t->count, &t->step)) {
+		end(t);
+	} else if (job_is_cancelling(t->job)) {
+		t->again_ns = AFTER_CANCEL_NS;
 		end(t);
 	} else if (t->step.kind == DISK_TREE_MERGE) {
 		merge(t);
@@ -346,7 +411,9 @@ static void looked(void *ctx)
 {
 	struct tidy *t = ctx;
 
+	t->vm->on_end = NULL;
 	if (checkpoint_look_wanted(t->vm)) {
+		t->again_ns = after_failure_ns(t->vm);
 		end(t); /* not all files could be asked */
 	} else {
 		next(t);
@@ -358,12 +425,11 @@ static void begin(struct vm *vm, struct job *j)
 	struct tidy *t = vm->op;
 
 	(void)j;
-	if (!checkpoint_look_wanted(vm)) {
-		next(t);
-	} else if (vm_is_active(vm)) {
-		end(t); /* those that it has open cannot be asked: when it is off */
-	} else {
+	if (checkpoint_look_wanted(vm)) {
+		expect_end(vm);
 		checkpoint_look(vm, looked, t);
+	} else {
+		next(t);
 	}
 }
 
@@ -399,8 +465,8 @@ void op_tidy_later(struct vm *vm)
 		return;
 	}
 	struct disk_tree_file *files = checkpoint_files_tree(vm, &count);
-	bool wanted = checkpoint_look_wanted(vm) ? !vm_is_active(vm)
-						 : disk_tree_next(files, count, &step);
+	bool wanted = checkpoint_look_wanted(vm) || journal_is_there(vm) ||
+		      disk_tree_next(files, count, &step);
 
 	free(files);
 	if (wanted) {

@@ -107,6 +107,7 @@ static struct vm *load(struct vmms *v, const char *id)
 	struct vm *vm = vm_add(v, id);
 
 	CHECK(vm != NULL);
+	store_sweep(vm);
 	load_configuration(vm);
 	load_record(vm);
 	saved_state_look(vm);

@@ -37,6 +37,9 @@ int store_begin_removal(struct vm *vm, bool with_disks, struct json_file_error *
 /* Removes the rest of what store_begin_removal began; any thread. @folder: the VM's. 0 or -errno. */
 int store_finish_removal(const char *folder);
 
+/* Removes what was about to replace a configuration or a record when the service was killed. Nobody may write them now. */
+void store_sweep(const struct vm *vm);
+
 /* host.json: a settings object, borrowed. */
 const json_t *store_host(const struct vmms *v);
 /* Merges @patch into the settings; durable. 0 or -errno with @error. */

@@ -80,6 +80,8 @@ struct vm {
 	struct vm_worker worker;
 	struct loop_timer timer;	 /* of the operation */
 	struct loop_timer restart_timer; /* policy.c */
+	struct loop_timer tidy_timer;	 /* op_tidy.c */
+	unsigned tidy_failures;		 /* in a row */
 	struct job_watch start_watch;
 	unsigned restarts;     /* in a row, by automatic recovery */
 	bool recovering;       /* automatic recovery is at work */
@@ -95,6 +97,7 @@ struct vm {
 	void *op;	/* of the operation */
 	void *live;	/* checkpoint_live.c */
 	void *settling; /* vm_settle.c */
+	const char *info; /* what its worker said last, while vm_settle calls who waited for it; else NULL */
 	struct vm_described described;
 	void *then; /* malloced: what follows it (handle_checkpoints.c) */
 };

@@ -79,7 +79,9 @@ static void on_info(void *ctx, const char *answer)
 		struct settling done = *s;
 
 		free(s);
+		vm->info = answer;
 		done.then(vm, done.job);
+		vm->info = NULL;
 		return;
 	}
 	if (!s->cancelled) {

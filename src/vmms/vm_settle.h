@@ -11,7 +11,7 @@
 
 /*
  * Calls @then when nothing of that kind goes on and the records agree with the worker: at once for a VM without one. @vm->job is @j, which ends when the worker goes
- * first; @gone (may be NULL) is called before that, for vm->op. vm->on_end is this one's meanwhile.
+ * first; @gone (may be NULL) is called before that, for vm->op. vm->on_end is this one's meanwhile. While @then is called vm->info is the worker's answer.
  */
 void vm_settle(struct vm *vm, struct job *j, void (*then)(struct vm *vm, struct job *j),
 	       void (*gone)(struct vm *vm));

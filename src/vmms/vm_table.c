@@ -55,6 +55,7 @@ void vm_remove(struct vm *vm)
 	v->vm_count--;
 	loop_timer_set(v->loop, &vm->timer, 0);
 	loop_timer_set(v->loop, &vm->restart_timer, 0);
+	loop_timer_set(v->loop, &vm->tidy_timer, 0);
 	vm_forget_description(vm);
 	json_decref(vm->configuration);
 	json_decref(vm->ended);
