@@ -174,7 +174,9 @@ void bus_destroy(struct worker *w)
 		return;
 	}
 	if (m->paused) {
-		net_park(w->net); /* devices are quiet already, and what lies in their rings shall stay there */
+		storage_rest(w->storage);
+		net_park(
+			w->net); /* devices are quiet already, and what lies in their rings shall stay there */
 	} else {
 		close_channels(w);
 	}

@@ -78,9 +78,19 @@ static bool take_files(struct connection *c, const struct control_request *q)
 	return true;
 }
 
+/* Merges go on in a machine that stands still, but not while its state is being written. */
+static bool may_change(struct connection *c, enum storage_change what)
+{
+	if (what != STORAGE_MERGE && what != STORAGE_MERGE_CANCEL) {
+		return control_running(c);
+	}
+	return !c->worker->machine.paused || c->worker->saving == NULL ||
+	       control_refuse(c, "the machine's state is being written");
+}
+
 static bool change(struct connection *c, const struct control_request *q, enum storage_change what)
 {
-	if (!control_running(c)) {
+	if (!may_change(c, what)) {
 		return false;
 	}
 	c->request = (struct storage_request){.what = what, .done = request_done, .ctx = c};
@@ -92,6 +102,9 @@ static bool change(struct connection *c, const struct control_request *q, enum s
 		return false;
 	}
 	c->busy = storage_submit(c->worker->storage, &c->request);
+	if (c->busy && c->worker->machine.paused) {
+		storage_tend(c->worker->storage);
+	}
 	return c->busy || control_refuse(c, "the machine has no such controller, or one whose "
 					    "disks stay");
 }

@@ -44,6 +44,14 @@ static void say_disk(void *ctx, unsigned slot, unsigned lun, const char *path)
 	control_say(ctx, "disk=%s:%s", place, path);
 }
 
+static void say_parent(void *ctx, unsigned slot, unsigned lun, const char *path)
+{
+	char place[STORAGE_PLACE_BYTES];
+
+	storage_place_text(slot, lun, place);
+	control_say(ctx, "parent=%s:%s", place, path);
+}
+
 static bool info(struct connection *c, const struct control_request *q)
 {
 	struct worker *w = c->worker;
@@ -62,6 +70,7 @@ static bool info(struct connection *c, const struct control_request *q)
 	control_say(c, "uptime_ns=%" PRIu64, machine_guest_ns(w));
 	control_say(c, "loading=%d", restore_loading(w));
 	storage_list(w->storage, say_disk, c);
+	storage_list_parents(w->storage, say_parent, c);
 	control_say(c, "settled=%d", what == NULL && atomic_load(&w->changing) == 0);
 	if (what != NULL) {
 		control_say(c, "%s_done=%" PRIu64, what, done);
@@ -98,6 +107,7 @@ static bool pause_machine(struct connection *c, const struct control_request *q)
 	if (why != NULL) {
 		return control_refuse(c, why);
 	}
+	storage_tend(c->worker->storage);
 	tell_state(c->worker);
 	return true;
 }

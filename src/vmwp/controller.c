@@ -98,12 +98,44 @@ static void serve(struct controller *c)
 	} while (!finish_taken(c));
 }
 
+/* Unless a request came meanwhile. */
+static bool park_tended(struct controller *c)
+{
+	pthread_mutex_lock(&c->lock);
+	bool done = atomic_load(&c->rest) || c->requests == NULL;
+
+	if (done) {
+		c->wanted = THREAD_PARKED;
+		c->state = THREAD_PARKED;
+		pthread_cond_broadcast(&c->changed);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return done;
+}
+
+/* The rings are left alone. */
+static void tend(struct controller *c)
+{
+	do {
+		bool more = true;
+
+		controller_heed(c);
+		while (more && !atomic_load(&c->rest)) {
+			more = controller_request(c);
+			more |= controller_merges(c);
+		}
+	} while (!park_tended(c));
+}
+
 static bool open_disks(struct controller *c)
 {
 	for (unsigned lun = 0; lun < STOR_LUNS; lun++) {
 		if (c->disks[lun] != NULL && !disk_open(c->disks[lun], &c->host)) {
 			log_line("%s", disk_why(c->disks[lun]));
 			return false;
+		}
+		if (c->disks[lun] != NULL) {
+			controller_show(c, lun);
 		}
 	}
 	return true;
@@ -153,6 +185,10 @@ static void *controller_main(void *arg)
 	set_state(c, THREAD_PARKED, !open_disks(c));
 	while ((order = wait_for_order(c)) != THREAD_GONE) {
 		set_state(c, order, false);
+		if (order == THREAD_TENDING) {
+			tend(c);
+			continue;
+		}
 		if (order == THREAD_SERVING) {
 			serve(c);
 		} else {

@@ -18,6 +18,7 @@ enum thread_state {
 	THREAD_PARKED,
 	THREAD_SERVING,
 	THREAD_FLUSHING,
+	THREAD_TENDING, /* of a machine that stands still: merges, and requests about them; parks by itself */
 	THREAD_GONE,
 };
 
@@ -45,17 +46,19 @@ struct controller {
 	struct storage_request *requests; /* in order */
 	bool failed;			  /* opening, or closing */
 	_Atomic bool leave;		  /* serving should end */
+	_Atomic bool rest;		  /* tending should */
 	_Atomic bool hurry;		  /* it should end soon */
 	_Atomic bool give_up;		  /* requests that are held for trouble fail */
 	_Atomic bool troubled;		  /* there are such */
 	/* To be done for all disks, once. */
-	_Atomic bool retry;	 /* what is held */
-	_Atomic bool forget;	 /* branches */
-	_Atomic bool switched;	 /* switches are to be finished */
-	char *shown[STOR_LUNS];	 /* under lock: the file that each disk writes */
+	_Atomic bool retry;			   /* what is held */
+	_Atomic bool forget;			   /* branches */
+	_Atomic bool switched;			   /* switches are to be finished */
+	char *shown[STOR_LUNS];			   /* under lock: the file that each disk writes */
+	char *below[STOR_LUNS];			   /* under lock: the one that it lies on; NULL: none */
 	struct block_counters counters[STOR_LUNS]; /* of the disks; any thread reads them */
-	bool flush_failed;	 /* the last THREAD_FLUSHING; read while parked */
-	pthread_mutex_t mailbox; /* of the stor */
+	bool flush_failed;			   /* the last THREAD_FLUSHING; read while parked */
+	pthread_mutex_t mailbox;		   /* of the stor */
 };
 
 struct storage {

@@ -40,14 +40,18 @@ int controller_add_disk(struct controller *c, unsigned lun, const struct disk_co
 void controller_show(struct controller *c, unsigned lun)
 {
 	struct disk *d = c->disks[lun];
+	const char *parent = d != NULL ? disk_parent(d) : NULL;
 	char *path = d != NULL ? strdup(disk_config(d)->path) : NULL;
+	char *below = parent != NULL ? strdup(parent) : NULL;
 
 	pthread_mutex_lock(&c->lock);
-	char *old = c->shown[lun];
+	char *old = c->shown[lun], *old_below = c->below[lun];
 
 	c->shown[lun] = path;
+	c->below[lun] = below;
 	pthread_mutex_unlock(&c->lock);
 	free(old);
+	free(old_below);
 }
 
 void controller_forget(struct controller *c, unsigned lun)

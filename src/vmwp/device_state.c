@@ -10,6 +10,7 @@
 #include "ic.h"
 #include "lib/bits.h"
 #include "lib/state.h"
+#include "saving.h"
 #include "shape.h"
 #include "vmbus/vmbus.h"
 #include "worker.h"
@@ -18,6 +19,10 @@
 #define TAG_PARTITION STATE_TAG('V', 'I', 'D', ' ')
 #define TAG_BOARD STATE_TAG('B', 'O', 'R', 'D')
 #define TAG_BUS STATE_TAG('V', 'B', 'U', 'S')
+#define TAG_PAUSED                                                                                 \
+	STATE_TAG(                                                                                 \
+		'P', 'A', 'U',                                                                     \
+		'S') /* it stood still before it was saved, and shall do so again; not in a file: it ran */
 #define VERSION 1u
 #define FIRST_BYTES ((size_t)512 << 10)
 
@@ -83,6 +88,10 @@ static void save_all(struct worker *w, struct state_writer *out)
 	net_save(w->net, out);
 	ic_save(w, out);
 	console_save(w->console, out);
+	if (saving_was_paused(w)) {
+		state_begin(out, TAG_PAUSED, VERSION);
+		state_end(out);
+	}
 }
 
 int device_state_save(struct worker *w, uint8_t **ret, size_t *ret_bytes)
@@ -217,5 +226,8 @@ bool device_state_restore(struct worker *w, const void *data, size_t bytes,
 	if (!console_restore(w->console, &run)) {
 		return refuse(why, "the record of the console is damaged");
 	}
+	struct state_reader paused;
+
+	w->stay_paused = find(&run, TAG_PAUSED, &paused);
 	return true;
 }

@@ -22,6 +22,8 @@ struct disk_listener {
 int disk_create(const struct disk_config *config, const struct scsi_luns *luns,
 		const struct disk_listener *listener, struct block_counters *counters,
 		struct disk **ret);
+/* The file below the one that it writes; NULL: none, or it is not open. Its own. */
+const char *disk_parent(const struct disk *d);
 void disk_destroy(struct disk *d);
 /* Opens everything; false: disk_why says why. */
 bool disk_open(struct disk *d, const struct vhd_host *host);

@@ -7,6 +7,13 @@
 #include "disk_parts.h"
 #include "lib/check.h"
 
+const char *disk_parent(const struct disk *d)
+{
+	const struct vhd_disk *parent = d->vhd != NULL ? vhd_ancestor(d->vhd, 1) : NULL;
+
+	return parent != NULL ? vhd_path(parent) : NULL;
+}
+
 bool disk_merges(const struct disk *d)
 {
 	return d->merge != NULL;

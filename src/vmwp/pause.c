@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "bus.h"
+#include "end.h"
 #include "ic.h"
 #include "net.h"
 #include "storage.h"
@@ -112,6 +113,7 @@ const char *machine_pause(struct worker *w)
 int machine_resume(struct worker *w)
 {
 	w->machine.paused = false;
+	storage_rest(w->storage);
 	storage_resume(w->storage);
 	net_resume(w->net);
 	int r = machine_go(w);
@@ -120,6 +122,7 @@ int machine_resume(struct worker *w)
 		set_listening(w, true);
 		ic_time_jump(w);
 		bus_poll(w);
+		end_ran(w);
 	}
 	return r;
 }

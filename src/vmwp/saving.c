@@ -45,6 +45,11 @@ const char *saving_what(const struct worker *w, uint64_t *ret_done, uint64_t *re
 	return s != NULL ? word(s) : NULL;
 }
 
+bool saving_was_paused(const struct worker *w)
+{
+	return w->saving->was_paused;
+}
+
 static unsigned processes_wanted(void)
 {
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -70,7 +75,9 @@ static void forget(struct saving *s)
 
 static void go_on(struct worker *w, bool was_paused)
 {
-	if (!was_paused && machine_resume(w) != 0) {
+	if (was_paused) {
+		storage_tend(w->storage);
+	} else if (machine_resume(w) != 0) {
 		log_line("the machine cannot go on");
 		worker_end_round(w, END_HOST_FAILURE);
 	}
@@ -139,6 +146,7 @@ static int catch_state(struct saving *s)
 			.memory_bytes = w->map.ram_bytes,
 			.devices = devices,
 			.device_bytes = bytes,
+			.awaited = s->save,
 		};
 
 		r = saved_start(s->fd, &image, processes_wanted(), &s->job);
@@ -210,6 +218,7 @@ const char *saving_save(struct worker *w, int fd, saving_done *done, void *ctx)
 	if (why != NULL) {
 		return fail_running(s, why);
 	}
+	storage_rest(w->storage);
 	/* What the guest believes to be on its disks must be there when it goes on elsewhere. */
 	if (!storage_flush(w->storage)) {
 		return fail(s, "a disk could not write what it holds back");
@@ -237,6 +246,7 @@ const char *saving_checkpoint(struct worker *w, int fd, saving_done *done, void 
 		storage_checkpoint_forget(w->storage);
 		return fail_running(s, why);
 	}
+	storage_rest(w->storage);
 	if (!storage_checkpoint_switch(w->storage, w->why, sizeof(w->why))) {
 		return fail(s, w->why);
 	}

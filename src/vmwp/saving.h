@@ -26,6 +26,8 @@ const char *saving_checkpoint(struct worker *w, int fd, saving_done *done, void 
 			      uint64_t *ret_pause_ns);
 /* "save", "checkpoint" or NULL, and how far it is. */
 const char *saving_what(const struct worker *w, uint64_t *ret_done, uint64_t *ret_total);
+/* While one is under way: the machine stood still before, and is to do so when it comes back. */
+bool saving_was_paused(const struct worker *w);
 /* The round ends: what is under way is given up, and its @done hears so. */
 void saving_cancel(struct worker *w);
 

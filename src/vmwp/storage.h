@@ -68,12 +68,15 @@ int storage_offer(struct storage *s, struct vmbus *bus);
 /*
  * Standing still. quiesce: the threads shall answer what they took, take no more, and park; quiet: they have. flush: of parked ones, what the guest wrote
  * is durable; false: not all (it is on the log). resume: they serve, also for the first time,
- * and when they have not become quiet.
+ * and when they have not become quiet. tend: of parked ones, merges go on and requests about them are carried out, until rest, which waits; both may be
+ * called at any time while the machine stands still.
  */
 void storage_quiesce(struct storage *s);
 bool storage_quiet(struct storage *s);
 bool storage_flush(struct storage *s);
 void storage_resume(struct storage *s);
+void storage_tend(struct storage *s);
+void storage_rest(struct storage *s);
 /* Of quiet controllers: records of a run of which others are skipped. Restore: before the first resume, with the bus restored. False: torn. */
 void storage_save(struct storage *s, struct state_writer *w);
 bool storage_restore(struct storage *s, const struct state_reader *run);
@@ -160,6 +163,11 @@ bool storage_checkpoint_switch(struct storage *s, char *why, size_t size);
 void storage_checkpoint_undo(struct storage *s);
 
 /* ---- Merges ---- */
+
+/* As storage_list: the file below the one that each disk writes, of those that have one. */
+void storage_list_parents(struct storage *s,
+			  void (*fn)(void *ctx, unsigned slot, unsigned lun, const char *path),
+			  void *ctx);
 
 enum storage_merge_state {
 	STORAGE_MERGES,

@@ -58,6 +58,28 @@ bool storage_flush(struct storage *s)
 	return ok;
 }
 
+void storage_tend(struct storage *s)
+{
+	struct controller *c;
+
+	for (unsigned i = 0; (c = next_offered(s, &i)) != NULL;) {
+		controller_order(c, THREAD_TENDING);
+	}
+}
+
+void storage_rest(struct storage *s)
+{
+	struct controller *c;
+
+	for (unsigned i = 0; (c = next_offered(s, &i)) != NULL;) {
+		atomic_store(&c->rest, true);
+	}
+	for (unsigned i = 0; (c = next_offered(s, &i)) != NULL;) {
+		controller_rest(c);
+		atomic_store(&c->rest, false);
+	}
+}
+
 void storage_resume(struct storage *s)
 {
 	struct controller *c;

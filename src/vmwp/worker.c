@@ -107,6 +107,17 @@ static void tell_crash(struct worker *w)
 	pthread_mutex_unlock(&w->lock);
 }
 
+/* It runs, or stands still as it did when it was saved. */
+static int begin(struct worker *w)
+{
+	if (!w->stay_paused) {
+		return machine_resume(w);
+	}
+	w->stay_paused = false;
+	storage_tend(w->storage);
+	return 0;
+}
+
 /* Runs one boot to its end. */
 static enum worker_end run_round(struct worker *w)
 {
@@ -115,14 +126,13 @@ static enum worker_end run_round(struct worker *w)
 	if (end != END_NONE) {
 		return end;
 	}
-	int r = machine_resume(w);
+	int r = begin(w);
 
 	if (r != 0) {
 		log_line("starting the machine: hypervisor status 0x%x", (unsigned)r);
 		machine_destroy(w);
 		return END_HOST_FAILURE;
 	}
-	end_ran(w);
 	r = loop_run(w->loop);
 	if (r < 0) {
 		log_line("event loop failed: %s", strerror(-r));

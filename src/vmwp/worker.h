@@ -133,6 +133,7 @@ struct worker {
 	uint32_t running; /* VP threads inside the round */
 	bool quitting;	  /* no further round */
 	bool ran;	  /* a VP ran; loop thread */
+	bool stay_paused; /* the machine that was restored stood still when it was saved */
 	_Atomic int end;  /* enum worker_end: why this round ends; END_NONE while it runs */
 
 	uint64_t resident_ram;	/* of the guest, at the end of the last round */
