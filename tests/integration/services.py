@@ -52,12 +52,13 @@ class Service:
         self.socket = os.path.join(self.runtime, "virid.sock")
         self.log = os.path.join(folder, state + ".log")
         self.process = None
+        self.env = {}  # besides this process's
 
     def start(self, expect=0):
         """Waits until it answers; its exit status when it ends instead, which must be @expect."""
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([self.program, "--state", self.state, "--runtime", self.runtime], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log)
+                                            stdout=log, stderr=log, env={**os.environ, **self.env})
         while self.process.poll() is None:
             try:
                 self.request("GET", "/host")
@@ -148,6 +149,12 @@ class Service:
                         self.do(vm["id"], "stop")
             except Unanswered:
                 pass
+            self.kill()
+        self.kill_all()
+
+    def kill_all(self):
+        """The same, the hard way."""
+        if self.process is not None and self.process.poll() is None:
             self.kill()
         for vm_id in os.listdir(os.path.join(self.state, "vms")) if os.path.isdir(os.path.join(self.state, "vms")) else []:
             try:
