@@ -96,6 +96,8 @@ struct manage_verb {
 	int (*run)(struct manage_call *c);
 };
 
+#define MANAGE_WHY_BYTES 2048u
+
 /* One command line, understood. */
 struct manage_call {
 	const struct manage_verb *verb;
@@ -105,6 +107,7 @@ struct manage_call {
 	struct json_object *body;		/* NULL: no options given */
 	char query[256];			/* "?subtree=1" or empty */
 	bool json, no_wait, quiet, yes;
+	char *why; /* MANAGE_WHY_BYTES for the reason of a failure, which is not said with quiet; NULL: nobody wants it */
 	const char *shown_as; /* how messages call the command: "vm start", "Start-VM" */
 };
 

@@ -44,6 +44,10 @@ int manage_unreachable(const struct manage_call *c, const char *why)
 	char path[4096];
 
 	default_socket(path, sizeof(path));
+	if (c->why != NULL) {
+		snprintf(c->why, MANAGE_WHY_BYTES,
+			 "The management service does not answer: %s. Is it started?", why);
+	}
 	if (c->quiet) {
 		return MANAGE_UNREACHABLE;
 	}
@@ -184,6 +188,13 @@ static int refuse(const struct manage_call *c, struct json_object *whole, long h
 {
 	struct json_object *error = member_get(whole, "error");
 
+	if (c->why != NULL) {
+		snprintf(c->why, MANAGE_WHY_BYTES, "The service refused that: %s",
+			 error == NULL ? "without a reason" : member_text(error, "message"));
+	}
+	if (error == NULL && c->quiet) {
+		return CLI_FAILED;
+	}
 	if (error == NULL) {
 		complain("%s: the service answered with HTTP status %ld and no reason", c->shown_as,
 			 http);
