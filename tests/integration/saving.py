@@ -92,6 +92,15 @@ def host_children(pid):
     return found
 
 
+def alive(pid):
+    """Is there such a process? One that nobody waits for is none."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 def wait_until(seconds, condition):
     end = time.monotonic() + seconds
     while not condition():
