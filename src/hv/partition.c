@@ -131,6 +131,15 @@ static void code_written(void *ctx, uint64_t gpa, size_t bytes)
 	p->hv->engine->code_written(p->engine, gpa, bytes);
 }
 
+static void vp_cpuid(void *ctx, uint32_t vp_index, uint32_t leaf, uint32_t subleaf,
+		     uint32_t regs[4])
+{
+	struct hv_vp *vp = vp_find(ctx, vp_index);
+
+	CHECK(vp != NULL);
+	cpuid_answer(vp, leaf, subleaf, regs);
+}
+
 static void fill_hypercall_page(struct hv_partition *p)
 {
 	uint8_t insn[8], *page = p->hypercall_page.page;
@@ -187,6 +196,8 @@ static uint16_t start_engine(struct hv_partition *p)
 	struct hv_engine_config config = p->hv->engine_config;
 
 	config.gmem = &p->gmem;
+	config.cpuid = vp_cpuid;
+	config.cpuid_ctx = p;
 	if (p->hv->engine->vm_create(&config, &p->engine) != 0) {
 		return HV_STATUS_NO_RESOURCES;
 	}

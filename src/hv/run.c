@@ -409,6 +409,22 @@ static bool must_not_run(struct hv_vp *vp, const struct hv_run *how)
 	return !how->want_interrupt_window && (lapic_pending(vp) >= 0 || extint_waits(vp));
 }
 
+static void run_engine(struct hv_vp *vp, const struct hv_run *how)
+{
+	const struct hv_engine_ops *o = ops(vp);
+	uint8_t priority = (uint8_t)(vp->lapic.tpr >> 4);
+
+	if (o->set_cr8 == NULL) {
+		o->run(vp->engine, how, &vp->exit);
+		return;
+	}
+	o->set_cr8(vp->engine, priority);
+	o->run(vp->engine, how, &vp->exit);
+	if (o->get_cr8(vp->engine) != priority) {
+		lapic_tpr_set(vp, (uint32_t)o->get_cr8(vp->engine) << 4);
+	}
+}
+
 static enum step run(struct hv_vp *vp, struct hv_run *how, struct hv_message *message)
 {
 	const struct hv_engine_ops *o = ops(vp);
@@ -422,7 +438,7 @@ static enum step run(struct hv_vp *vp, struct hv_run *how, struct hv_message *me
 		return STEP_AGAIN;
 	}
 	before = o->tsc(vp->partition->engine);
-	o->run(vp->engine, how, &vp->exit);
+	run_engine(vp, how);
 	__atomic_store_n(&vp->running, 0, __ATOMIC_SEQ_CST);
 	vp->runtime += o->tsc(vp->partition->engine) - before;
 	vp->exits[vp->exit.kind & 15]++;

@@ -9,7 +9,7 @@
 #ifndef EMU_FPU_H
 #define EMU_FPU_H
 
-#include "lib/state.h"
+#include "hv/engine_state.h"
 #include "vp.h"
 
 /*
@@ -36,8 +36,8 @@ bool emu_fpu_reg_set(struct emu_vp *vp, uint32_t name, const struct hv_u128 *val
 
 /* One record with the tag EMU_STATE_FPU. Restore takes that record's payload; false: torn, or a
  * value no processor can hold. */
-#define EMU_STATE_FPU STATE_TAG('F', 'P', 'U', ' ')
-#define EMU_STATE_FPU_VERSION 1
+#define EMU_STATE_FPU HV_ENGINE_STATE_FPU
+#define EMU_STATE_FPU_VERSION HV_ENGINE_STATE_FPU_VERSION
 void emu_fpu_save(const struct emu_vp *vp, struct state_writer *w);
 bool emu_fpu_restore(struct emu_vp *vp, uint16_t version, struct state_reader *payload);
 

@@ -6,6 +6,7 @@
 #include "control.h"
 #include "flags.h"
 #include "fpu.h"
+#include "hv/engine_state.h"
 #include "mem.h"
 #include "segment.h"
 #include "sys.h"
@@ -15,15 +16,15 @@
 #define TAG_SEGMENTS STATE_TAG('S', 'E', 'G', ' ')
 #define TAG_CONTROL STATE_TAG('C', 'T', 'R', 'L')
 #define TAG_MSRS STATE_TAG('M', 'S', 'R', ' ')
-#define TAG_EVENTS STATE_TAG('E', 'V', 'T', ' ')
+#define TAG_EVENTS HV_ENGINE_STATE_EVENTS
 #define TAG_REPLAY STATE_TAG('R', 'P', 'L', 'Y')
 #define VERSION 1
 
-#define SHADOW 1u
-#define SHADOW_SS 2u
-#define NMI_BLOCKED 4u
-#define INJECTED 8u
-#define FAULTED 16u
+#define SHADOW HV_ENGINE_EVENT_SHADOW
+#define SHADOW_SS HV_ENGINE_EVENT_SHADOW_SS
+#define NMI_BLOCKED HV_ENGINE_EVENT_NMI_BLOCKED
+#define INJECTED HV_ENGINE_EVENT_INJECTED
+#define FAULTED HV_ENGINE_EVENT_FAULTED
 
 static void put_fault(struct state_writer *w, const struct emu_fault *f)
 {

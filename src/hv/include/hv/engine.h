@@ -106,6 +106,15 @@ struct hv_engine_config {
 	uint64_t (*clock)(void *ctx);
 	void *clock_ctx;
 	uint64_t clock_hz;
+	/*
+	 * What the guest is to find in CPUID, for engines whose processor answers CPUID itself and cannot exit (all others ask with
+	 * HV_EXIT_CPUID). Such an engine asks for every leaf right before the VP's first instruction, on its thread; what changes later (but
+	 * for OSXSAVE, which follows CR4) the guest does not see, and intercepts of CPUID do not take place. NULL: its own cpuid() answers.
+	 */
+	void (*cpuid)(void *ctx, uint32_t vp_index, uint32_t leaf, uint32_t subleaf,
+		      uint32_t regs[4]);
+	void *cpuid_ctx;
+	int device_fd; /* the system's own hypervisor, for an engine that works through it */
 	/* Gives the processor away while one VP waits for another (@round counts from 0); NULL: the engine spins. [any] */
 	void (*relax)(void *ctx, unsigned round);
 	void *relax_ctx;
@@ -153,6 +162,13 @@ struct hv_engine_ops {
 	/* Precondition: can_interrupt / can_nmi. Delivered before the next instruction; ends a HLT. */
 	void (*inject_interrupt)(struct hv_engine_vp *vp, uint8_t vector);
 	void (*inject_nmi)(struct hv_engine_vp *vp);
+
+	/*
+	 * Engines whose processor keeps CR8 itself; both NULL: every MOV to or from CR8 exits. The core sets it before each run() and takes
+	 * over what it is afterwards; run() returns when it was lowered.
+	 */
+	void (*set_cr8)(struct hv_engine_vp *vp, uint8_t value);
+	uint8_t (*get_cr8)(struct hv_engine_vp *vp);
 
 	/* False: unknown name, or (set) a value the processor refuses. */
 	bool (*reg_get)(struct hv_engine_vp *vp, uint32_t name, struct hv_u128 *ret_value);

@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The engine's table of operations, and the life of VMs and VPs. */
+#include "kvm/kvm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib/bits.h"
+#include "vm.h"
+
+/* Three pages, and one, of guest memory that Intel's processors without real mode of their own need: where no RAM ever is. */
+#define TSS_GPA 0xFEFFD000ul
+#define IDENTITY_GPA UINT64_C(0xFEFFC000)
+
+/* Everything below is made before the first guest instruction or while it runs; nothing is left out of this list. */
+const unsigned kvm_engine_ioctls[] = {
+	KVM_CHECK_EXTENSION,
+	KVM_CREATE_VM,
+	KVM_GET_VCPU_MMAP_SIZE,
+	KVM_GET_SUPPORTED_CPUID,
+	KVM_CREATE_VCPU,
+	KVM_SET_USER_MEMORY_REGION,
+	KVM_SET_TSS_ADDR,
+	KVM_SET_IDENTITY_MAP_ADDR,
+	KVM_ENABLE_CAP,
+	KVM_X86_SET_MSR_FILTER,
+	KVM_RUN,
+	KVM_GET_REGS,
+	KVM_SET_REGS,
+	KVM_GET_SREGS,
+	KVM_SET_SREGS,
+	KVM_GET_XSAVE,
+	KVM_SET_XSAVE,
+	KVM_GET_XCRS,
+	KVM_SET_XCRS,
+	KVM_GET_DEBUGREGS,
+	KVM_SET_DEBUGREGS,
+	KVM_GET_VCPU_EVENTS,
+	KVM_SET_VCPU_EVENTS,
+	KVM_GET_MSRS,
+	KVM_SET_MSRS,
+	KVM_SET_CPUID2,
+	KVM_INTERRUPT,
+	KVM_NMI,
+	KVM_SET_GUEST_DEBUG,
+	KVM_GET_TSC_KHZ,
+	KVM_SET_DEVICE_ATTR,
+};
+const size_t kvm_engine_ioctl_count = ARRAY_LEN(kvm_engine_ioctls);
+
+static bool has(int fd, int cap)
+{
+	return ioctl(fd, KVM_CHECK_EXTENSION, cap) > 0;
+}
+
+const char *kvm_engine_lacks(int device_fd)
+{
+	static const struct {
+		int cap;
+		const char *what;
+	} needed[] = {
+		{KVM_CAP_USER_MEMORY, "memory slots"},
+		{KVM_CAP_READONLY_MEM, "read-only memory"},
+		{KVM_CAP_X86_USER_SPACE_MSR, "exits for model-specific registers (Linux 5.10)"},
+		{KVM_CAP_X86_MSR_FILTER, "filters of model-specific registers (Linux 5.10)"},
+		{KVM_CAP_IMMEDIATE_EXIT, "leaving KVM_RUN at once"},
+		{KVM_CAP_USER_NMI, "non-maskable interrupts"},
+		{KVM_CAP_VCPU_EVENTS, "pending events"},
+		{KVM_CAP_DEBUGREGS, "debug registers"},
+		{KVM_CAP_XSAVE, "the FPU's whole state"},
+		{KVM_CAP_GET_TSC_KHZ, "the rate of the time stamp counter"},
+		{KVM_CAP_EXT_CPUID, "a processor model"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
+		if (!has(device_fd, needed[i].cap)) {
+			return needed[i].what;
+		}
+	}
+	return NULL;
+}
+
+/* ---- VM ---- */
+
+static void vm_destroy(struct hv_engine_vm *handle)
+{
+	struct kvm_vm *vm = kvm_vm_of(handle);
+
+	if (vm == NULL) {
+		return;
+	}
+	if (vm->fd >= 0) {
+		close(vm->fd);
+	}
+	kvm_memory_fini(vm);
+	kvm_cpuid_fini(vm);
+	pthread_mutex_destroy(&vm->vps_lock);
+	free(vm->vps);
+	free(vm);
+}
+
+static int set_up(struct kvm_vm *vm)
+{
+	uint64_t identity_gpa = IDENTITY_GPA;
+	int device = vm->config.device_fd, r, bytes;
+
+	vm->fd = ioctl(device, KVM_CREATE_VM, 0);
+	bytes = ioctl(device, KVM_GET_VCPU_MMAP_SIZE, 0);
+	if (vm->fd < 0 || bytes < (int)sizeof(struct kvm_run)) {
+		return vm->fd < 0 ? -errno : -ENOTSUP;
+	}
+	vm->run_bytes = (size_t)bytes;
+	vm->sync_regs =
+		(ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_REGS) != 0;
+	if (ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_gpa) < 0 ||
+	    ioctl(vm->fd, KVM_SET_TSS_ADDR, TSS_GPA) < 0) {
+		return -errno;
+	}
+	if ((r = kvm_memory_init(vm)) != 0 || (r = kvm_cpuid_init(vm)) != 0) {
+		return r;
+	}
+	return kvm_msr_set_filter(vm->fd);
+}
+
+static int vm_create(const struct hv_engine_config *config, struct hv_engine_vm **ret_vm)
+{
+	struct kvm_vm *vm;
+	int r;
+
+	if (config->count_instructions || config->device_fd < 0 ||
+	    kvm_engine_lacks(config->device_fd) != NULL) {
+		return -ENOTSUP;
+	}
+	vm = calloc(1, sizeof(*vm));
+	if (vm == NULL) {
+		return -ENOMEM;
+	}
+	vm->config = *config;
+	vm->gmem = config->gmem;
+	vm->fd = -1;
+	pthread_mutex_init(&vm->vps_lock, NULL);
+	vm->vps = calloc(config->vp_max > 0 ? config->vp_max : 1, sizeof(*vm->vps));
+	r = vm->vps == NULL ? -ENOMEM : set_up(vm);
+	if (r == 0) {
+		r = kvm_signal_install();
+	}
+	if (r == 0) {
+		r = kvm_clock_init(vm);
+	}
+	if (r != 0) {
+		vm_destroy((struct hv_engine_vm *)(void *)vm);
+		return r;
+	}
+	*ret_vm = (struct hv_engine_vm *)(void *)vm;
+	return 0;
+}
+
+/* ---- VP ---- */
+
+static void vp_free(struct kvm_vp *vp)
+{
+	kvm_vp_timer_fini(vp);
+	if (vp->run != NULL) {
+		munmap(vp->run, vp->vm->run_bytes);
+	}
+	if (vp->fd >= 0) {
+		close(vp->fd);
+	}
+	free(vp);
+}
+
+static void vp_destroy(struct hv_engine_vp *handle)
+{
+	struct kvm_vp *vp = kvm_vp_of(handle);
+
+	if (vp != NULL) {
+		pthread_mutex_lock(&vp->vm->vps_lock);
+		atomic_store(&vp->vm->vps[vp->index], NULL);
+		pthread_mutex_unlock(&vp->vm->vps_lock);
+		vp_free(vp);
+	}
+}
+
+static void vp_reset(struct hv_engine_vp *handle, bool init)
+{
+	struct kvm_vp *vp = kvm_vp_of(handle);
+
+	kvm_exit_drop(vp);
+	kvm_vp_settle(vp);
+	vp->stored = false;
+	vp->pending = PENDING_NOTHING;
+	vp->injected = false;
+	kvm_msr_reset(vp, init);
+	kvm_state_reset(vp, init);
+}
+
+static int vp_open(struct kvm_vp *vp)
+{
+	struct kvm_vm *vm = vp->vm;
+
+	vp->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)vp->index);
+	if (vp->fd < 0) {
+		return -errno;
+	}
+	void *run = mmap(NULL, vm->run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, vp->fd, 0);
+
+	if (run == MAP_FAILED) {
+		return -errno;
+	}
+	vp->run = run;
+	vp->run->kvm_valid_regs = vm->sync_regs ? KVM_SYNC_X86_REGS : 0;
+	return 0;
+}
+
+static int vp_create(struct hv_engine_vm *vm_handle, uint32_t index, struct hv_engine_vp **ret_vp)
+{
+	struct kvm_vm *vm = kvm_vm_of(vm_handle);
+	struct kvm_vp *vp;
+	uint32_t top;
+	int r;
+
+	if (index >= vm->config.vp_max) {
+		return -ENOTSUP;
+	}
+	vp = calloc(1, sizeof(*vp));
+	if (vp == NULL) {
+		return -ENOMEM;
+	}
+	vp->vm = vm;
+	vp->index = index;
+	vp->fd = -1;
+	vp->verified_rip = UINT64_MAX;
+	r = vp_open(vp);
+	if (r != 0) {
+		vp_free(vp);
+		return r;
+	}
+	vp_reset((struct hv_engine_vp *)(void *)vp, false);
+	kvm_clock_set_offset(vp, 0);
+	atomic_store(&vm->vps[index], vp);
+	top = atomic_load(&vm->vp_top);
+	while (top < index + 1 && !atomic_compare_exchange_weak(&vm->vp_top, &top, index + 1)) {
+	}
+	*ret_vp = (struct hv_engine_vp *)(void *)vp;
+	return 0;
+}
+
+/* ---- Operations ---- */
+
+static void run(struct hv_engine_vp *vp, const struct hv_run *how, struct hv_exit *ret_exit)
+{
+	kvm_vp_run(kvm_vp_of(vp), how, ret_exit);
+}
+
+static void kick(struct hv_engine_vp *vp)
+{
+	atomic_store(&kvm_vp_of(vp)->kicked, 1);
+	kvm_vp_poke(kvm_vp_of(vp));
+}
+
+static void complete(struct hv_engine_vp *vp, const uint64_t values[4])
+{
+	kvm_exit_complete(kvm_vp_of(vp), values);
+}
+
+static void abandon(struct hv_engine_vp *vp)
+{
+	kvm_exit_drop(kvm_vp_of(vp));
+}
+
+static void inject_exception(struct hv_engine_vp *vp, uint8_t vector, bool has_error,
+			     uint32_t error, uint64_t parameter)
+{
+	kvm_event_exception(kvm_vp_of(vp), vector, has_error, error, parameter);
+}
+
+static bool can_interrupt(struct hv_engine_vp *vp)
+{
+	return kvm_event_can_interrupt(kvm_vp_of(vp));
+}
+
+static bool can_nmi(struct hv_engine_vp *vp)
+{
+	return kvm_event_can_nmi(kvm_vp_of(vp));
+}
+
+static void inject_interrupt(struct hv_engine_vp *vp, uint8_t vector)
+{
+	kvm_event_interrupt(kvm_vp_of(vp), vector);
+}
+
+static void inject_nmi(struct hv_engine_vp *vp)
+{
+	kvm_event_nmi(kvm_vp_of(vp));
+}
+
+static void set_cr8(struct hv_engine_vp *vp, uint8_t value)
+{
+	kvm_vp_of(vp)->cr8 = value;
+}
+
+static uint8_t get_cr8(struct hv_engine_vp *vp)
+{
+	return kvm_vp_of(vp)->cr8;
+}
+
+static bool reg_get(struct hv_engine_vp *vp, uint32_t name, struct hv_u128 *ret_value)
+{
+	return kvm_reg_get(kvm_vp_of(vp), name, ret_value);
+}
+
+static bool reg_set(struct hv_engine_vp *vp, uint32_t name, const struct hv_u128 *value)
+{
+	return kvm_reg_set(kvm_vp_of(vp), name, value);
+}
+
+static bool msr_get(struct hv_engine_vp *vp, uint32_t index, uint64_t *ret_value)
+{
+	return kvm_msr_read(kvm_vp_of(vp), index, ret_value) == MSR_DONE;
+}
+
+static bool msr_set(struct hv_engine_vp *vp, uint32_t index, uint64_t value)
+{
+	return kvm_msr_write(kvm_vp_of(vp), index, value) == MSR_DONE;
+}
+
+static void cpuid(struct hv_engine_vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
+{
+	kvm_cpuid_get(kvm_vm_of(vm), leaf, subleaf, regs);
+}
+
+static size_t save(struct hv_engine_vp *vp, void *buf, size_t bytes)
+{
+	return kvm_saved_write(kvm_vp_of(vp), buf, bytes);
+}
+
+static bool restore(struct hv_engine_vp *vp, const void *buf, size_t bytes)
+{
+	return kvm_saved_read(kvm_vp_of(vp), buf, bytes);
+}
+
+static uint64_t tsc(struct hv_engine_vm *vm)
+{
+	return kvm_clock(kvm_vm_of(vm));
+}
+
+static uint64_t tsc_hz(struct hv_engine_vm *vm)
+{
+	return kvm_vm_of(vm)->tsc_hz;
+}
+
+static void set_tsc_offset(struct hv_engine_vp *vp, uint64_t offset)
+{
+	kvm_clock_set_offset(kvm_vp_of(vp), offset);
+}
+
+static void flush_all(struct hv_engine_vp *handle, bool non_global_only)
+{
+	struct kvm_vp *vp = kvm_vp_of(handle);
+
+	atomic_store(&vp->flush, 1);
+	kvm_vp_poke(vp);
+}
+
+/* Single pages go with the rest: KVM can drop all or nothing. */
+static void flush_page(struct hv_engine_vp *vp, uint64_t gva)
+{
+	flush_all(vp, false);
+}
+
+static bool flush_done(struct hv_engine_vp *handle)
+{
+	struct kvm_vp *vp = kvm_vp_of(handle);
+
+	return !atomic_load(&vp->flush) || !atomic_load(&vp->inside);
+}
+
+static void gpa_changed(struct hv_engine_vm *vm, uint64_t gpn, uint64_t count)
+{
+	kvm_memory_changed(kvm_vm_of(vm), gpn, count);
+}
+
+/* The processor sees for itself. */
+static void code_written(struct hv_engine_vm *vm, uint64_t gpa, size_t bytes)
+{
+}
+
+static bool translate(struct hv_engine_vp *vp, uint64_t gva, unsigned access, bool user,
+		      uint64_t *ret_gpa, uint32_t *ret_error)
+{
+	return kvm_walk(kvm_vp_of(vp), gva, access, user, ret_gpa, ret_error);
+}
+
+static void intercept_exceptions(struct hv_engine_vm *vm, uint32_t mask)
+{
+	atomic_store(&kvm_vm_of(vm)->intercepted, mask);
+}
+
+/* KVM does not count. */
+static uint64_t instructions(struct hv_engine_vp *vp)
+{
+	return 0;
+}
+
+unsigned kvm_hypercall_insn(uint8_t bytes[8])
+{
+	bytes[0] = 0xE7;
+	bytes[1] = HYPERCALL_PORT;
+	return HYPERCALL_BYTES;
+}
+
+static unsigned hypercall_insn(struct hv_engine_vm *vm, uint8_t bytes[8])
+{
+	return kvm_hypercall_insn(bytes);
+}
+
+const struct hv_engine_ops kvm_engine_ops = {
+	.name = "kvm",
+	.vm_create = vm_create,
+	.vm_destroy = vm_destroy,
+	.vp_create = vp_create,
+	.vp_destroy = vp_destroy,
+	.vp_reset = vp_reset,
+	.run = run,
+	.kick = kick,
+	.complete = complete,
+	.abandon = abandon,
+	.inject_exception = inject_exception,
+	.can_interrupt = can_interrupt,
+	.can_nmi = can_nmi,
+	.inject_interrupt = inject_interrupt,
+	.inject_nmi = inject_nmi,
+	.set_cr8 = set_cr8,
+	.get_cr8 = get_cr8,
+	.reg_get = reg_get,
+	.reg_set = reg_set,
+	.msr_get = msr_get,
+	.msr_set = msr_set,
+	.cpuid = cpuid,
+	.save = save,
+	.restore = restore,
+	.tsc = tsc,
+	.tsc_hz = tsc_hz,
+	.set_tsc_offset = set_tsc_offset,
+	.flush_all = flush_all,
+	.flush_page = flush_page,
+	.flush_done = flush_done,
+	.gpa_changed = gpa_changed,
+	.code_written = code_written,
+	.translate = translate,
+	.intercept_exceptions = intercept_exceptions,
+	.instructions = instructions,
+	.hypercall_insn = hypercall_insn,
+};

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine that runs guest code on the processor itself, through Linux's KVM. hv_engine_config.device_fd is an open /dev/kvm; nothing else of
+ * the system is opened. Uses the signal KVM_ENGINE_SIGNAL and POSIX timers on the threads that run VPs.
+ */
+#ifndef KVM_KVM_H
+#define KVM_KVM_H
+
+#include <stddef.h>
+
+#include "hv/engine.h"
+
+extern const struct hv_engine_ops kvm_engine_ops;
+
+/* Numbers of all ioctls that the engine makes, for a system call filter. */
+extern const unsigned kvm_engine_ioctls[];
+extern const size_t kvm_engine_ioctl_count;
+
+/*
+ * The first thing that this /dev/kvm lacks of what the engine cannot do without, as text for people; NULL: nothing. Makes no VM.
+ */
+const char *kvm_engine_lacks(int device_fd);
+
+#endif

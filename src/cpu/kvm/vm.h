@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A VM and its VPs as the engine keeps them. Files: engine.c life and the table of operations, memory.c slots, run.c the way into the
+ * guest and out, exit.c what exits mean and how they are finished, state.c the cached registers, regs.c and fpu.c registers by name, msr.c,
+ * cpuid.c, event.c injection, saved.c saved state, walk.c page walks.
+ */
+#ifndef KVM_VM_H
+#define KVM_VM_H
+
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "hv/engine.h"
+#include "x86/arch.h"
+#include "x86/msr.h"
+
+/* ---- Memory slots (memory.c) ---- */
+
+/* Pages that are contiguous for the guest and for us, with the same rights. */
+struct kvm_piece {
+	uint64_t gpn;
+	uint64_t count;
+	uintptr_t host;
+	bool writable;
+	uint32_t id; /* KVM's number of the slot */
+};
+
+struct kvm_memory {
+	pthread_mutex_t lock;	  /* changes of the map; held while VPs are kept out */
+	_Atomic uint32_t closed;  /* VPs stay out of the guest */
+	struct kvm_piece *pieces; /* by gpn */
+	size_t count;
+	uint32_t *free_ids; /* slot numbers that are not in use, from the end */
+	size_t free_count;
+	bool live; /* a VP ran: KVM knows the pieces, and changes are made at once */
+};
+
+/* ---- A VM ---- */
+
+struct kvm_vp;
+
+struct kvm_vm {
+	struct hv_engine_config config;
+	struct gmem *gmem;
+	int fd;
+	size_t run_bytes;
+	uint64_t tsc_hz;
+	bool sync_regs; /* general registers come and go with struct kvm_run */
+	struct kvm_memory memory;
+	struct kvm_cpuid2 *supported;
+	_Atomic uint32_t intercepted; /* exception vectors, as far as KVM can */
+	_Atomic(const char *)
+		failed; /* static text: KVM refused something that the VM cannot go on without */
+	pthread_mutex_t vps_lock;
+	_Atomic(struct kvm_vp *) *vps;
+	_Atomic uint32_t vp_top;
+};
+
+/* ---- A VP ---- */
+
+/* Parts of the state that are fetched and written back as a whole; bits of kvm_vp.valid and .dirty. */
+#define PART_REGS 0x01u
+#define PART_SREGS 0x02u
+#define PART_DEBUG 0x04u
+#define PART_FPU 0x08u
+#define PART_XCR0 0x10u
+#define PART_EVENTS 0x20u
+
+/* What KVM still has to be told about the instruction that exited. */
+enum kvm_pending {
+	PENDING_NOTHING,
+	PENDING_PORT,
+	PENDING_MEMORY,
+	PENDING_MSR,
+	PENDING_HYPERCALL,
+	PENDING_EXCEPTION, /* nothing is under way in KVM */
+};
+
+/* Values of the MSRs that live here and not in KVM (msr.c). */
+struct kvm_vp_msrs {
+	uint64_t spec_ctrl;
+	uint64_t mcg_status;
+	uint64_t mcg_ctl;
+	uint64_t misc_enable;
+	uint64_t debugctl;
+	uint64_t mtrr_def_type;
+	uint64_t mtrr_fixed[11];
+	uint64_t mtrr_var[2 * X86_MSR_MTRR_VAR_COUNT];
+	uint64_t mc[4 * X86_MSR_MC_BANKS];
+};
+
+struct kvm_vp {
+	struct kvm_vm *vm;
+	uint32_t index;
+	int fd;
+	struct kvm_run *run;
+
+	/* Shared words. */
+	_Atomic uint32_t inside; /* in, or on the way into, KVM_RUN */
+	_Atomic uint32_t kicked;
+	_Atomic uint32_t flush; /* translations are to be dropped before guest code runs again */
+	_Atomic pid_t tid;	/* of the thread that runs it */
+
+	/* The owner's from here on. */
+	bool started; /* CPUID and clock are set */
+	uint32_t valid;
+	uint32_t dirty;
+	struct kvm_sregs sregs;
+	struct kvm_debugregs debug;
+	struct kvm_xsave fpu;
+	uint64_t xcr0;
+	struct kvm_vcpu_events events;
+	struct kvm_vp_msrs msr;
+
+	enum kvm_pending pending;
+	unsigned element; /* of a string instruction's elements in this exit */
+	bool unsettled;	  /* KVM finishes the instruction at the next KVM_RUN */
+	bool stored; /* .exit came while an instruction was finished: the next run() gives it */
+	struct hv_exit exit;
+	bool injected; /* an event is on its way: no other before the next run */
+	uint8_t cr8;
+	uint32_t intercepted;  /* what KVM was told of the VM's */
+	uint64_t verified_rip; /* of the hypercall page, found there once */
+
+	timer_t timer;
+	pid_t timer_tid; /* 0: no timer yet */
+	uint64_t armed_tsc;
+	unsigned armed_fires;
+};
+
+/* Where the general registers are cached: in the page shared with KVM. */
+static inline struct kvm_regs *kvm_vp_regs(struct kvm_vp *vp)
+{
+	return &vp->run->s.regs.regs;
+}
+
+/* The core's handles are these structs. */
+static inline struct kvm_vm *kvm_vm_of(struct hv_engine_vm *vm)
+{
+	return (struct kvm_vm *)(void *)vm;
+}
+
+static inline struct kvm_vp *kvm_vp_of(struct hv_engine_vp *vp)
+{
+	return (struct kvm_vp *)(void *)vp;
+}
+
+/* ---- memory.c ---- */
+
+int kvm_memory_init(struct kvm_vm *vm);
+void kvm_memory_fini(struct kvm_vm *vm);
+/* The first VP is about to run: tells KVM of everything that is mapped. */
+void kvm_memory_go_live(struct kvm_vm *vm);
+/* The GPA map changed; returns when no VP runs under the old one. [any] */
+void kvm_memory_changed(struct kvm_vm *vm, uint64_t gpn, uint64_t count);
+
+/* ---- run.c ---- */
+
+void kvm_vp_run(struct kvm_vp *vp, const struct hv_run *how, struct hv_exit *ret_exit);
+/* Lets KVM finish the instruction at hand without running another. An exit that comes of it is stored. */
+void kvm_vp_settle(struct kvm_vp *vp);
+/* Gets the VP out of KVM_RUN if it is there. [any] */
+void kvm_vp_poke(struct kvm_vp *vp);
+/* Enters KVM with @immediate (finish, do not run) or for real; 0 an exit is there, else -errno. */
+int kvm_vp_enter(struct kvm_vp *vp, bool immediate);
+/* Whoever changes the map: VPs leave the guest and stay out until opened. memory.lock held. */
+void kvm_vm_close(struct kvm_vm *vm);
+void kvm_vm_open(struct kvm_vm *vm);
+int kvm_signal_install(void);
+void kvm_vp_timer_fini(struct kvm_vp *vp);
+
+/* ---- clock.c ---- */
+
+int kvm_clock_init(struct kvm_vm *vm);
+/* The guest's TSC without a VP's offset. [any] */
+uint64_t kvm_clock(const struct kvm_vm *vm);
+void kvm_clock_set_offset(struct kvm_vp *vp, uint64_t offset);
+
+/* ---- exit.c ---- */
+
+/* Translates what KVM_RUN left. False: it was dealt with here, run again. */
+bool kvm_exit_translate(struct kvm_vp *vp, struct hv_exit *ret);
+void kvm_exit_complete(struct kvm_vp *vp, const uint64_t values[4]);
+/* The pending instruction is as if it had not been executed. */
+void kvm_exit_drop(struct kvm_vp *vp);
+
+/* ---- state.c ---- */
+
+/* Makes the part valid in the cache; settles first. */
+void kvm_state_fetch(struct kvm_vp *vp, uint32_t part);
+/* The part is about to be changed in the cache: fetched, and marked for writing. */
+void kvm_state_change(struct kvm_vp *vp, uint32_t part);
+/* Writes what was changed. False: KVM refuses it; *ret_what is static text. */
+bool kvm_state_flush(struct kvm_vp *vp, const char **ret_what);
+/* KVM may have changed everything that was not fetched since. */
+void kvm_state_invalidate(struct kvm_vp *vp);
+void kvm_state_reset(struct kvm_vp *vp, bool init);
+
+/* ---- regs.c, fpu.c, walk.c ---- */
+
+bool kvm_reg_get(struct kvm_vp *vp, uint32_t name, struct hv_u128 *ret_value);
+bool kvm_reg_set(struct kvm_vp *vp, uint32_t name, const struct hv_u128 *value);
+void kvm_fpu_reset(struct kvm_vp *vp);
+bool kvm_fpu_reg_get(struct kvm_vp *vp, uint32_t name, struct hv_u128 *ret_value);
+bool kvm_fpu_reg_set(struct kvm_vp *vp, uint32_t name, const struct hv_u128 *value);
+bool kvm_walk(struct kvm_vp *vp, uint64_t gva, unsigned access, bool user, uint64_t *ret_gpa,
+	      uint32_t *ret_error);
+
+/* ---- msr.c ---- */
+
+enum kvm_msr_result { MSR_DONE, MSR_REFUSED, MSR_FOREIGN };
+/* KVM's own, and those that are kept here. FOREIGN: the hypervisor core's. */
+enum kvm_msr_result kvm_msr_read(struct kvm_vp *vp, uint32_t index, uint64_t *ret_value);
+enum kvm_msr_result kvm_msr_write(struct kvm_vp *vp, uint32_t index, uint64_t value);
+/* KVM carries it out without asking (its faults included). */
+bool kvm_msr_in_kernel(uint32_t index, bool write);
+int kvm_msr_set_filter(int vm_fd);
+void kvm_msr_reset(struct kvm_vp *vp, bool init);
+
+/* ---- cpuid.c ---- */
+
+int kvm_cpuid_init(struct kvm_vm *vm);
+void kvm_cpuid_fini(struct kvm_vm *vm);
+void kvm_cpuid_get(const struct kvm_vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
+/* Gives KVM the hypervisor core's answers for this VP. False: refused. */
+bool kvm_cpuid_apply(struct kvm_vp *vp);
+
+/* The hypercall page's instruction: OUT imm8, EAX. Returns its length. */
+#define HYPERCALL_PORT 0xE5u
+#define HYPERCALL_BYTES 2u
+unsigned kvm_hypercall_insn(uint8_t bytes[8]);
+
+/* ---- event.c ---- */
+
+void kvm_event_exception(struct kvm_vp *vp, uint8_t vector, bool has_error, uint32_t error,
+			 uint64_t parameter);
+bool kvm_event_can_interrupt(struct kvm_vp *vp);
+bool kvm_event_can_nmi(struct kvm_vp *vp);
+void kvm_event_interrupt(struct kvm_vp *vp, uint8_t vector);
+void kvm_event_nmi(struct kvm_vp *vp);
+/* Tells KVM which exceptions shall exit, if that changed. False: refused. */
+bool kvm_event_apply_intercepts(struct kvm_vp *vp);
+
+/* ---- saved.c ---- */
+
+size_t kvm_saved_write(struct kvm_vp *vp, void *buf, size_t bytes);
+bool kvm_saved_read(struct kvm_vp *vp, const void *buf, size_t bytes);
+
+#endif
