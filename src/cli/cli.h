@@ -19,6 +19,9 @@ struct cli_command {
 /* run.c */
 int run_command(int argc, char **argv);
 
+/* engine.c */
+int engine_command(int argc, char **argv);
+
 /* switch.c */
 int switch_command(int argc, char **argv);
 

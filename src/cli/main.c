@@ -22,6 +22,7 @@ static const struct cli_command commands[] = {
 	{"host", "this host and its settings", manage_command},
 	{"role", "who may do what", manage_command},
 	{"audit", "who changed what", manage_command},
+	{"engine", "what runs machines: KVM or the software engine, and why", engine_command},
 	{"config", "a menu for the console of a host", config_command},
 	{"run", "run one virtual machine in the foreground, without the service", run_command},
 	{"control", "change a machine that 'virid run' runs", control_command},

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+/* `virid engine`: what KVM and the software engine do on this host, and which of both new machines get. */
+#include <getopt.h>
+#include <json-c/json.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli.h"
+#include "engines/engines.h"
+
+static const char help_text[] =
+	"usage: virid engine probe [--again] [--json] [--device PATH]\n"
+	"\n"
+	"Says which engine a machine gets that asks for none (--engine auto), and why: a tiny "
+	"guest "
+	"is run on KVM and on the\n"
+	"software engine. What was measured is kept until the kernel, the processor, KVM's "
+	"parameters or Virid change.\n"
+	"\n"
+	"  --again        measure, whatever is kept; about half a second\n"
+	"  --json         the answer as JSON\n"
+	"  --device PATH  KVM's device (default /dev/kvm); what another one does is not kept\n"
+	"\n"
+	"Exit status: 0 whatever the choice is.\n";
+
+enum { OPT_AGAIN = 1, OPT_JSON, OPT_DEVICE, OPT_HELP };
+
+static const struct option options[] = {
+	{"again", no_argument, NULL, OPT_AGAIN},
+	{"json", no_argument, NULL, OPT_JSON},
+	{"device", required_argument, NULL, OPT_DEVICE},
+	{"help", no_argument, NULL, OPT_HELP},
+	{0},
+};
+
+struct engine_arguments {
+	bool again, json, help;
+	const char *device;
+};
+
+static bool parse(int argc, char **argv, struct engine_arguments *a)
+{
+	int opt;
+
+	*a = (struct engine_arguments){.device = ENGINES_KVM_DEVICE};
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, "+:", options, NULL)) != -1) {
+		switch (opt) {
+		case OPT_AGAIN:
+			a->again = true;
+			break;
+		case OPT_JSON:
+			a->json = true;
+			break;
+		case OPT_DEVICE:
+			a->device = optarg;
+			break;
+		case OPT_HELP:
+			a->help = true;
+			return true;
+		default: {
+			char meant[CLI_GUESS_BYTES];
+
+			complain("'%s' %s%s; virid engine probe --help explains the options",
+				 argv[optind - 1],
+				 opt == ':' ? "needs a value" : "is not an option",
+				 opt == ':' ? "" : guess_option(argv[optind - 1], options, meant));
+			return false;
+		}
+		}
+	}
+	if (optind < argc) {
+		complain("'%s': virid engine probe takes options only", argv[optind]);
+		return false;
+	}
+	return true;
+}
+
+static void add_rates(struct json_object *o, const char *engine, const struct engines_rates *r)
+{
+	struct json_object *rates = json_object_new_object();
+
+	json_object_object_add(rates, "kernel_instructions_s",
+			       json_object_new_uint64(r->kernel_ips));
+	json_object_object_add(rates, "user_instructions_s", json_object_new_uint64(r->user_ips));
+	json_object_object_add(rates, "exit_ns", json_object_new_uint64(r->exit_ns));
+	json_object_object_add(o, engine, r->kernel_ips == 0 ? NULL : rates);
+	if (r->kernel_ips == 0) {
+		json_object_put(rates);
+	}
+}
+
+static void print_json(const struct engines_report *r, const struct engines_choice *c)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "engine", json_object_new_string(engines_name(c->engine)));
+	json_object_object_add(o, "reason", json_object_new_string(c->reason));
+	json_object_object_add(o, "kvm_state",
+			       json_object_new_string(engines_state_name(r->kvm_state)));
+	json_object_object_add(o, "kvm_detail", json_object_new_string(r->detail));
+	add_rates(o, "kvm", &r->kvm);
+	add_rates(o, "emu", &r->emu);
+	json_object_object_add(o, "measured", json_object_new_uint64(r->measured_s));
+	json_object_object_add(o, "kept", json_object_new_boolean(r->kept));
+	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
+						       JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+}
+
+static void print_rates(const char *engine, const struct engines_rates *r)
+{
+	if (r->kernel_ips == 0) {
+		printf("%-16s not measured\n", engine);
+		return;
+	}
+	printf("%-16s %14.1f %14.1f %14.2f\n", engine, (double)r->kernel_ips / 1e6,
+	       (double)r->user_ips / 1e6, (double)r->exit_ns / 1e3);
+}
+
+static void print_text(const struct engines_report *r, const struct engines_choice *c)
+{
+	time_t when = (time_t)r->measured_s;
+	char text[32] = "";
+	struct tm tm;
+
+	printf("Engine of new machines: %s\nWhy: %s\n", engines_name(c->engine), c->reason);
+	if (r->measured_s == 0) {
+		return;
+	}
+	strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", localtime_r(&when, &tm));
+	printf("\n%-16s %14s %14s %14s\n", "", "KERNEL M/s", "USER M/s", "EXIT us");
+	print_rates("kvm", &r->kvm);
+	print_rates("emu", &r->emu);
+	printf("\n%s %s\n", r->kept ? "Kept since" : "Measured", text);
+}
+
+static int probe(int argc, char **argv)
+{
+	struct engine_arguments a;
+	struct engines_report r;
+	struct engines_choice c;
+	char path[4096];
+
+	if (!parse(argc, argv, &a)) {
+		return CLI_USAGE;
+	}
+	if (a.help) {
+		fputs(help_text, stdout);
+		return CLI_OK;
+	}
+	bool keeps =
+		strcmp(a.device, ENGINES_KVM_DEVICE) == 0 && engines_cache_path(path, sizeof(path));
+
+	engines_probe(a.device, keeps ? path : NULL, a.again, &r);
+	engines_choose(&r, &c);
+	if (a.json) {
+		print_json(&r, &c);
+	} else {
+		print_text(&r, &c);
+	}
+	return CLI_OK;
+}
+
+int engine_command(int argc, char **argv)
+{
+	static const char *const verbs[] = {"probe", NULL};
+	char meant[CLI_GUESS_BYTES];
+
+	if (argc < 2) {
+		fputs(help_text, stderr);
+		return CLI_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+		fputs(help_text, stdout);
+		return CLI_OK;
+	}
+	if (strcmp(argv[1], "probe") == 0) {
+		return probe(argc - 1, argv + 1);
+	}
+	complain("engine: '%s' is not a command%s; expected probe", argv[1],
+		 guess(argv[1], verbs, meant));
+	return CLI_USAGE;
+}
