@@ -21,7 +21,4 @@ void measure_kvm(int device, struct engines_report *ret_report);
 /* On the software engine. False: no memory. */
 bool measure_emu(struct engines_rates *ret_rates);
 
-/* What KVM behind @device lacks of what src/cpu/kvm needs; NULL: nothing. Static text. */
-const char *kvm_lacks(int device);
-
 #endif

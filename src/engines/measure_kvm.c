@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "guest.h"
+#include "kvm/kvm.h"
 #include "measure.h"
 
 #define CHILD_CPU_S 10 /* on an emulated processor it may take three */
@@ -205,7 +206,8 @@ static void report(const struct outcome *out, struct engines_report *r)
 
 void measure_kvm(int device, struct engines_report *ret_report)
 {
-	const char *lacks = kvm_lacks(device);
+	bool is_kvm = ioctl(device, KVM_GET_API_VERSION, 0) == KVM_API_VERSION;
+	const char *lacks = is_kvm ? kvm_engine_lacks(device) : "the API of version 12";
 	struct outcome out;
 	int pipe_fds[2];
 
