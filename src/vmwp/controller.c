@@ -165,11 +165,11 @@ static void flush_disks(struct controller *c)
 	}
 }
 
-/* Unless it was called back meanwhile. */
-static void park(struct controller *c)
+/* What was @order is done: parks, unless the thread is wanted for something else by now, or was called back to serve. */
+static void park(struct controller *c, enum thread_state order)
 {
 	pthread_mutex_lock(&c->lock);
-	if (atomic_load(&c->leave)) {
+	if (c->wanted == order && (order != THREAD_SERVING || atomic_load(&c->leave))) {
 		c->wanted = THREAD_PARKED;
 		c->state = THREAD_PARKED;
 		pthread_cond_broadcast(&c->changed);
@@ -194,7 +194,7 @@ static void *controller_main(void *arg)
 		} else {
 			flush_disks(c);
 		}
-		park(c);
+		park(c, order);
 	}
 	set_state(c, THREAD_GONE, !close_disks(c));
 	return NULL;
