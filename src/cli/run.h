@@ -19,6 +19,7 @@ struct run_options {
 	bool no_reboot;
 	bool stats;
 	bool count_instructions;
+	bool kvm; /* the processor runs the guest */
 	const char *trace;
 	struct launch_disks disks;
 	struct launch_nets nets;

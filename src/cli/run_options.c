@@ -40,7 +40,9 @@ const char run_help_text[] =
 	"                       mac=, vlan=N and more, see virid(1)\n"
 	"  --memory SIZE        guest memory, such as 512M or 2G (default 512M)\n"
 	"  --processors N       virtual processors, 1 to 2048 (default 1)\n"
-	"  --engine ENGINE      auto or emu, the software engine (default auto)\n"
+	"  --engine ENGINE      auto, emu (software) or kvm (the processor, through /dev/kvm); "
+	"default "
+	"auto\n"
 	"  --console WHERE      COM1: stdio, file:PATH or none (default stdio; on a terminal "
 	"Ctrl-] leaves)\n"
 	"  --control SOCKET     makes a socket there, on which `virid control` can change the "
@@ -195,7 +197,7 @@ static bool add_net(struct run_options *o, const char *arg)
 
 static bool set_option(struct run_options *o, enum run_option opt, const char *arg)
 {
-	static const char *const engines[] = {"auto", "emu", NULL};
+	static const char *const engines[] = {"auto", "emu", "kvm", NULL};
 	static const char *const clocks[] = {"real", "instructions", NULL};
 
 	switch (opt) {
@@ -221,7 +223,8 @@ static bool set_option(struct run_options *o, enum run_option opt, const char *a
 	case OPT_PROCESSORS:
 		return set_processors(o, arg);
 	case OPT_ENGINE:
-		return one_of("--engine", arg, engines, "auto or emu");
+		o->kvm = strcmp(arg, "kvm") == 0;
+		return one_of("--engine", arg, engines, "auto, emu or kvm");
 	case OPT_CONSOLE:
 		o->console = arg;
 		if (strncmp(arg, "file:", 5) != 0 && strcmp(arg, "stdio") != 0 &&
@@ -314,6 +317,11 @@ bool run_options_parse(int argc, char **argv, struct run_options *o)
 		complain("--clock instructions: %llu processors; expected --processors 1, whose "
 			 "instructions are the clock",
 			 (unsigned long long)o->processors);
+		return false;
+	}
+	if (o->count_instructions && o->kvm) {
+		complain("--clock instructions: expected --engine emu, which counts them; KVM does "
+			 "not");
 		return false;
 	}
 	struct launch_error error;

@@ -155,6 +155,7 @@ static const int allowed[] = {
 	SCMP_SYS(pwritev2),
 	SCMP_SYS(fsync),
 	SCMP_SYS(fdatasync),
+	SCMP_SYS(sync_file_range),
 	SCMP_SYS(ftruncate),
 	SCMP_SYS(fallocate),
 	/* The control socket: connections on a socket that it was given. */
@@ -208,6 +209,22 @@ static int add_narrow_rules(scmp_filter_ctx filter)
 	return r;
 }
 
+static int add_needs(scmp_filter_ctx filter, const struct sandbox_needs *more)
+{
+	static const int timer_calls[] = {SCMP_SYS(timer_create), SCMP_SYS(timer_settime),
+					  SCMP_SYS(timer_delete)};
+	int r = 0;
+
+	for (size_t i = 0; more->timers && i < ARRAY_LEN(timer_calls) && r == 0; i++) {
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, timer_calls[i], 0);
+	}
+	for (size_t i = 0; i < more->ioctl_count && r == 0; i++) {
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				     SCMP_A1(SCMP_CMP_EQ, more->ioctls[i]));
+	}
+	return r;
+}
+
 /* A sanitizer looks for leaks with a process that stops all threads, and reads files for its reports: nothing that a filter should let pass. */
 #ifndef __has_feature /* Clang's */
 #define __has_feature(feature) 0
@@ -219,7 +236,7 @@ static int add_narrow_rules(scmp_filter_ctx filter)
 #define SANITIZED false
 #endif
 
-int sandbox_enter(void)
+int sandbox_enter(const struct sandbox_needs *more)
 {
 	scmp_filter_ctx filter = SANITIZED ? NULL : seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int r = -ENOMEM;
@@ -236,6 +253,7 @@ int sandbox_enter(void)
 		}
 	}
 	if ((r = add_narrow_rules(filter)) < 0 ||
+	    (more != NULL && (r = add_needs(filter, more)) < 0) ||
 	    (r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1)) < 0) {
 		goto out;
 	}

@@ -30,19 +30,19 @@ static void read_and_write(void)
 	int fds[2];
 	char c = 'x';
 
-	CHECK(pipe(fds) == 0 && sandbox_enter() == 0);
+	CHECK(pipe(fds) == 0 && sandbox_enter(NULL) == 0);
 	CHECK(write(fds[1], &c, 1) == 1 && read(fds[0], &c, 1) == 1);
 }
 
 static void open_a_file(void)
 {
-	CHECK(sandbox_enter() == 0);
+	CHECK(sandbox_enter(NULL) == 0);
 	CHECK(open("/dev/null", O_RDONLY) < 0 && errno == EACCES);
 }
 
 static void make_a_socket(void)
 {
-	CHECK(sandbox_enter() == 0);
+	CHECK(sandbox_enter(NULL) == 0);
 	CHECK(socket(AF_INET, SOCK_STREAM, 0) < 0);
 }
 
@@ -50,13 +50,13 @@ static void run_a_program(void)
 {
 	char *const args[] = {NULL};
 
-	CHECK(sandbox_enter() == 0);
+	CHECK(sandbox_enter(NULL) == 0);
 	CHECK(execve("/bin/true", args, args) < 0);
 }
 
 static void map_code(void)
 {
-	CHECK(sandbox_enter() == 0);
+	CHECK(sandbox_enter(NULL) == 0);
 	CHECK(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
 	      MAP_FAILED);
 }
@@ -71,7 +71,7 @@ static void *free_in_thread(void *arg)
 		CHECK(pieces[i] != NULL);
 		memset(pieces[i], 1, PIECE_BYTES);
 	}
-	CHECK(sandbox_enter() == 0);
+	CHECK(sandbox_enter(NULL) == 0);
 	for (unsigned i = PIECES; i-- > 0;) {
 		free(pieces[i]);
 	}
@@ -98,7 +98,7 @@ static void copy_itself(void)
 	pid_t starter = getpid();
 	int pidfd = -1;
 
-	CHECK(sandbox_enter() == 0);
+	CHECK(sandbox_enter(NULL) == 0);
 	long child = clone_with(CLONE_PIDFD | CLONE_FILES | SIGCHLD, &pidfd);
 
 	if (child == 0) {
@@ -112,13 +112,13 @@ static void copy_itself(void)
 
 static void slow_others_down(void)
 {
-	CHECK(sandbox_enter() == 0);
+	CHECK(sandbox_enter(NULL) == 0);
 	setpriority(PRIO_PROCESS, getppid(), 19);
 }
 
 static void fork_itself(void)
 {
-	CHECK(sandbox_enter() == 0);
+	CHECK(sandbox_enter(NULL) == 0);
 	fork();
 }
 
@@ -131,7 +131,7 @@ static void make_a_thread(void)
 {
 	pthread_t thread;
 
-	CHECK(sandbox_enter() == 0);
+	CHECK(sandbox_enter(NULL) == 0);
 	pthread_create(&thread, NULL, nothing, NULL);
 }
 
@@ -139,19 +139,19 @@ static void wait_for_anybody(void)
 {
 	siginfo_t info;
 
-	CHECK(sandbox_enter() == 0);
+	CHECK(sandbox_enter(NULL) == 0);
 	waitid(P_ALL, 0, &info, WEXITED | WNOHANG);
 }
 
 static void outlive_its_starter(void)
 {
-	CHECK(sandbox_enter() == 0);
+	CHECK(sandbox_enter(NULL) == 0);
 	prctl(PR_SET_PDEATHSIG, 0);
 }
 
 static void become_dumpable(void)
 {
-	CHECK(sandbox_enter() == 0);
+	CHECK(sandbox_enter(NULL) == 0);
 	prctl(PR_SET_DUMPABLE, 1);
 }
 
@@ -159,14 +159,14 @@ static void kill_its_starter(void)
 {
 	pid_t starter = getppid();
 
-	CHECK(sandbox_enter() == 0);
+	CHECK(sandbox_enter(NULL) == 0);
 	syscall(SYS_tgkill, starter, starter, 0);
 }
 
 static void signal_itself(void)
 {
 	signal(SIGUSR1, SIG_IGN);
-	CHECK(sandbox_enter() == 0);
+	CHECK(sandbox_enter(NULL) == 0);
 	CHECK(raise(SIGUSR1) == 0);
 }
 
@@ -174,7 +174,7 @@ static void ask_a_terminal(void)
 {
 	int count;
 
-	CHECK(sandbox_enter() == 0);
+	CHECK(sandbox_enter(NULL) == 0);
 	ioctl(0, FIONREAD, &count);
 }
 
@@ -194,7 +194,7 @@ static void fork_many(void)
 	if (limit.rlim_max != TASKS) {
 		return; /* a host without user namespaces */
 	}
-	CHECK(sandbox_enter() == 0);
+	CHECK(sandbox_enter(NULL) == 0);
 	for (; made < 2 * TASKS; made++) {
 		long child = clone_with(CLONE_PIDFD | CLONE_FILES | SIGCHLD, &pidfd);
 

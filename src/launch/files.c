@@ -33,6 +33,19 @@ int launch_open_image(const char *option, const char *path, struct launch_error 
 	return fd;
 }
 
+int launch_open_kvm(struct launch_error *error)
+{
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0) {
+		launch_refuse(error, "/dev/kvm: %s; %s", strerror(errno),
+			      errno == EACCES ? "expected to be a member of the group kvm"
+					      : "expected a host whose kernel offers KVM, or "
+						"--engine emu");
+	}
+	return fd;
+}
+
 int launch_control_listen(const char *path, struct launch_error *error)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};

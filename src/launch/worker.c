@@ -24,6 +24,7 @@ const struct launch launch_nothing = {
 	.console_out = -1,
 	.control = -1,
 	.launcher = -1,
+	.kvm = -1,
 	.state = -1,
 	.end = -1,
 	.log = -1,
@@ -147,6 +148,7 @@ static void build(struct plan *p, const struct launch *l)
 	}
 	add_fd_arg(p, "control-fd", l->control);
 	add_fd_arg(p, "launcher-fd", l->launcher);
+	add_fd_arg(p, "kvm-fd", l->kvm);
 	add_fd_arg(p, "state-fd", l->state);
 	if (l->state_path != NULL) {
 		add_arg(p, "--state-path=%s", l->state_path);

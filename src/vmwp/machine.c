@@ -11,6 +11,7 @@
 #include "host/log.h"
 #include "host/memory.h"
 #include "hv/host.h"
+#include "kvm/kvm.h"
 #include "lib/bits.h"
 #include "restore.h"
 
@@ -123,7 +124,7 @@ static int set_memory_types(struct vid_vp *vp, unsigned pa_bits)
 static int create_partition(struct worker *w)
 {
 	const struct vid_config config = {
-		.engine = &emu_engine_ops,
+		.engine = w->config.kvm_fd >= 0 ? &kvm_engine_ops : &emu_engine_ops,
 		.engine_config =
 			{
 				.vp_max = w->config.processors,
@@ -133,6 +134,7 @@ static int create_partition(struct worker *w)
 				.count_instructions = w->config.count_instructions,
 				.trace = w->config.trace,
 				.trace_line = engine_trace,
+				.device_fd = w->config.kvm_fd,
 			},
 		.pool = {.pages_alloc = pool_alloc, .pages_free = pool_free},
 		.processors = w->config.processors,

@@ -30,6 +30,7 @@ int main(int argc, char **argv)
 		.console_out_fd = -1,
 		.control_fd = -1,
 		.launcher_fd = -1,
+		.kvm_fd = -1,
 		.state_fd = -1,
 		.state_path = "",
 		.end_fd = -1,

@@ -31,6 +31,7 @@ enum worker_option {
 	OPT_CONTROL,
 	OPT_NET,
 	OPT_LAUNCHER,
+	OPT_KVM,
 	OPT_STATE,
 	OPT_STATE_PATH,
 	OPT_EAGER,
@@ -61,6 +62,7 @@ static const struct option options[] = {
 	{"control-fd", required_argument, NULL, OPT_CONTROL},
 	{"net", required_argument, NULL, OPT_NET},
 	{"launcher-fd", required_argument, NULL, OPT_LAUNCHER},
+	{"kvm-fd", required_argument, NULL, OPT_KVM},
 	{"state-fd", required_argument, NULL, OPT_STATE},
 	{"state-path", required_argument, NULL, OPT_STATE_PATH},
 	{"eager", no_argument, NULL, OPT_EAGER},
@@ -241,6 +243,9 @@ static bool set_option(struct worker_config *c, int opt, char *arg)
 		return options_net(&c->net, arg, NULL, 0);
 	case OPT_LAUNCHER:
 		c->launcher_fd = atoi(arg);
+		return true;
+	case OPT_KVM:
+		c->kvm_fd = atoi(arg);
 		return true;
 	case OPT_STATE:
 		c->state_fd = atoi(arg);

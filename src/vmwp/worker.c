@@ -17,6 +17,7 @@
 #include "host/log.h"
 #include "host/memory.h"
 #include "host/sandbox.h"
+#include "kvm/kvm.h"
 #include "lib/bits.h"
 #include "pause.h"
 #include "restore.h"
@@ -213,6 +214,14 @@ static void start_populating(struct worker *w)
 	}
 }
 
+static int enter_sandbox(const struct worker *w)
+{
+	const struct sandbox_needs kvm = {
+		.ioctls = kvm_engine_ioctls, .ioctl_count = kvm_engine_ioctl_count, .timers = true};
+
+	return sandbox_enter(w->config.kvm_fd >= 0 ? &kvm : NULL);
+}
+
 /* Everything that needs the world outside; after this the process is locked in. */
 static enum worker_end prepare(struct worker *w, int signal_fd)
 {
@@ -267,7 +276,7 @@ static enum worker_end prepare(struct worker *w, int signal_fd)
 	}
 	if (r == 0) {
 		what = "system call filter";
-		r = sandbox_enter();
+		r = enter_sandbox(w);
 	}
 	if (r != 0) {
 		log_line("%s: %s", what, strerror(-r));

@@ -27,6 +27,7 @@ struct launch {
 	int console_out;
 	int control;  /* listening socket for requests */
 	int launcher; /* the worker's end of a socket pair: asks for cables (launch_keeper) */
+	int kvm;      /* /dev/kvm: the processor itself runs the guest, else software does */
 	int state;    /* saved state to go on from */
 	int end;      /* file for how the machine ended */
 	int log;      /* messages, instead of our standard error */
@@ -44,6 +45,8 @@ extern const struct launch launch_nothing;
 
 /* A regular file with an image, not empty, for reading, as @option names it in messages; or -1. */
 int launch_open_image(const char *option, const char *path, struct launch_error *error);
+/* /dev/kvm for the worker, or -1: there is none, we may not open it, or it is not what the engine needs. */
+int launch_open_kvm(struct launch_error *error);
 /* Makes a socket at @path, for its owner alone, on which a worker takes requests; or -1. */
 int launch_control_listen(const char *path, struct launch_error *error);
 
