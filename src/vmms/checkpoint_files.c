@@ -10,6 +10,7 @@
 #include "checkpoint.h"
 #include "lib/check.h"
 #include "new_id.h"
+#include "vmms.h"
 
 static json_t *list_of(const json_t *configuration)
 {
@@ -63,6 +64,19 @@ void checkpoint_files_add(json_t *configuration, const char *path, const char *p
 	if (find(list, path) == json_array_size(list)) {
 		json_array_append_new(list, json_pack("{s:s, s:o, s:b}", "path", path, "parent",
 						      text_or_null(parent), "made", made));
+	}
+}
+
+void checkpoint_files_pin(json_t *configuration, const char *path)
+{
+	json_t *list = checkpoint_files(configuration);
+
+	/* A loop ends. */
+	for (size_t i = 0; path != NULL && i <= json_array_size(list); i++) {
+		json_t *o = json_array_get(list, find(list, path));
+
+		json_object_set_new(o, "cloned", json_true());
+		path = json_string_value(json_object_get(o, "parent"));
 	}
 }
 
@@ -168,6 +182,18 @@ static bool is_tree(const struct disk_tree_file *files, size_t count)
 	return true;
 }
 
+/* One that cannot be read may be one. */
+static bool may_have_clones(const struct vm *vm)
+{
+	const struct vmms *v = vm->vmms;
+	bool unknown = false;
+
+	for (size_t i = 0; i < v->vm_count; i++) {
+		unknown |= v->vms[i]->unusable;
+	}
+	return unknown || vm_clone_of(vm) != NULL;
+}
+
 struct disk_tree_file *checkpoint_files_tree(struct vm *vm, size_t *ret_count)
 {
 	const json_t *list = list_of(vm->configuration);
@@ -175,6 +201,8 @@ struct disk_tree_file *checkpoint_files_tree(struct vm *vm, size_t *ret_count)
 	struct disk_tree_file *files = calloc(count + 1, sizeof(*files));
 
 	CHECK(files != NULL);
+	bool clones = may_have_clones(vm);
+
 	for (size_t i = 0; i < count; i++) {
 		const json_t *o = json_array_get(list, i);
 		const char *parent = json_string_value(json_object_get(o, "parent"));
@@ -182,7 +210,8 @@ struct disk_tree_file *checkpoint_files_tree(struct vm *vm, size_t *ret_count)
 
 		files[i] = (struct disk_tree_file){
 			.parent = at < count ? at : DISK_TREE_NONE,
-			.used = is_used(vm, text(o, "path")),
+			.used = is_used(vm, text(o, "path")) ||
+				(clones && json_is_true(json_object_get(o, "cloned"))),
 			.made = json_is_true(json_object_get(o, "made")),
 		};
 	}
@@ -208,18 +237,34 @@ static size_t stem_length(const char *name, size_t length)
 	return normal_id(part, id) ? length - guid - 1 : length;
 }
 
+static bool is_vhdx(const char *dot)
+{
+	return dot != NULL && (strcasecmp(dot, ".vhdx") == 0 || strcasecmp(dot, ".avhdx") == 0);
+}
+
+char *checkpoint_plain_name(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
+	const char *dot = strrchr(name, '.');
+	size_t length = dot == NULL ? strlen(name) : (size_t)(dot - name);
+	char *s;
+
+	CHECK(asprintf(&s, "%.*s%s", (int)stem_length(name, length), name,
+		       is_vhdx(dot) ? ".vhdx" : ".vhd") > 0);
+	return s;
+}
+
 char *checkpoint_new_path(const char *path)
 {
 	const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
 	const char *dot = strrchr(name, '.');
 	size_t length = dot == NULL ? strlen(name) : (size_t)(dot - name);
-	bool vhdx =
-		dot != NULL && (strcasecmp(dot, ".vhdx") == 0 || strcasecmp(dot, ".avhdx") == 0);
 	char id[GUID_TEXT_BYTES];
 	char *s;
 
 	new_id(id);
 	CHECK(asprintf(&s, "%.*s%.*s_%s%s", (int)(name - path), path,
-		       (int)stem_length(name, length), name, id, vhdx ? ".avhdx" : ".avhd") > 0);
+		       (int)stem_length(name, length), name, id,
+		       is_vhdx(dot) ? ".avhdx" : ".avhd") > 0);
 	return s;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The VM's own files under checkpoints, as vm.json lists them ("checkpoints.files": {"path", "parent" or null, "made"}), and who uses which. Works on a
+ * The VM's own files under checkpoints, as vm.json lists them ("checkpoints.files": {"path", "parent" or null, "made", "cloned"}), and who uses which. Works on a
  * configuration that is to be written (store_configure). Loop thread.
  */
 #ifndef VMMS_CHECKPOINT_FILES_H
@@ -13,6 +13,8 @@
 json_t *checkpoint_files(json_t *configuration);
 /* Adds @path unless it is there. @parent: NULL for none of the VM's own. */
 void checkpoint_files_add(json_t *configuration, const char *path, const char *parent, bool made);
+/* @path and all that it lies on are below a clone's disks, too: they are used while there are clones. */
+void checkpoint_files_pin(json_t *configuration, const char *path);
 /* Takes @path away. */
 void checkpoint_files_drop(json_t *configuration, const char *path);
 /* Whatever had @path as parent has @parent (NULL: none). */
@@ -32,6 +34,8 @@ struct disk_tree_file *checkpoint_files_tree(struct vm *vm, size_t *ret_count);
 /* Path of file @index of the list. Borrowed. */
 const char *checkpoint_files_path(const struct vm *vm, size_t index);
 
+/* The name, without folder, of a whole disk with the contents of @path: without what a checkpoint added. malloced. */
+char *checkpoint_plain_name(const char *path);
 /*
  * A name for a new file on top of @path (both as in the configuration): beside it, its name with a new GUID, .avhdx, or .avhd over what is no VHDX.
  * malloced.

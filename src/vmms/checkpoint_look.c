@@ -12,6 +12,7 @@
 #include "store.h"
 #include "task.h"
 #include "vhd/vhd.h"
+#include "vm_settle.h"
 #include "vmms.h"
 
 #define VERIFY "verify"
@@ -204,19 +205,14 @@ static char *line_of(const char *answer, const char *key, const char *place, siz
 /* What the worker says of the file @path: NULL: it does not write that. malloced. */
 static char *told_of(const char *answer, const char *path)
 {
-	char *needle, *told;
+	const char *place;
+	size_t bytes;
 
-	CHECK(asprintf(&needle, ":%s\n", path) > 0);
-	const char *found = strstr(answer, needle), *line = found;
-
-	free(needle);
-	while (line != NULL && line > answer && line[-1] != '\n') {
-		line--;
-	}
-	if (line == NULL || strncmp(line, "disk=", 5) != 0) {
+	if (!vm_info_writes(answer, path, &place, &bytes)) {
 		return NULL;
 	}
-	told = line_of(answer, "parent", line + 5, (size_t)(found - line) - 5);
+	char *told = line_of(answer, "parent", place, bytes);
+
 	return told != NULL ? told : strdup("");
 }
 

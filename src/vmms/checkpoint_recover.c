@@ -63,21 +63,15 @@ static bool all_whole(const struct vm *vm, const json_t *disks)
 	return whole;
 }
 
-/* Does the worker, by its answer to "info" ("disk=PLACE:PATH" lines), write this file? */
 static bool worker_writes(const struct vm *vm, const char *answer, const char *path)
 {
-	char *absolute = plan_path(vm, path), *line;
-	bool found;
+	char *absolute = plan_path(vm, path);
+	const char *place;
+	size_t bytes;
+	bool writes = vm_info_writes(answer, absolute, &place, &bytes);
 
-	CHECK(asprintf(&line, ":%s\n", absolute) > 0);
-	char *all;
-
-	CHECK(asprintf(&all, "%s\n", answer) > 0);
-	found = strstr(all, line) != NULL;
-	free(all);
-	free(line);
 	free(absolute);
-	return found;
+	return writes;
 }
 
 static bool all_written(const struct vm *vm, const char *answer, const json_t *disks)

@@ -56,6 +56,22 @@ bool disk_make(const char *path, uint64_t bytes, const char *parent, struct job 
 	return run(&w, error);
 }
 
+bool disk_flatten(const char *path, const char *from, struct job *job,
+		  struct disk_make_error *error)
+{
+	struct disk_work w = {
+		.kind = DISK_WORK_CONVERT, .path = copy(from), .target = copy(path), .job = job};
+
+	*error = (struct disk_make_error){.code = API_INVALID};
+	if (!disk_format_of_name(path, &w.create.format) || w.create.format == VHD_RAW) {
+		snprintf(error->text, sizeof(error->text),
+			 "%.700s: expected a name that ends in .vhdx or .vhd", path);
+		disk_work_fini(&w);
+		return false;
+	}
+	return run(&w, error);
+}
+
 bool disk_resize(const char *path, bool raw, uint64_t bytes, struct job *job,
 		 struct disk_make_error *error)
 {

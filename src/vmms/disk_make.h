@@ -22,6 +22,9 @@ struct disk_make_error {
  */
 bool disk_make(const char *path, uint64_t bytes, const char *parent, struct job *job,
 	       struct disk_make_error *error);
+/* Makes the new disk @path, as its name says, with all that the chain of @from shows; as disk_make. */
+bool disk_flatten(const char *path, const char *from, struct job *job,
+		  struct disk_make_error *error);
 bool disk_resize(const char *path, bool raw, uint64_t bytes, struct job *job,
 		 struct disk_make_error *error);
 

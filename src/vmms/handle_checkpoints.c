@@ -7,6 +7,7 @@
 #include "lib/bits.h"
 #include "lib/check.h"
 #include "op_checkpoint.h"
+#include "op_copy.h"
 #include "policy.h"
 #include "routes.h"
 
@@ -185,6 +186,18 @@ static void apply(struct call *c)
 	call_job(c, j);
 }
 
+/* ---- Copying ---- */
+
+static void export_it(struct call *c)
+{
+	struct vm *vm = vm_of_call(c);
+	const json_t *record = vm == NULL ? NULL : checkpoint_of_call(c, vm);
+
+	if (record != NULL) {
+		op_export_checkpoint(c, vm, record);
+	}
+}
+
 /* ---- Changing ---- */
 
 static void rename_it(struct call *c)
@@ -237,6 +250,8 @@ static const struct route routes[] = {
 	 "Removes a checkpoint, with ?subtree=1 also all that come from it", NULL, "Job"},
 	{"POST", "/vms/{vm}/checkpoints/{checkpoint}/apply", RIGHT_OPERATE, true, apply,
 	 "Goes back to a checkpoint's state", "Apply", "Job"},
+	{"POST", "/vms/{vm}/checkpoints/{checkpoint}/export", RIGHT_CHANGE, true, export_it,
+	 "Copies a checkpoint, as a VM of its own, to a folder", "ExportCheckpoint", "Job"},
 };
 
 const struct route_table checkpoint_routes = {routes, ARRAY_LEN(routes)};

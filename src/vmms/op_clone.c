@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Clone: what the VM's disks hold now stays as it is, as the parent of two new differencing disks: the VM goes on in one, the clone in the other.
- * So both run, and neither can damage the other. Removing the files below is refused while somebody stands on them (op_remove.c).
+ * So both run, and neither can damage the other. Removing the VM with its files is refused while somebody stands on them (op_remove.c); of the list of the
+ * VM's files under checkpoints all that are below are used by the clone (checkpoint_files_pin), and merge again when it is gone.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,11 +13,14 @@
 
 #include "adapter_check.h"
 #include "api_error.h"
+#include "checkpoint_files.h"
+#include "checkpoint_journal.h"
 #include "config.h"
 #include "disk_make.h"
 #include "job.h"
 #include "lib/check.h"
 #include "new_id.h"
+#include "op_checkpoint.h"
 #include "op_copy.h"
 #include "paths.h"
 #include "plan.h"
@@ -29,6 +33,7 @@
 struct layer {
 	char *base;
 	char *ours, *theirs;
+	char *old_path, *new_path; /* of the VM, as its configuration says them */
 };
 
 struct clone {
@@ -49,6 +54,8 @@ static void forget(struct clone *n)
 		free(n->layers[i].base);
 		free(n->layers[i].ours);
 		free(n->layers[i].theirs);
+		free(n->layers[i].old_path);
+		free(n->layers[i].new_path);
 	}
 	free(n->layers);
 	json_decref(n->ours);
@@ -58,11 +65,11 @@ static void forget(struct clone *n)
 
 /* ---- Making ---- */
 
-static void unmake(struct clone *n)
+/* @ours: the VM's new files, too. */
+static void unmake(struct clone *n, bool ours)
 {
-	for (size_t i = 0; i < n->count; i++) {
+	for (size_t i = 0; ours && i < n->count; i++) {
 		unlink(n->layers[i].ours);
-		unlink(n->layers[i].theirs);
 	}
 	paths_remove_tree(n->grown);
 }
@@ -86,8 +93,29 @@ static void work(void *ctx)
 			    !disk_make(l->ours, 0, l->base, n->job, &n->error);
 	}
 	if (n->failed) {
-		unmake(n);
+		unmake(n, true);
 	}
+}
+
+/* What is new may be removed after a crash, until the configuration names it. */
+static bool write_journal(struct clone *n)
+{
+	json_t *disks = json_array();
+	struct json_file_error error;
+
+	for (size_t i = 0; i < n->count; i++) {
+		json_array_append_new(disks, json_pack("{s:s, s:s}", "old", n->layers[i].old_path,
+						       "new", n->layers[i].new_path));
+	}
+	int r = journal_write(
+		n->vm, json_pack("{s:i, s:s, s:o}", "format", 1, "kind", "clone", "disks", disks),
+		&error);
+
+	if (r < 0) {
+		job_fail(n->job, api_error_of_errno(-r), NULL, "%s was not cloned: %s",
+			 vm_name(n->vm), error.text);
+	}
+	return r == 0;
 }
 
 static void finish(struct clone *n)
@@ -97,12 +125,14 @@ static void finish(struct clone *n)
 	struct vm *made =
 		r < 0 ? NULL : store_create(n->vm->vmms, json_incref(n->theirs), &error, &r);
 
+	journal_end(n->vm);
 	if (made != NULL) {
 		job_complete(n->job, vm_details(made));
 		return;
 	}
-	/* When it was the second step that failed the VM stands on its new disks already, which hold nothing yet. */
-	paths_remove_tree(n->grown);
+	/* When it was the second step that failed the VM stands on its new disks already, which hold nothing yet, and merge. */
+	unmake(n, n->count > 0 && !checkpoint_disks_use(n->vm->configuration,
+							n->layers[0].new_path));
 	job_fail(n->job, api_error_of_errno(-r), NULL, "%s was not cloned: %s", vm_name(n->vm),
 		 error.text);
 }
@@ -111,6 +141,9 @@ static void done(void *ctx)
 {
 	struct clone *n = ctx;
 
+	if (n->failed) {
+		journal_end(n->vm);
+	}
 	if (!n->failed) {
 		finish(n);
 	} else if (n->error.cancelled) {
@@ -119,37 +152,31 @@ static void done(void *ctx)
 		job_fail(n->job, n->error.code, NULL, "%s was not cloned: %s", vm_name(n->vm),
 			 n->error.text);
 	}
+	op_tidy_later(n->vm);
 	forget(n);
 }
 
 /* ---- The plan ---- */
 
-/* "disks/NAME_GUID.avhdx" beside @base for the VM, and the same name in the clone's folder. */
+/* A new file beside @base for the VM, and one of the same name in the clone's folder. */
 static void add_layer(struct clone *n, json_t *ours, json_t *theirs, const char *base)
 {
-	const char *slash = strrchr(base, '/'), *dot = strrchr(slash, '.');
-	bool vhd = dot != NULL && (strcasecmp(dot, ".vhd") == 0 || strcasecmp(dot, ".avhd") == 0);
-	size_t stem = strcspn(slash + 1, "_.");
-	struct layer *l = &n->layers[n->count++];
-	char guid[GUID_TEXT_BYTES];
-	char *name;
-
-	new_id(guid);
-	CHECK(asprintf(&name, "%.*s_%s.%s", (int)stem, slash + 1, guid, vhd ? "avhd" : "avhdx") >
-	      0);
-	l->base = strdup(base);
-	CHECK(l->base != NULL &&
-	      asprintf(&l->ours, "%.*s/%s", (int)(slash - base), base, name) > 0 &&
-	      asprintf(&l->theirs, "%s/disks/%s", n->grown, name) > 0);
-	json_object_set_new(theirs, "path", json_sprintf("disks/%s", name));
-	/* As it was said before: in the VM's folder, or absolute. */
 	const char *path = json_string_value(json_object_get(ours, "path"));
-	const char *last = strrchr(path, '/');
+	struct layer *l = &n->layers[n->count++];
 
-	json_object_set_new(
-		ours, "path",
-		json_sprintf("%.*s%s", last == NULL ? 0 : (int)(last - path + 1), path, name));
-	free(name);
+	l->base = strdup(base);
+	l->old_path = strdup(path);
+	CHECK(l->base != NULL && l->old_path != NULL);
+	l->new_path = checkpoint_new_path(path);
+	l->ours = plan_path(n->vm, l->new_path);
+	const char *name = strrchr(l->ours, '/') + 1;
+
+	CHECK(asprintf(&l->theirs, "%s/disks/%s", n->grown, name) > 0);
+	json_object_set_new(theirs, "path", json_sprintf("disks/%s", name));
+	checkpoint_files_add(n->ours, l->old_path, NULL, false);
+	checkpoint_files_add(n->ours, l->new_path, l->old_path, true);
+	checkpoint_files_pin(n->ours, l->old_path);
+	checkpoint_disks_rename(n->ours, l->old_path, l->new_path);
 }
 
 static bool plan_layers(struct call *c, struct clone *n)
@@ -202,9 +229,12 @@ static json_t *ancestry(const struct vm *vm)
 
 static bool plan_configs(struct call *c, struct clone *n, json_t *name)
 {
-	static const char *const own[] = {"format", "revision", "id", "created", "checkpoints"};
+	static const char *const own[] = {"format",  "revision",    "id",
+					  "created", "checkpoints", "restore_from"};
 	json_t *body = json_deep_copy(n->vm->configuration),
 	       *adapters = json_object_get(body, "adapters");
+	json_t *type =
+		json_object_get(json_object_get(n->vm->configuration, "checkpoints"), "type");
 	struct schema_error error;
 
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
@@ -214,6 +244,9 @@ static bool plan_configs(struct call *c, struct clone *n, json_t *name)
 		json_object_del(json_array_get(adapters, i), "mac"); /* the clone gets others */
 	}
 	json_object_set(body, "name", name);
+	if (type != NULL) {
+		json_object_set_new(body, "checkpoints", json_pack("{s:O}", "type", type));
+	}
 	n->theirs = vm_config_create(body, n->id, &error);
 	n->ours = json_deep_copy(n->vm->configuration);
 	json_decref(body);
@@ -227,19 +260,10 @@ static bool plan_configs(struct call *c, struct clone *n, json_t *name)
 
 static bool may_be_cloned(struct call *c, const struct vm *vm)
 {
-	const json_t *checkpoints = json_object_get(vm->configuration, "checkpoints");
-
 	if (vm->state == VM_SAVED) {
 		call_refuse(c, API_WRONG_STATE, json_pack("{s:s}", "state", "saved"),
 			    "clone: %s is saved, and its saved state goes with its disks; start "
 			    "it, or remove the state",
-			    vm_name(vm));
-		return false;
-	}
-	if (json_is_string(json_object_get(checkpoints, "parent"))) {
-		call_refuse(c, API_WRONG_STATE, NULL,
-			    "clone: %s has checkpoints, whose disks change when they are removed; "
-			    "remove them first, or export it",
 			    vm_name(vm));
 		return false;
 	}
@@ -258,6 +282,7 @@ void op_clone(struct call *c, struct vm *vm)
 		call_refuse(c, API_INVALID, NULL, "name: expected the new VM's name");
 		return;
 	}
+	checkpoint_recover(vm, NULL);
 	n = calloc(1, sizeof(*n));
 	CHECK(n != NULL);
 	n->vm = vm;
@@ -268,7 +293,11 @@ void op_clone(struct call *c, struct vm *vm)
 		return;
 	}
 	n->job = job_create(c->vmms, "clone", vm, c->caller->name);
+	call_job(c, n->job);
+	if (!write_journal(n)) {
+		forget(n);
+		return;
+	}
 	job_allow_cancel(n->job, NULL, NULL);
 	task_run(c->vmms->tasks, work, done, n);
-	call_job(c, n->job);
 }

@@ -13,6 +13,7 @@
 #include "events.h"
 #include "job.h"
 #include "lib/check.h"
+#include "op_checkpoint.h"
 #include "paths.h"
 #include "policy.h"
 #include "roles.h"
@@ -91,28 +92,9 @@ static int begin(struct vm *vm, const char *folder, bool with_disks, struct json
 	return -errno;
 }
 
-/* A VM whose disks stand on files of @vm; NULL: none. */
-static const struct vm *clone_of(const struct vm *vm)
-{
-	const struct vmms *v = vm->vmms;
-
-	for (size_t i = 0; i < v->vm_count; i++) {
-		const json_t *from = json_object_get(v->vms[i]->configuration, "cloned_from");
-
-		for (size_t k = 0; k < json_array_size(from); k++) {
-			const char *id = json_string_value(json_array_get(from, k));
-
-			if (id != NULL && strcmp(id, vm->id) == 0) {
-				return v->vms[i];
-			}
-		}
-	}
-	return NULL;
-}
-
 static bool disks_are_free(struct call *c, const struct vm *vm)
 {
-	const struct vm *other = clone_of(vm);
+	const struct vm *other = vm_clone_of(vm);
 
 	if (other != NULL) {
 		call_refuse(c, API_WRONG_STATE, json_pack("{s:s}", "clone", other->id),
@@ -121,6 +103,19 @@ static bool disks_are_free(struct call *c, const struct vm *vm)
 			    vm_name(vm), vm_name(other));
 	}
 	return other == NULL;
+}
+
+/* What was kept for a clone may be kept no longer. */
+static void tidy_originals(struct vmms *v, const json_t *from)
+{
+	for (size_t i = 0; i < json_array_size(from); i++) {
+		const char *id = json_string_value(json_array_get(from, i));
+		struct vm *original = id == NULL ? NULL : vm_find_id(v, id);
+
+		if (original != NULL) {
+			op_tidy_later(original);
+		}
+	}
 }
 
 void op_remove(struct call *c, struct vm *vm, bool with_disks)
@@ -149,7 +144,11 @@ void op_remove(struct call *c, struct vm *vm, bool with_disks)
 	r->job = job_create_beside("remove", vm, c->caller->name);
 	policy_forget_recovery(vm);
 	events_publish(c->vmms, "vm.removed", vm, r->job, NULL);
+	json_t *from = json_incref(json_object_get(vm->configuration, "cloned_from"));
+
 	vm_remove(vm);
+	tidy_originals(c->vmms, from);
+	json_decref(from);
 	paths_remove_tree(run);
 	roles_forget_vm(api_roles(call_api(c)), id);
 	task_run(c->vmms->tasks, work, done, r);

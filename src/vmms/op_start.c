@@ -61,7 +61,8 @@ static void on_end(struct vm *vm, const struct vm_end *end)
 	}
 }
 
-static void runs(struct vm *vm)
+/* @state: one that stood still when it was saved does so again. */
+static void runs(struct vm *vm, enum vm_state state)
 {
 	struct job *j = vm->job;
 
@@ -72,7 +73,7 @@ static void runs(struct vm *vm)
 		saved_state_used(vm);
 	}
 	vm->worker.since_ns = host_now_ns();
-	vm_set_state(vm, VM_RUNNING);
+	vm_set_state(vm, state);
 	job_complete(j, NULL);
 	op_tidy_later(vm); /* of a checkpoint that was applied */
 }
@@ -81,9 +82,14 @@ static void on_info(void *ctx, const char *answer)
 {
 	struct vm *vm = ctx;
 
+	char state[24] = "";
+
 	/* A worker that is gone is heard of by its end. */
 	if (answer != NULL && (vm->state == VM_STARTING || vm->state == VM_RESTORING)) {
-		runs(vm);
+		(void)link_value(answer, "state", state, sizeof(state));
+		runs(vm, strcmp(state, "paused") == 0 && link_number(answer, "critical") == 0
+				 ? VM_PAUSED
+				 : VM_RUNNING);
 	}
 }
 

@@ -125,6 +125,8 @@ struct vm *vm_add(struct vmms *v, const char *id);
 /* Forgets it; no operation may go on. */
 void vm_remove(struct vm *vm);
 struct vm *vm_find_id(struct vmms *v, const char *id);
+/* A VM whose disks stand on files of @vm, also by way of others; NULL: none. */
+const struct vm *vm_clone_of(const struct vm *vm);
 /* The VM that a client means by an id or a name; NULL after the call was refused: none, or several with their candidates. */
 struct vm *vm_of_call(struct call *c);
 /* For api_hooks. */
@@ -164,6 +166,7 @@ enum vm_op {
 	VM_OP_CONSOLE,
 	VM_OP_CHECKPOINT,
 	VM_OP_APPLY,
+	VM_OP_EXPORT_CHECKPOINT,
 	VM_OPS,
 };
 

@@ -42,6 +42,9 @@ static const struct rule rules[VM_OPS] = {
 	[VM_OP_CONSOLE] = {"console", HAS_WORKER, "running or paused", .beside = true},
 	[VM_OP_CHECKPOINT] = {"checkpoint", IN(OFF) | IN(SAVED) | IN(RUNNING) | IN(PAUSED),
 			      "off, saved, running or paused"},
+	[VM_OP_EXPORT_CHECKPOINT] = {"export-checkpoint",
+				     IN(OFF) | IN(SAVED) | IN(RUNNING) | IN(PAUSED),
+				     "off, saved, running or paused"},
 	[VM_OP_APPLY] = {"apply", IN(OFF) | IN(SAVED) | IN(RUNNING) | IN(PAUSED),
 			 "off, saved, running or paused"},
 };

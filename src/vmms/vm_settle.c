@@ -11,6 +11,23 @@
 
 #define LOOK_AGAIN_NS (UINT64_C(100) * 1000000)
 
+bool vm_info_writes(const char *answer, const char *path, const char **ret_place, size_t *ret_bytes)
+{
+	size_t n = strlen(path);
+
+	for (const char *line = answer, *end; *line != '\0'; line = *end == '\0' ? end : end + 1) {
+		end = strchrnul(line, '\n');
+		/* "disk=", the place, a colon, and the path to the end of the line. */
+		if (strncmp(line, "disk=", 5) == 0 && (size_t)(end - line) > n + 6 &&
+		    memcmp(end - n, path, n) == 0 && end[-(ptrdiff_t)n - 1] == ':') {
+			*ret_place = line + 5;
+			*ret_bytes = (size_t)(end - line) - n - 6;
+			return true;
+		}
+	}
+	return false;
+}
+
 struct settling {
 	struct job *job;
 	void (*then)(struct vm *vm, struct job *j);

@@ -18,4 +18,11 @@ void vm_settle(struct vm *vm, struct job *j, void (*then)(struct vm *vm, struct 
 /* Has the worker nothing to do that nobody waits for, by its answer to "info"? */
 bool vm_is_settled(const char *answer);
 
+/*
+ * Does the worker write the file @path (absolute), by its answer to "info"? *ret_place (of @ret_bytes) is where, such as "scsi0:1" in its
+ * line "disk=scsi0:1:PATH".
+ */
+bool vm_info_writes(const char *answer, const char *path, const char **ret_place,
+		    size_t *ret_bytes);
+
 #endif

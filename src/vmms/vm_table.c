@@ -65,6 +65,31 @@ void vm_remove(struct vm *vm)
 	free(vm);
 }
 
+static bool comes_from(const struct vm *vm, const char *id)
+{
+	const json_t *from = json_object_get(vm->configuration, "cloned_from");
+	bool found = false;
+
+	for (size_t i = 0; i < json_array_size(from) && !found; i++) {
+		const char *one = json_string_value(json_array_get(from, i));
+
+		found = one != NULL && strcmp(one, id) == 0;
+	}
+	return found;
+}
+
+const struct vm *vm_clone_of(const struct vm *vm)
+{
+	const struct vmms *v = vm->vmms;
+
+	for (size_t i = 0; i < v->vm_count; i++) {
+		if (comes_from(v->vms[i], vm->id)) {
+			return v->vms[i];
+		}
+	}
+	return NULL;
+}
+
 struct vm *vm_find_id(struct vmms *v, const char *id)
 {
 	for (size_t i = 0; i < v->vm_count; i++) {

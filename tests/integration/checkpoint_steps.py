@@ -4,14 +4,28 @@ import contextlib
 import json
 import mmap
 import os
+import re
 import signal
 import struct
 import subprocess
 import threading
 import time
 
+import consoles
+import tiny
+
+LIMIT = 120
 NOBODY, SERVICE, WORKER = range(3)
 WHO, HOLD, AT, COUNT, HELD = range(5)
+
+
+# Remembers the last small letter that it was sent, and says it when it is asked by '?'. Capital letters come back.
+KEEP = (tiny.STACK + b"\xb3\x30"  # mov bl, '0'
+        b"\x66\xba\xfd\x03\xec\xa8\x01\x74\xf7"  # again: in al, LSR; test al, 1; jz again
+        b"\x66\xba\xf8\x03\xec\x3c\x3f\x74\x08"  # in al, RBR; cmp al, '?'; je tell
+        b"\x3c\x5a\x76\x06"  # cmp al, 'Z'; jbe back
+        b"\x88\xc3\xeb\xe6"  # mov bl, al; jmp again
+        b"\x88\xd8\xee\xeb\xe1")  # tell: mov al, bl; back: out THR; jmp again
 
 
 class Order:
@@ -133,12 +147,79 @@ class Folder:
         there = {os.path.relpath(os.path.join(where, name), self.path) for where, _, names in os.walk(self.path) for name in names}
         return sorted(there ^ wanted)
 
-    def untidy(self):
+    def untidy(self, clones=False):
         """Files that should have been removed, or merged into what is below them."""
-        used = {p for c in [self.config, *(r["configuration"] for r in self.checkpoints.values())] for p in self.paths(c)}
+        used = {f["path"] for f in self.files() if clones and f.get("cloned")} | {p for c in [self.config, *(r["configuration"] for r in self.checkpoints.values())] for p in self.paths(c)}
         found = []
         for f in self.files():
             above = [g for g in self.files() if g["parent"] == f["path"]]
             if f["path"] not in used and ((not above and f["made"]) or (len(above) == 1 and above[0]["made"])):
                 found.append(f["path"])
         return found
+
+
+class Machine:
+    """The VM, by the service."""
+
+    def __init__(self, service, vm, disk, data):
+        self.service, self.vm, self.disk, self.data = service, vm, disk, data
+        self.folder = os.path.join(service.state, "vms", vm)
+        self.asked = 0
+
+    def do(self, word, body=None):
+        job = self.service.do(self.vm, word, body)
+        if job.get("state") != "completed":
+            raise SystemExit(f"{word}: {job}\n{self.service.messages()}")
+
+    def state(self):
+        return self.service.vm(self.vm)["state"]
+
+    def settle(self):
+        """When no operation goes on, and none begins by itself."""
+        end = time.monotonic() + LIMIT
+        quiet = 0
+        while quiet < 3:
+            vm = self.service.vm(self.vm)
+            quiet = quiet + 1 if vm["job"] is None and vm["state"] in ("running", "off", "saved", "paused") else 0
+            if time.monotonic() > end:
+                raise SystemExit(f"the VM does not settle: {vm}\n{self.service.messages()}")
+            time.sleep(0.01)
+        return vm
+
+    def keep(self, letter):
+        if self.ask(letter) != letter:
+            raise SystemExit(f"the guest does not keep {letter}")
+
+    def ask(self, before=""):
+        """What its memory has, after it was told @before. A new console begins with what was said to others: our question has a mark in front."""
+        self.asked += 1
+        mark = "".join(chr(ord("A") + self.asked // 26**i % 26) for i in range(4))
+        console = consoles.Console(self.service, self.vm)
+        console.send(f"{before}X{mark}X?")
+        end = time.monotonic() + LIMIT
+        while not (found := re.search(f"X{mark}X(.)", console.text())) and time.monotonic() < end:
+            console.more(1)
+        console.close()
+        return found[1] if found else f"nothing: {console.text()}"
+
+    def look(self):
+        return Folder(self.folder, self.disk, self.data)
+
+    def write(self, number):
+        """A block of its own in each disk's file that is written now."""
+        look = self.look()
+        for path in look.paths(look.config):
+            r = subprocess.run([self.data, "write", look.absolute(path), str(number), f"data {number}"], capture_output=True, text=True)
+            if r.returncode != 0:
+                raise SystemExit(r.stderr)
+
+    def checkpoint(self, name):
+        job = self.service.wait(self.service.post(f"/vms/{self.vm}/checkpoints", {"name": name}))
+        if job.get("state") != "completed":
+            raise SystemExit(f"checkpoint: {job}\n{self.service.messages()}")
+        return job["result"]["id"]
+
+    def apply(self, checkpoint):
+        job = self.service.wait(self.service.post(f"/vms/{self.vm}/checkpoints/{checkpoint}/apply", {}))
+        if job.get("state") != "completed":
+            raise SystemExit(f"apply: {job}\n{self.service.messages()}")

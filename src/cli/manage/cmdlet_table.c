@@ -90,6 +90,11 @@ static const struct cmdlet_parameter rename_snapshot[] = {{"VMName", PARAMETER_O
 							  {"NewName", PARAMETER_OPERAND, "2"},
 							  QUIET,
 							  END};
+static const struct cmdlet_parameter export_snapshot[] = {{"VMName", PARAMETER_OPERAND, "0"},
+							  {"Name", PARAMETER_OPERAND, "1"},
+							  {"Path", PARAMETER_OPERAND, "2"},
+							  QUIET,
+							  END};
 static const struct cmdlet_parameter add_disk[] = {
 	{"VMName", PARAMETER_OPERAND, "0"},
 	{"Path", PARAMETER_OPTION, "file"},
@@ -273,6 +278,8 @@ const struct cmdlet cmdlets[] = {
 	{"Remove-VMCheckpoint", "checkpoint", "remove", remove_snapshot, {"VMName", "Name"}},
 	{"Rename-VMSnapshot", "checkpoint", "rename", rename_snapshot, {"VMName", "Name"}},
 	{"Rename-VMCheckpoint", "checkpoint", "rename", rename_snapshot, {"VMName", "Name"}},
+	{"Export-VMSnapshot", "checkpoint", "export", export_snapshot, {"VMName", "Name"}},
+	{"Export-VMCheckpoint", "checkpoint", "export", export_snapshot, {"VMName", "Name"}},
 	{"Add-VMHardDiskDrive", "disk", "attach", add_disk, {"VMName", "ControllerType"}},
 	{"Get-VMHardDiskDrive", .parameters = of_vm, .positional = {"VMName"},
 	 .path = "/vms/{0}/disks", .list = "disks", .properties = drive_properties},

@@ -235,6 +235,11 @@ static const struct manage_option checkpoint_options[] = {
 	 .help = "disks only, file systems frozen by the guest"},
 	{0},
 };
+static const struct manage_option checkpoint_export_options[] = {
+	{"chain", OPTION_FLAG, "disks", "chain",
+	 .help = "copies of all files of each disk, not one with all that they show"},
+	{0},
+};
 static const struct manage_option apply_options[] = {
 	{"checkpoint-first", OPTION_FLAG, "checkpoint_first",
 	 .help = "make a checkpoint of the present state first"},
@@ -258,5 +263,8 @@ const struct manage_verb manage_checkpoint_verbs[] = {
 	{"checkpoint", "rename", "VM CHECKPOINT NAME", "gives another name", "PATCH",
 	 "/vms/{0}/checkpoints/{1}", .done = "checkpoint {1} of {0} is now {2}",
 	 .run = checkpoint_rename_run},
+	{"checkpoint", "export", "VM CHECKPOINT FOLDER", "copies it as a machine of its own",
+	 "POST", "/vms/{0}/checkpoints/{1}/export", checkpoint_export_options,
+	 .done = "checkpoint {1} of {0} is exported", .run = vm_folder_run},
 	{0},
 };
