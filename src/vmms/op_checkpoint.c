@@ -177,7 +177,7 @@ static bool commit_switch(struct creation *n)
 
 static void finish_when_complete(struct creation *n)
 {
-	if (n->switched && (n->written || !n->with_memory)) {
+	if (n->switched && !n->frozen && (n->written || !n->with_memory)) {
 		finish(n);
 	}
 }
@@ -223,6 +223,28 @@ static void on_end(struct vm *vm, const struct vm_end *end)
 		 vm_name(vm), end->how, end->message[0] == '\0' ? "" : ": ", end->message);
 }
 
+/* File systems that went on by themselves before may have been in the middle of something when the disks were caught. */
+static void on_thawed(void *ctx, const char *answer)
+{
+	struct vm *vm = ctx;
+	struct creation *n = vm->op;
+	char why[VM_REASON_BYTES];
+
+	if (answer == NULL || vm->on_end != on_end) {
+		return;
+	}
+	n->frozen = false;
+	if (link_is_ok(answer)) {
+		finish_when_complete(n);
+	} else {
+		snprintf(why, sizeof(why),
+			 "its guest's file systems did not stand still long enough: %.1000s; try "
+			 "again when it has less to do",
+			 answer);
+		lose(n, API_FAILED, why);
+	}
+}
+
 static void on_answer(void *ctx, const char *answer)
 {
 	struct vm *vm = ctx;
@@ -231,7 +253,6 @@ static void on_answer(void *ctx, const char *answer)
 	if (answer == NULL || vm->on_end != on_end) {
 		return; /* its end comes, or has come */
 	}
-	thaw(n);
 	if (!link_is_ok(answer)) {
 		char why[VM_REASON_BYTES];
 
@@ -243,6 +264,7 @@ static void on_answer(void *ctx, const char *answer)
 	if (!commit_switch(n)) {
 		struct job *j = n->job;
 
+		thaw(n);
 		forget(n);
 		job_fail(j, API_FAILED, NULL,
 			 "%s writes new files now, but vm.json could not be written; it will be "
@@ -250,6 +272,9 @@ static void on_answer(void *ctx, const char *answer)
 			 "and do not copy the machine before",
 			 vm_name(vm));
 		return;
+	}
+	if (n->frozen) {
+		link_ask_words(vm->worker.link, on_thawed, vm, -1, "thaw", NULL);
 	}
 	finish_when_complete(n);
 }
