@@ -9,10 +9,13 @@
 #include "lib/crc32c.h"
 
 /*
- * Programs, text and random data in pieces of 64 KiB: level 1 takes twice the time for files 8 % smaller, level -3 saves a few per cent of time
- * for files 12 % larger.
+ * A server's memory in pieces of 64 KiB. Level 1 takes half as long again for files 10 % smaller; level -3 saves a few per cent of time for files 9 %
+ * larger. What level -1 has else is meant for larger pieces: a table that stays in the nearest cache, and no matches that are hardly shorter
+ * than what says where they are, save 17 % of time for files 3 % larger.
  */
 #define ZSTD_LEVEL (-1)
+#define ZSTD_HASH_LOG 11
+#define ZSTD_MATCH_BYTES_MIN 6
 /* What shrinks by less is kept as it is: it is read faster. */
 #define WORTH_BYTES(bytes) ((bytes) / 16)
 
@@ -87,6 +90,8 @@ int chunk_packer_init(struct chunk_packer *p)
 		return -ENOMEM;
 	}
 	ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL);
+	ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_hashLog, ZSTD_HASH_LOG);
+	ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_minMatch, ZSTD_MATCH_BYTES_MIN);
 	if (ZSTD_isError(ZSTD_compress2(p->zstd, packed, sizeof(packed), sample, sizeof(sample)))) {
 		chunk_packer_fini(p);
 		return -ENOMEM;

@@ -61,7 +61,7 @@ static inline bool job_failed(const struct saved_job *j)
 
 /* Clones this process with memory copied on write, its descriptors shared; @parent: as a child of the caller's parent. 0 in the child. -errno. */
 pid_t process_clone(int *ret_pidfd, bool parent);
-/* In a child: leaves processors to others, and dies with the thread @starter's that is its parent. False: that is dead already. */
+/* In a child: dies with the thread @starter's that is its parent. False: that is dead already. */
 bool process_follow(pid_t starter);
 /* Waits for the child's end. 0: it left by itself with status 0; -EBADF: @pidfd is no process's; -ECHILD: it ended otherwise. */
 int process_reap(int pidfd);

@@ -8,7 +8,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "background.h"
 #include "job.h"
 
 /*
@@ -25,7 +24,6 @@ pid_t process_clone(int *ret_pidfd, bool parent)
 
 bool process_follow(pid_t starter)
 {
-	background_enter(BACKGROUND_WRITER);
 	return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == starter;
 }
 

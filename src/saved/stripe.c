@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "job.h"
@@ -47,6 +48,20 @@ static size_t pack_group(struct saved_job *j, uint64_t first, uint64_t count,
 	return used;
 }
 
+/*
+ * The host's disk begins at once: left to the flush at the end it would stand still while memory is packed. The last page is the next group's too, which
+ * it goes with. Whatever this fails at, the flush says.
+ */
+static void write_back(int fd, size_t bytes, uint64_t offset)
+{
+	uint64_t start = align_down(offset, SAVED_PAGE_BYTES);
+	uint64_t end = align_down(offset + bytes, SAVED_PAGE_BYTES);
+
+	if (end > start) {
+		sync_file_range(fd, (off_t)start, (off_t)(end - start), SYNC_FILE_RANGE_WRITE);
+	}
+}
+
 static void write_group(struct saved_job *j, uint64_t first, uint64_t count)
 {
 	struct saved_entry entries[SAVED_GROUP_CHUNKS] = {0};
@@ -70,6 +85,8 @@ static void write_group(struct saved_job *j, uint64_t first, uint64_t count)
 
 	if (r < 0) {
 		job_fail(j, JOB_STEP_MEMORY, r);
+	} else {
+		write_back(j->fd, bytes, offset);
 	}
 }
 

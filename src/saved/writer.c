@@ -6,13 +6,23 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "background.h"
 #include "job.h"
 #include "lib/bits.h"
 #include "lib/crc32c.h"
 
+/* False: there is nobody to write for. */
+static bool begin(const struct saved_job *j)
+{
+	if (!j->image.awaited) {
+		background_enter(BACKGROUND_WRITER);
+	}
+	return process_follow(j->starter);
+}
+
 static _Noreturn void stripe_main(struct saved_job *j)
 {
-	if (process_follow(j->starter)) {
+	if (begin(j)) {
 		stripe_write(j);
 		atomic_fetch_add(&j->shared->finished, 1);
 	}
@@ -102,7 +112,7 @@ static void write_end(struct saved_job *j)
 
 _Noreturn void writer_main(struct saved_job *j)
 {
-	if (!process_follow(j->starter)) {
+	if (!begin(j)) {
 		_exit(1);
 	}
 	signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error, not a death */

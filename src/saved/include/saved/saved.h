@@ -31,6 +31,7 @@ struct saved_image {
 	uint64_t memory_bytes; /* a multiple of 4 KiB */
 	const void *devices;   /* records, lib/state.h */
 	size_t device_bytes;
+	bool awaited; /* the machine stands still until it is written: who writes it steps back for nobody */
 };
 
 /* ---- Writing: works inside the worker's sandbox ---- */
