@@ -274,7 +274,7 @@ static int save_and_load_inside(void)
 	struct saved_file *f;
 	int fd = lab_file();
 
-	CHECK(sandbox_enter() == 0);
+	CHECK(sandbox_enter(NULL) == 0);
 	if (lab_save(fd, &image, PROCESSES, &error) != 0 || saved_open(fd, &f, &error) != 0 ||
 	    saved_load(f, loaded, 1, &error) != 0) {
 		return 1;
@@ -303,7 +303,7 @@ static int load_lazily_inside(void)
 	if (r == -ENOSYS || r == -EPERM) {
 		return 0;
 	}
-	CHECK(r == 0 && sandbox_enter() == 0);
+	CHECK(r == 0 && sandbox_enter(NULL) == 0);
 	bool early = loaded[BYTES - 1] == ((const uint8_t *)image.memory)[BYTES - 1];
 
 	madvise(loaded + BYTES / 2, 4096, MADV_DONTNEED);
