@@ -2,7 +2,7 @@
 /*
  * The smallest machine that runs the images of this folder: an engine, memory, processors as threads, and the ports of image/guest.h.
  * The image prints its results as TAP. --count makes guest time count instructions; --twice runs the image two times and wants
- * the same output; --cpus N allows N processors.
+ * the same output; --cpus N allows N processors; --engine kvm, or VIRID_ENGINE=kvm in the environment, has the processor run the guest.
  */
 #include <elf.h>
 #include <errno.h>
@@ -20,6 +20,7 @@
 #include "abi/hv.h"
 #include "emu/emu.h"
 #include "gmem/gmem.h"
+#include "kvm/kvm.h"
 #include "lib/bits.h"
 #include "x86/arch.h"
 
@@ -27,6 +28,7 @@
 #define CPUS_MAX 6u
 #define OUTPUT_MAX 65536u
 #define TIME_LIMIT_S 60
+#define TIME_LIMIT_NESTED_S 300 /* KVM is that of an emulated processor */
 #define MMIO_BASE 0xfeb00000u
 
 struct cpu {
@@ -41,6 +43,7 @@ struct cpu {
 
 struct machine {
 	const struct hv_engine_ops *ops;
+	int device;
 	struct gmem gmem;
 	struct hv_engine_vm *vm;
 	uint8_t *memory;
@@ -362,13 +365,15 @@ static void *watchdog(void *arg)
 {
 	struct machine *m = arg;
 
-	for (unsigned i = 0; i < TIME_LIMIT_S * 10 && !m->done; i++) {
+	unsigned limit_s = m->device >= 0 ? TIME_LIMIT_NESTED_S : TIME_LIMIT_S;
+
+	for (unsigned i = 0; i < limit_s * 10 && !m->done; i++) {
 		usleep(100000);
 	}
 	if (!m->done) {
 		fwrite(m->output, 1, m->output_bytes, stdout);
 		printf("Bail out! no end after %u seconds; processor 0 retired %llu instructions\n",
-		       TIME_LIMIT_S, (unsigned long long)m->ops->instructions(m->cpu[0].vp));
+		       limit_s, (unsigned long long)m->ops->instructions(m->cpu[0].vp));
 		fflush(stdout);
 		_exit(1);
 	}
@@ -382,9 +387,9 @@ static void machine_init(struct machine *m)
 					  .vp_max = m->cpus,
 					  .clock = clock_ns,
 					  .clock_hz = 1000000000,
-					  .count_instructions = m->count};
+					  .count_instructions = m->count,
+					  .device_fd = m->device};
 
-	m->ops = &emu_engine_ops;
 	m->memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			 -1, 0);
 	m->output = malloc(OUTPUT_MAX);
@@ -399,6 +404,7 @@ static void machine_init(struct machine *m)
 	if (m->ops->vm_create(&config, &m->vm) != 0) {
 		die("vm_create");
 	}
+	m->ops->gpa_changed(m->vm, 0, MEMORY_BYTES / GMEM_PAGE_BYTES);
 	gmem_set_watch(&m->gmem, &(struct gmem_watch){code_written, m});
 	for (uint32_t i = 0; i < m->cpus; i++) {
 		m->cpu[i].m = m;
@@ -421,7 +427,7 @@ static void machine_fini(struct machine *m)
 }
 
 /* Runs the image to its end; the output is the caller's. */
-static int machine_run(const char *path, unsigned cpus, bool count, char **ret_output,
+static int machine_run(const char *path, unsigned cpus, bool count, int device, char **ret_output,
 		       size_t *ret_bytes)
 {
 	struct machine *m = calloc(1, sizeof(*m));
@@ -432,6 +438,8 @@ static int machine_run(const char *path, unsigned cpus, bool count, char **ret_o
 	if (m == NULL) {
 		die("memory");
 	}
+	m->ops = device >= 0 ? &kvm_engine_ops : &emu_engine_ops;
+	m->device = device;
 	m->cpus = cpus;
 	m->count = count;
 	machine_init(m);
@@ -458,8 +466,33 @@ static int machine_run(const char *path, unsigned cpus, bool count, char **ret_o
 	return status;
 }
 
+/* The device of the engine @name; -1: it needs none. Ends the program as skipped where it cannot be had. */
+static int engine_device(const char *name, bool count)
+{
+	int device;
+
+	if (strcmp(name, "emu") == 0) {
+		return -1;
+	}
+	if (strcmp(name, "kvm") != 0) {
+		fprintf(stderr, "--engine %s: expected emu or kvm\n", name);
+		exit(2);
+	}
+	if (count) {
+		printf("1..0 # SKIP KVM counts no instructions\n");
+		exit(0);
+	}
+	device = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (device < 0) {
+		printf("1..0 # SKIP /dev/kvm: %s\n", strerror(errno));
+		exit(0);
+	}
+	return device;
+}
+
 int main(int argc, char **argv)
 {
+	const char *engine = getenv("VIRID_ENGINE");
 	bool count = false, twice = false;
 	unsigned cpus = 1;
 	const char *path = NULL;
@@ -474,19 +507,25 @@ int main(int argc, char **argv)
 			twice = true;
 		} else if (strcmp(argv[i], "--cpus") == 0 && i + 1 < argc) {
 			cpus = (unsigned)strtoul(argv[++i], NULL, 10);
+		} else if (strcmp(argv[i], "--engine") == 0 && i + 1 < argc) {
+			engine = argv[++i];
 		} else {
 			path = argv[i];
 		}
 	}
 	if (path == NULL || cpus == 0 || cpus > CPUS_MAX) {
-		fprintf(stderr, "usage: guest_host [--count] [--twice] [--cpus 1..%u] IMAGE\n",
+		fprintf(stderr,
+			"usage: guest_host [--count] [--twice] [--cpus 1..%u] [--engine emu|kvm] "
+			"IMAGE\n",
 			CPUS_MAX);
 		return 2;
 	}
-	status = machine_run(path, cpus, count, &output, &bytes);
+	int device = engine_device(engine != NULL ? engine : "emu", count);
+
+	status = machine_run(path, cpus, count, device, &output, &bytes);
 	fwrite(output, 1, bytes, stdout);
 	if (twice) {
-		int status2 = machine_run(path, cpus, count, &again, &again_bytes);
+		int status2 = machine_run(path, cpus, count, device, &again, &again_bytes);
 
 		if (status2 != status || again_bytes != bytes ||
 		    memcmp(output, again, bytes) != 0) {

@@ -221,7 +221,7 @@ const struct vmbus_offer_channel *bus_find(const struct guid *type, const struct
 
 /* ---- Channels ---- */
 
-static bool create_gpadl(struct bus_channel *c)
+static bool create_gpadl(uint32_t relid, uint32_t gpadl, uint64_t pfn, uint32_t pages)
 {
 	struct {
 		struct vmbus_gpadl_header header;
@@ -229,19 +229,25 @@ static bool create_gpadl(struct bus_channel *c)
 		uint64_t pfn[26];
 	} __attribute__((packed)) m = {
 		.header.header.type = CHANNELMSG_GPADL_HEADER,
-		.header.relid = c->offer.relid,
-		.header.gpadl = c->gpadl,
-		.header.range_bytes = (uint16_t)(8 + 16 * c->pages),
+		.header.relid = relid,
+		.header.gpadl = gpadl,
+		.header.range_bytes = (uint16_t)(8 + 8 * pages),
 		.header.range_count = 1,
-		.range.bytes = 2 * c->pages * PAGE_BYTES,
+		.range.bytes = pages * PAGE_BYTES,
 	};
 	union bus_message r;
 
-	for (unsigned i = 0; i < 2 * c->pages; i++) {
-		m.pfn[i] = c->pfn + i;
+	for (unsigned i = 0; i < pages; i++) {
+		m.pfn[i] = pfn + i;
 	}
-	bus_post(&m, sizeof(m.header) + 8 + 16 * c->pages);
-	return bus_wait(CHANNELMSG_GPADL_CREATED, c->gpadl, &r) && r.created.status == 0;
+	bus_post(&m, sizeof(m.header) + 8 + 8 * pages);
+	return bus_wait(CHANNELMSG_GPADL_CREATED, gpadl, &r) && r.created.status == 0;
+}
+
+bool bus_gpadl(uint32_t relid, uint64_t pfn, uint32_t pages, uint32_t *ret_gpadl)
+{
+	*ret_gpadl = next_gpadl++;
+	return create_gpadl(relid, *ret_gpadl, pfn, pages);
 }
 
 bool bus_open(struct bus_channel *c, const struct vmbus_offer_channel *offer, uint64_t pfn,
@@ -251,7 +257,7 @@ bool bus_open(struct bus_channel *c, const struct vmbus_offer_channel *offer, ui
 
 	*c = (struct bus_channel){
 		.offer = *offer, .gpadl = next_gpadl++, .pfn = pfn, .pages = pages};
-	if (!create_gpadl(c)) {
+	if (!create_gpadl(offer->relid, c->gpadl, pfn, 2 * pages)) {
 		return false;
 	}
 	memset(bus_ring(c, true), 0, PAGE_BYTES);
@@ -346,27 +352,64 @@ static uint32_t take_bytes(const struct bus_channel *c, uint32_t at, void *data,
 	return (at + (uint32_t)bytes) % size(c);
 }
 
-bool bus_receive(struct bus_channel *c, uint64_t *ret_transaction, void *payload, size_t bytes)
+bool bus_pending(const struct bus_channel *c)
 {
-	struct vmbus_ring_control *ring = bus_ring(c, false);
-	uint64_t end = bus_now() + BUS_PATIENCE;
-	struct vmbus_packet_descriptor d;
-	uint32_t at;
+	return __atomic_load_n(&bus_ring(c, false)->write_index, __ATOMIC_ACQUIRE) != c->read;
+}
 
-	while (__atomic_load_n(&ring->write_index, __ATOMIC_ACQUIRE) == c->read) {
+static bool wait_for_packet(const struct bus_channel *c)
+{
+	uint64_t end = bus_now() + BUS_PATIENCE;
+
+	while (!bus_pending(c)) {
 		__asm__ volatile("pause");
 		if (bus_now() > end) {
 			return false;
 		}
 	}
-	at = take_bytes(c, c->read, &d, sizeof(d));
+	return true;
+}
+
+/* The packet that is there: its descriptor and the beginning of its payload. */
+static void take_packet(struct bus_channel *c, struct vmbus_packet_descriptor *d, void *payload,
+			size_t bytes)
+{
+	uint32_t at = take_bytes(c, c->read, d, sizeof(*d));
+
+	take_bytes(c, at + d->offset8 * 8u - (uint32_t)sizeof(*d), payload, bytes);
+	c->read = (c->read + d->length8 * 8u + VMBUS_PACKET_TRAILER_BYTES) % size(c);
+	__atomic_store_n(&bus_ring(c, false)->read_index, c->read, __ATOMIC_SEQ_CST);
+}
+
+bool bus_receive_some(struct bus_channel *c, uint64_t *ret_transaction, void *payload, size_t bytes)
+{
+	struct vmbus_packet_descriptor d;
+
+	if (!wait_for_packet(c)) {
+		return false;
+	}
+	take_bytes(c, c->read, &d, sizeof(d));
+	size_t has = (d.length8 - d.offset8) * 8u;
+
+	memset(payload, 0, bytes);
+	take_packet(c, &d, payload, has < bytes ? has : bytes);
+	*ret_transaction = d.transaction;
+	return true;
+}
+
+bool bus_receive(struct bus_channel *c, uint64_t *ret_transaction, void *payload, size_t bytes)
+{
+	struct vmbus_packet_descriptor d;
+
+	if (!wait_for_packet(c)) {
+		return false;
+	}
+	take_bytes(c, c->read, &d, sizeof(d));
 	if ((d.length8 - d.offset8) * 8u < bytes) {
 		return false;
 	}
-	take_bytes(c, at + d.offset8 * 8u - (uint32_t)sizeof(d), payload, bytes);
+	take_packet(c, &d, payload, bytes);
 	*ret_transaction = d.transaction;
-	c->read = (c->read + d.length8 * 8u + VMBUS_PACKET_TRAILER_BYTES) % size(c);
-	__atomic_store_n(&ring->read_index, c->read, __ATOMIC_SEQ_CST);
 	return true;
 }
 

@@ -72,6 +72,13 @@ uint32_t bus_ring_put(const struct bus_channel *c, uint32_t at, const void *data
 /* A packet; false: no room for it. */
 bool bus_send(struct bus_channel *c, uint16_t type, uint16_t flags, uint64_t transaction,
 	      const void *header, size_t header_bytes, const void *payload, size_t bytes);
+/* A packet is there. */
+bool bus_pending(const struct bus_channel *c);
+/* A list of @pages pages (at most 26) from @pfn on for the host. False: refused, or no answer. */
+bool bus_gpadl(uint32_t relid, uint64_t pfn, uint32_t pages, uint32_t *ret_gpadl);
+/* The next packet's payload, of which at most @bytes are kept; what it lacks is 0. False: none came. */
+bool bus_receive_some(struct bus_channel *c, uint64_t *ret_transaction, void *payload,
+		      size_t bytes);
 /* The next packet's payload, @bytes of it; false: none came. */
 bool bus_receive(struct bus_channel *c, uint64_t *ret_transaction, void *payload, size_t bytes);
 
