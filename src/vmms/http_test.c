@@ -19,7 +19,7 @@
 #include "lib/bits.h"
 #include "test/test.h"
 
-#define ANSWER_MS 20000
+#define ANSWER_MS 60000
 #define ID_A "11111111-2222-3333-4444-555555555555"
 #define ID_B "AAAAAAAA-BBBB-CCCC-DDDD-EEEEEEEEEEEE"
 #define ID_C "AAAAAAAA-BBBB-CCCC-DDDD-FFFFFFFFFFFF"
