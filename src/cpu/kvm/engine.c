@@ -46,7 +46,6 @@ const unsigned kvm_engine_ioctls[] = {
 	KVM_SET_CPUID2,
 	KVM_INTERRUPT,
 	KVM_NMI,
-	KVM_SET_GUEST_DEBUG,
 	KVM_GET_TSC_KHZ,
 	KVM_SET_DEVICE_ATTR,
 };
@@ -395,9 +394,9 @@ static bool translate(struct hv_engine_vp *vp, uint64_t gva, unsigned access, bo
 	return kvm_walk(kvm_vp_of(vp), gva, access, user, ret_gpa, ret_error);
 }
 
+/* KVM delivers exceptions by itself and tells nobody. */
 static void intercept_exceptions(struct hv_engine_vm *vm, uint32_t mask)
 {
-	atomic_store(&kvm_vm_of(vm)->intercepted, mask);
 }
 
 /* KVM does not count. */

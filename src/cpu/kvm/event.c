@@ -96,18 +96,3 @@ void kvm_event_nmi(struct kvm_vp *vp)
 	}
 	vp->valid &= ~PART_EVENTS;
 }
-
-bool kvm_event_apply_intercepts(struct kvm_vp *vp)
-{
-	uint32_t wanted = atomic_load_explicit(&vp->vm->intercepted, memory_order_relaxed);
-	struct kvm_guest_debug debug = {0};
-
-	if (wanted == vp->intercepted) {
-		return true;
-	}
-	if (wanted & BIT32(X86_EXC_BP)) {
-		debug.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP;
-	}
-	vp->intercepted = wanted;
-	return ioctl(vp->fd, KVM_SET_GUEST_DEBUG, &debug) == 0;
-}

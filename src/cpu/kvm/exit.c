@@ -224,19 +224,6 @@ static bool exit_msr(struct kvm_vp *vp, struct hv_exit *ret, bool write)
 	return true;
 }
 
-/* ---- Exceptions ---- */
-
-static bool exit_debug(struct kvm_vp *vp, struct hv_exit *ret)
-{
-	if (vp->run->debug.arch.exception != X86_EXC_BP) {
-		return fail(ret, "KVM reports a debug event that nobody asked for");
-	}
-	vp->pending = PENDING_EXCEPTION;
-	*ret = (struct hv_exit){
-		.kind = HV_EXIT_EXCEPTION, .insn_bytes = 1, .exception.vector = X86_EXC_BP};
-	return true;
-}
-
 /* ---- All ---- */
 
 bool kvm_exit_translate(struct kvm_vp *vp, struct hv_exit *ret)
@@ -258,8 +245,6 @@ bool kvm_exit_translate(struct kvm_vp *vp, struct hv_exit *ret)
 		return answer(ret, HV_EXIT_INTERRUPTED); /* interrupts may be let in now */
 	case KVM_EXIT_SHUTDOWN:
 		return answer(ret, HV_EXIT_TRIPLE_FAULT);
-	case KVM_EXIT_DEBUG:
-		return exit_debug(vp, ret);
 	case KVM_EXIT_INTR:
 		return false;
 	case KVM_EXIT_INTERNAL_ERROR:

@@ -518,6 +518,36 @@ static void test_cpuid(struct test *t)
 	machine_fini(&m);
 }
 
+/* The guest's own XSAVE and XRSTOR, with the components of the model. */
+static void test_xsave(struct test *t)
+{
+	MACHINE(t, m, 0x31, 0xC9,	/* xor ecx, ecx */
+		0x0F, 0x01, 0xD1,	/* xsetbv */
+		0x0F, 0xAE, 0x23,	/* xsave [rbx] */
+		0x0F, 0xAE, 0x2B,	/* xrstor [rbx] */
+		0x48, 0x0F, 0xAE, 0x33, /* xsaveopt64 [rbx] */
+		0x48, 0x0F, 0xAE, 0x2B, /* xrstor64 [rbx] */
+		0xF4);
+	uint32_t model[4];
+
+	m.ops->cpuid(m.vm, 1, 0, model);
+	if (!(model[2] & BIT32(26))) {
+		machine_fini(&m);
+		SKIP(t, "this host has no XSAVE");
+	}
+	machine_code(&m, HANDLER + 16 * X86_EXC_GP, "\xF4", 1);
+	machine_set(&m, 0, HvX64RegisterCr4, X86_CR4_PAE | X86_CR4_OSFXSR | X86_CR4_OSXSAVE);
+	machine_set(&m, 0, HvX64RegisterRax, 3);
+	machine_set(&m, 0, HvX64RegisterRdx, 0);
+	machine_set(&m, 0, HvX64RegisterRbx, DATA);
+	EXPECT_EQ(t, machine_run(&m, 0), HV_EXIT_HALT);
+	EXPECT_EQ(t, machine_get(&m, 0, HvX64RegisterRip), CODE + 20);
+	EXPECT_EQ(t, machine_get(&m, 0, HvX64RegisterXfem), 3);
+	EXPECT(t, load_le64(m.ram + DATA + 512) <= 3);
+	EXPECT_EQ(t, load_le64(m.ram + DATA + 520), 0);
+	machine_fini(&m);
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
@@ -530,7 +560,7 @@ int main(void)
 		TEST(test_triple_fault), TEST(test_kick),
 		TEST(test_deadline),	 TEST(test_map_changes_under_vp),
 		TEST(test_flush),	 TEST(test_tsc),
-		TEST(test_cpuid)};
+		TEST(test_cpuid),	 TEST(test_xsave)};
 
 	device = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	no_device = device < 0 ? "/dev/kvm cannot be opened" : kvm_engine_lacks(device);

@@ -15,7 +15,6 @@
 	 X86_CR4_UMIP | X86_CR4_FSGSBASE | X86_CR4_PCIDE | X86_CR4_OSXSAVE | X86_CR4_SMEP |        \
 	 X86_CR4_SMAP)
 #define EFER_WRITABLE (X86_EFER_SCE | X86_EFER_LME | X86_EFER_NXE | X86_EFER_LMA)
-#define XCR0_WRITABLE UINT64_C(3)
 #define DR6_FIXED UINT64_C(0xffff0ff0)
 #define DR6_MASK UINT64_C(0xe00f)
 #define DR7_FIXED UINT64_C(0x400)
@@ -322,7 +321,10 @@ static bool general_set(struct kvm_vp *vp, uint32_t name, uint64_t value)
 
 static bool xcr0_set(struct kvm_vp *vp, uint64_t value)
 {
-	if (!(value & 1) || (value & ~XCR0_WRITABLE)) {
+	uint32_t offered[4];
+
+	kvm_cpuid_get(vp->vm, 0xd, 0, offered);
+	if (!(value & 1) || (value & ~(uint64_t)(offered[0] | 1))) {
 		return false;
 	}
 	kvm_state_change(vp, PART_XCR0);

@@ -276,9 +276,6 @@ static bool run_once(struct kvm_vp *vp, const struct hv_run *how, struct hv_exit
 			return true;
 		}
 	}
-	if (what == NULL && !kvm_event_apply_intercepts(vp)) {
-		what = "KVM does not intercept exceptions";
-	}
 	if (what != NULL || !kvm_state_flush(vp, &what)) {
 		return fail(ret, what);
 	}

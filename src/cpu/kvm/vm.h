@@ -54,7 +54,6 @@ struct kvm_vm {
 	bool sync_regs; /* general registers come and go with struct kvm_run */
 	struct kvm_memory memory;
 	struct kvm_cpuid2 *supported;
-	_Atomic uint32_t intercepted; /* exception vectors, as far as KVM can */
 	_Atomic(const char *)
 		failed; /* static text: KVM refused something that the VM cannot go on without */
 	pthread_mutex_t vps_lock;
@@ -125,7 +124,6 @@ struct kvm_vp {
 	struct hv_exit exit;
 	bool injected; /* an event is on its way: no other before the next run */
 	uint8_t cr8;
-	uint32_t intercepted;  /* what KVM was told of the VM's */
 	uint64_t verified_rip; /* of the hypercall page, found there once */
 
 	timer_t timer;
@@ -244,8 +242,6 @@ bool kvm_event_can_interrupt(struct kvm_vp *vp);
 bool kvm_event_can_nmi(struct kvm_vp *vp);
 void kvm_event_interrupt(struct kvm_vp *vp, uint8_t vector);
 void kvm_event_nmi(struct kvm_vp *vp);
-/* Tells KVM which exceptions shall exit, if that changed. False: refused. */
-bool kvm_event_apply_intercepts(struct kvm_vp *vp);
 
 /* ---- saved.c ---- */
 
