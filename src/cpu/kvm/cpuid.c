@@ -47,14 +47,14 @@ void kvm_cpuid_fini(struct kvm_vm *vm)
 	free(vm->supported);
 }
 
-static void host_get(const struct kvm_vm *vm, uint32_t leaf, uint32_t regs[4])
+static void host_get(const struct kvm_vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
 {
 	const struct kvm_cpuid2 *t = vm->supported;
 
 	for (uint32_t i = 0; i < t->nent; i++) {
 		const struct kvm_cpuid_entry2 *e = &t->entries[i];
 
-		if (e->function == leaf && e->index == 0) {
+		if (e->function == leaf && e->index == subleaf) {
 			regs[0] = e->eax;
 			regs[1] = e->ebx;
 			regs[2] = e->ecx;
@@ -78,7 +78,7 @@ void kvm_cpuid_get(const struct kvm_vm *vm, uint32_t leaf, uint32_t subleaf, uin
 	uint32_t host[4];
 
 	x86_cpuid(&model, leaf, subleaf, regs);
-	host_get(vm, leaf, host);
+	host_get(vm, leaf, subleaf, host);
 	switch (leaf) {
 	case 1:
 		regs[2] &= host[2];
@@ -90,7 +90,8 @@ void kvm_cpuid_get(const struct kvm_vm *vm, uint32_t leaf, uint32_t subleaf, uin
 		regs[3] &= host[3] | LEAF7_EDX_OURS;
 		break;
 	case 0xd:
-		host_get(vm, 1, host);
+		regs[0] &= host[0];
+		host_get(vm, 1, 0, host);
 		if (!(host[2] & BIT32(26))) {
 			regs[0] = regs[1] = regs[2] = regs[3] = 0;
 		}

@@ -50,9 +50,15 @@ int kvm_signal_install(void)
 	return sigaction(signal_number(), &action, NULL) < 0 ? -errno : 0;
 }
 
+/* Asked of the system once: copies of this process run no VP. */
 static pid_t this_thread(void)
 {
-	return (pid_t)syscall(SYS_gettid);
+	static _Thread_local pid_t self;
+
+	if (self == 0) {
+		self = (pid_t)syscall(SYS_gettid);
+	}
+	return self;
 }
 
 /* ---- Wishes of other threads ---- */
@@ -215,6 +221,12 @@ void kvm_vp_settle(struct kvm_vp *vp)
 	}
 	if (kvm_vp_enter(vp, true) == 0) {
 		vp->stored = kvm_exit_translate(vp, &vp->exit);
+		return;
+	}
+	/* A fault that came of it would be lost when registers are set: from here on it is part of what is set. */
+	kvm_state_fetch(vp, PART_EVENTS);
+	if (vp->events.exception.injected || vp->events.exception.pending) {
+		vp->dirty |= PART_EVENTS;
 	}
 }
 
