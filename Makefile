@@ -34,14 +34,15 @@ image: setup programs ## a whole Debian from every disk format under three kerne
 	@tools/setup-debian image
 	@tests/integration/images $(BUILD)
 
-bench: ## Virid, QEMU and Bochs side by side
+bench: ## Virid and its peers side by side, an hour; QUICK=--quick: only to see that all parts work
 	@tools/setup-debian bench
 	@$(MAKE) --no-print-directory programs
 	@ninja -C $(BUILD) --quiet bench/disk_bench bench/saved_bench bench/switch_bench bench/send_frames bench/uplink_bench
-	@bench/run $(BUILD)
-	@bench/storage $(BUILD)
-	@bench/net $(BUILD)
-	@bench/saved $(BUILD)
+	@bench/run $(BUILD) $(QUICK)
+	@bench/storage $(BUILD) $(QUICK)
+	@bench/net $(BUILD) $(QUICK)
+	@bench/saved $(BUILD) $(QUICK)
+	@bench/vmms $(BUILD) $(QUICK)
 
 soak: setup programs ## ten minutes of forks, pipes, signals, files and memory in a guest with 4 processors; a hostile guest and power cuts of disks with new seeds; heavy traffic between guests; guests that are saved a hundred times
 	@ninja -C $(BUILD) --quiet tests/guest/guest-hostile tests/fault/power_cut tests/integration/traffic
