@@ -11,17 +11,23 @@
 
 #define LOOK_AGAIN_NS (UINT64_C(100) * 1000000)
 
-bool vm_info_writes(const char *answer, const char *path, const char **ret_place, size_t *ret_bytes)
+/* "disk=", the place, a colon, and @path to the end. */
+static bool is_line_of(const char *line, size_t line_bytes, const char *path)
 {
 	size_t n = strlen(path);
 
+	return strncmp(line, "disk=", 5) == 0 && line_bytes > n + 6 &&
+	       memcmp(line + line_bytes - n, path, n) == 0 && line[line_bytes - n - 1] == ':' &&
+	       memchr(line, '/', line_bytes - n) == NULL;
+}
+
+bool vm_info_writes(const char *answer, const char *path, const char **ret_place, size_t *ret_bytes)
+{
 	for (const char *line = answer, *end; *line != '\0'; line = *end == '\0' ? end : end + 1) {
 		end = strchrnul(line, '\n');
-		/* "disk=", the place, a colon, and the path to the end of the line. */
-		if (strncmp(line, "disk=", 5) == 0 && (size_t)(end - line) > n + 6 &&
-		    memcmp(end - n, path, n) == 0 && end[-(ptrdiff_t)n - 1] == ':') {
+		if (is_line_of(line, (size_t)(end - line), path)) {
 			*ret_place = line + 5;
-			*ret_bytes = (size_t)(end - line) - n - 6;
+			*ret_bytes = (size_t)(end - line) - strlen(path) - 6;
 			return true;
 		}
 	}

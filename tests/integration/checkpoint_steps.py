@@ -16,7 +16,7 @@ import tiny
 
 LIMIT = 120
 NOBODY, SERVICE, WORKER = range(3)
-WHO, HOLD, AT, COUNT, HELD = range(5)
+WHO, HOLD, AT, COUNT, HELD, PID = range(6)
 
 
 # Remembers the last small letter that it was sent, and says it when it is asked by '?'. Capital letters come back.
@@ -46,7 +46,7 @@ class Order:
         return struct.unpack("<I", self.words[word * 4:word * 4 + 4])[0]
 
     def give(self, who, step, hold):
-        for word, value in ((WHO, NOBODY), (COUNT, 0), (HELD, 0), (AT, step), (HOLD, hold), (WHO, who)):
+        for word, value in ((WHO, NOBODY), (COUNT, 0), (HELD, 0), (PID, 0), (AT, step), (HOLD, hold), (WHO, who)):
             self.set(word, value)
 
     def withdraw(self):

@@ -35,6 +35,7 @@ struct order {
 	_Atomic uint32_t at;   /* the step, from 1 */
 	_Atomic uint32_t count;
 	_Atomic uint32_t held;
+	_Atomic uint32_t pid; /* who came to the step: one of ours, or a copy of it */
 };
 
 static struct order *order;
@@ -77,6 +78,7 @@ static void step(void)
 
 	if (order != NULL && atomic_load(&order->who) == self &&
 	    atomic_fetch_add(&order->count, 1) + 1 == atomic_load(&order->at)) {
+		atomic_store(&order->pid, (uint32_t)getpid());
 		if (atomic_load(&order->hold) != 0) {
 			stand();
 		} else {
