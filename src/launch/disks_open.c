@@ -77,7 +77,8 @@ static void refuse(struct opening *o, const char *path, bool writable, int r, in
 		snprintf(o->refused, sizeof(o->refused),
 			 "%s: neither a regular file nor a block device", path);
 	} else {
-		snprintf(o->refused, sizeof(o->refused), "%s: %s", path, strerror(-r));
+		snprintf(o->refused, sizeof(o->refused), "%s: %s%s", path, strerror(-r),
+			 vhd_advice(r));
 	}
 }
 
@@ -118,7 +119,8 @@ static bool absolute_path(struct opening *o)
 	char *real = realpath(d->path, NULL);
 
 	if (real == NULL) {
-		return launch_refuse(o->error, "%s %s: %s", d->option, d->path, strerror(errno));
+		return launch_refuse(o->error, "%s %s: %s%s", d->option, d->path, strerror(errno),
+				     vhd_advice(-errno));
 	}
 	free(d->path);
 	d->path = real;

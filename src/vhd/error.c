@@ -18,13 +18,14 @@ int vhd_fail(struct vhd_error *error, int status, const char *fmt, ...)
 	return status;
 }
 
-/* What to do about it; empty: nothing that is worth saying. */
-static const char *advice(int err)
+const char *vhd_advice(int err)
 {
 	switch (-err) {
 	case ENOSPC:
 	case EDQUOT:
 		return "; free some space where the file lies";
+	case ENOENT:
+		return "; put it there, or name the file where it is now";
 	case EIO:
 		return "; look for errors of the medium in the host's log";
 	case EACCES:
@@ -43,7 +44,7 @@ int vhd_fail_errno(struct vhd_error *error, int err, const char *file, const cha
 {
 	if (error != NULL) {
 		snprintf(error->text, sizeof(error->text), "%s: %s: %s%s", file, what,
-			 strerror(-err), advice(err));
+			 strerror(-err), vhd_advice(err));
 	}
 	return err;
 }

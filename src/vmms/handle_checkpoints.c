@@ -113,10 +113,12 @@ static bool take_kind(struct call *c, const struct vm *vm, enum checkpoint_kind 
 static void create(struct call *c)
 {
 	struct vm *vm = vm_of_call(c);
-	enum checkpoint_kind kind;
+	enum checkpoint_kind kind = CHECKPOINT_STANDARD;
 	const char *name;
 
-	if (vm == NULL || !take_name(c, false, &name) || !take_kind(c, vm, &kind)) {
+	/* What cannot be read says nothing of kinds: vm_op_begin tells why. */
+	if (vm == NULL || !take_name(c, false, &name) ||
+	    (!vm->unusable && !take_kind(c, vm, &kind))) {
 		return;
 	}
 	struct job *j = vm_op_begin(c, vm, VM_OP_CHECKPOINT);

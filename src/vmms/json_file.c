@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "body.h"
+#include "vhd/vhd.h"
 
 #define PATH_BYTES 4096
 
@@ -204,8 +205,8 @@ int file_replace(const char *path, const void *data, size_t bytes, unsigned mode
 		unlink(new_path);
 	}
 	if (r != 0) {
-		snprintf(error->text, sizeof(error->text), "%s: cannot be written: %s", path,
-			 strerror(-r));
+		snprintf(error->text, sizeof(error->text), "%s: cannot be written: %s%s", path,
+			 strerror(-r), r == -ENOENT ? "" : vhd_advice(r));
 	}
 	return r;
 }

@@ -7,6 +7,7 @@
 #include "op.h"
 #include "resources.h"
 #include "saved_state.h"
+#include "vhd/vhd.h"
 #include "vm_settle.h"
 #include "vm_worker.h"
 #include "vmms.h"
@@ -66,9 +67,12 @@ static void save_settled(struct vm *vm, struct job *j)
 	int fd = saved_state_create(vm);
 
 	if (fd < 0) {
+		char path[VM_PATH_BYTES];
+
+		vm_path(vm, "saved.vmrs", path);
 		job_fail(j, api_error_of_errno(-fd), NULL,
-			 "%s cannot be saved, and runs on: saved.vmrs.new: %s", vm_name(vm),
-			 strerror(-fd));
+			 "%s cannot be saved, and runs on: %s: %s%s", vm_name(vm), path,
+			 strerror(-fd), vhd_advice(fd));
 		return;
 	}
 	vm->op = vm->state == VM_PAUSED ? &paused : NULL;

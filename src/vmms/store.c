@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,12 @@ static void load_configuration(struct vm *vm)
 
 	vm->configuration = c;
 	if (r != JSON_FILE_OK) {
+		struct json_file_error ignored;
+
+		/* People know it by its name, whoever wrote the rest. */
+		if (r == JSON_FILE_TOO_NEW) {
+			json_file_load(path, UINT_MAX, &c, &ignored);
+		}
 		vm->configuration = name_of(c, vm->id);
 		refuse(vm, r == JSON_FILE_TOO_NEW, error.text);
 	} else if (!vm_config_check(c, &wrong) || !check_identity(vm, c, &wrong)) {

@@ -347,6 +347,18 @@ static void count_operands(const char *text, size_t *ret_min, size_t *ret_max)
 	}
 }
 
+/* Operand @which is a PLACE: the service has no path for one without its two parts. */
+static bool lacks_a_part(const struct manage_call *c, size_t which)
+{
+	const char *names = c->verb->operands;
+
+	for (size_t i = 0; i < which && names[0] != '\0'; i++) {
+		names += strcspn(names, " ");
+		names += names[0] == ' ';
+	}
+	return strncmp(names, "PLACE", 5) == 0 && strchr(c->operands[which], ':') == NULL;
+}
+
 static bool check_operands(const struct manage_call *c)
 {
 	size_t min, max;
@@ -355,6 +367,11 @@ static bool check_operands(const struct manage_call *c)
 	for (size_t i = 0; i < c->operand_count; i++) {
 		if (c->operands[i][0] == '\0') {
 			manage_usage(c, "a name is empty");
+			return false;
+		}
+		if (lacks_a_part(c, i)) {
+			manage_usage(c, "'%s' is not a place; expected such as scsi0:1 or ide0:1",
+				     c->operands[i]);
 			return false;
 		}
 	}

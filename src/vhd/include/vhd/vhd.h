@@ -39,6 +39,8 @@ enum vhd_status {
 struct vhd_error {
 	char text[512];
 };
+/* What a person can do about a file that met @err (-errno): begins with "; ", or is empty. */
+const char *vhd_advice(int err);
 
 enum vhd_format {
 	VHD_RAW,
