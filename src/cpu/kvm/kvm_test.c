@@ -234,15 +234,15 @@ static void test_msr_owned(struct test *t)
 {
 	static const struct {
 		uint32_t index;
+		bool kept; /* here: the fault is of our making */
 		uint64_t good;
 		uint64_t bad;
-		bool kept; /* here: the fault is of our making */
-	} rows[] = {{0x1A0, 0x1801, 0x10000, true},
-		    {0x200, 0x80000006, 0x80000007, true},
-		    {0x277, 0x0007040600070406, 0x0808080808080808},
-		    {0x174, 0x10, 0},
-		    {0xC0000082, 0xFFFFFFFF81000000, 0x8000000000000000},
-		    {0xC0000102, 0xFFFF888000000000, 0x4567800000000000}};
+	} rows[] = {{0x1A0, true, 0x1801, 0x10000},
+		    {0x200, true, 0x80000006, 0x80000007},
+		    {0x277, false, 0x0007040600070406, 0x0808080808080808},
+		    {0x174, false, 0x10, 0},
+		    {0xC0000082, false, 0xFFFFFFFF81000000, 0x8000000000000000},
+		    {0xC0000102, false, 0xFFFF888000000000, 0x4567800000000000}};
 	MACHINE(t, m, 0x0F, 0x30, /* wrmsr */
 		0x31, 0xC0,	  /* xor eax, eax */
 		0x0F, 0x32,	  /* rdmsr */

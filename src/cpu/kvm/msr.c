@@ -97,12 +97,16 @@ static bool kernel_set(struct kvm_vp *vp, uint32_t index, uint64_t value)
 }
 
 /* EFER and the segment bases are part of the cached registers. */
+static bool is_cached(uint32_t index)
+{
+	return index == X86_MSR_EFER || index == X86_MSR_FS_BASE || index == X86_MSR_GS_BASE;
+}
+
 static __u64 *cached(struct kvm_vp *vp, uint32_t index)
 {
 	return index == X86_MSR_EFER	  ? &vp->sregs.efer
 	       : index == X86_MSR_FS_BASE ? &vp->sregs.fs.base
-	       : index == X86_MSR_GS_BASE ? &vp->sregs.gs.base
-					  : NULL;
+					  : &vp->sregs.gs.base;
 }
 
 /* ---- Kept here ---- */
@@ -248,7 +252,7 @@ enum kvm_msr_result kvm_msr_read(struct kvm_vp *vp, uint32_t index, uint64_t *re
 	if (index == X86_MSR_TSC) {
 		return MSR_FOREIGN;
 	}
-	if (cached(vp, index) != NULL) {
+	if (is_cached(index)) {
 		kvm_state_fetch(vp, PART_SREGS);
 		*ret_value = *cached(vp, index);
 		return MSR_DONE;
@@ -295,7 +299,7 @@ enum kvm_msr_result kvm_msr_write(struct kvm_vp *vp, uint32_t index, uint64_t va
 			       ? MSR_DONE
 			       : MSR_REFUSED;
 	}
-	if (cached(vp, index) != NULL) {
+	if (is_cached(index)) {
 		kvm_state_change(vp, PART_SREGS);
 		*cached(vp, index) = value;
 		return MSR_DONE;
