@@ -222,6 +222,19 @@ static int enter_sandbox(const struct worker *w)
 	return sandbox_enter(w->config.kvm_fd >= 0 ? &kvm : NULL);
 }
 
+/* Before anything is built: later nobody could say more than that there are no resources. */
+static bool engine_usable(const struct worker *w)
+{
+	const char *lacks = w->config.kvm_fd >= 0 ? kvm_engine_lacks(w->config.kvm_fd) : NULL;
+
+	if (lacks != NULL) {
+		log_line("--engine kvm: this host's KVM lacks %s; expected Linux 5.10 or later, or "
+			 "--engine emu",
+			 lacks);
+	}
+	return lacks == NULL;
+}
+
 /* Everything that needs the world outside; after this the process is locked in. */
 static enum worker_end prepare(struct worker *w, int signal_fd)
 {
@@ -310,7 +323,7 @@ enum worker_end worker_run(const struct worker_config *config)
 		end_report(&w, END_USAGE);
 		return END_USAGE;
 	}
-	end = prepare(&w, signal_fd);
+	end = engine_usable(&w) ? prepare(&w, signal_fd) : END_HOST_FAILURE;
 	if (end == END_NONE && !storage_opened(w.storage)) {
 		end = END_USAGE;
 	}
