@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "disk_work.h"
+#include "disk_session.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,12 +18,6 @@
 #define DEPTH 64
 
 /* One piece of work with the library's host for its thread. */
-struct session {
-	struct disk_work *work;
-	struct backend *backend;
-	struct vhd_host host;
-};
-
 bool disk_format_of_name(const char *path, enum vhd_format *ret)
 {
 	static const struct {
@@ -68,7 +62,7 @@ static enum api_error error_of(int status)
 	}
 }
 
-static bool fail(struct session *s, int status, const struct vhd_error *error)
+bool disk_session_fail(struct disk_session *s, int status, const struct vhd_error *error)
 {
 	struct disk_work *w = s->work;
 
@@ -78,7 +72,8 @@ static bool fail(struct session *s, int status, const struct vhd_error *error)
 	return false;
 }
 
-static bool fail_with(struct session *s, enum api_error code, const char *path, const char *why)
+bool disk_session_refuse(struct disk_session *s, enum api_error code, const char *path,
+			 const char *why)
 {
 	s->work->failed = true;
 	s->work->error = code;
@@ -89,7 +84,7 @@ static bool fail_with(struct session *s, enum api_error code, const char *path, 
 /* ---- Opening ---- */
 
 /* What lies in a raw image is the guest's to choose: the name decides, and the content only among names of virtual disks. */
-static uint32_t raw_flag(const struct session *s, const char *path)
+static uint32_t raw_flag(const struct disk_session *s, const char *path)
 {
 	enum vhd_format format;
 	struct stat st;
@@ -100,71 +95,31 @@ static uint32_t raw_flag(const struct session *s, const char *path)
 		       : 0;
 }
 
-static struct vhd_disk *open_disk(struct session *s, const char *path, uint32_t flags)
+struct vhd_disk *disk_session_open(struct disk_session *s, const char *path, uint32_t flags)
 {
 	struct vhd_error error = {{0}};
 	struct vhd_disk *d;
 	int r = vhd_open(&s->host, path, flags | raw_flag(s, path), &d, &error);
 
 	if (r != 0) {
-		fail(s, r, &error);
+		disk_session_fail(s, r, &error);
 		return NULL;
 	}
 	return d;
 }
 
-static bool close_written(struct session *s, struct vhd_disk *d)
+static bool close_written(struct disk_session *s, struct vhd_disk *d)
 {
 	int r = vhd_close(d);
 
-	return r == 0 || fail_with(s, r < 0 ? api_error_of_errno(-r) : API_FAILED, s->work->path,
-				   "writing the rest at the end failed");
-}
-
-struct child_search {
-	struct session *session;
-	const char *except;
-	char found[4096];
-};
-
-static bool on_child(void *ctx, const char *child)
-{
-	struct child_search *c = ctx;
-	const struct vhd_host *host = &c->session->host;
-
-	if (c->except != NULL && host->same_file(host->ctx, c->except, child)) {
-		return true;
-	}
-	snprintf(c->found, sizeof(c->found), "%s", child);
-	return false;
-}
-
-/* A disk that others are read through must not change below them. */
-static bool check_no_children(struct session *s, const char *path, const char *except)
-{
-	struct child_search c = {.session = s, .except = except};
-	struct vhd_error error = {{0}};
-	char why[600];
-	int r = vhd_find_children(&s->host, path, &backend_directory, on_child, &c, &error);
-
-	if (r != 0) {
-		return fail(s, r, &error);
-	}
-	if (c.found[0] == '\0') {
-		return true;
-	}
-	snprintf(why, sizeof(why),
-		 "is the parent of %.400s, which a change would make useless; merge, move or "
-		 "remove the "
-		 "child first",
-		 c.found);
-	return fail_with(s, API_WRONG_STATE, path, why);
+	return r == 0 || disk_session_refuse(s, r < 0 ? api_error_of_errno(-r) : API_FAILED,
+					     s->work->path, "writing the rest at the end failed");
 }
 
 /* ---- Steps ---- */
 
 /* Destroys @j. False: failed or cancelled. */
-static bool run_job(struct session *s, struct vhd_job *j)
+bool disk_session_run(struct disk_session *s, struct vhd_job *j)
 {
 	struct job *job = s->work->job;
 	struct vhd_progress p = {0};
@@ -185,7 +140,7 @@ static bool run_job(struct session *s, struct vhd_job *j)
 		s->work->cancelled = true;
 		return false;
 	}
-	return r == 0 || fail(s, r, &error);
+	return r == 0 || disk_session_fail(s, r, &error);
 }
 
 static json_t *guid_json(const struct guid *g)
@@ -221,9 +176,9 @@ json_t *disk_info_json(const struct vhd_info *i)
 		"creator", json_string(i->creator), "saved_state", i->saved_state);
 }
 
-static bool describe(struct session *s, const char *path, bool chain)
+bool disk_session_describe(struct disk_session *s, const char *path, bool chain)
 {
-	struct vhd_disk *d = open_disk(s, path, chain ? 0 : VHD_OPEN_NO_PARENT), *file = d;
+	struct vhd_disk *d = disk_session_open(s, path, chain ? 0 : VHD_OPEN_NO_PARENT), *file = d;
 	struct vhd_info *info = malloc(sizeof(*info));
 	json_t *list = json_array();
 
@@ -247,12 +202,12 @@ static bool describe(struct session *s, const char *path, bool chain)
 
 /* ---- Each kind ---- */
 
-static bool do_info(struct session *s)
+static bool do_info(struct disk_session *s)
 {
-	return describe(s, s->work->path, true);
+	return disk_session_describe(s, s->work->path, true);
 }
 
-static bool do_create(struct session *s)
+static bool do_create(struct disk_session *s)
 {
 	struct vhd_error error = {{0}};
 	struct vhd_create create = s->work->create;
@@ -260,166 +215,84 @@ static bool do_create(struct session *s)
 	create.parent = s->work->parent;
 	int r = vhd_create(&s->host, s->work->path, &create, &error);
 
-	return r == 0 ? describe(s, s->work->path, false) : fail(s, r, &error);
+	return r == 0 ? disk_session_describe(s, s->work->path, false)
+		      : disk_session_fail(s, r, &error);
 }
 
-static bool change(struct session *s, int (*start)(struct session *s, struct vhd_disk *d,
-						   struct vhd_job **ret, struct vhd_error *error))
+static bool change(struct disk_session *s,
+		   int (*start)(struct disk_session *s, struct vhd_disk *d, struct vhd_job **ret,
+				struct vhd_error *error))
 {
 	struct vhd_error error = {{0}};
 	struct vhd_disk *d;
 	struct vhd_job *j;
 
-	if (!check_no_children(s, s->work->path, NULL)) {
+	if (!disk_session_no_children(s, s->work->path, NULL)) {
 		return false;
 	}
-	d = open_disk(s, s->work->path, VHD_OPEN_WRITE);
+	d = disk_session_open(s, s->work->path, VHD_OPEN_WRITE);
 	if (d == NULL) {
 		return false;
 	}
 	int r = start(s, d, &j, &error);
-	bool ok = r != 0 ? fail(s, r, &error) : run_job(s, j);
+	bool ok = r != 0 ? disk_session_fail(s, r, &error) : disk_session_run(s, j);
 	bool closed = close_written(s, d);
 
-	return ok && closed && describe(s, s->work->path, false);
+	return ok && closed && disk_session_describe(s, s->work->path, false);
 }
 
-static int start_resize(struct session *s, struct vhd_disk *d, struct vhd_job **ret,
+static int start_resize(struct disk_session *s, struct vhd_disk *d, struct vhd_job **ret,
 			struct vhd_error *error)
 {
 	return vhd_resize(d, s->work->bytes, ret, error);
 }
 
-static int start_compact(struct session *s, struct vhd_disk *d, struct vhd_job **ret,
+static int start_compact(struct disk_session *s, struct vhd_disk *d, struct vhd_job **ret,
 			 struct vhd_error *error)
 {
 	return vhd_compact(d, ret, error);
 }
 
-static bool do_resize(struct session *s)
+static bool do_resize(struct disk_session *s)
 {
 	return change(s, start_resize);
 }
 
-static bool do_compact(struct session *s)
+static bool do_compact(struct disk_session *s)
 {
 	return change(s, start_compact);
 }
 
-static bool do_convert(struct session *s)
+static bool do_convert(struct disk_session *s)
 {
 	struct vhd_error error = {{0}};
-	struct vhd_disk *d = open_disk(s, s->work->path, 0);
+	struct vhd_disk *d = disk_session_open(s, s->work->path, 0);
 	struct vhd_job *j;
 
 	if (d == NULL) {
 		return false;
 	}
 	int r = vhd_convert(&s->host, d, s->work->target, &s->work->create, &j, &error);
-	bool ok = r != 0 ? fail(s, r, &error) : run_job(s, j);
+	bool ok = r != 0 ? disk_session_fail(s, r, &error) : disk_session_run(s, j);
 
 	vhd_close(d);
 	s->work->raw = false; /* the name of the new one says it */
-	return ok && describe(s, s->work->target, false);
+	return ok && disk_session_describe(s, s->work->target, false);
 }
 
 /* The files from the disk down to its ancestor, which are all this chain's alone. */
-struct merge_files {
-	char *path[DISK_WORK_CHAIN_MAX];
-	unsigned count;
-};
-
-static bool find_files(struct session *s, struct merge_files *f)
-{
-	struct vhd_disk *d = open_disk(s, s->work->path, 0), *file = d;
-	struct vhd_info *info = malloc(sizeof(*info));
-
-	CHECK(info != NULL);
-	while (file != NULL && f->count <= s->work->depth && f->count < DISK_WORK_CHAIN_MAX) {
-		vhd_get_info(file, info);
-		f->path[f->count] = strdup(f->count == 0 ? s->work->path : info->path);
-		CHECK(f->path[f->count] != NULL);
-		file = vhd_ancestor(d, ++f->count);
-	}
-	free(info);
-	if (d == NULL) {
-		return false;
-	}
-	vhd_close(d);
-	return f->count == s->work->depth + 1 ||
-	       fail_with(s, API_INVALID, s->work->path, "has no ancestor that deep");
-}
-
-static bool reconnect(void *ctx, const char *child)
-{
-	struct child_search *c = ctx;
-	struct vhd_error error = {{0}};
-
-	(void)vhd_reconnect(&c->session->host, child, c->except, true, &error);
-	return true;
-}
-
-/* Children of the top see the same disk in the ancestor from now on. */
-static bool remove_merged(struct session *s, const struct merge_files *f)
-{
-	struct child_search c = {.session = s, .except = f->path[f->count - 1]};
-	struct vhd_error error = {{0}};
-	int r = vhd_find_children(&s->host, f->path[0], &backend_directory, reconnect, &c, &error);
-
-	if (r != 0) {
-		return fail(s, r, &error);
-	}
-	for (unsigned i = 0; i + 1 < f->count; i++) {
-		r = s->host.remove(s->host.ctx, f->path[i]);
-		if (r < 0) {
-			return fail_with(s, api_error_of_errno(-r), f->path[i],
-					 "merged, but cannot be removed");
-		}
-	}
-	return describe(s, f->path[f->count - 1], false);
-}
-
-static bool merge(struct session *s, const struct merge_files *f)
-{
-	struct vhd_error error = {{0}};
-	struct vhd_job *j;
-
-	for (unsigned i = 1; i < f->count; i++) {
-		if (!check_no_children(s, f->path[i], f->path[i - 1])) {
-			return false;
-		}
-	}
-	int r = vhd_merge(&s->host, f->path[0], f->count - 1, &j, &error);
-
-	return (r != 0 ? fail(s, r, &error) : run_job(s, j)) && remove_merged(s, f);
-}
-
-static bool do_merge(struct session *s)
-{
-	struct merge_files *f = calloc(1, sizeof(*f));
-
-	CHECK(f != NULL);
-	bool ok = find_files(s, f) && merge(s, f);
-
-	for (unsigned i = 0; i < f->count; i++) {
-		free(f->path[i]);
-	}
-	free(f);
-	return ok;
-}
-
 void disk_work_run(struct disk_work *w)
 {
-	static bool (*const kinds[])(struct session * s) = {
+	static bool (*const kinds[])(struct disk_session * s) = {
 		[DISK_WORK_INFO] = do_info,	  [DISK_WORK_CREATE] = do_create,
 		[DISK_WORK_RESIZE] = do_resize,	  [DISK_WORK_COMPACT] = do_compact,
-		[DISK_WORK_CONVERT] = do_convert, [DISK_WORK_MERGE] = do_merge,
+		[DISK_WORK_CONVERT] = do_convert, [DISK_WORK_MERGE] = disk_session_merge,
 	};
-	struct session s = {.work = w};
+	struct disk_session s = {.work = w};
 	int r = backend_create(DEPTH, &s.backend);
 
 	if (r < 0) {
-		fail_with(&s, api_error_of_errno(-r), w->path, strerror(-r));
+		disk_session_refuse(&s, api_error_of_errno(-r), w->path, strerror(-r));
 		return;
 	}
 	backend_vhd_host(s.backend, &s.host);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What exchange.c and call.c share. */
+/* What exchange*.c and call.c share. */
 #ifndef VMMS_EXCHANGE_STATE_H
 #define VMMS_EXCHANGE_STATE_H
 
@@ -44,5 +44,15 @@ void exchange_error(struct exchange *x, struct reply *r, const char *code, const
 /* The list of all exchanges (api.c). */
 void api_add_exchange(struct api *a, struct exchange *x);
 void api_remove_exchange(struct api *a, struct exchange *x);
+
+/* ---- exchange_route.c; each false after an answer ---- */
+
+/* What it is for: x->route and x->target. */
+bool exchange_find_route(struct exchange *x, const struct exchange_request *q);
+/* Of a route with {vm}: x->vm_id, which takes the place of what the client wrote. */
+bool exchange_find_vm(struct exchange *x);
+/* Who asks; and nobody in whose name a web page does. */
+bool exchange_check_caller(struct exchange *x, const struct exchange_request *q);
+bool exchange_check_rights(struct exchange *x);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* One request on its way through libmicrohttpd: begin, body, exchange, answer. */
+/* One request on its way through libmicrohttpd: begin, body, exchange. What it is answered with: http_answer.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,50 +8,16 @@
 
 #include "body.h"
 #include "http_auth.h"
-#include "http_state.h"
+#include "http_request.h"
 #include "lib/bits.h"
 #include "lib/check.h"
 #include "target.h"
 
-#define STREAM_BLOCK ((size_t)16 << 10)
 #define DROPPED_BYTES_MAX ((size_t)16 << 20)
-
-struct http_upgrade {
-	struct upgraded up;
-	struct MHD_UpgradeResponseHandle *handle;
-	const struct upgrade_user *user;
-	void *user_ctx;
-	struct http_listener *listener;
-};
-
-struct http_request {
-	struct http_listener *listener;
-	struct MHD_Connection *mhd;
-	struct http_connection *connection;
-	struct exchange *exchange; /* NULL: the client is gone, or it was never made */
-	bool seen;		   /* its header */
-	bool complete;		   /* its body */
-	bool suspended;
-	bool gone;
-	bool bad_target; /* too long to be kept */
-	bool no_room;	 /* for its body */
-	bool replied;
-	struct reply reply;
-	const struct stream_source *source;
-	void *source_ctx;
-	const char *stream_type;
-	bool stream_empty;	      /* it sleeps until woken */
-	struct http_upgrade *upgrade; /* until it is done */
-	const char *upgrade_protocol;
-	const char *method; /* the library's, for the request's life */
-	char *body;
-	size_t body_bytes, body_capacity, dropped_bytes;
-	char target[TARGET_BYTES_MAX];
-};
 
 /* ---- Sleeping and waking ---- */
 
-static void suspend(struct http_request *q)
+void http_request_suspend(struct http_request *q)
 {
 	CHECK(!q->suspended);
 	q->suspended = true;
@@ -79,7 +45,7 @@ static void drop_exchange(struct http_request *q)
 	}
 }
 
-static void end_stream(struct http_request *q)
+void http_request_end_stream(struct http_request *q)
 {
 	const struct stream_source *source = q->source;
 
@@ -93,7 +59,7 @@ void http_request_gone(struct http_request *q)
 {
 	q->gone = true;
 	http_auth_forget(q->listener->http->auth, q);
-	end_stream(q);
+	http_request_end_stream(q);
 	drop_exchange(q);
 	resume(q);
 }
@@ -298,142 +264,7 @@ static void start(struct http_request *q)
 	}
 }
 
-/* ---- Answer ---- */
-
-static void add_header(struct MHD_Response *r, const char *name, const char *value)
-{
-	if (value != NULL && value[0] != '\0') {
-		MHD_add_response_header(r, name, value);
-	}
-}
-
-static enum MHD_Result queue(struct http_request *q, unsigned status, struct MHD_Response *r)
-{
-	if (r == NULL) {
-		return MHD_NO;
-	}
-	add_header(r, "Cache-Control", "no-store");
-	add_header(r, "X-Content-Type-Options", "nosniff");
-	enum MHD_Result result = MHD_queue_response(q->mhd, status, r);
-
-	MHD_destroy_response(r);
-	return result;
-}
-
-static enum MHD_Result send_reply(struct http_request *q)
-{
-	struct reply *p = &q->reply;
-	struct MHD_Response *r =
-		MHD_create_response_from_buffer(p->body_bytes, p->body, MHD_RESPMEM_MUST_FREE);
-
-	http_connection_phase(q->connection, HTTP_ANSWERING);
-	if (r == NULL) {
-		free(p->body);
-		return MHD_NO;
-	}
-	add_header(r, "Content-Type", p->content_type);
-	add_header(r, "Location", p->location);
-	add_header(r, "ETag", p->etag);
-	add_header(r, "Allow", p->allow);
-	add_header(r, "WWW-Authenticate", p->authenticate);
-	p->body = NULL;
-	/* What is left of a body that nobody reads cannot be told from the next request. */
-	if (!q->complete) {
-		add_header(r, "Connection", "close");
-	}
-	return queue(q, p->status, r);
-}
-
-static ssize_t pull(void *ctx, uint64_t position, char *buf, size_t capacity)
-{
-	struct http_request *q = ctx;
-	size_t n = 0;
-
-	if (q->gone || q->source == NULL) {
-		return MHD_CONTENT_READER_END_WITH_ERROR;
-	}
-	switch (q->source->pull(q->source_ctx, buf, capacity, &n)) {
-	case STREAM_DATA:
-		return (ssize_t)n;
-	case STREAM_EMPTY:
-		q->stream_empty = true;
-		suspend(q);
-		return 0;
-	case STREAM_END:
-	default:
-		end_stream(q);
-		return MHD_CONTENT_READER_END_OF_STREAM;
-	}
-}
-
-static enum MHD_Result send_stream(struct http_request *q)
-{
-	struct MHD_Response *r =
-		MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, pull, q, NULL);
-
-	http_connection_phase(q->connection, HTTP_STREAMING);
-	if (r != NULL) {
-		add_header(r, "Content-Type", q->stream_type);
-	}
-	return queue(q, 200, r);
-}
-
-/* ---- Upgrade ---- */
-
-static void close_upgraded(struct upgraded *up)
-{
-	struct http_upgrade *u = (struct http_upgrade *)up;
-	struct http_listener *l = u->listener;
-
-	MHD_upgrade_action(u->handle, MHD_UPGRADE_ACTION_CLOSE);
-	http_kick(l);
-	free(u);
-}
-
-static void on_upgraded(void *ctx, struct MHD_Connection *mhd, void *request, const char *extra,
-			size_t extra_bytes, MHD_socket fd, struct MHD_UpgradeResponseHandle *handle)
-{
-	struct http_request *q = ctx;
-	struct http_upgrade *u = q->upgrade;
-
-	q->upgrade = NULL;
-	u->handle = handle;
-	u->up = (struct upgraded){
-		.fd = fd, .extra = extra, .extra_bytes = extra_bytes, .close = close_upgraded};
-	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-	u->user->ready(u->user_ctx, &u->up);
-}
-
-static enum MHD_Result send_upgrade(struct http_request *q)
-{
-	struct MHD_Response *r = MHD_create_response_for_upgrade(on_upgraded, q);
-
-	http_connection_phase(q->connection, HTTP_STREAMING);
-	if (r != NULL) {
-		add_header(r, "Upgrade", q->upgrade_protocol);
-	}
-	return queue(q, 101, r);
-}
-
 /* ---- The library's callbacks ---- */
-
-static enum MHD_Result proceed(struct http_request *q)
-{
-	if (q->gone) {
-		return MHD_NO;
-	}
-	if (q->replied) {
-		return send_reply(q);
-	}
-	if (q->source != NULL) {
-		return send_stream(q);
-	}
-	if (q->upgrade != NULL) {
-		return send_upgrade(q);
-	}
-	suspend(q);
-	return MHD_YES;
-}
 
 enum MHD_Result http_request_continue(void *ctx, struct MHD_Connection *mhd, const char *url,
 				      const char *method, const char *version, const char *upload,
@@ -453,7 +284,7 @@ enum MHD_Result http_request_continue(void *ctx, struct MHD_Connection *mhd, con
 			return MHD_NO;
 		}
 		check_header(q);
-		return q->replied ? send_reply(q) : MHD_YES;
+		return q->replied ? http_answer(q) : MHD_YES;
 	}
 	if (*upload_bytes > 0) {
 		bool fits = add_body(q, upload, *upload_bytes);
@@ -464,7 +295,7 @@ enum MHD_Result http_request_continue(void *ctx, struct MHD_Connection *mhd, con
 	if (!q->complete) {
 		start(q);
 	}
-	return proceed(q);
+	return http_answer(q);
 }
 
 void http_request_end(void *ctx, struct MHD_Connection *mhd, void **request,
@@ -482,7 +313,7 @@ void http_request_end(void *ctx, struct MHD_Connection *mhd, void **request,
 		q->upgrade->user->failed(q->upgrade->user_ctx);
 		free(q->upgrade);
 	}
-	end_stream(q);
+	http_request_end_stream(q);
 	drop_exchange(q);
 	http_connection_phase(q->connection, HTTP_WAITING);
 	free(q->reply.body);
