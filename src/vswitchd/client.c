@@ -129,7 +129,8 @@ int vswitch_client_request(int socket, struct json_object *request, const int *f
 			 r == -ETIMEDOUT  ? "does not answer within 10 s"
 			 : r == -EBADMSG  ? "gave an answer that nobody understands"
 			 : r == -EMSGSIZE ? "does not take requests that long"
-					  : "ended before it answered");
+			 : r == -ECONNRESET || r == -EPIPE ? "ended before it answered"
+							   : strerror(-r));
 		return r;
 	}
 	if (json_object_object_get_ex(m.body, "error", NULL)) {

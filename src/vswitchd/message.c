@@ -101,7 +101,13 @@ static int send_packet(int socket, const char *text, size_t bytes, const int *fd
 		h->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
 		memcpy(CMSG_DATA(h), fds, fd_count * sizeof(int));
 	}
-	return sendmsg(socket, &m, flags | MSG_NOSIGNAL) < 0 ? -errno : 0;
+	/* io_uring's completions interrupt what its thread waits for, and calls with a time limit are not restarted. */
+	while (sendmsg(socket, &m, flags | MSG_NOSIGNAL) < 0) {
+		if (errno != EINTR) {
+			return -errno;
+		}
+	}
+	return 0;
 }
 
 static int write_all(int fd, const char *text, size_t bytes)
@@ -226,6 +232,16 @@ static bool take_body(const char *text, size_t bytes, bool allow_long, struct me
 	return m->body != NULL;
 }
 
+static ssize_t receive(int socket, struct msghdr *m, int flags)
+{
+	ssize_t n;
+
+	do {
+		n = recvmsg(socket, m, flags | MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR); /* as in send_packet */
+	return n;
+}
+
 int message_receive(int socket, int flags, bool allow_long, struct message *ret,
 		    const char **ret_why)
 {
@@ -235,7 +251,7 @@ int message_receive(int socket, int flags, bool allow_long, struct message *ret,
 	struct iovec iov = {text, MESSAGE_BYTES_MAX + 1};
 	struct msghdr m = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &a, .msg_controllen = sizeof(a)};
-	ssize_t n = text == NULL ? -1 : recvmsg(socket, &m, flags | MSG_CMSG_CLOEXEC);
+	ssize_t n = text == NULL ? -1 : receive(socket, &m, flags);
 	int r = text == NULL ? -ENOMEM : n < 0 ? -errno : n == 0 ? 0 : 1;
 
 	if (r == 1) {
