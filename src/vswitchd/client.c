@@ -32,9 +32,13 @@ static int connect_once(const struct sockaddr_un *address)
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0) {
-		int r = -errno;
+	int r;
 
+	do {
+		r = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno
+											: 0;
+	} while (r == -EINTR); /* as in message.c */
+	if (r < 0) {
 		close(fd);
 		return r;
 	}

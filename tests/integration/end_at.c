@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -221,9 +222,28 @@ int fdatasync(int fd)
 	return NEXT(fdatasync)(fd);
 }
 
+/* Reading changes nothing. */
+static bool reads_only(const struct io_uring *ring)
+{
+	for (unsigned i = ring->sq.sqe_head; i != ring->sq.sqe_tail; i++) {
+		switch (ring->sq.sqes[i & *ring->sq.kring_mask].opcode) {
+		case IORING_OP_READ:
+		case IORING_OP_READV:
+		case IORING_OP_READ_FIXED:
+		case IORING_OP_POLL_ADD:
+		case IORING_OP_TIMEOUT:
+		case IORING_OP_NOP:
+			break;
+		default:
+			return false;
+		}
+	}
+	return true;
+}
+
 int io_uring_submit(struct io_uring *ring)
 {
-	if (io_uring_sq_ready(ring) > 0) {
+	if (!reads_only(ring)) {
 		step();
 	}
 	return NEXT(io_uring_submit)(ring);
@@ -233,7 +253,7 @@ int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe 
 				     unsigned wait_nr, struct __kernel_timespec *ts,
 				     sigset_t *sigmask)
 {
-	if (io_uring_sq_ready(ring) > 0) {
+	if (!reads_only(ring)) {
 		step();
 	}
 	return NEXT(io_uring_submit_and_wait_timeout)(ring, cqe, wait_nr, ts, sigmask);
