@@ -2,7 +2,7 @@
 # A front door only: the build is Meson's, the work is done by the scripts in tools/.
 BUILD ?= build
 
-.PHONY: all programs setup demo demo-debian image check bench fuzz soak matrix lint install clean
+.PHONY: all programs setup demo demo-debian image check check-kvm bench fuzz soak matrix lint install clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -26,6 +26,10 @@ demo-debian: setup programs ## a whole Debian boots from its VHDX to a login pro
 
 check: setup all ## all tests; the last line counts them
 	@tools/run-checks $(BUILD)
+
+check-kvm: setup all ## the KVM engine: on this host's KVM, or on that of a machine that QEMU emulates
+	@tools/setup-debian kvm
+	@tools/check-kvm $(BUILD)
 
 matrix: setup programs ## the boot tests alone: every Debian kernel with 1, 2 and 4 processors
 	@tests/integration/matrix $(BUILD)

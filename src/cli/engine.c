@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* `virid engine`: what KVM and the software engine do on this host, and which of both new machines get. */
+/* `virid engine`: what KVM and the software engine do on this host, and which of both suits it. */
 #include <getopt.h>
 #include <json-c/json.h>
 #include <string.h>
@@ -11,17 +11,17 @@
 static const char help_text[] =
 	"usage: virid engine probe [--again] [--json] [--device PATH]\n"
 	"\n"
-	"Says which engine a machine gets that asks for none (--engine auto), and why: a tiny "
-	"guest "
-	"is run on KVM and on the\n"
-	"software engine. What was measured is kept until the kernel, the processor, KVM's "
-	"parameters or Virid change.\n"
+	"Measures which engine suits this host, and says why: a tiny guest is run on KVM and on "
+	"the software engine. What was\n"
+	"measured is kept until the kernel, the processor, KVM's parameters or Virid change. "
+	"`virid run --engine kvm` asks for\n"
+	"KVM; auto stays with the software engine today.\n"
 	"\n"
 	"  --again        measure, whatever is kept; about half a second\n"
 	"  --json         the answer as JSON\n"
 	"  --device PATH  KVM's device (default /dev/kvm); what another one does is not kept\n"
 	"\n"
-	"Exit status: 0 whatever the choice is.\n";
+	"Exit status: 0 whichever it is.\n";
 
 enum { OPT_AGAIN = 1, OPT_JSON, OPT_DEVICE, OPT_HELP };
 
@@ -124,7 +124,7 @@ static void print_text(const struct engines_report *r, const struct engines_choi
 	char text[32] = "";
 	struct tm tm;
 
-	printf("Engine of new machines: %s\nWhy: %s\n", engines_name(c->engine), c->reason);
+	printf("Engine that suits this host: %s\nWhy: %s\n", engines_name(c->engine), c->reason);
 	if (r->measured_s == 0) {
 		return;
 	}

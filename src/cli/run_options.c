@@ -195,9 +195,10 @@ static bool add_net(struct run_options *o, const char *arg)
 	return true;
 }
 
+static const char *const engines[] = {"auto", "emu", "kvm", NULL};
+
 static bool set_option(struct run_options *o, enum run_option opt, const char *arg)
 {
-	static const char *const engines[] = {"auto", "emu", "kvm", NULL};
 	static const char *const clocks[] = {"real", "instructions", NULL};
 
 	switch (opt) {
@@ -272,9 +273,11 @@ static bool set_option(struct run_options *o, enum run_option opt, const char *a
 
 bool run_options_parse(int argc, char **argv, struct run_options *o)
 {
+	const char *engine = getenv("VIRID_ENGINE");
 	int opt;
 
 	*o = (struct run_options){
+		.kvm = engine != NULL && strcmp(engine, "kvm") == 0, /* --engine says otherwise */
 		.cmdline = "",
 		.memory_bytes = MEMORY_DEFAULT,
 		.processors = 1,
@@ -319,9 +322,20 @@ bool run_options_parse(int argc, char **argv, struct run_options *o)
 			 (unsigned long long)o->processors);
 		return false;
 	}
+	if (engine != NULL && *engine != '\0' &&
+	    !one_of("VIRID_ENGINE", engine, engines, "auto, emu or kvm")) {
+		return false;
+	}
 	if (o->count_instructions && o->kvm) {
 		complain("--clock instructions: expected --engine emu, which counts them; KVM does "
 			 "not");
+		return false;
+	}
+	if (o->kvm && o->trace != NULL &&
+	    (strstr(o->trace, "cpuid") != NULL || strstr(o->trace, "exception") != NULL)) {
+		complain("--trace %s: expected port, mmio or msr with --engine kvm; KVM tells "
+			 "nobody of cpuid and exception",
+			 o->trace);
 		return false;
 	}
 	struct launch_error error;

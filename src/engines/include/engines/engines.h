@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which engine a new machine gets: KVM or the software engine. The presence of /dev/kvm says little: some KVM variants emulate what a
+ * Which engine suits this host: KVM or the software engine. The presence of /dev/kvm says little: some KVM variants emulate what a
  * guest's kernel does, a thousand times slower than a processor, and lack instructions. So a tiny guest is run on both, and the choice follows
  * what was measured. A report is kept in a file and is good until the kernel, the processor, KVM's parameters or Virid change.
  */
