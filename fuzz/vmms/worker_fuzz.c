@@ -6,12 +6,33 @@
 
 #include "events.h"
 #include "link.h"
+#include "metrics.h"
 #include "vm.h"
 #include "vm_event.h"
 #include "vm_guest.h"
 #include "vmms.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+
+/* Each line of text is a metric or tells of one, whatever the worker's names are. */
+static void check_metrics(const char *stats)
+{
+	const struct metrics_vm vm = {
+		.id = "ID", .name = "name", .state = "running", .stats = stats};
+	struct metrics_text t = {0};
+
+	metrics_vms(&t, &vm, 1);
+	for (const char *at = t.text; *at != '\0';) {
+		const char *end = strchrnul(at, '\n');
+
+		if (*end == '\0' || (strncmp(at, "# ", 2) != 0 && strncmp(at, "virid_", 6) != 0 &&
+				     strncmp(at, "hyperv_", 7) != 0)) {
+			abort();
+		}
+		at = end + 1;
+	}
+	free(t.text);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
@@ -25,6 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 
 	memcpy(text, data, bytes);
 	text[bytes] = '\0';
+	check_metrics(text);
 	vm_stats_take(&vm, text);
 	vm_guest_take(&vm, text);
 	vm_guest_set_heartbeat(&vm, text);
