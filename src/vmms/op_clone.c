@@ -131,8 +131,8 @@ static void finish(struct clone *n)
 		return;
 	}
 	/* When it was the second step that failed the VM stands on its new disks already, which hold nothing yet, and merge. */
-	unmake(n, n->count > 0 && !checkpoint_disks_use(n->vm->configuration,
-							n->layers[0].new_path));
+	unmake(n,
+	       n->count > 0 && !checkpoint_disks_use(n->vm->configuration, n->layers[0].new_path));
 	job_fail(n->job, api_error_of_errno(-r), NULL, "%s was not cloned: %s", vm_name(n->vm),
 		 error.text);
 }

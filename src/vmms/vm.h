@@ -97,7 +97,8 @@ struct vm {
 	void *op;	/* of the operation */
 	void *live;	/* checkpoint_live.c */
 	void *settling; /* vm_settle.c */
-	const char *info; /* what its worker said last, while vm_settle calls who waited for it; else NULL */
+	const char *
+		info; /* what its worker said last, while vm_settle calls who waited for it; else NULL */
 	struct vm_described described;
 	void *then; /* malloced: what follows it (handle_checkpoints.c) */
 };
