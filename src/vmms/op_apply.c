@@ -40,12 +40,14 @@ static void give_up(struct application *a, enum api_error code, const char *text
 	struct job *j = a->job;
 	struct vm *vm = a->vm;
 	bool ran = a->ran;
+	char why[sizeof(a->failure.text)]; /* what @text points to may go with @a */
 
+	snprintf(why, sizeof(why), "%s", text);
 	checkpoint_disks_remove(&a->disks);
 	journal_end(vm);
 	forget(a);
 	job_fail(j, code, NULL, "%s: the checkpoint is not applied%s: %s", vm_name(vm),
-		 ran ? ", but the machine is off" : "", text);
+		 ran ? ", but the machine is off" : "", why);
 }
 
 /* ---- The end ---- */

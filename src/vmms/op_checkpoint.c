@@ -79,13 +79,15 @@ static void give_up(struct creation *n, enum api_error code, const char *text)
 {
 	struct job *j = n->job;
 	struct vm *vm = n->vm;
+	char why[sizeof(n->failure.text)]; /* what @text points to may go with @n */
 
+	snprintf(why, sizeof(why), "%s", text);
 	thaw(n);
 	checkpoint_disks_remove(&n->disks);
 	unlink(n->state_new);
 	journal_end(vm);
 	forget(n);
-	job_fail(j, code, NULL, "%s: no checkpoint was made: %s", vm_name(vm), text);
+	job_fail(j, code, NULL, "%s: no checkpoint was made: %s", vm_name(vm), why);
 }
 
 /* The disks have new tops already, but the checkpoint does not come to be; the files find together again. */
@@ -93,14 +95,16 @@ static void lose(struct creation *n, enum api_error code, const char *text)
 {
 	struct job *j = n->job;
 	struct vm *vm = n->vm;
+	char why[sizeof(n->failure.text)]; /* what @text points to may go with @n */
 
+	snprintf(why, sizeof(why), "%s", text);
 	unlink(n->state_new);
 	unlink(n->state);
 	if (n->switched) {
 		journal_end(vm);
 	}
 	forget(n);
-	job_fail(j, code, NULL, "%s: no checkpoint was made: %s", vm_name(vm), text);
+	job_fail(j, code, NULL, "%s: no checkpoint was made: %s", vm_name(vm), why);
 	op_tidy_later(vm);
 }
 
