@@ -58,6 +58,7 @@ soak: setup programs ## ten minutes of forks, pipes, signals, files and memory i
 	@tests/fault/soak $(BUILD)
 	@tests/integration/checkpoints $(BUILD) $$(date +%s) 500
 	@tests/integration/checkpoint-steps $(BUILD)
+	@tests/integration/checkpoint-deep $(BUILD) 60
 	@tests/integration/vmms-saves $(BUILD) 100
 
 fuzz: ## every fuzz target for FUZZ_SECONDS (default 60)

@@ -14,7 +14,7 @@ import uuid
 
 import guests
 
-virid = os.path.join(sys.argv[1], "virid")
+virid = os.path.join(os.path.abspath(sys.argv[1]), "virid")
 TOP = guests.TOP
 MIB = 1 << 20
 tap = guests.Tap(os.path.basename(sys.argv[0]))
