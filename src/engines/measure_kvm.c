@@ -84,9 +84,10 @@ static bool create(struct kvm_vp *k, int device)
 
 static bool set_cpuid(struct kvm_vp *k, int device)
 {
-	struct {
+	union {
 		struct kvm_cpuid2 head;
-		struct kvm_cpuid_entry2 entries[CPUID_ENTRIES];
+		uint8_t bytes[sizeof(struct kvm_cpuid2) +
+			      CPUID_ENTRIES * sizeof(struct kvm_cpuid_entry2)];
 	} cpuid = {.head.nent = CPUID_ENTRIES};
 
 	if (ioctl(device, KVM_GET_SUPPORTED_CPUID, &cpuid) < 0) {

@@ -389,6 +389,10 @@ static void *change_map(void *arg)
 	uint8_t *page = machine_page_alloc(NULL);
 	struct gmem_overlay overlay;
 
+	/* Not before the VP runs: a hundred rounds may take less time than its first instruction. */
+	for (unsigned i = 0; i < 30000 && load_le64(m->ram + DATA + 0x2000) == 0; i++) {
+		usleep(1000);
+	}
 	for (; c->rounds < 100; c->rounds++) {
 		gmem_overlay_add(&m->gmem, &overlay, (DATA >> 12) + 1, page, GMEM_RIGHTS);
 		m->ops->gpa_changed(m->vm, (DATA >> 12) + 1, 1);

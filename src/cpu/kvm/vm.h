@@ -112,7 +112,6 @@ struct kvm_vp {
 	uint32_t dirty;
 	struct kvm_sregs sregs;
 	struct kvm_debugregs debug;
-	struct kvm_xsave fpu;
 	uint64_t xcr0;
 	struct kvm_vcpu_events events;
 	struct kvm_vp_msrs msr;
@@ -130,6 +129,7 @@ struct kvm_vp {
 	pid_t timer_tid; /* 0: no timer yet */
 	uint64_t armed_tsc;
 	unsigned armed_fires;
+	struct kvm_xsave fpu; /* last, as its type has an open end; nothing is put there */
 };
 
 /* Where the general registers are cached: in the page shared with KVM. */
