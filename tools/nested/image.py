@@ -141,6 +141,9 @@ def put_passwd(root):
     for name in ("passwd", "group", "nsswitch.conf", "protocols", "services", "os-release", "debian_version"):
         if os.path.exists("/etc/" + name) and not os.path.lexists(os.path.join(root, "etc", name)):
             shutil.copy("/etc/" + name, os.path.join(root, "etc", name))
+    for name in ("resolv.conf", "hosts"):  # not this host's: there is no network; tests put theirs over it
+        with open(os.path.join(root, "etc", name), "w", encoding="ascii") as f:
+            f.write("127.0.0.1 localhost\n" if name == "hosts" else "")
 
 
 def make_system(kernel, output):
@@ -244,6 +247,9 @@ def make_work(o, root, command, settings):
         put_tree(folder, root, lambda path: True)
     for path in o.add:
         put_path(os.path.abspath(path), root)
+    programs = [path for path in o.add if os.path.isfile(path) and is_program(path) and is_elf(path)]
+    for library in libraries(programs) if programs else ():
+        put(library, root)
     there = os.path.join(root, "run/nested")
     os.makedirs(there)
     shutil.copy(os.path.join(HERE, "init"), there)
