@@ -49,7 +49,7 @@ bench: ## Virid and its peers side by side, an hour; QUICK=--quick: only to see 
 	@bench/vmms $(BUILD) $(QUICK)
 
 soak: setup programs ## ten minutes of forks, pipes, signals, files and memory in a guest with 4 processors; a hostile guest and power cuts of disks with new seeds; heavy traffic between guests; guests that are saved a hundred times
-	@ninja -C $(BUILD) --quiet tests/guest/guest-hostile tests/fault/power_cut tests/integration/traffic tests/integration/libend_at.so tests/integration/disk-data
+	@ninja -C $(BUILD) --quiet tests/guest/guest-hostile tests/fault/power_cut tests/integration/traffic tests/integration/steady tests/integration/libend_at.so tests/integration/disk-data
 	@tests/guest/hostile $(BUILD) $$(date +%s) 5000
 	@tests/integration/network-load $(BUILD) --full
 	@tests/integration/save-restore $(BUILD) cloud 2 100
