@@ -146,6 +146,9 @@ static void build(struct plan *p, const struct launch *l)
 	if (l->trace != NULL) {
 		add_arg(p, "--trace=%s", l->trace);
 	}
+	if (l->cpu != NULL && l->cpu[0] != '\0') {
+		add_arg(p, "--cpu=%s", l->cpu);
+	}
 	add_fd_arg(p, "control-fd", l->control);
 	add_fd_arg(p, "launcher-fd", l->launcher);
 	add_fd_arg(p, "kvm-fd", l->kvm);

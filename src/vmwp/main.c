@@ -31,6 +31,7 @@ int main(int argc, char **argv)
 		.control_fd = -1,
 		.launcher_fd = -1,
 		.kvm_fd = -1,
+		.cpu = "",
 		.state_fd = -1,
 		.state_path = "",
 		.end_fd = -1,

@@ -32,6 +32,7 @@ enum worker_option {
 	OPT_NET,
 	OPT_LAUNCHER,
 	OPT_KVM,
+	OPT_CPU,
 	OPT_STATE,
 	OPT_STATE_PATH,
 	OPT_EAGER,
@@ -63,6 +64,7 @@ static const struct option options[] = {
 	{"net", required_argument, NULL, OPT_NET},
 	{"launcher-fd", required_argument, NULL, OPT_LAUNCHER},
 	{"kvm-fd", required_argument, NULL, OPT_KVM},
+	{"cpu", required_argument, NULL, OPT_CPU},
 	{"state-fd", required_argument, NULL, OPT_STATE},
 	{"state-path", required_argument, NULL, OPT_STATE_PATH},
 	{"eager", no_argument, NULL, OPT_EAGER},
@@ -246,6 +248,9 @@ static bool set_option(struct worker_config *c, int opt, char *arg)
 		return true;
 	case OPT_KVM:
 		c->kvm_fd = atoi(arg);
+		return true;
+	case OPT_CPU:
+		c->cpu = arg;
 		return true;
 	case OPT_STATE:
 		c->state_fd = atoi(arg);

@@ -70,6 +70,7 @@ struct worker_config {
 	struct net_config net;
 	int launcher_fd; /* connected socket; -1: none */
 	int kvm_fd;	 /* /dev/kvm, for the engine kvm; -1: emu */
+	const char *cpu; /* processor model as a person writes it (x86/cpu.h); "": the usual one */
 	int state_fd;	 /* saved state to go on from; -1: none */
 	const char *state_path;
 	bool eager;	     /* all of its memory before the first instruction */

@@ -18,6 +18,7 @@ struct launch {
 	const char *cmdline;
 	const char *state_path; /* for messages; NULL: none */
 	const char *trace;
+	const char *cpu; /* processor model (launch/cpu.h); NULL, "": what the engine or the state says */
 	uint64_t timeout_ns;
 	const struct launch_disks *disks; /* opened */
 	const struct launch_nets *nets;	  /* plugged */

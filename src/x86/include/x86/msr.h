@@ -57,15 +57,23 @@
 #define X86_MICROCODE_REVISION UINT64_C(1)
 
 /*
- * An interpreter does not speculate: RDCL_NO, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO, IF_PSCHANGE_MC_NO, TAA_NO, SBDR_SSDP_NO,
+ * Of a processor that does not speculate: RDCL_NO, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO, IF_PSCHANGE_MC_NO, TAA_NO, SBDR_SSDP_NO,
  * FBSDP_NO, PSDP_NO, BHI_NO, PBRSB_NO, GDS_NO, RFDS_NO and ITS_NO.
  */
-#define X86_ARCH_CAPABILITIES_VALUE                                                                \
+#define X86_ARCH_CAPABILITIES_SEQUENTIAL                                                           \
 	(UINT64_C(1) << 0 | UINT64_C(1) << 3 | UINT64_C(1) << 4 | UINT64_C(1) << 5 |               \
 	 UINT64_C(1) << 6 | UINT64_C(1) << 8 | UINT64_C(1) << 13 | UINT64_C(1) << 14 |             \
 	 UINT64_C(1) << 15 | UINT64_C(1) << 20 | UINT64_C(1) << 24 | UINT64_C(1) << 26 |           \
 	 UINT64_C(1) << 27 | UINT64_C(1) << 62)
-/* IBRS, STIBP, SSBD: not offered; stored without effect for systems that write them unasked. */
+/* Of any processor at all: immune to nothing, and RSBA, for retpolines alone do not help on some. */
+#define X86_ARCH_CAPABILITIES_BASELINE (UINT64_C(1) << 2)
+/*
+ * What may be passed on of a host's: facts about the processor, and no promises of other registers. Those above, IBRS_ALL, FB_CLEAR, RRSBA and RFDS_CLEAR.
+ */
+#define X86_ARCH_CAPABILITIES_FACTS                                                                \
+	(X86_ARCH_CAPABILITIES_SEQUENTIAL | X86_ARCH_CAPABILITIES_BASELINE | UINT64_C(1) << 1 |    \
+	 UINT64_C(1) << 17 | UINT64_C(1) << 19 | UINT64_C(1) << 28)
+/* IBRS, STIBP, SSBD: where they are not offered they are stored without effect, for systems that write them unasked. */
 #define X86_SPEC_CTRL_MASK UINT64_C(0x7)
 
 /* Values that WRMSR takes; all others are #GP. */
