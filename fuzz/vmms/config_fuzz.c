@@ -34,7 +34,7 @@ static void check_patch(const json_t *config)
 	json_t *nothing = json_object(), *same = vm_config_patch(config, nothing, &error);
 	const char *member;
 
-	if (same == NULL || vm_config_needs_off(config, same, &member)) {
+	if (same == NULL || vm_config_when(config, same, &member) != VM_CONFIG_ANY_TIME) {
 		abort();
 	}
 	json_decref(same);

@@ -164,6 +164,20 @@ static bool run(struct measured_vp *base)
 	return false;
 }
 
+/* Locks of the caller's files, and pipes that others wait for the end of, are not held on to. */
+static void close_others(int a, int b)
+{
+	unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
+
+	if (low > STDERR_FILENO + 1) {
+		(void)close_range(STDERR_FILENO + 1, low - 1, 0);
+	}
+	if (low + 1 < high) {
+		(void)close_range(low + 1, high - 1, 0);
+	}
+	(void)close_range(high + 1, ~0U, 0);
+}
+
 static _Noreturn void child(int device, int result)
 {
 	struct outcome out = {.state = ENGINES_KVM_WORKS};
@@ -171,6 +185,7 @@ static _Noreturn void child(int device, int result)
 	struct rlimit limit = {CHILD_CPU_S, CHILD_CPU_S};
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	close_others(device, result);
 	setrlimit(RLIMIT_CPU, &limit);
 	/* Why it goes no further is in @out. */
 	(void)(create(&k, device) && set_cpuid(&k, device) && measure_rates(&k.base, &out.rates) &&

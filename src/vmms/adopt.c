@@ -11,6 +11,7 @@
 
 #include "host/log.h"
 #include "link.h"
+#include "machine_engine.h"
 #include "op_checkpoint.h"
 #include "process.h"
 #include "saved_state.h"
@@ -61,11 +62,14 @@ static void ask(void *ctx)
 
 static void take_up(struct vm *vm, int pidfd)
 {
-	const struct machine_process process = {.pid = vm->worker.pid,
-						.start_time = vm->worker.start_time,
-						.pidfd = pidfd,
-						.launcher = -1};
+	struct machine_process process = {.pid = vm->worker.pid,
+					  .start_time = vm->worker.start_time,
+					  .pidfd = pidfd,
+					  .launcher = -1};
+	char path[VM_PATH_BYTES];
 
+	vm_run_path(vm, "engine", path);
+	machine_engine_read(path, &process);
 	vm_worker_attach(vm, &process);
 	vm->wanted = true;
 	/* Until it says more. */

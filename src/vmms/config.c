@@ -68,6 +68,7 @@ static bool is_disk_path(const char *text)
 
 /* ---- The table ---- */
 
+static const char *const engines[] = {"auto", "emu", "kvm", NULL};
 static const char *const controllers[] = {"scsi", "ide", NULL};
 static const char *const dvd_controllers[] = {"scsi", NULL};
 static const char *const start_actions[] = {"none", "if-was-running", "always", NULL};
@@ -153,6 +154,7 @@ static const struct schema vm[] = {
 	{"notes", SCHEMA_TEXT, "text of at most 65536 bytes", .max = 65536, .lines = true},
 	{"created", SCHEMA_TEXT, "a time such as 2026-01-01T00:00:00Z", .max = 40},
 	{"boot", SCHEMA_OBJECT, "an object", .members = boot},
+	{"engine", SCHEMA_WORD, "\"auto\", \"emu\" or \"kvm\"", .words = engines, .optional = true},
 	{"processors", SCHEMA_OBJECT, "an object", .members = processors},
 	{"memory", SCHEMA_OBJECT, "an object", .members = memory},
 	{"disks", SCHEMA_LIST, "a list of at most 260 disks", .max = CONFIG_DISKS_MAX,

@@ -24,9 +24,15 @@ json_t *vm_config_create(const json_t *body, const char *id, struct schema_error
  * checkpoints.parent) cannot be changed. NULL: @error.
  */
 json_t *vm_config_patch(const json_t *old, const json_t *patch, struct schema_error *error);
-/* Does changing @old to @new need a VM that is off? *ret_member: the first member that does. */
-bool vm_config_needs_off(const json_t *old_config, const json_t *new_config,
-			 const char **ret_member);
+/* When a configuration can be changed. */
+enum vm_config_when {
+	VM_CONFIG_ANY_TIME,
+	VM_CONFIG_NO_WORKER, /* while the VM is off or saved */
+	VM_CONFIG_OFF,	     /* what the guest is made of */
+};
+/* What changing @old to @new needs; *ret_member: the first member that needs it. */
+enum vm_config_when vm_config_when(const json_t *old_config, const json_t *new_config,
+				   const char **ret_member);
 
 /* Adds @item to the configuration's list @kind ("disks", "dvds", "adapters") and completes it. NULL: @error; else borrowed. */
 json_t *vm_config_add(json_t *c, const char *kind, const json_t *item, struct schema_error *error);

@@ -13,15 +13,15 @@
 
 static json_t *defaults(void)
 {
-	json_t *o = json_pack("{s:s, s:{s:s, s:s, s:s}, s:{s:i}, s:{s:I}, s:[], s:[], s:[], "
+	json_t *o = json_pack("{s:s, s:{s:s, s:s, s:s}, s:s, s:{s:i}, s:{s:I}, s:[], s:[], s:[], "
 			      "s:{s:s, s:i, s:i}, s:s, s:s, "
 			      "s:{s:s, s:n}}",
 			      "notes", "", "boot", "kernel", "", "initrd", "", "cmdline", "",
-			      "processors", "count", 1, "memory", "startup_bytes", MEMORY_DEFAULT,
-			      "disks", "dvds", "adapters", "automatic_start", "action",
-			      "if-was-running", "delay_s", 0, "order", 0, "automatic_stop", "save",
-			      "automatic_recovery", "restart", "checkpoints", "type", "production",
-			      "parent");
+			      "engine", "auto", "processors", "count", 1, "memory", "startup_bytes",
+			      MEMORY_DEFAULT, "disks", "dvds", "adapters", "automatic_start",
+			      "action", "if-was-running", "delay_s", 0, "order", 0,
+			      "automatic_stop", "save", "automatic_recovery", "restart",
+			      "checkpoints", "type", "production", "parent");
 
 	CHECK(o != NULL);
 	return o;
@@ -239,18 +239,51 @@ json_t *vm_config_patch(const json_t *old, const json_t *patch, struct schema_er
 	return checked(c, error);
 }
 
-bool vm_config_needs_off(const json_t *old_config, const json_t *new_config,
-			 const char **ret_member)
-{
-	static const char *const members[] = {"boot",  "processors", "memory",
-					      "disks", "dvds",	     "adapters"};
+/* ---- When ---- */
 
-	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
-		if (!json_equal(json_object_get(old_config, members[i]),
-				json_object_get(new_config, members[i]))) {
-			*ret_member = members[i];
-			return true;
-		}
+/* Of a configuration from before there was the member, its default. */
+static const json_t *member_of(const json_t *c, const json_t *d, const char *part,
+			       const char *member)
+{
+	const json_t *value = json_object_get(c, part);
+
+	if (member != NULL) {
+		value = json_object_get(value, member);
 	}
-	return false;
+	if (value == NULL) {
+		value = json_object_get(d, part);
+		value = member != NULL ? json_object_get(value, member) : value;
+	}
+	return value;
+}
+
+enum vm_config_when vm_config_when(const json_t *old_config, const json_t *new_config,
+				   const char **ret_member)
+{
+	static const struct {
+		const char *part, *member, *shown;
+		enum vm_config_when when;
+	} rules[] = {
+		{"boot", NULL, "boot", VM_CONFIG_OFF},
+		{"processors", "count", "processors.count", VM_CONFIG_OFF},
+		{"memory", NULL, "memory", VM_CONFIG_OFF},
+		{"disks", NULL, "disks", VM_CONFIG_OFF},
+		{"dvds", NULL, "dvds", VM_CONFIG_OFF},
+		{"adapters", NULL, "adapters", VM_CONFIG_OFF},
+		{"engine", NULL, "engine", VM_CONFIG_NO_WORKER},
+	};
+	json_t *d = defaults();
+	size_t i = 0;
+
+	while (i < ARRAY_LEN(rules) &&
+	       json_equal(member_of(old_config, d, rules[i].part, rules[i].member),
+			  member_of(new_config, d, rules[i].part, rules[i].member))) {
+		i++;
+	}
+	json_decref(d);
+	if (i == ARRAY_LEN(rules)) {
+		return VM_CONFIG_ANY_TIME;
+	}
+	*ret_member = rules[i].shown;
+	return rules[i].when;
 }

@@ -92,13 +92,13 @@ static void test_patched(struct test *t)
 	/* What only the service may say. */
 	EXPECT(t, json_object_get(p, "restore_from") == NULL &&
 			  json_object_get(p, "cloned_from") == NULL);
-	EXPECT(t, !vm_config_needs_off(c, p, &member));
+	EXPECT(t, vm_config_when(c, p, &member) == VM_CONFIG_ANY_TIME);
 	json_decref(patch);
 	json_decref(p);
 	patch = parse("{\"processors\": {\"count\": 2}}");
 	p = vm_config_patch(c, patch, &error);
-	EXPECT(t, p != NULL && vm_config_needs_off(c, p, &member) &&
-			  strcmp(member, "processors") == 0);
+	EXPECT(t, p != NULL && vm_config_when(c, p, &member) == VM_CONFIG_OFF &&
+			  strcmp(member, "processors.count") == 0);
 	json_decref(p);
 	json_decref(patch);
 	json_decref(c);

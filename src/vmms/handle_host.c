@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "api_error.h"
+#include "engine_guide.h"
 #include "lib/bits.h"
 #include "lib/check.h"
 #include "resources.h"
@@ -41,6 +42,18 @@ static unsigned count_running(const struct call *c, unsigned *ret_all)
 	return running;
 }
 
+/* What "auto" takes here, and why. */
+static json_t *describe_engine(struct vmms *v)
+{
+	struct engines_choice c;
+	bool known = engine_guide_peek(v->engines, v->tasks, &c);
+	json_t *o = json_pack("{s:s?, s:s}", "auto", known ? engines_name(c.engine) : NULL,
+			      "reason", known ? c.reason : "it is being measured");
+
+	CHECK(o != NULL);
+	return o;
+}
+
 static json_t *describe(const struct call *c)
 {
 	const struct vmms *v = c->vmms;
@@ -62,6 +75,7 @@ static json_t *describe(const struct call *c)
 		vm_folder, "disk_folders", folders == NULL ? json_array() : json_deep_copy(folders),
 		"revision", revision(v));
 	CHECK(o != NULL);
+	json_object_set_new(o, "engine", describe_engine(c->vmms));
 	if (caller_may(c->caller, NULL, RIGHT_HOST)) {
 		json_t *settings = json_object_get(store_host(v), "api");
 

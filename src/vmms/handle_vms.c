@@ -50,8 +50,10 @@ static void create(struct call *c)
 static bool check_state(struct call *c, const struct vm *vm, const json_t *config)
 {
 	const char *member;
+	enum vm_config_when when = vm_config_when(vm->configuration, config, &member);
+	bool saved_too = when == VM_CONFIG_NO_WORKER;
 
-	if (!vm_config_needs_off(vm->configuration, config, &member)) {
+	if (when == VM_CONFIG_ANY_TIME) {
 		return true;
 	}
 	if (vm->job != NULL) {
@@ -60,12 +62,13 @@ static bool check_state(struct call *c, const struct vm *vm, const json_t *confi
 			    member, vm_name(vm), job_kind(vm->job));
 		return false;
 	}
-	if (vm->state != VM_OFF) {
+	if (vm->state != VM_OFF && !(saved_too && vm->state == VM_SAVED)) {
 		call_refuse(c, API_WRONG_STATE,
 			    json_pack("{s:s}", "state", vm_state_name(vm->state)),
 			    "%s of %s cannot be changed while it is %s; expected it to be off%s",
 			    member, vm_name(vm), vm_state_name(vm->state),
-			    strcmp(member, "disks") == 0 || strcmp(member, "dvds") == 0 ||
+			    saved_too ? " or saved"
+			    : strcmp(member, "disks") == 0 || strcmp(member, "dvds") == 0 ||
 					    strcmp(member, "adapters") == 0
 				    ? ", or one to be added, changed or removed by itself"
 				    : "");

@@ -14,6 +14,7 @@
 
 #include "launch/worker.h"
 #include "lib/check.h"
+#include "machine_engine.h"
 #include "process.h"
 
 #define LOCK_TRIES 200u /* 2 s */
@@ -25,7 +26,8 @@ struct opening {
 	struct launch launch;
 	struct launch_disks disks;
 	struct launch_nets nets;
-	int ours; /* end of the launcher's socket pair */
+	int ours;			 /* end of the launcher's socket pair */
+	struct machine_process *process; /* what comes of it */
 };
 
 void machine_plan_free(struct machine_plan *p)
@@ -45,6 +47,13 @@ void machine_plan_free(struct machine_plan *p)
 	free(p->run_folder);
 	free(p->state_file);
 	free(p);
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0) {
+		close(fd);
+	}
 }
 
 /* ---- Disks and adapters ---- */
@@ -145,7 +154,11 @@ static bool open_files(struct opening *o, int folder)
 	unlinkat(folder, "control", 0); /* of one that ended */
 	l->identity = open_in(folder, "worker", O_WRONLY | O_TRUNC);
 	l->log = open_in(folder, "log", O_WRONLY | O_APPEND | O_TRUNC);
-	if (l->identity < 0 || l->log < 0) {
+	int engine = open_in(folder, "engine", O_WRONLY | O_TRUNC);
+	bool written = engine >= 0 && machine_engine_write(engine, o->process) == 0;
+
+	close_fd(engine);
+	if (l->identity < 0 || l->log < 0 || !written) {
 		return launch_refuse(o->error, "%s: cannot make files: %s", o->plan->run_folder,
 				     strerror(errno));
 	}
@@ -187,13 +200,6 @@ static bool open_launcher(struct opening *o)
 	return true;
 }
 
-static void close_fd(int fd)
-{
-	if (fd >= 0) {
-		close(fd);
-	}
-}
-
 static void close_all(struct opening *o)
 {
 	const struct launch *l = &o->launch;
@@ -206,12 +212,14 @@ static void close_all(struct opening *o)
 	close_fd(l->identity);
 	close_fd(l->control);
 	close_fd(l->launcher);
+	close_fd(l->kvm);
 	launch_disks_fini(&o->disks);
 	launch_nets_fini(&o->nets);
 }
 
-static bool start_process(struct opening *o, struct machine_process *ret)
+static bool start_process(struct opening *o)
 {
+	struct machine_process *ret = o->process;
 	const struct machine_plan *p = o->plan;
 	struct launch *l = &o->launch;
 
@@ -255,8 +263,10 @@ bool machine_start(const struct machine_plan *p, struct machine_process *ret,
 	o->error = error;
 	o->ours = -1;
 	o->launch = launch_nothing;
-	bool ok = open_images(o) && open_runtime(o) && open_disks(o) && plug_adapters(o) &&
-		  open_launcher(o) && start_process(o, ret);
+	o->process = ret;
+	bool ok = open_images(o) && machine_engine_open(p, &o->launch.kvm, ret, error) &&
+		  open_runtime(o) && open_disks(o) && plug_adapters(o) && open_launcher(o) &&
+		  start_process(o);
 
 	close_all(o);
 	close_fd(o->ours);

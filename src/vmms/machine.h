@@ -14,6 +14,8 @@
 #include "launch/error.h"
 #include "launch/packet.h"
 
+enum machine_engine { MACHINE_ENGINE_AUTO, MACHINE_ENGINE_EMU, MACHINE_ENGINE_KVM };
+
 enum machine_disk_kind { MACHINE_SCSI, MACHINE_DVD, MACHINE_IDE };
 
 struct machine_disk {
@@ -32,6 +34,8 @@ struct machine_adapter {
 /* All of it is the plan's own. */
 struct machine_plan {
 	char *name;
+	enum machine_engine engine;
+	struct engine_guide *engines; /* the service's: outlives the plan */
 	uint64_t memory_bytes;
 	uint64_t processors;
 	char *kernel, *initrd, *cmdline; /* initrd: "" for none */
@@ -45,11 +49,17 @@ struct machine_plan {
 
 void machine_plan_free(struct machine_plan *p);
 
+/* Room for the engine of a machine and the sentence why it is that one. */
+#define MACHINE_ENGINE_BYTES 8u
+#define MACHINE_REASON_BYTES 480u
+
 struct machine_process {
 	pid_t pid;
 	uint64_t start_time;
 	int pidfd;
-	int launcher; /* keeper.h */
+	int launcher;			   /* keeper.h */
+	char engine[MACHINE_ENGINE_BYTES]; /* "emu", "kvm"; "": not known */
+	char engine_reason[MACHINE_REASON_BYTES];
 };
 
 /* Opens everything and starts a detached worker. False: nothing is left behind; @error. */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "api.h"
+#include "engines/engines.h"
 #include "front.h"
 #include "host/log.h"
 #include "lib/check.h"
@@ -33,6 +34,7 @@ enum { FAILED = 1, USAGE = 2 };
 struct program {
 	char state[PATH_MAX], runtime[PATH_MAX], socket[PATH_MAX];
 	char pam[PATH_MAX]; /* empty: the system's */
+	char kvm[PATH_MAX]; /* KVM's device */
 	bool shut_down;	    /* ask the one that serves */
 	bool help;
 	struct vmms *vmms;
@@ -57,6 +59,8 @@ static const char help_text[] =
 	"                   (default /run/virid, or $XDG_RUNTIME_DIR/virid)\n"
 	"  --socket PATH    where clients connect (default virid.sock in the runtime folder)\n"
 	"  --pam DIR        PAM's description of the service 'virid' is there, not in /etc/pam.d\n"
+	"  --kvm-device PATH\n"
+	"                   KVM's device (default /dev/kvm)\n"
 	"  --shut-down      asks the service of that folder to do with each machine what its "
 	"automatic_stop says and to\n"
 	"                   end, and waits for that: for when the host goes down\n"
@@ -86,11 +90,15 @@ static bool set_path(struct program *p, const char *option, const char *value, c
 
 static bool parse(struct program *p, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"state", required_argument, NULL, 's'},  {"runtime", required_argument, NULL, 'r'},
-		{"socket", required_argument, NULL, 'k'}, {"pam", required_argument, NULL, 'p'},
-		{"foreground", no_argument, NULL, 'f'},	  {"shut-down", no_argument, NULL, 'd'},
-		{"help", no_argument, NULL, 'h'},	  {0}};
+	static const struct option options[] = {{"state", required_argument, NULL, 's'},
+						{"runtime", required_argument, NULL, 'r'},
+						{"socket", required_argument, NULL, 'k'},
+						{"pam", required_argument, NULL, 'p'},
+						{"foreground", no_argument, NULL, 'f'},
+						{"shut-down", no_argument, NULL, 'd'},
+						{"kvm-device", required_argument, NULL, 'K'},
+						{"help", no_argument, NULL, 'h'},
+						{0}};
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -112,6 +120,11 @@ static bool parse(struct program *p, int argc, char **argv)
 			break;
 		case 'p':
 			if (!set_path(p, "pam", optarg, p->pam)) {
+				return false;
+			}
+			break;
+		case 'K':
+			if (!set_path(p, "kvm-device", optarg, p->kvm)) {
 				return false;
 			}
 			break;
@@ -256,7 +269,10 @@ static bool listen_all(struct program *p)
 
 static bool open_all(struct program *p)
 {
-	const struct service_config config = {.state = p->state, .runtime = p->runtime};
+	const struct service_config config = {.state = p->state,
+					      .runtime = p->runtime,
+					      .kvm_device = p->kvm[0] == '\0' ? ENGINES_KVM_DEVICE
+									      : p->kvm};
 
 	if (!watch_signals(p) || !service_open(&config, &p->vmms, p->error, sizeof(p->error))) {
 		return false;

@@ -8,6 +8,7 @@
 #include "adapter_text.h"
 #include "config.h"
 #include "lib/check.h"
+#include "vmms.h"
 
 static char *copy(const char *text)
 {
@@ -82,6 +83,14 @@ static void plan_adapters(const struct vm *vm, struct machine_plan *p)
 	}
 }
 
+/* Configurations that were made before there was a choice have none. */
+static enum machine_engine engine_of(const char *text)
+{
+	return text == NULL || strcmp(text, "auto") == 0 ? MACHINE_ENGINE_AUTO
+	       : strcmp(text, "kvm") == 0		 ? MACHINE_ENGINE_KVM
+							 : MACHINE_ENGINE_EMU;
+}
+
 struct machine_plan *plan_vm(const struct vm *vm, const char *state_file)
 {
 	const json_t *c = vm->configuration, *boot = json_object_get(c, "boot");
@@ -94,6 +103,8 @@ struct machine_plan *plan_vm(const struct vm *vm, const char *state_file)
 	vm_run_path(vm, "", run);
 	*p = (struct machine_plan){
 		.name = copy(vm_name(vm)),
+		.engine = engine_of(text_of(c, "engine")),
+		.engines = vm->vmms->engines,
 		.memory_bytes = (uint64_t)number_of(json_object_get(c, "memory"), "startup_bytes"),
 		.processors = (uint64_t)number_of(json_object_get(c, "processors"), "count"),
 		.kernel = copy(text_of(boot, "kernel")),

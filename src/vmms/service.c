@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "adopt.h"
+#include "engine_guide.h"
 #include "events.h"
 #include "host/log.h"
 #include "job.h"
@@ -158,6 +159,7 @@ bool service_open(const struct service_config *config, struct vmms **ret, char *
 		service_close(v);
 		return false;
 	}
+	v->engines = engine_guide_create(config->kvm_device, v->state);
 	open_runtime_to_group(v);
 	*ret = v;
 	return true;
@@ -165,6 +167,7 @@ bool service_open(const struct service_config *config, struct vmms **ret, char *
 
 void service_begin(struct vmms *v)
 {
+	engine_guide_begin(v->engines, v->tasks);
 	adopt_all(v, v->first);
 	if (v->first) {
 		policy_start_all(v);
@@ -203,6 +206,7 @@ void service_close(struct vmms *v)
 		jobs_destroy(v->jobs);
 	}
 	events_destroy(v->events);
+	engine_guide_destroy(v->engines);
 	json_decref(v->host);
 	loop_destroy(v->loop);
 	if (v->lock_fd >= 0) {

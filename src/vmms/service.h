@@ -11,6 +11,7 @@ struct vmms;
 struct service_config {
 	const char *state;   /* folder */
 	const char *runtime; /* folder */
+	const char *kvm_device;
 };
 
 /* The core: everything but the API. One for each state folder at a time. False: @error. */

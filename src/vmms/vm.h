@@ -12,6 +12,7 @@
 #include "host/loop.h"
 #include "job.h"
 #include "lib/guid.h"
+#include "machine.h"
 
 #define VM_REASON_BYTES 1600u
 #define VM_PATH_BYTES 1200u /* of the files that are the service's own */
@@ -48,6 +49,8 @@ struct vm_worker {
 	double cpu_percent;
 	json_t *stats; /* of the worker's last answer; NULL: none */
 	uint64_t stats_asked_ns;
+	char engine[MACHINE_ENGINE_BYTES]; /* "": not known */
+	char engine_reason[MACHINE_REASON_BYTES];
 };
 
 /* Its summary while it does not run, and what that was made from. */

@@ -42,6 +42,18 @@ static void add_usage(struct vm *vm, json_t *o)
 			    json_integer(running ? (json_int_t)usage.resident_bytes : 0));
 }
 
+static json_t *text_or_null(const char *text)
+{
+	return text[0] == '\0' ? json_null() : json_string(text);
+}
+
+/* What it runs on; what it is to run on is in its configuration. */
+static void add_engine(const struct vm *vm, json_t *o)
+{
+	json_object_set_new(o, "engine", text_or_null(vm->worker.engine));
+	json_object_set_new(o, "engine_reason", text_or_null(vm->worker.engine_reason));
+}
+
 static json_t *describe(struct vm *vm)
 {
 	const json_t *c = vm->configuration;
@@ -64,6 +76,7 @@ static json_t *describe(struct vm *vm)
 	}
 	CHECK(o != NULL);
 	add_usage(vm, o);
+	add_engine(vm, o);
 	return o;
 }
 

@@ -85,6 +85,8 @@ void vm_worker_attach(struct vm *vm, const struct machine_process *process)
 	vm_run_path(vm, "", run);
 	*w = (struct vm_worker){
 		.pid = process->pid, .start_time = process->start_time, .pidfd = process->pidfd};
+	memcpy(w->engine, process->engine, sizeof(w->engine));
+	memcpy(w->engine_reason, process->engine_reason, sizeof(w->engine_reason));
 	w->link = link_create(v->loop, run);
 	CHECK(w->link != NULL && loop_add(v->loop, w->pidfd, on_exit_of, vm) == 0);
 	w->keeper = process->launcher >= 0 ? keeper_create(v->loop, v->tasks, process->launcher)

@@ -20,6 +20,7 @@
 #define VMMS_BOOT_ID_BYTES 40u
 
 struct audit;
+struct engine_guide;
 struct events;
 struct jobs;
 struct store_watch;
@@ -33,6 +34,7 @@ struct vmms {
 	struct events *events;
 	struct store_watch *store_watch; /* NULL: none */
 	struct audit *audit;		 /* of the API; NULL: none */
+	struct engine_guide *engines;	 /* which engine machines get */
 	char state[VMMS_PATH_BYTES];	 /* folder, absolute */
 	char runtime[VMMS_PATH_BYTES];	 /* folder, absolute */
 	char boot_id[VMMS_BOOT_ID_BYTES];

@@ -53,12 +53,14 @@ class Service:
         self.log = os.path.join(folder, state + ".log")
         self.process = None
         self.env = {}  # besides this process's
+        self.options = []
+        self.become = None  # called in the new process, before it is the service
 
     def start(self, expect=0):
         """Waits until it answers; its exit status when it ends instead, which must be @expect."""
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([self.program, "--state", self.state, "--runtime", self.runtime], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, env={**os.environ, **self.env})
+            self.process = subprocess.Popen([self.program, "--state", self.state, "--runtime", self.runtime, *self.options],
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **self.env}, preexec_fn=self.become)
         while self.process.poll() is None:
             try:
                 self.request("GET", "/host")

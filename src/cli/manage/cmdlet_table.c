@@ -25,6 +25,7 @@ static const struct cmdlet_parameter stop_vm[] = {
 	ONE_VM, {"TurnOff", PARAMETER_VERB, "stop"}, {"Save", PARAMETER_VERB, "save"}, QUIET, END};
 static const struct cmdlet_parameter restart_vm[] = {
 	ONE_VM, {"Wait", PARAMETER_SWITCH}, QUIET, END};
+#define ENGINES "Auto=auto|Emu=emu|Kvm=kvm" /* ours: Hyper-V has one only */
 static const struct cmdlet_parameter new_vm[] = {
 	{"Name", PARAMETER_OPERAND, "0"},
 	{"MemoryStartupBytes", PARAMETER_OPTION, "memory"},
@@ -34,6 +35,7 @@ static const struct cmdlet_parameter new_vm[] = {
 	{"Kernel", PARAMETER_OPTION, "kernel"},
 	{"Initrd", PARAMETER_OPTION, "initrd"},
 	{"CommandLine", PARAMETER_OPTION, "cmdline"},
+	{"Engine", PARAMETER_OPTION, "engine", ENGINES},
 	{"NoVHD", PARAMETER_SWITCH},
 	{"Generation", PARAMETER_VALUE},
 	QUIET,
@@ -47,6 +49,7 @@ static const struct cmdlet_parameter set_vm[] = {
 	ONE_VM,
 	{"MemoryStartupBytes", PARAMETER_OPTION, "memory"},
 	{"ProcessorCount", PARAMETER_OPTION, "processors"},
+	{"Engine", PARAMETER_OPTION, "engine", ENGINES},
 	{"Notes", PARAMETER_OPTION, "notes"},
 	{"AutomaticStartAction", PARAMETER_OPTION, "start-action", START_ACTIONS},
 	{"AutomaticStartDelay", PARAMETER_OPTION, "start-delay"},

@@ -9,12 +9,22 @@ static const struct manage_option host_options[] = {
 	 .help = "where disks may lie, beside the machines' own folders"},
 	{0},
 };
+/* "emu: why": what a machine gets whose engine is auto. */
+static void engine_cell(struct json_object *row, char *text, size_t size)
+{
+	const char *engine = member_text(row, "engine.auto");
+
+	snprintf(text, size, "%s%s%s", engine, engine[0] == '\0' ? "" : ": ",
+		 member_text(row, "engine.reason"));
+}
+
 static const struct manage_column host_columns[] = {
 	{"Name", "name"},
 	{"Version", "version"},
 	{"Processors", "processors"},
 	{"Memory", "memory_bytes", COLUMN_BYTES},
 	{"Memory available", "memory_available_bytes", COLUMN_BYTES},
+	{"Engine (auto)", .cell = engine_cell},
 	{"Machines", "vms"},
 	{"Running", "running"},
 	{"Folder of machines", "vm_folder"},

@@ -107,6 +107,8 @@ static bool add_adapter(struct json_object *body, const char *text)
 	 .bare_mib = true},                                                                        \
 		{"processors", OPTION_NUMBER, "processors.count", .value = "N",                    \
 		 .help = "virtual processors"},                                                    \
+		{"engine", OPTION_CHOICE, "engine", "auto|emu|kvm",                                \
+		 .help = "what runs it: software, the processor (KVM), or what suits this host"},  \
 		{"kernel", OPTION_PATH, "boot.kernel", .value = "FILE",                            \
 		 .help = "Linux kernel to boot"},                                                  \
 		{"initrd", OPTION_PATH, "boot.initrd", .value = "FILE",                            \

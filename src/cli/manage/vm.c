@@ -9,12 +9,26 @@
 
 /* ---- vm show ---- */
 
+/* "emu: its configuration asks for it"; while it does not run, what it is to run on. */
+static void engine_cell(struct json_object *row, char *text, size_t size)
+{
+	const char *asked = member_text(row, "configuration.engine"),
+		   *engine = member_text(row, "engine"), *why = member_text(row, "engine_reason");
+
+	if (engine[0] == '\0') {
+		snprintf(text, size, "%s", asked[0] == '\0' ? "auto" : asked);
+	} else {
+		snprintf(text, size, "%s%s%s", engine, why[0] == '\0' ? "" : ": ", why);
+	}
+}
+
 static const struct manage_column overview[] = {
 	{"Name", "name"},
 	{"Id", "id"},
 	{"State", "state"},
 	{"Reason", "reason"},
 	{"Uptime", "uptime_s", COLUMN_SECONDS},
+	{"Engine", .cell = engine_cell},
 	{"Processors", "processors"},
 	{"Memory", "memory_bytes", COLUMN_BYTES},
 	{"Resident", "resident_bytes", COLUMN_BYTES},
