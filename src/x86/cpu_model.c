@@ -4,7 +4,10 @@
 #include "x86/msr.h"
 
 /* GenuineIntel */
-#define INTEL {0x756e6547, 0x49656e69, 0x6c65746e}
+#define INTEL                                                                                      \
+	{                                                                                          \
+		0x756e6547, 0x49656e69, 0x6c65746e                                                 \
+	}
 
 struct model {
 	const char *name;
@@ -278,9 +281,9 @@ static void add_offered(const struct x86_cpu_features *add, const struct x86_cpu
 			continue;
 		}
 		for (size_t j = 0; j < count; j++) {
-			any = any || (equal(names[j].name, names[i].name,
-					    word_length(names[i].name)) &&
-				      x86_cpu_has(offered, names[j].word, names[j].bit));
+			any = any ||
+			      (equal(names[j].name, names[i].name, word_length(names[i].name)) &&
+			       x86_cpu_has(offered, names[j].word, names[j].bit));
 		}
 		if (!any || x86_cpu_has(offered, names[i].word, names[i].bit)) {
 			to->word[names[i].word] |= BIT32(names[i].bit);
@@ -369,10 +372,9 @@ void x86_cpu_describe(const struct x86_cpu *cpu, char ret[X86_CPU_DESCRIPTION_BY
 	}
 	x86_cpu_make((enum x86_cpu_model)cpu->model, &named);
 	for (unsigned sign = 0; sign < 2; sign++) {
-		bool any = sign == 0 ? x86_cpu_features_beyond(&named.features, &cpu->features,
-							       &diff)
-				     : x86_cpu_features_beyond(&cpu->features, &named.features,
-							       &diff);
+		bool any =
+			sign == 0 ? x86_cpu_features_beyond(&named.features, &cpu->features, &diff)
+				  : x86_cpu_features_beyond(&cpu->features, &named.features, &diff);
 
 		if (any && used + 2 < X86_CPU_DESCRIPTION_BYTES) {
 			ret[used++] = ',';

@@ -3,29 +3,9 @@
 
 #include "lib/bits.h"
 
-/*
- * Family 6, model 36h, stepping 1: an in-order Intel core. Decision: operating systems know that such a core does not speculate and run
- * without any of the mitigations, and none of their model-specific workarounds applies to it.
- */
-#define SIGNATURE 0x00030661u
-
-struct feature {
-	uint32_t offer;
-	uint32_t bit;
-};
-
-static uint32_t offered(const struct x86_cpuid_policy *policy, const struct feature *f,
-			size_t count)
-{
-	uint32_t bits = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		if (policy->offer & f[i].offer) {
-			bits |= f[i].bit;
-		}
-	}
-	return bits;
-}
+#define AMD_EBX 0x68747541u	      /* "Auth" */
+#define AMD_81_EDX_COPIES 0x0183f3ffu /* bits of leaf 1 that AMD repeats in leaf 80000001h */
+#define XSAVE_LEGACY_BYTES 576u
 
 static void set(uint32_t regs[4], uint32_t a, uint32_t b, uint32_t c, uint32_t d)
 {
@@ -33,26 +13,6 @@ static void set(uint32_t regs[4], uint32_t a, uint32_t b, uint32_t c, uint32_t d
 	regs[1] = b;
 	regs[2] = c;
 	regs[3] = d;
-}
-
-static void features(const struct x86_cpuid_policy *policy, uint32_t regs[4])
-{
-	static const struct feature ecx[] = {
-		{X86_OFFER_SSE3, BIT32(0)},    {X86_OFFER_PCLMUL, BIT32(1)},
-		{X86_OFFER_SSSE3, BIT32(9)},   {X86_OFFER_SSE41, BIT32(19)},
-		{X86_OFFER_SSE42, BIT32(20)},  {X86_OFFER_AES, BIT32(25)},
-		{X86_OFFER_RDRAND, BIT32(30)},
-	};
-	/* CX16 13, PCID 17, MOVBE 22, POPCNT 23, XSAVE 26 */
-	static const uint32_t ecx_always = 0x04c22000;
-	/*
-	 * FPU 0, VME 1, DE 2, PSE 3, TSC 4, MSR 5, PAE 6, MCE 7, CX8 8, SEP 11, MTRR 12, PGE 13, MCA 14, CMOV 15, PAT 16, PSE36 17,
-	 * CLFSH 19, MMX 23, FXSR 24, SSE 25, SSE2 26, SS 27
-	 */
-	static const uint32_t edx_always = 0x0f8bf9ff;
-
-	set(regs, SIGNATURE, 8u << 8 | 1u << 16, ecx_always | offered(policy, ecx, ARRAY_LEN(ecx)),
-	    edx_always);
 }
 
 /* L1 data 32 KiB, L1 code 32 KiB, L2 256 KiB, L3 8 MiB; 64-byte lines. */
@@ -65,7 +25,6 @@ static void caches(uint32_t subleaf, uint32_t regs[4])
 	} cache[] = {{1, 1, 8, 64}, {2, 1, 8, 64}, {3, 2, 4, 1024}, {3, 3, 16, 8192}};
 
 	if (subleaf >= ARRAY_LEN(cache)) {
-		set(regs, 0, 0, 0, 0);
 		return;
 	}
 	/* EAX bit 8: self-initializing. */
@@ -73,95 +32,100 @@ static void caches(uint32_t subleaf, uint32_t regs[4])
 	    63u | (uint32_t)(cache[subleaf].ways - 1) << 22, cache[subleaf].sets - 1, 0);
 }
 
-static void structured(const struct x86_cpuid_policy *policy, uint32_t subleaf, uint32_t regs[4])
-{
-	static const struct feature ebx[] = {
-		{X86_OFFER_BMI, BIT32(3) | BIT32(8)},
-		{X86_OFFER_RDRAND, BIT32(18)},
-		{X86_OFFER_ADX, BIT32(19)},
-		{X86_OFFER_SHA, BIT32(29)},
-	};
-	/* FSGSBASE 0, SMEP 7, ERMS 9, INVPCID 10, SMAP 20 */
-	static const uint32_t ebx_always = 0x00100681;
-	/* UMIP 2, RDPID 22 */
-	static const uint32_t ecx_always = 0x00400004;
-	/*
-	 * FSRM 4, MD_CLEAR 10, ARCH_CAPABILITIES 29. Decision: no IBRS, STIBP, SSBD: there is no speculation to control, and systems
-	 * that find the controls report what they leave off as vulnerable.
-	 */
-	static const uint32_t edx_always = 0x20000410;
-
-	if (subleaf != 0) {
-		set(regs, 0, 0, 0, 0);
-		return;
-	}
-	set(regs, 0, ebx_always | offered(policy, ebx, ARRAY_LEN(ebx)), ecx_always, edx_always);
-}
-
-static void xsave(const struct x86_cpuid_policy *policy, uint32_t subleaf, uint32_t regs[4])
+static void structured(const uint32_t *word, uint32_t subleaf, uint32_t regs[4])
 {
 	if (subleaf == 0) {
-		set(regs, (uint32_t)policy->xcr0, policy->xsave_bytes, policy->xsave_bytes,
-		    (uint32_t)(policy->xcr0 >> 32));
+		set(regs, word[X86_CPU_7_1_EAX] != 0 ? 1 : 0, word[X86_CPU_7_EBX],
+		    word[X86_CPU_7_ECX], word[X86_CPU_7_EDX]);
 	} else if (subleaf == 1) {
-		/* XSAVEOPT */
-		set(regs, 1, 0, 0, 0);
-	} else {
-		set(regs, 0, 0, 0, 0);
+		set(regs, word[X86_CPU_7_1_EAX], 0, 0, 0);
 	}
 }
 
-static void brand(uint32_t part, uint32_t regs[4])
+/* Of the standard format with all components. */
+static uint32_t xsave_bytes(const struct x86_cpu *cpu)
 {
-	static const char text[48] = "Virid software processor";
-	const char *p = text + (size_t)part * 16;
+	uint32_t bytes = XSAVE_LEGACY_BYTES;
+
+	for (unsigned i = 2; i < X86_CPU_COMPONENTS; i++) {
+		if (cpu->xcr0 >> i & 1) {
+			bytes = (uint32_t)max_u64(bytes, (uint64_t)cpu->component[i][0] +
+								 cpu->component[i][1]);
+		}
+	}
+	return bytes;
+}
+
+static void xsave(const struct x86_cpu *cpu, uint32_t subleaf, uint32_t regs[4])
+{
+	if (cpu->xcr0 == 0) {
+		return;
+	}
+	if (subleaf == 0) {
+		set(regs, (uint32_t)cpu->xcr0, xsave_bytes(cpu), xsave_bytes(cpu),
+		    (uint32_t)(cpu->xcr0 >> 32));
+	} else if (subleaf == 1) {
+		set(regs, cpu->features.word[X86_CPU_D_1_EAX], 0, 0, 0);
+	} else if (subleaf < X86_CPU_COMPONENTS) {
+		set(regs, cpu->component[subleaf][0], cpu->component[subleaf][1],
+		    cpu->component[subleaf][2], 0);
+	}
+}
+
+static void brand(const struct x86_cpu *cpu, uint32_t part, uint32_t regs[4])
+{
+	const char *p = cpu->brand + (size_t)part * 16;
 
 	set(regs, load_le32(p), load_le32(p + 4), load_le32(p + 8), load_le32(p + 12));
 }
 
-static void extended(const struct x86_cpuid_policy *policy, uint32_t leaf, uint32_t regs[4])
+static void extended(const struct x86_cpu *cpu, unsigned pa_bits, uint32_t leaf, uint32_t regs[4])
 {
-	/* LZCNT belongs to BMI. */
-	static const struct feature ecx[] = {{X86_OFFER_BMI, BIT32(5)}};
+	const uint32_t *word = cpu->features.word;
+	uint32_t copies = cpu->vendor[0] == AMD_EBX ? AMD_81_EDX_COPIES : 0;
 
-	set(regs, 0, 0, 0, 0);
 	switch (leaf) {
 	case 0x80000000:
-		regs[0] = X86_CPUID_MAX_EXTENDED;
+		regs[0] = word[X86_CPU_A1_EAX] != 0 ? X86_CPUID_MAX_EXTENDED_MORE
+						    : X86_CPUID_MAX_EXTENDED;
 		break;
 	case 0x80000001:
-		/* LAHF in 64-bit mode 0, PREFETCHW 8; SYSCALL 11, NX 20, 1 GiB pages 26, RDTSCP 27, long mode 29 */
-		regs[2] = 0x00000101 | offered(policy, ecx, ARRAY_LEN(ecx));
-		regs[3] = 0x2c100800;
+		regs[2] = word[X86_CPU_81_ECX];
+		regs[3] = word[X86_CPU_81_EDX] | (word[X86_CPU_1_EDX] & copies);
 		break;
 	case 0x80000002:
 	case 0x80000003:
 	case 0x80000004:
-		brand(leaf - 0x80000002, regs);
+		brand(cpu, leaf - 0x80000002, regs);
 		break;
+	case 0x80000005:
 	case 0x80000006:
-		/* L2: 256 KiB, 4 ways, 64-byte lines. */
-		regs[2] = 256u << 16 | 4u << 12 | 64u;
+		__builtin_memcpy(regs, cpu->caches[leaf - 0x80000005], 4 * sizeof(regs[0]));
 		break;
 	case 0x80000008:
-		regs[0] = policy->pa_bits | 48u << 8;
+		regs[0] = pa_bits | 48u << 8;
+		regs[1] = word[X86_CPU_88_EBX];
+		break;
+	case 0x80000021:
+		regs[0] = word[X86_CPU_A1_EAX];
 		break;
 	default:
 		break;
 	}
 }
 
-static void basic(const struct x86_cpuid_policy *policy, uint32_t leaf, uint32_t subleaf,
-		  uint32_t regs[4])
+static void basic(const struct x86_cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
 {
-	set(regs, 0, 0, 0, 0);
+	const uint32_t *word = cpu->features.word;
+
 	switch (leaf) {
 	case 0x0:
-		/* GenuineIntel */
-		set(regs, X86_CPUID_MAX_BASIC, 0x756e6547, 0x6c65746e, 0x49656e69);
+		set(regs, X86_CPUID_MAX_BASIC, cpu->vendor[0], cpu->vendor[2], cpu->vendor[1]);
 		break;
 	case 0x1:
-		features(policy, regs);
+		/* CLFLUSH takes 64 bytes; one processor. */
+		set(regs, cpu->signature, 8u << 8 | 1u << 16, word[X86_CPU_1_ECX],
+		    word[X86_CPU_1_EDX]);
 		break;
 	case 0x2:
 		/* One round; descriptor FF: see leaf 4. */
@@ -171,27 +135,29 @@ static void basic(const struct x86_cpuid_policy *policy, uint32_t leaf, uint32_t
 		caches(subleaf, regs);
 		break;
 	case 0x6:
-		/* The APIC timer does not stop. */
-		regs[0] = 4;
+		regs[0] = word[X86_CPU_6_EAX];
 		break;
 	case 0x7:
-		structured(policy, subleaf, regs);
+		structured(word, subleaf, regs);
 		break;
 	case 0xd:
-		xsave(policy, subleaf, regs);
+		xsave(cpu, subleaf, regs);
 		break;
 	default:
 		break;
 	}
 }
 
-void x86_cpuid(const struct x86_cpuid_policy *policy, uint32_t leaf, uint32_t subleaf,
+void x86_cpuid(const struct x86_cpu *cpu, unsigned pa_bits, uint32_t leaf, uint32_t subleaf,
 	       uint32_t regs[4])
 {
-	if (leaf >= 0x80000000 && leaf <= X86_CPUID_MAX_EXTENDED) {
-		extended(policy, leaf, regs);
+	uint32_t last = cpu->features.word[X86_CPU_A1_EAX] != 0 ? X86_CPUID_MAX_EXTENDED_MORE
+								: X86_CPUID_MAX_EXTENDED;
+
+	set(regs, 0, 0, 0, 0);
+	if (leaf >= 0x80000000 && leaf <= last) {
+		extended(cpu, pa_bits, leaf, regs);
 	} else {
-		basic(policy, leaf <= X86_CPUID_MAX_BASIC ? leaf : X86_CPUID_MAX_BASIC, subleaf,
-		      regs);
+		basic(cpu, leaf <= X86_CPUID_MAX_BASIC ? leaf : X86_CPUID_MAX_BASIC, subleaf, regs);
 	}
 }

@@ -7,6 +7,7 @@
 #define EMU_CONTROL_H
 
 #include "vp.h"
+#include "x86/msrs.h"
 
 #define EMU_CR4_MASK                                                                               \
 	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | X86_CR4_PAE |        \
@@ -42,16 +43,7 @@ void emu_dr_write(struct emu_vp *vp, unsigned n, uint64_t value);
 bool emu_pdptes_load(struct emu_vp *vp, uint64_t cr0, uint64_t cr3, uint64_t cr4,
 		     uint64_t ret_pdptes[4]);
 
-enum emu_msr_result {
-	EMU_MSR_OK,
-	EMU_MSR_REFUSED, /* #GP(0) */
-	EMU_MSR_FOREIGN, /* not the engine's */
-};
-enum emu_msr_result emu_msr_read(struct emu_vp *vp, uint32_t index, uint64_t *ret_value);
-enum emu_msr_result emu_msr_write(struct emu_vp *vp, uint32_t index, uint64_t value);
-void emu_msr_reset(struct emu_vp *vp, bool init);
-
-/* The MSRs that are plain stored state, which saved state keeps by number. */
-uint32_t emu_msr_saved(unsigned n); /* the @n-th index, or UINT32_MAX at the end */
+enum x86_msrs_result emu_msr_read(struct emu_vp *vp, uint32_t index, uint64_t *ret_value);
+enum x86_msrs_result emu_msr_write(struct emu_vp *vp, uint32_t index, uint64_t value);
 
 #endif

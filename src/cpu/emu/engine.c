@@ -41,7 +41,12 @@ static int vm_create(const struct hv_engine_config *config, struct hv_engine_vm 
 	}
 	vm->config = *config;
 	vm->gmem = config->gmem;
-	vm->random = emu_random_offered(vm);
+	vm->random = emu_random_offered(config->count_instructions);
+	if (config->cpu != NULL) {
+		vm->cpu = *config->cpu;
+	} else {
+		emu_cpu_usual(config->count_instructions, &vm->cpu);
+	}
 	vm->code = emu_code_create();
 	vm->vps = calloc(config->vp_max > 0 ? config->vp_max : 1, sizeof(*vm->vps));
 	if (vm->code == NULL || vm->vps == NULL) {

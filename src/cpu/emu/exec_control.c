@@ -229,14 +229,14 @@ const struct emu_insn *emu_op_rdmsr(struct emu_vp *vp, const struct emu_insn *i)
 		return emu_gp(vp, i);
 	}
 	switch (emu_msr_read(vp, index, &value)) {
-	case EMU_MSR_OK:
+	case X86_MSRS_DONE:
 		break;
-	case EMU_MSR_FOREIGN:
+	case X86_MSRS_FOREIGN:
 		if (msr_foreign(vp, index, false, &value)) {
 			break;
 		}
 		return emu_leave(vp, i);
-	case EMU_MSR_REFUSED:
+	case X86_MSRS_REFUSED:
 	default:
 		return emu_gp(vp, i);
 	}
@@ -253,11 +253,11 @@ const struct emu_insn *emu_op_wrmsr(struct emu_vp *vp, const struct emu_insn *i)
 		return emu_gp(vp, i);
 	}
 	switch (emu_msr_write(vp, index, value)) {
-	case EMU_MSR_OK:
+	case X86_MSRS_DONE:
 		return emu_end(vp, i);
-	case EMU_MSR_FOREIGN:
+	case X86_MSRS_FOREIGN:
 		return msr_foreign(vp, index, true, &value) ? emu_end(vp, i) : emu_leave(vp, i);
-	case EMU_MSR_REFUSED:
+	case X86_MSRS_REFUSED:
 	default:
 		return emu_gp(vp, i);
 	}

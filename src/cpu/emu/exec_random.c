@@ -8,11 +8,11 @@
 #include "exec_sys.h"
 #include "sys.h"
 
-bool emu_random_offered(const struct emu_vm *vm)
+bool emu_random_offered(bool count_instructions)
 {
 	unsigned a, b, c, d;
 
-	if (vm->config.count_instructions) {
+	if (count_instructions) {
 		return true;
 	}
 	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & BIT32(30))) {

@@ -10,48 +10,6 @@
 #include "x86/msr.h"
 #include "x86/paging.h"
 
-/* Registers that are MSRs under another name. */
-static const struct {
-	uint32_t name;
-	uint32_t msr;
-	uint32_t count;	 /* consecutive names */
-	uint32_t stride; /* between their MSRs */
-} msr_names[] = {
-	{HvX64RegisterKernelGsBase, X86_MSR_KERNEL_GS_BASE, 1, 0},
-	{HvX64RegisterPat, X86_MSR_PAT, 1, 0},
-	{HvX64RegisterSysenterCs, X86_MSR_SYSENTER_CS, 1, 0},
-	{HvX64RegisterSysenterEip, X86_MSR_SYSENTER_EIP, 1, 0},
-	{HvX64RegisterSysenterEsp, X86_MSR_SYSENTER_ESP, 1, 0},
-	{HvX64RegisterStar, X86_MSR_STAR, 1, 0},
-	{HvX64RegisterLstar, X86_MSR_LSTAR, 1, 0},
-	{HvX64RegisterCstar, X86_MSR_CSTAR, 1, 0},
-	{HvX64RegisterSfmask, X86_MSR_SFMASK, 1, 0},
-	{HvX64RegisterMsrMtrrCap, X86_MSR_MTRRCAP, 1, 0},
-	{HvX64RegisterMsrMtrrDefType, X86_MSR_MTRR_DEF_TYPE, 1, 0},
-	{HvX64RegisterMsrMtrrPhysBase0, X86_MSR_MTRR_VAR_BASE0, X86_MSR_MTRR_VAR_COUNT, 2},
-	{HvX64RegisterMsrMtrrPhysMask0, X86_MSR_MTRR_VAR_BASE0 + 1, X86_MSR_MTRR_VAR_COUNT, 2},
-	{HvX64RegisterMsrMtrrFix64k00000, X86_MSR_MTRR_FIX64K, 1, 0},
-	{HvX64RegisterMsrMtrrFix16k80000, X86_MSR_MTRR_FIX16K_80000, 2, 1},
-	{HvX64RegisterMsrMtrrFix4kC0000, X86_MSR_MTRR_FIX4K, 8, 1},
-	{HvX64RegisterTscAux, X86_MSR_TSC_AUX, 1, 0},
-	{HvX64RegisterDebugCtl, X86_MSR_DEBUGCTL, 1, 0},
-	{HvX64RegisterSpecCtrl, X86_MSR_SPEC_CTRL, 1, 0},
-	{HvX64RegisterMsrIa32MiscEnable, X86_MSR_MISC_ENABLE, 1, 0},
-	{HvX64RegisterIa32FeatureControl, X86_MSR_FEATURE_CONTROL, 1, 0},
-};
-
-static bool msr_of_name(uint32_t name, uint32_t *ret_msr)
-{
-	for (size_t n = 0; n < ARRAY_LEN(msr_names); n++) {
-		if (name - msr_names[n].name < msr_names[n].count) {
-			*ret_msr =
-				msr_names[n].msr + (name - msr_names[n].name) * msr_names[n].stride;
-			return true;
-		}
-	}
-	return false;
-}
-
 /* Index into vp->dr of HvX64RegisterDr0 .. Dr7. */
 static unsigned dr_of_name(uint32_t name)
 {
@@ -237,7 +195,7 @@ static bool get_word(struct emu_vp *vp, uint32_t name, uint64_t *ret)
 		*ret = vp->efer;
 		return true;
 	default:
-		return msr_of_name(name, &msr) && emu_msr_read(vp, msr, ret) == EMU_MSR_OK;
+		return x86_msr_of_register(name, &msr) && emu_msr_read(vp, msr, ret) == X86_MSRS_DONE;
 	}
 }
 
@@ -309,7 +267,7 @@ static bool set_word(struct emu_vp *vp, uint32_t name, uint64_t value)
 	case HvX64RegisterEfer:
 		return efer_set(vp, value);
 	default:
-		return msr_of_name(name, &msr) && emu_msr_write(vp, msr, value) == EMU_MSR_OK;
+		return x86_msr_of_register(name, &msr) && emu_msr_write(vp, msr, value) == X86_MSRS_DONE;
 	}
 }
 
@@ -326,13 +284,13 @@ bool emu_reg_set(struct emu_vp *vp, uint32_t name, const struct hv_u128 *value)
 
 bool emu_msr_get(struct emu_vp *vp, uint32_t index, uint64_t *ret_value)
 {
-	return emu_msr_read(vp, index, ret_value) == EMU_MSR_OK;
+	return emu_msr_read(vp, index, ret_value) == X86_MSRS_DONE;
 }
 
 bool emu_msr_set(struct emu_vp *vp, uint32_t index, uint64_t value)
 {
 	return index == X86_MSR_EFER ? efer_set(vp, value)
-				     : emu_msr_write(vp, index, value) == EMU_MSR_OK;
+				     : emu_msr_write(vp, index, value) == X86_MSRS_DONE;
 }
 
 /* ---- RESET, INIT ---- */
@@ -391,7 +349,10 @@ void emu_reset(struct emu_vp *vp, bool init)
 	vp->dr[6] = EMU_DR6_FIXED;
 	vp->dr[7] = EMU_DR7_FIXED;
 	vp->cpl = 0;
-	emu_msr_reset(vp, init);
+	if (!init) {
+		/* Spec: SDM vol. 3, table 9-1: INIT leaves these MSRs alone; FS and GS bases go with their segments. */
+		x86_msrs_reset(&vp->msr);
+	}
 	if (!init) {
 		vp->xcr0 = 1;
 		emu_fpu_reset(vp);

@@ -148,9 +148,9 @@ static void save_msrs(struct emu_vp *vp, struct state_writer *w)
 	uint64_t value;
 
 	state_begin(w, TAG_MSRS, VERSION);
-	for (unsigned n = 0; emu_msr_saved(n) != UINT32_MAX; n++) {
-		if (emu_msr_read(vp, emu_msr_saved(n), &value) == EMU_MSR_OK) {
-			state_put_u32(w, emu_msr_saved(n));
+	for (unsigned n = 0; x86_msrs_kept(n) != UINT32_MAX; n++) {
+		if (emu_msr_read(vp, x86_msrs_kept(n), &value) == X86_MSRS_DONE) {
+			state_put_u32(w, x86_msrs_kept(n));
 			state_put_u64(w, value);
 		}
 	}
@@ -164,7 +164,7 @@ static bool restore_msr(struct emu_vp *vp, uint32_t index, uint64_t value)
 		vp->msr.mc[index - X86_MSR_MC0_CTL] = value;
 		return true;
 	}
-	return emu_msr_write(vp, index, value) == EMU_MSR_OK;
+	return emu_msr_write(vp, index, value) == X86_MSRS_DONE;
 }
 
 static bool restore_msrs(struct emu_vp *vp, struct state_reader *r)

@@ -11,9 +11,11 @@ bool emu_reg_get(struct emu_vp *vp, uint32_t name, struct hv_u128 *ret_value);
 bool emu_reg_set(struct emu_vp *vp, uint32_t name, const struct hv_u128 *value);
 bool emu_msr_get(struct emu_vp *vp, uint32_t index, uint64_t *ret_value);
 bool emu_msr_set(struct emu_vp *vp, uint32_t index, uint64_t value);
+/* What a VM gets that does not say. */
+void emu_cpu_usual(bool count_instructions, struct x86_cpu *ret);
 void emu_cpuid(struct emu_vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
-/* Whether VMs like this one have RDRAND and RDSEED. Asks the host's processor: once per VM. */
-bool emu_random_offered(const struct emu_vm *vm);
+/* Whether VMs have RDRAND and RDSEED; those that count instructions always. Asks the host's processor: once per VM. */
+bool emu_random_offered(bool count_instructions);
 bool emu_translate(struct emu_vp *vp, uint64_t gva, unsigned access, bool user, uint64_t *ret_gpa,
 		   uint32_t *ret_error);
 size_t emu_save(struct emu_vp *vp, void *buf, size_t bytes);

@@ -835,34 +835,34 @@ static void test_msrs(struct test *t)
 	static const struct {
 		uint32_t index;
 		uint64_t value;
-		enum emu_msr_result result;
+		enum x86_msrs_result result;
 		uint64_t after;
 	} cases[] = {
-		{X86_MSR_LSTAR, UINT64_C(0xffffffff81000000), EMU_MSR_OK,
+		{X86_MSR_LSTAR, UINT64_C(0xffffffff81000000), X86_MSRS_DONE,
 		 UINT64_C(0xffffffff81000000)},
-		{X86_MSR_LSTAR, UINT64_C(0x8000000000000000), EMU_MSR_REFUSED,
+		{X86_MSR_LSTAR, UINT64_C(0x8000000000000000), X86_MSRS_REFUSED,
 		 UINT64_C(0xffffffff81000000)},
-		{X86_MSR_FS_BASE, UINT64_C(0x7fffffffffff), EMU_MSR_OK, UINT64_C(0x7fffffffffff)},
-		{X86_MSR_FS_BASE, UINT64_C(0x800000000000), EMU_MSR_REFUSED,
+		{X86_MSR_FS_BASE, UINT64_C(0x7fffffffffff), X86_MSRS_DONE, UINT64_C(0x7fffffffffff)},
+		{X86_MSR_FS_BASE, UINT64_C(0x800000000000), X86_MSRS_REFUSED,
 		 UINT64_C(0x7fffffffffff)},
-		{X86_MSR_PAT, UINT64_C(0x0407010600070106), EMU_MSR_OK,
+		{X86_MSR_PAT, UINT64_C(0x0407010600070106), X86_MSRS_DONE,
 		 UINT64_C(0x0407010600070106)},
-		{X86_MSR_PAT, 2, EMU_MSR_REFUSED, UINT64_C(0x0407010600070106)},
-		{X86_MSR_BIOS_SIGN_ID, 0, EMU_MSR_OK, UINT64_C(0x100000000)},
-		{X86_MSR_SFMASK, UINT64_C(0x100000000), EMU_MSR_REFUSED, 0},
-		{X86_MSR_SPEC_CTRL, 1, EMU_MSR_OK, 1},
-		{X86_MSR_SPEC_CTRL, 8, EMU_MSR_REFUSED, 1},
-		{X86_MSR_MTRR_VAR_BASE0, 6, EMU_MSR_OK, 6},
-		{X86_MSR_MTRR_VAR_BASE0 + 1, UINT64_C(0xff00000800), EMU_MSR_OK,
+		{X86_MSR_PAT, 2, X86_MSRS_REFUSED, UINT64_C(0x0407010600070106)},
+		{X86_MSR_BIOS_SIGN_ID, 0, X86_MSRS_DONE, UINT64_C(0x100000000)},
+		{X86_MSR_SFMASK, UINT64_C(0x100000000), X86_MSRS_REFUSED, 0},
+		{X86_MSR_SPEC_CTRL, 1, X86_MSRS_DONE, 1},
+		{X86_MSR_SPEC_CTRL, 8, X86_MSRS_REFUSED, 1},
+		{X86_MSR_MTRR_VAR_BASE0, 6, X86_MSRS_DONE, 6},
+		{X86_MSR_MTRR_VAR_BASE0 + 1, UINT64_C(0xff00000800), X86_MSRS_DONE,
 		 UINT64_C(0xff00000800)},
-		{X86_MSR_MTRR_VAR_BASE0 + 1, UINT64_C(0xffff00000800), EMU_MSR_REFUSED,
+		{X86_MSR_MTRR_VAR_BASE0 + 1, UINT64_C(0xffff00000800), X86_MSRS_REFUSED,
 		 UINT64_C(0xff00000800)},
-		{X86_MSR_MTRR_FIX4K + 3, UINT64_C(0x0606060606060606), EMU_MSR_OK,
+		{X86_MSR_MTRR_FIX4K + 3, UINT64_C(0x0606060606060606), X86_MSRS_DONE,
 		 UINT64_C(0x0606060606060606)},
-		{X86_MSR_MTRR_DEF_TYPE, 0xc06, EMU_MSR_OK, 0xc06},
-		{X86_MSR_MTRRCAP, 0, EMU_MSR_REFUSED, X86_MTRRCAP_VALUE},
-		{X86_MSR_MC0_CTL + 4, ~UINT64_C(0), EMU_MSR_OK, ~UINT64_C(0)},
-		{X86_MSR_MC0_CTL + 5, 1, EMU_MSR_REFUSED, 0},
+		{X86_MSR_MTRR_DEF_TYPE, 0xc06, X86_MSRS_DONE, 0xc06},
+		{X86_MSR_MTRRCAP, 0, X86_MSRS_REFUSED, X86_MTRRCAP_VALUE},
+		{X86_MSR_MC0_CTL + 4, ~UINT64_C(0), X86_MSRS_DONE, ~UINT64_C(0)},
+		{X86_MSR_MC0_CTL + 5, 1, X86_MSRS_REFUSED, 0},
 	};
 	static struct machine m;
 	uint64_t value;
@@ -872,16 +872,16 @@ static void test_msrs(struct test *t)
 		unsigned before = t->failures;
 
 		EXPECT_EQ(t, emu_msr_write(m.vp, cases[n].index, cases[n].value), cases[n].result);
-		EXPECT_EQ(t, emu_msr_read(m.vp, cases[n].index, &value), EMU_MSR_OK);
+		EXPECT_EQ(t, emu_msr_read(m.vp, cases[n].index, &value), X86_MSRS_DONE);
 		EXPECT_EQ(t, value, cases[n].after);
 		if (t->failures != before) {
 			printf("# in case %zu, MSR 0x%x\n", n, cases[n].index);
 		}
 	}
-	EXPECT_EQ(t, emu_msr_read(m.vp, X86_MSR_APIC_BASE, &value), EMU_MSR_FOREIGN);
-	EXPECT_EQ(t, emu_msr_read(m.vp, 0x40000000, &value), EMU_MSR_FOREIGN);
-	EXPECT_EQ(t, emu_msr_write(m.vp, X86_MSR_TSC, 0), EMU_MSR_FOREIGN);
-	EXPECT_EQ(t, emu_msr_read(m.vp, X86_MSR_PRED_CMD, &value), EMU_MSR_REFUSED);
+	EXPECT_EQ(t, emu_msr_read(m.vp, X86_MSR_APIC_BASE, &value), X86_MSRS_FOREIGN);
+	EXPECT_EQ(t, emu_msr_read(m.vp, 0x40000000, &value), X86_MSRS_FOREIGN);
+	EXPECT_EQ(t, emu_msr_write(m.vp, X86_MSR_TSC, 0), X86_MSRS_FOREIGN);
+	EXPECT_EQ(t, emu_msr_read(m.vp, X86_MSR_PRED_CMD, &value), X86_MSRS_REFUSED);
 	machine_fini(&m);
 }
 

@@ -24,6 +24,7 @@
 #include "lib/bits.h"
 #include "lib/check.h"
 #include "x86/arch.h"
+#include "x86/msrs.h"
 
 struct emu_vp;
 struct emu_insn;
@@ -134,19 +135,6 @@ struct emu_tlb_entry {
 	uint8_t page_bits; /* of the guest's page: 12, 21, 22, 30 */
 };
 
-/* MSRs that the engine owns and that are just stored; the rest lives in named fields. msr.c has the table. */
-struct emu_msrs {
-	uint64_t star, lstar, cstar, sfmask;
-	uint64_t kernel_gs_base;
-	uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
-	uint64_t tsc_aux;
-	uint64_t pat;
-	uint64_t mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
-	uint64_t misc_enable, spec_ctrl, debugctl, feature_control, bios_sign_id;
-	uint64_t mcg_status, mcg_ctl, mc[4 * 4];
-	uint64_t xss;
-};
-
 struct emu_vm;
 
 struct emu_vp {
@@ -184,7 +172,7 @@ struct emu_vp {
 	uint64_t cr0, cr2, cr3, cr4, efer, xcr0;
 	uint64_t pdpte[4]; /* PAE paging: loaded with CR3 */
 	uint64_t dr[8];	   /* 0-3, 6, 7 */
-	struct emu_msrs msr;
+	struct x86_msrs msr;
 	struct emu_fpu fpu;
 
 	/* pending event of the instruction that did not retire */
@@ -243,6 +231,7 @@ struct emu_vm {
 	_Atomic uint64_t skipped;    /* counted instructions: time that passed while nothing ran */
 	_Atomic uint64_t first_user; /* clock when a VP first got to CPL 3; 0: not yet */
 	bool random;		     /* RDRAND and RDSEED are there */
+	struct x86_cpu cpu;	     /* what the guest finds */
 	struct emu_code *code;	     /* which lines of guest memory hold decoded code, code.c */
 };
 

@@ -96,7 +96,6 @@ static void vm_destroy(struct hv_engine_vm *handle)
 		close(vm->fd);
 	}
 	kvm_memory_fini(vm);
-	kvm_cpuid_fini(vm);
 	pthread_mutex_destroy(&vm->vps_lock);
 	free(vm->vps);
 	free(vm);
@@ -122,7 +121,7 @@ static int set_up(struct kvm_vm *vm)
 	if ((r = kvm_memory_init(vm)) != 0 || (r = kvm_cpuid_init(vm)) != 0) {
 		return r;
 	}
-	return kvm_msr_set_filter(vm->fd);
+	return kvm_msr_set_filter(vm);
 }
 
 static int vm_create(const struct hv_engine_config *config, struct hv_engine_vm **ret_vm)
@@ -319,12 +318,12 @@ static bool reg_set(struct hv_engine_vp *vp, uint32_t name, const struct hv_u128
 
 static bool msr_get(struct hv_engine_vp *vp, uint32_t index, uint64_t *ret_value)
 {
-	return kvm_msr_read(kvm_vp_of(vp), index, ret_value) == MSR_DONE;
+	return kvm_msr_read(kvm_vp_of(vp), index, ret_value) == X86_MSRS_DONE;
 }
 
 static bool msr_set(struct hv_engine_vp *vp, uint32_t index, uint64_t value)
 {
-	return kvm_msr_write(kvm_vp_of(vp), index, value) == MSR_DONE;
+	return kvm_msr_write(kvm_vp_of(vp), index, value) == X86_MSRS_DONE;
 }
 
 static void cpuid(struct hv_engine_vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])

@@ -208,14 +208,14 @@ static bool exit_msr(struct kvm_vp *vp, struct hv_exit *ret, bool write)
 {
 	uint32_t index = vp->run->msr.index;
 	uint64_t value = write ? vp->run->msr.data : 0;
-	enum kvm_msr_result r;
+	enum x86_msrs_result r;
 
-	if (kvm_msr_in_kernel(index, write)) {
+	if (kvm_msr_in_kernel(vp->vm, index, write)) {
 		return finish_msr(vp, true, value); /* it came here because KVM has refused it */
 	}
 	r = write ? kvm_msr_write(vp, index, value) : kvm_msr_read(vp, index, &value);
-	if (r != MSR_FOREIGN) {
-		return finish_msr(vp, r == MSR_REFUSED, value);
+	if (r != X86_MSRS_FOREIGN) {
+		return finish_msr(vp, r == X86_MSRS_REFUSED, value);
 	}
 	vp->pending = PENDING_MSR;
 	*ret = (struct hv_exit){.kind = HV_EXIT_MSR,

@@ -20,48 +20,6 @@
 #define DR7_FIXED UINT64_C(0x400)
 #define DR7_MASK UINT64_C(0xffff23ff)
 
-/* Registers that are MSRs under another name. */
-static const struct {
-	uint32_t name;
-	uint32_t msr;
-	uint32_t count;	 /* consecutive names */
-	uint32_t stride; /* between their MSRs */
-} msr_names[] = {
-	{HvX64RegisterKernelGsBase, X86_MSR_KERNEL_GS_BASE, 1, 0},
-	{HvX64RegisterPat, X86_MSR_PAT, 1, 0},
-	{HvX64RegisterSysenterCs, X86_MSR_SYSENTER_CS, 1, 0},
-	{HvX64RegisterSysenterEip, X86_MSR_SYSENTER_EIP, 1, 0},
-	{HvX64RegisterSysenterEsp, X86_MSR_SYSENTER_ESP, 1, 0},
-	{HvX64RegisterStar, X86_MSR_STAR, 1, 0},
-	{HvX64RegisterLstar, X86_MSR_LSTAR, 1, 0},
-	{HvX64RegisterCstar, X86_MSR_CSTAR, 1, 0},
-	{HvX64RegisterSfmask, X86_MSR_SFMASK, 1, 0},
-	{HvX64RegisterMsrMtrrCap, X86_MSR_MTRRCAP, 1, 0},
-	{HvX64RegisterMsrMtrrDefType, X86_MSR_MTRR_DEF_TYPE, 1, 0},
-	{HvX64RegisterMsrMtrrPhysBase0, X86_MSR_MTRR_VAR_BASE0, X86_MSR_MTRR_VAR_COUNT, 2},
-	{HvX64RegisterMsrMtrrPhysMask0, X86_MSR_MTRR_VAR_BASE0 + 1, X86_MSR_MTRR_VAR_COUNT, 2},
-	{HvX64RegisterMsrMtrrFix64k00000, X86_MSR_MTRR_FIX64K, 1, 0},
-	{HvX64RegisterMsrMtrrFix16k80000, X86_MSR_MTRR_FIX16K_80000, 2, 1},
-	{HvX64RegisterMsrMtrrFix4kC0000, X86_MSR_MTRR_FIX4K, 8, 1},
-	{HvX64RegisterTscAux, X86_MSR_TSC_AUX, 1, 0},
-	{HvX64RegisterDebugCtl, X86_MSR_DEBUGCTL, 1, 0},
-	{HvX64RegisterSpecCtrl, X86_MSR_SPEC_CTRL, 1, 0},
-	{HvX64RegisterMsrIa32MiscEnable, X86_MSR_MISC_ENABLE, 1, 0},
-	{HvX64RegisterIa32FeatureControl, X86_MSR_FEATURE_CONTROL, 1, 0},
-};
-
-static bool msr_of_name(uint32_t name, uint32_t *ret_msr)
-{
-	for (size_t n = 0; n < ARRAY_LEN(msr_names); n++) {
-		if (name - msr_names[n].name < msr_names[n].count) {
-			*ret_msr =
-				msr_names[n].msr + (name - msr_names[n].name) * msr_names[n].stride;
-			return true;
-		}
-	}
-	return false;
-}
-
 /* KVM's order of general registers: RAX RBX RCX RDX RSI RDI RSP RBP R8 .. R15. */
 static __u64 *gpr(struct kvm_vp *vp, unsigned n)
 {
@@ -275,7 +233,7 @@ static bool word_get(struct kvm_vp *vp, uint32_t name, uint64_t *ret)
 		*ret = vp->xcr0;
 		return true;
 	}
-	return msr_of_name(name, &msr) && kvm_msr_read(vp, msr, ret) == MSR_DONE;
+	return x86_msr_of_register(name, &msr) && kvm_msr_read(vp, msr, ret) == X86_MSRS_DONE;
 }
 
 bool kvm_reg_get(struct kvm_vp *vp, uint32_t name, struct hv_u128 *ret_value)
@@ -321,10 +279,7 @@ static bool general_set(struct kvm_vp *vp, uint32_t name, uint64_t value)
 
 static bool xcr0_set(struct kvm_vp *vp, uint64_t value)
 {
-	uint32_t offered[4];
-
-	kvm_cpuid_get(vp->vm, 0xd, 0, offered);
-	if (!(value & 1) || (value & ~(uint64_t)(offered[0] | 1))) {
+	if (!(value & 1) || (value & ~(vp->vm->cpu.xcr0 | 1))) {
 		return false;
 	}
 	kvm_state_change(vp, PART_XCR0);
@@ -357,5 +312,5 @@ bool kvm_reg_set(struct kvm_vp *vp, uint32_t name, const struct hv_u128 *value)
 	if (name == HvX64RegisterXfem) {
 		return xcr0_set(vp, value->lo);
 	}
-	return msr_of_name(name, &msr) && kvm_msr_write(vp, msr, value->lo) == MSR_DONE;
+	return x86_msr_of_register(name, &msr) && kvm_msr_write(vp, msr, value->lo) == X86_MSRS_DONE;
 }

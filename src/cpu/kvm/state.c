@@ -187,15 +187,12 @@ static void reset_sregs(struct kvm_vp *vp, bool init)
 
 void kvm_state_reset(struct kvm_vp *vp, bool init)
 {
-	uint32_t cpuid[4];
-
 	if (init) {
 		kvm_state_fetch(vp, PART_SREGS);
 		kvm_state_fetch(vp, PART_FPU);
 		kvm_state_fetch(vp, PART_XCR0);
 	}
-	kvm_cpuid_get(vp->vm, 1, 0, cpuid);
-	*kvm_vp_regs(vp) = (struct kvm_regs){.rdx = cpuid[0], .rip = 0xfff0, .rflags = 2};
+	*kvm_vp_regs(vp) = (struct kvm_regs){.rdx = vp->vm->cpu.signature, .rip = 0xfff0, .rflags = 2};
 	reset_sregs(vp, init);
 	vp->debug = (struct kvm_debugregs){.dr6 = DR6_RESET, .dr7 = DR7_RESET};
 	vp->events = (struct kvm_vcpu_events){0};

@@ -18,7 +18,7 @@
 
 #include "hv/engine.h"
 #include "x86/arch.h"
-#include "x86/msr.h"
+#include "x86/msrs.h"
 
 /* ---- Memory slots (memory.c) ---- */
 
@@ -53,7 +53,7 @@ struct kvm_vm {
 	uint64_t tsc_hz;
 	bool sync_regs; /* general registers come and go with struct kvm_run */
 	struct kvm_memory memory;
-	struct kvm_cpuid2 *supported;
+	struct x86_cpu cpu; /* what the guest finds */
 	_Atomic(const char *)
 		failed; /* static text: KVM refused something that the VM cannot go on without */
 	pthread_mutex_t vps_lock;
@@ -81,19 +81,6 @@ enum kvm_pending {
 	PENDING_EXCEPTION, /* nothing is under way in KVM */
 };
 
-/* Values of the MSRs that live here and not in KVM (msr.c). */
-struct kvm_vp_msrs {
-	uint64_t spec_ctrl;
-	uint64_t mcg_status;
-	uint64_t mcg_ctl;
-	uint64_t misc_enable;
-	uint64_t debugctl;
-	uint64_t mtrr_def_type;
-	uint64_t mtrr_fixed[11];
-	uint64_t mtrr_var[2 * X86_MSR_MTRR_VAR_COUNT];
-	uint64_t mc[4 * X86_MSR_MC_BANKS];
-};
-
 struct kvm_vp {
 	struct kvm_vm *vm;
 	uint32_t index;
@@ -114,7 +101,7 @@ struct kvm_vp {
 	struct kvm_debugregs debug;
 	uint64_t xcr0;
 	struct kvm_vcpu_events events;
-	struct kvm_vp_msrs msr;
+	struct x86_msrs msr; /* those that KVM does not keep */
 
 	enum kvm_pending pending;
 	unsigned element; /* of a string instruction's elements in this exit */
@@ -212,19 +199,25 @@ bool kvm_walk(struct kvm_vp *vp, uint64_t gva, unsigned access, bool user, uint6
 
 /* ---- msr.c ---- */
 
-enum kvm_msr_result { MSR_DONE, MSR_REFUSED, MSR_FOREIGN };
 /* KVM's own, and those that are kept here. FOREIGN: the hypervisor core's. */
-enum kvm_msr_result kvm_msr_read(struct kvm_vp *vp, uint32_t index, uint64_t *ret_value);
-enum kvm_msr_result kvm_msr_write(struct kvm_vp *vp, uint32_t index, uint64_t value);
+enum x86_msrs_result kvm_msr_read(struct kvm_vp *vp, uint32_t index, uint64_t *ret_value);
+enum x86_msrs_result kvm_msr_write(struct kvm_vp *vp, uint32_t index, uint64_t value);
 /* KVM carries it out without asking (its faults included). */
-bool kvm_msr_in_kernel(uint32_t index, bool write);
-int kvm_msr_set_filter(int vm_fd);
+bool kvm_msr_in_kernel(const struct kvm_vm *vm, uint32_t index, bool write);
+/* After kvm_cpuid_init: it depends on the processor. */
+int kvm_msr_set_filter(const struct kvm_vm *vm);
+/* The kernel's struct kvm_msrs ends with an array; this is it with one entry. */
+struct kvm_one_msr {
+	__u32 count;
+	__u32 pad;
+	struct kvm_msr_entry entry;
+};
+_Static_assert(offsetof(struct kvm_one_msr, entry) == sizeof(struct kvm_msrs), "KVM_GET_MSRS");
 void kvm_msr_reset(struct kvm_vp *vp, bool init);
 
 /* ---- cpuid.c ---- */
 
 int kvm_cpuid_init(struct kvm_vm *vm);
-void kvm_cpuid_fini(struct kvm_vm *vm);
 void kvm_cpuid_get(const struct kvm_vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
 /* Gives KVM the hypervisor core's answers for this VP. False: refused. */
 bool kvm_cpuid_apply(struct kvm_vp *vp);

@@ -17,6 +17,7 @@
 
 #include "gmem/gmem.h"
 
+struct x86_cpu;
 struct hv_engine_vm; /* the engine's part of a partition */
 struct hv_engine_vp;
 
@@ -114,6 +115,8 @@ struct hv_engine_config {
 	void (*cpuid)(void *ctx, uint32_t vp_index, uint32_t leaf, uint32_t subleaf,
 		      uint32_t regs[4]);
 	void *cpuid_ctx;
+	/* The guest's processor, of what the engine offers (x86/cpu.h); NULL: the engine's usual one. Copied. */
+	const struct x86_cpu *cpu;
 	int device_fd; /* the system's own hypervisor, for an engine that works through it */
 	/* Gives the processor away while one VP waits for another (@round counts from 0); NULL: the engine spins. [any] */
 	void (*relax)(void *ctx, unsigned round);

@@ -52,15 +52,15 @@ struct x86_cpu {
 	uint32_t caches[2][4]; /* leaves 80000005h and 80000006h */
 	struct x86_cpu_features features;
 	uint64_t arch_capabilities;
-	uint64_t xcr0;					  /* what XCR0 can enable */
-	uint32_t component[X86_CPU_COMPONENTS][3];	  /* EAX EBX ECX of leaf Dh: bytes, offset */
+	uint64_t xcr0;				   /* what XCR0 can enable */
+	uint32_t component[X86_CPU_COMPONENTS][3]; /* EAX EBX ECX of leaf Dh: bytes, offset */
 };
 
 /* What an engine can do on this host. */
 struct x86_cpu_offer {
-	struct x86_cpu host;		   /* model host */
+	struct x86_cpu host;		  /* model host */
 	struct x86_cpu_features features; /* all that it can give to any model */
-	enum x86_cpu_model usual;	   /* when nobody wishes for one */
+	enum x86_cpu_model usual;	  /* when nobody wishes for one */
 };
 
 /* ---- Features by name ---- */

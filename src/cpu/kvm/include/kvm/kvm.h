@@ -21,4 +21,9 @@ extern const size_t kvm_engine_ioctl_count;
  */
 const char *kvm_engine_lacks(int device_fd);
 
+struct x86_cpu_offer; /* x86/cpu.h */
+
+/* What this /dev/kvm can give to a guest's processor, for hv_engine_config.cpu. -errno. [any] */
+int kvm_cpu_offer(int device_fd, struct x86_cpu_offer *ret);
+
 #endif
