@@ -8,6 +8,8 @@
 #include "launch/disks.h"
 #include "launch/nets.h"
 
+struct hostcpu_set;
+
 /* What the worker is told. Descriptors are the caller's, close-on-exec, -1: none. */
 struct launch {
 	const char *name;
@@ -18,7 +20,8 @@ struct launch {
 	const char *cmdline;
 	const char *state_path; /* for messages; NULL: none */
 	const char *trace;
-	const char *cpu; /* processor model (launch/cpu.h); NULL, "": what the engine or the state says */
+	const char *
+		cpu; /* processor model (launch/cpu.h); NULL, "": what the engine or the state says */
 	uint64_t timeout_ns;
 	const struct launch_disks *disks; /* opened */
 	const struct launch_nets *nets;	  /* plugged */
@@ -33,7 +36,11 @@ struct launch {
 	int end;      /* file for how the machine ended */
 	int log;      /* messages, instead of our standard error */
 	int identity; /* file where the new process writes its /proc/self/stat first of all */
-	bool escape;  /* Ctrl-] leaves */
+	int group;    /* folder of cgroup v2 that it begins in, before its first instruction */
+	const struct hostcpu_set
+		*affinity; /* processors that it may run on; NULL: those that we may */
+	const struct hostcpu_set *nodes; /* NUMA nodes that its memory comes from; NULL: any */
+	bool escape;			 /* Ctrl-] leaves */
 	bool no_reboot;
 	bool stats;
 	bool count_instructions;
