@@ -115,28 +115,14 @@ static bool open_control(const struct run_options *o, struct run_files *f)
 	return f->control >= 0;
 }
 
-static bool open_kvm(const struct run_options *o, struct run_files *f)
-{
-	struct launch_error error;
-
-	if (!o->kvm) {
-		return true;
-	}
-	f->kvm = launch_open_kvm(&error);
-	if (f->kvm < 0) {
-		complain("--engine kvm: %s", error.text);
-	}
-	return f->kvm >= 0;
-}
-
 static bool open_files(struct run_options *o, struct run_files *f)
 {
 	*f = (struct run_files){-1, -1, -1, -1, -1, -1, -1, {-1, -1}};
 	return open_image("--kernel", o->kernel, &f->kernel) &&
 	       (o->initrd == NULL || open_image("--initrd", o->initrd, &f->initrd)) &&
 	       (o->restore == NULL || open_image("--restore", o->restore, &f->state)) &&
-	       open_kvm(o, f) && open_disks(o) && open_console(o, f) && open_nets(o, f) &&
-	       open_control(o, f);
+	       run_engine_open(o, f->state, &f->kvm) && open_disks(o) && open_console(o, f) &&
+	       open_nets(o, f) && open_control(o, f);
 }
 
 static struct launch describe(const struct run_options *o, const struct run_files *f, bool escape)
@@ -161,6 +147,7 @@ static struct launch describe(const struct run_options *o, const struct run_file
 	l.trace = o->trace;
 	l.control = f->control;
 	l.kvm = f->kvm;
+	l.cpu = o->cpu;
 	l.launcher = f->launcher[1];
 	l.state = f->state;
 	l.state_path = o->restore;

@@ -6,6 +6,8 @@
 #include "launch/disks.h"
 #include "launch/nets.h"
 
+enum run_engine { RUN_AUTO, RUN_EMU, RUN_KVM };
+
 struct run_options {
 	const char *kernel;
 	const char *initrd;
@@ -19,7 +21,8 @@ struct run_options {
 	bool no_reboot;
 	bool stats;
 	bool count_instructions;
-	bool kvm; /* the processor runs the guest */
+	enum run_engine engine;
+	const char *cpu; /* processor model; "": the engine's usual one */
 	const char *trace;
 	struct launch_disks disks;
 	struct launch_nets nets;
@@ -32,5 +35,14 @@ extern const char run_help_text[];
 
 /* Takes the command line; false after a message. What it has no word about has its default. */
 bool run_options_parse(int argc, char **argv, struct run_options *ret);
+
+/* Something is to be traced that only the software engine sees. */
+bool run_traces_processor(const struct run_options *o);
+
+/*
+ * Which engine runs the machine, that goes on from the state @state_fd (-1: none): *ret_kvm is the open device, or -1 for the software engine. False after a
+ * message: what was asked for cannot be had.
+ */
+bool run_engine_open(const struct run_options *o, int state_fd, int *ret_kvm);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "cli.h"
 #include "host/memory.h"
+#include "launch/cpu.h"
 #include "run.h"
 #include "run_disks.h"
 
@@ -40,9 +41,15 @@ const char run_help_text[] =
 	"                       mac=, vlan=N and more, see virid(1)\n"
 	"  --memory SIZE        guest memory, such as 512M or 2G (default 512M)\n"
 	"  --processors N       virtual processors, 1 to 2048 (default 1)\n"
-	"  --engine ENGINE      auto, emu (software) or kvm (the processor, through /dev/kvm); "
-	"default "
-	"auto\n"
+	"  --engine ENGINE      auto (default; what suits this host, see `virid engine probe`), "
+	"emu "
+	"(software) or kvm (the\n"
+	"                       processor, through /dev/kvm)\n"
+	"  --cpu MODEL[,-FEATURE...][,+FEATURE...]\n"
+	"                       the guest's processor: baseline (usual with kvm), sequential "
+	"(usual "
+	"with emu) or host, without\n"
+	"                       or with single features; `virid engine cpus` lists them\n"
 	"  --console WHERE      COM1: stdio, file:PATH or none (default stdio; on a terminal "
 	"Ctrl-] leaves)\n"
 	"  --control SOCKET     makes a socket there, on which `virid control` can change the "
@@ -79,6 +86,7 @@ enum run_option {
 	OPT_MEMORY,
 	OPT_PROCESSORS,
 	OPT_ENGINE,
+	OPT_CPU,
 	OPT_CONSOLE,
 	OPT_CONTROL,
 	OPT_NAME,
@@ -103,6 +111,7 @@ static const struct option options[] = {
 	{"memory", required_argument, NULL, OPT_MEMORY},
 	{"processors", required_argument, NULL, OPT_PROCESSORS},
 	{"engine", required_argument, NULL, OPT_ENGINE},
+	{"cpu", required_argument, NULL, OPT_CPU},
 	{"console", required_argument, NULL, OPT_CONSOLE},
 	{"control", required_argument, NULL, OPT_CONTROL},
 	{"name", required_argument, NULL, OPT_NAME},
@@ -195,7 +204,27 @@ static bool add_net(struct run_options *o, const char *arg)
 	return true;
 }
 
-static const char *const engines[] = {"auto", "emu", "kvm", NULL};
+static bool set_engine(struct run_options *o, const char *option, const char *arg)
+{
+	static const char *const engines[] = {"auto", "emu", "kvm", NULL};
+
+	o->engine = strcmp(arg, "kvm") == 0   ? RUN_KVM
+		    : strcmp(arg, "emu") == 0 ? RUN_EMU
+					      : RUN_AUTO;
+	return one_of(option, arg, engines, "auto, emu or kvm");
+}
+
+static bool set_cpu(struct run_options *o, const char *arg)
+{
+	struct launch_error error;
+
+	o->cpu = arg;
+	if (!launch_cpu_valid(arg, &error)) {
+		complain("--cpu: %s", error.text);
+		return false;
+	}
+	return true;
+}
 
 static bool set_option(struct run_options *o, enum run_option opt, const char *arg)
 {
@@ -224,8 +253,9 @@ static bool set_option(struct run_options *o, enum run_option opt, const char *a
 	case OPT_PROCESSORS:
 		return set_processors(o, arg);
 	case OPT_ENGINE:
-		o->kvm = strcmp(arg, "kvm") == 0;
-		return one_of("--engine", arg, engines, "auto, emu or kvm");
+		return set_engine(o, "--engine", arg);
+	case OPT_CPU:
+		return set_cpu(o, arg);
 	case OPT_CONSOLE:
 		o->console = arg;
 		if (strncmp(arg, "file:", 5) != 0 && strcmp(arg, "stdio") != 0 &&
@@ -271,18 +301,28 @@ static bool set_option(struct run_options *o, enum run_option opt, const char *a
 	return false;
 }
 
+bool run_traces_processor(const struct run_options *o)
+{
+	return o->trace != NULL &&
+	       (strstr(o->trace, "cpuid") != NULL || strstr(o->trace, "exception") != NULL);
+}
+
 bool run_options_parse(int argc, char **argv, struct run_options *o)
 {
 	const char *engine = getenv("VIRID_ENGINE");
 	int opt;
 
 	*o = (struct run_options){
-		.kvm = engine != NULL && strcmp(engine, "kvm") == 0, /* --engine says otherwise */
+		.cpu = "",
 		.cmdline = "",
 		.memory_bytes = MEMORY_DEFAULT,
 		.processors = 1,
 		.console = "stdio",
 	};
+	/* --engine says otherwise. */
+	if (engine != NULL && *engine != '\0' && !set_engine(o, "VIRID_ENGINE", engine)) {
+		return false;
+	}
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, "+:", options, NULL)) != -1) {
 		if (opt == ':') {
@@ -322,17 +362,12 @@ bool run_options_parse(int argc, char **argv, struct run_options *o)
 			 (unsigned long long)o->processors);
 		return false;
 	}
-	if (engine != NULL && *engine != '\0' &&
-	    !one_of("VIRID_ENGINE", engine, engines, "auto, emu or kvm")) {
-		return false;
-	}
-	if (o->count_instructions && o->kvm) {
+	if (o->count_instructions && o->engine == RUN_KVM) {
 		complain("--clock instructions: expected --engine emu, which counts them; KVM does "
 			 "not");
 		return false;
 	}
-	if (o->kvm && o->trace != NULL &&
-	    (strstr(o->trace, "cpuid") != NULL || strstr(o->trace, "exception") != NULL)) {
+	if (o->engine == RUN_KVM && run_traces_processor(o)) {
 		complain("--trace %s: expected port, mmio or msr with --engine kvm; KVM tells "
 			 "nobody of cpuid and exception",
 			 o->trace);

@@ -2,6 +2,7 @@
 #include "launch/cpu.h"
 
 #include "lib/near.h"
+#include "saved/saved.h"
 #include "x86/cpu.h"
 
 #define WORD_SHOWN_MAX 64
@@ -52,9 +53,9 @@ bool launch_cpu_valid(const char *text, struct launch_error *error)
 		return refuse_word(error, word, length, "a processor feature",
 				   near_feature(word, length));
 	case X86_CPU_NO_SIGN:
-		return launch_refuse(
-			error, "'%.*s': expected + or - and a feature, such as baseline,-aes",
-			length < WORD_SHOWN_MAX ? (int)length : WORD_SHOWN_MAX, word);
+		return launch_refuse(error,
+				     "'%.*s': expected + or - and a feature, such as baseline,-aes",
+				     length < WORD_SHOWN_MAX ? (int)length : WORD_SHOWN_MAX, word);
 	case X86_CPU_TOO_LONG:
 		return launch_refuse(error, "the text is too long; expected at most %u characters",
 				     X86_CPU_TEXT_MAX);
@@ -62,4 +63,43 @@ bool launch_cpu_valid(const char *text, struct launch_error *error)
 	default:
 		return true;
 	}
+}
+
+/* True also for a state from before there were models; false for one that cannot be read, which the worker will say. */
+static bool is_sequential(int state_fd)
+{
+	struct saved_error error;
+	struct saved_file *file;
+	struct state_reader run;
+	enum x86_cpu_found found;
+	struct x86_cpu cpu;
+	size_t bytes;
+
+	if (saved_open(state_fd, &file, &error) != 0) {
+		return false;
+	}
+	const void *records = saved_devices(file, &bytes);
+
+	state_reader_init(&run, records, bytes);
+	found = x86_cpu_find(&run, &cpu);
+	saved_close(file);
+	return found == X86_CPU_ABSENT ||
+	       (found == X86_CPU_FOUND && cpu.model == X86_CPU_SEQUENTIAL);
+}
+
+const char *launch_cpu_emu_reason(const char *text, int state_fd)
+{
+	struct x86_cpu_wish wish;
+	const char *word;
+	size_t length;
+
+	if (x86_cpu_parse(text, &wish, &word, &length) == X86_CPU_FINE &&
+	    wish.model == X86_CPU_SEQUENTIAL) {
+		return "the processor model sequential is for the software engine";
+	}
+	if (state_fd >= 0 && is_sequential(state_fd)) {
+		return "the machine was saved with the processor model sequential, which is for "
+		       "the software engine";
+	}
+	return NULL;
 }

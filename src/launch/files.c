@@ -33,12 +33,12 @@ int launch_open_image(const char *option, const char *path, struct launch_error 
 	return fd;
 }
 
-int launch_open_kvm(struct launch_error *error)
+int launch_open_kvm(const char *device, struct launch_error *error)
 {
-	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int fd = open(device, O_RDWR | O_CLOEXEC);
 
 	if (fd < 0) {
-		launch_refuse(error, "/dev/kvm: %s; %s", strerror(errno),
+		launch_refuse(error, "%s: %s; %s", device, strerror(errno),
 			      errno == EACCES ? "expected to be a member of the group kvm"
 					      : "expected a host whose kernel offers KVM, or "
 						"--engine emu");

@@ -80,6 +80,7 @@ static void save_bus(struct worker *w, struct state_writer *out)
 static void save_all(struct worker *w, struct state_writer *out)
 {
 	shape_save(w, out);
+	x86_cpu_save(&w->cpu, out);
 	save_time(w, out);
 	save_partition(w, out);
 	save_board(w, out);

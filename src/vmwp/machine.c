@@ -135,6 +135,7 @@ static int create_partition(struct worker *w)
 				.trace = w->config.trace,
 				.trace_line = engine_trace,
 				.device_fd = w->config.kvm_fd,
+				.cpu = &w->cpu,
 			},
 		.pool = {.pages_alloc = pool_alloc, .pages_free = pool_free},
 		.processors = w->config.processors,

@@ -117,6 +117,11 @@ bool restore_open(struct worker *w)
 	return right_size(r) && load(r);
 }
 
+const void *restore_records(const struct worker *w, size_t *ret_bytes)
+{
+	return w->restore != NULL ? saved_devices(w->restore->file, ret_bytes) : NULL;
+}
+
 bool restore_pending(const struct worker *w)
 {
 	return w->restore != NULL && w->restore->devices_due;

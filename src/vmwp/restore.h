@@ -10,6 +10,8 @@ struct worker;
 
 /* Opens the state that the options name (if any), and loads its memory or begins with that. False: why not is on the log. */
 bool restore_open(struct worker *w);
+/* The devices' records of the state that was opened; NULL: there is none. */
+const void *restore_records(const struct worker *w, size_t *ret_bytes);
 /* The machine that is made next goes on from it. */
 bool restore_pending(const struct worker *w);
 /* Into the machine that was just made. False: why not is on the log. */

@@ -261,7 +261,7 @@ static enum worker_end prepare(struct worker *w, int signal_fd)
 		what = "console";
 		r = console_create(w, &w->console);
 	}
-	if (r == 0 && !restore_open(w)) {
+	if (r == 0 && (!restore_open(w) || !cpu_choose(w))) {
 		return END_HOST_FAILURE;
 	}
 	if (r == 0) {

@@ -25,6 +25,7 @@
 #include "net.h"
 #include "storage.h"
 #include "vid/vid.h"
+#include "x86/cpu.h"
 
 struct console;
 struct control;
@@ -104,6 +105,7 @@ struct machine {
 
 struct worker {
 	struct worker_config config;
+	struct x86_cpu cpu; /* what the guest finds, in every boot */
 	struct memory_map map;
 	void *ram;
 	uint64_t populate_gpa; /* memory that is faulted in early */
@@ -171,6 +173,10 @@ void machine_destroy(struct worker *w);
 uint64_t machine_guest_ns(struct worker *w);
 /* The time of day, since 1970 UTC. */
 uint64_t machine_wall_ns(struct worker *w);
+
+/* cpu.c */
+/* The guest's processor: what the options ask for, or the saved state's. After restore_open. False: why not is on the log. */
+bool cpu_choose(struct worker *w);
 
 /* vp_thread.c */
 int vp_threads_create(struct worker *w);

@@ -101,3 +101,18 @@ bool x86_cpu_load(struct state_reader *r, uint16_t version, struct x86_cpu *ret)
 	*ret = cpu;
 	return true;
 }
+
+enum x86_cpu_found x86_cpu_find(const struct state_reader *run, struct x86_cpu *ret)
+{
+	struct state_reader r = *run, payload;
+	uint16_t version;
+	uint32_t tag;
+
+	while (state_next(&r, &tag, &version, &payload)) {
+		if (tag == X86_CPU_TAG) {
+			return x86_cpu_load(&payload, version, ret) ? X86_CPU_FOUND
+								    : X86_CPU_BROKEN;
+		}
+	}
+	return X86_CPU_ABSENT;
+}

@@ -13,4 +13,10 @@
  */
 bool launch_cpu_valid(const char *text, struct launch_error *error);
 
+/*
+ * Why a machine with this wish, which goes on from the state @state_fd (-1: none), belongs on the software engine whatever the host's KVM can do; NULL: it does
+ * not. For who chooses an engine by what suits: a guest that was told that its processor does not speculate leaves out what it needs on one that does.
+ */
+const char *launch_cpu_emu_reason(const char *text, int state_fd);
+
 #endif

@@ -53,8 +53,8 @@ extern const struct launch launch_nothing;
 
 /* A regular file with an image, not empty, for reading, as @option names it in messages; or -1. */
 int launch_open_image(const char *option, const char *path, struct launch_error *error);
-/* /dev/kvm for the worker, or -1: there is none, we may not open it, or it is not what the engine needs. */
-int launch_open_kvm(struct launch_error *error);
+/* KVM's device (/dev/kvm) for the worker, or -1: there is none, or we may not open it. */
+int launch_open_kvm(const char *device, struct launch_error *error);
 /* Makes a socket at @path, for its owner alone, on which a worker takes requests; or -1. */
 int launch_control_listen(const char *path, struct launch_error *error);
 

@@ -154,4 +154,12 @@ void x86_cpu_save(const struct x86_cpu *cpu, struct state_writer *w);
 /* The record's payload. False: torn, or of a newer version. */
 bool x86_cpu_load(struct state_reader *r, uint16_t version, struct x86_cpu *ret);
 
+enum x86_cpu_found {
+	X86_CPU_FOUND,
+	X86_CPU_ABSENT, /* a state from before there were models: X86_CPU_SEQUENTIAL, as far as its engine had it */
+	X86_CPU_BROKEN, /* torn, or of a newer version */
+};
+/* The first record of its kind in a run of records. */
+enum x86_cpu_found x86_cpu_find(const struct state_reader *run, struct x86_cpu *ret);
+
 #endif
