@@ -92,7 +92,9 @@ int gmem_init(struct gmem *gm, unsigned pa_bits, const struct gmem_pages *pages)
 }
 
 /* Post-order walk with an explicit stack: at most five levels. */
-static void free_tables(struct gmem *gm)
+static void for_each_table(const struct gmem *gm,
+			   void (*visit)(const struct gmem *gm, struct gmem_table *table,
+					 bool last_level))
 {
 	struct gmem_table *stack[8];
 	unsigned next[8];
@@ -102,7 +104,7 @@ static void free_tables(struct gmem *gm)
 	next[level] = 0;
 	for (;;) {
 		if (level == 0 || next[level] == LEVEL_ENTRIES) {
-			gm->pages.free(gm->pages.ctx, stack[level]);
+			visit(gm, stack[level], level == 0);
 			if (level == top) {
 				return;
 			}
@@ -118,10 +120,16 @@ static void free_tables(struct gmem *gm)
 	}
 }
 
+static void free_table(const struct gmem *gm, struct gmem_table *table, bool last_level)
+{
+	(void)last_level;
+	gm->pages.free(gm->pages.ctx, table);
+}
+
 void gmem_fini(struct gmem *gm)
 {
 	if (gm->root != NULL && gm->pages.free != NULL) {
-		free_tables(gm);
+		for_each_table(gm, free_table);
 	}
 	*gm = (struct gmem){0};
 }
@@ -170,8 +178,8 @@ int gmem_map(struct gmem *gm, uint64_t gpn, void *page, uint32_t rights)
 	if (err) {
 		return err;
 	}
-	__atomic_store_n(parents_slot(gm, gpn, slot), make_entry(page, rights & GMEM_RIGHTS),
-			 __ATOMIC_RELEASE);
+	__atomic_store_n(parents_slot(gm, gpn, slot),
+			 make_entry(page, (rights & GMEM_RIGHTS) | GMEM_DIRTY), __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -411,6 +419,21 @@ void gmem_touch(struct gmem *gm, uint64_t gpa, size_t bytes)
 		gpa += n;
 		bytes -= n;
 	}
+}
+
+static void mark_table(const struct gmem *gm, struct gmem_table *table, bool last_level)
+{
+	(void)gm;
+	for (unsigned i = 0; last_level && i < LEVEL_ENTRIES; i++) {
+		if (gmem_entry_page(__atomic_load_n(&table->slot[i], __ATOMIC_RELAXED)) != NULL) {
+			__atomic_fetch_or(&table->slot[i], GMEM_DIRTY, __ATOMIC_SEQ_CST);
+		}
+	}
+}
+
+void gmem_dirty_all(struct gmem *gm)
+{
+	for_each_table(gm, mark_table);
 }
 
 void gmem_dirty_take(struct gmem *gm, uint64_t first_gpn, uint64_t count, uint64_t *bitmap)

@@ -501,6 +501,11 @@ uint16_t property_set(struct hv_partition *p, uint32_t code, uint64_t value);
 /* Writes the reference TSC page anew with the next sequence number. */
 void partition_fill_reference_tsc(struct hv_partition *p);
 
+/* Begins or ends to keep which pages are written (engine.h); everything counts as written at first. */
+uint16_t partition_track_writes(struct hv_partition *p, bool on);
+/* One bit for each page from @gpn on. One thread at a time, and none of a VP's. */
+void partition_written_take(struct hv_partition *p, uint64_t gpn, uint64_t count, uint64_t *bitmap);
+
 /* Every VP lost its host pointers into [@gpn, +@count); returns when none runs under the old map. */
 void partition_gpa_changed(struct hv_partition *p, uint64_t gpn, uint64_t count, bool wait);
 

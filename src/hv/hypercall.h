@@ -73,6 +73,7 @@ void call_map_gpa_done(struct hv_call *c, unsigned first, unsigned end);
 uint16_t call_unmap_gpa_pages(struct hv_call *c, unsigned n);
 uint16_t call_modify_sparse_gpa_pages(struct hv_call *c, unsigned n);
 void call_modify_sparse_gpa_done(struct hv_call *c, unsigned first, unsigned end);
+uint16_t call_get_gpa_pages_access_state(struct hv_call *c, unsigned *at, unsigned limit);
 uint16_t call_translate_virtual_address(struct hv_call *c);
 uint16_t call_read_gpa(struct hv_call *c);
 uint16_t call_write_gpa(struct hv_call *c);

@@ -177,6 +177,40 @@ void call_modify_sparse_gpa_done(struct hv_call *c, unsigned first, unsigned end
 	}
 }
 
+/*
+ * Which pages were written since the call before. Only that is known, and only by taking it; a page that was not written may have been read all
+ * the same.
+ */
+uint16_t call_get_gpa_pages_access_state(struct hv_call *c, unsigned *at, unsigned limit)
+{
+	const struct hv_input_get_gpa_pages_access_state *in = (const void *)c->input;
+	uint64_t written[(BIT32(HV_HYPERCALL_REP_BITS) + 63) / 64];
+	uint64_t first = in->gpa_page + *at;
+	uint16_t status;
+	struct hv_partition *p = active_child(c, in->partition_id, &status);
+
+	if (p == NULL) {
+		return status;
+	}
+	if (!p->settings.access_tracking) {
+		return HV_STATUS_INVALID_PARTITION_STATE;
+	}
+	if (in->flags != HV_GPA_PAGE_CLEAR_DIRTY ||
+	    in->gpa_page >> (p->gmem.pa_bits - HV_PAGE_SHIFT) != 0) {
+		return HV_STATUS_INVALID_PARAMETER;
+	}
+	partition_written_take(p, first, limit - *at, written);
+	for (unsigned n = *at; n < limit; n++) {
+		uint8_t *state = call_output_element(c, n);
+
+		*state = written[(n - *at) / 64] >> ((n - *at) % 64) & 1
+				 ? HV_GPA_PAGE_STATE_ACCESSED | HV_GPA_PAGE_STATE_DIRTY
+				 : 0;
+	}
+	*at = limit;
+	return HV_STATUS_SUCCESS;
+}
+
 /* ---- Access on behalf of the parent ---- */
 
 static uint16_t target_vp(struct hv_call *c, uint64_t partition_id, uint32_t index,

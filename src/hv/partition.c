@@ -207,6 +207,10 @@ static uint16_t start_engine(struct hv_partition *p)
 	time_init(p, p->time.frozen);
 	fill_hypercall_page(p);
 	partition_fill_reference_tsc(p);
+	if (p->settings.access_tracking && partition_track_writes(p, true) != HV_STATUS_SUCCESS) {
+		p->hv->engine->vm_destroy(p->engine);
+		return HV_STATUS_NO_RESOURCES;
+	}
 	return HV_STATUS_SUCCESS;
 }
 
@@ -292,6 +296,34 @@ uint16_t partition_delete(struct hv_partition *p)
 	hv_host_unlock(&hv->lock);
 	pool_page_free(&hv->root->pool, p);
 	return HV_STATUS_SUCCESS;
+}
+
+uint16_t partition_track_writes(struct hv_partition *p, bool on)
+{
+	const struct hv_engine_ops *ops = p->hv->engine;
+
+	if (on && ops->dirty_start != NULL && ops->dirty_start(p->engine) != 0) {
+		return HV_STATUS_NO_RESOURCES;
+	}
+	if (on) {
+		hv_host_lock(&p->lock);
+		gmem_dirty_all(&p->gmem);
+		hv_host_unlock(&p->lock);
+	} else if (ops->dirty_stop != NULL) {
+		ops->dirty_stop(p->engine);
+	}
+	return HV_STATUS_SUCCESS;
+}
+
+void partition_written_take(struct hv_partition *p, uint64_t gpn, uint64_t count, uint64_t *bitmap)
+{
+	const struct hv_engine_ops *ops = p->hv->engine;
+
+	if (ops->dirty_take != NULL) {
+		ops->dirty_take(p->engine, gpn, count, bitmap);
+	} else {
+		gmem_dirty_take(&p->gmem, gpn, count, bitmap);
+	}
 }
 
 void partition_gpa_changed(struct hv_partition *p, uint64_t gpn, uint64_t count, bool wait)

@@ -158,6 +158,13 @@ uint16_t property_set(struct hv_partition *p, uint32_t code, uint64_t value)
 	if (row->offset == 0) {
 		return set_computed(p, code, value);
 	}
+	if (code == HvPartitionPropertyGpaPageAccessTracking && p->state == PARTITION_ACTIVE) {
+		uint16_t status = partition_track_writes(p, value != 0);
+
+		if (status != HV_STATUS_SUCCESS) {
+			return status;
+		}
+	}
 	__atomic_store_n(word(p, row), value, __ATOMIC_RELAXED);
 	return HV_STATUS_SUCCESS;
 }

@@ -299,6 +299,54 @@ int vid_unmap(struct vid_partition *p, uint64_t gpa, uint64_t bytes)
 	return r;
 }
 
+/* ---- Which pages are written ---- */
+
+int vid_writes_start(struct vid_partition *p)
+{
+	return set_property(p, HvPartitionPropertyGpaPageAccessTracking, 1);
+}
+
+int vid_writes_stop(struct vid_partition *p)
+{
+	return set_property(p, HvPartitionPropertyGpaPageAccessTracking, 0);
+}
+
+static void states_to_bits(const uint8_t *states, uint64_t count, uint64_t *bitmap)
+{
+	for (uint64_t n = 0; n < count; n++) {
+		if (n % 64 == 0) {
+			bitmap[n / 64] = 0;
+		}
+		if (states[n] & HV_GPA_PAGE_STATE_DIRTY) {
+			bitmap[n / 64] |= UINT64_C(1) << (n % 64);
+		}
+	}
+}
+
+int vid_writes_take(struct vid_partition *p, uint64_t gpa, uint64_t bytes, uint64_t *bitmap)
+{
+	const uint64_t at_once = BIT64(HV_HYPERCALL_REP_BITS) - 64; /* whole words of the bitmap */
+	union call_page *states = aligned_alloc(sizeof(*states), sizeof(*states));
+	uint64_t pages = bytes / HV_PAGE_SIZE;
+	int r = states != NULL ? 0 : -ENOMEM;
+
+	for (uint64_t done = 0; done < pages && r == 0; done += at_once) {
+		uint64_t n = min_u64(at_once, pages - done);
+		const struct hv_input_get_gpa_pages_access_state in = {
+			.partition_id = p->id,
+			.flags = HV_GPA_PAGE_CLEAR_DIRTY,
+			.gpa_page = gpa / HV_PAGE_SIZE + done,
+		};
+
+		r = vid_call(p, HvCallGetGpaPagesAccessState, (uint16_t)n, &in, states);
+		if (r == 0) {
+			states_to_bits(states->bytes, n, bitmap + done / 64);
+		}
+	}
+	free(states);
+	return r;
+}
+
 /* ---- VPs ---- */
 
 int vid_vp_create(struct vid_partition *p, uint32_t index, void *cookie, struct vid_vp **ret)

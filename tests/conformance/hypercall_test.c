@@ -233,6 +233,7 @@ static void tlfs_3_parents_calls_are_denied(struct test *t)
 		HvCallDeletePort,
 		HvCallDisconnectPort,
 		HvCallModifySparseGpaPages,
+		HvCallGetGpaPagesAccessState,
 		HvCallAssertVirtualInterrupt,
 		HvCallCreatePort,
 		HvCallConnectPort,

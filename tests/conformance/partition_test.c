@@ -99,6 +99,7 @@ static void tlfs_4_calls_on_unknown_partitions(struct test *t)
 		{HvCallMapGpaPages, 1, 32},
 		{HvCallUnmapGpaPages, 1, 24},
 		{HvCallModifySparseGpaPages, 1, 24},
+		{HvCallGetGpaPagesAccessState, 1, 24},
 		{HvCallInstallIntercept, 0, 24},
 		{HvCallCreateVp, 0, 40},
 		{HvCallDeleteVp, 0, 16},
@@ -400,6 +401,51 @@ static void tlfs_5_map_and_unmap(struct test *t)
 	free(memory);
 }
 
+static uint64_t page_states(struct rig *r, uint64_t flags, uint64_t gpn, uint8_t states[8])
+{
+	const uint64_t in[3] = {r->id, flags, gpn};
+
+	return rig_root_full(r, hv_hypercall_control(HvCallGetGpaPagesAccessState, 8), in,
+			     sizeof(in), states, 8);
+}
+
+/* Which pages were written: everything at first, then what the parent writes and where overlay pages come and go. */
+static void pages_written(struct test *t)
+{
+	const uint8_t both = HV_GPA_PAGE_STATE_ACCESSED | HV_GPA_PAGE_STATE_DIRTY;
+	const uint64_t done = HV_STATUS_SUCCESS | (uint64_t)8 << 32,
+		       clear = HV_GPA_PAGE_CLEAR_DIRTY;
+	const uint64_t assist_page = RIG_ASSIST_GPA(0) >> 12;
+	const uint32_t tracking = HvPartitionPropertyGpaPageAccessTracking;
+	uint8_t states[8];
+	struct rig r;
+
+	rig_init(&r, NULL);
+	EXPECT_EQ(t, page_states(&r, clear, 0, states), HV_STATUS_INVALID_PARTITION_STATE);
+	EXPECT_EQ(t, rig_property_set(&r, tracking, 1), HV_STATUS_SUCCESS);
+	EXPECT_EQ(t, page_states(&r, 0, 0, states), HV_STATUS_INVALID_PARAMETER);
+	EXPECT_EQ(t, page_states(&r, clear | 1, 0, states), HV_STATUS_INVALID_PARAMETER);
+	EXPECT_EQ(t, page_states(&r, clear, UINT64_C(1) << 28, states),
+		  HV_STATUS_INVALID_PARAMETER);
+	EXPECT_EQ(t, page_states(&r, clear, 0x20, states), done);
+	EXPECT(t, states[0] == both && states[7] == both);
+	EXPECT_EQ(t, page_states(&r, clear, 0x20, states), done);
+	EXPECT(t, states[0] == 0 && states[7] == 0);
+	EXPECT(t, gmem_write(hv_partition_gmem(r.partition), 0x22FFC, "12345678", 8));
+	EXPECT_EQ(t, page_states(&r, clear, 0x20, states), done);
+	EXPECT(t, states[1] == 0 && states[2] == both && states[3] == both && states[4] == 0);
+	page_states(&r, clear, assist_page, states);
+	for (unsigned on = 0; on < 2; on++) {
+		EXPECT_EQ(t, rig_wrmsr(&r, 0, HV_X64_MSR_VP_ASSIST_PAGE, RIG_ASSIST_GPA(0) | !on),
+			  RIG_OK);
+		EXPECT_EQ(t, page_states(&r, clear, assist_page, states), done);
+		EXPECT(t, states[0] == both && states[1] == 0);
+	}
+	EXPECT_EQ(t, rig_property_set(&r, tracking, 0), HV_STATUS_SUCCESS);
+	EXPECT_EQ(t, page_states(&r, clear, 0, states), HV_STATUS_INVALID_PARTITION_STATE);
+	rig_fini(&r);
+}
+
 static void tlfs_5_rights_of_pages(struct test *t)
 {
 	static const struct {
@@ -579,6 +625,7 @@ int main(void)
 		TEST(tlfs_7_new_vp_is_explicitly_suspended),
 		TEST(tlfs_7_explicit_suspend),
 		TEST(tlfs_5_map_and_unmap),
+		TEST(pages_written),
 		TEST(tlfs_5_rights_of_pages),
 		TEST(tlfs_5_map_stops_at_the_bad_element),
 		TEST(tlfs_5_modify_needs_a_mapped_page),

@@ -104,16 +104,6 @@ static struct emu_vp *post_no_write(struct emu_vp *vp, uint32_t n, uint64_t gpn,
 	return other;
 }
 
-static bool post_done(struct emu_vm *vm, uint32_t n, struct emu_vp *other, uint64_t number)
-{
-	bool done;
-
-	emu_spin_lock(vm, &vm->vps_lock);
-	done = atomic_load(&vm->vps[n]) != other || emu_post_done(other, number);
-	emu_spin_unlock(&vm->vps_lock);
-	return done;
-}
-
 /* Waits until no other VP writes to @gpn without asking. */
 static void wait_no_write(struct emu_vp *vp, uint64_t gpn)
 {
@@ -125,7 +115,7 @@ static void wait_no_write(struct emu_vp *vp, uint64_t gpn)
 		uint64_t number;
 		struct emu_vp *other = post_no_write(vp, n, gpn, &number);
 
-		for (unsigned round = 0; other != NULL && !post_done(vm, n, other, number);
+		for (unsigned round = 0; other != NULL && !emu_vp_done(vm, n, other, number);
 		     round++) {
 			if (atomic_load(&vp->attention) & EMU_ATTENTION_REQUEST) {
 				emu_requests_handle(vp);

@@ -171,7 +171,8 @@ void emu_code_written(struct emu_vm *vm, struct emu_vp *vp, uint64_t gpa, size_t
 
 struct emu_requests *emu_requests_create(void);
 void emu_requests_destroy(struct emu_requests *requests);
-void emu_post_flush(struct emu_vp *vp, bool non_global_only);
+/* Returns the number to wait for. */
+uint64_t emu_post_flush(struct emu_vp *vp, bool non_global_only);
 void emu_post_flush_page(struct emu_vp *vp, uint64_t la);
 void emu_post_lines(struct emu_vp *vp, uint64_t gpn, uint64_t lines);
 void emu_post_gpa(struct emu_vp *vp, uint64_t gpn, uint64_t count);
@@ -179,6 +180,10 @@ void emu_post_gpa(struct emu_vp *vp, uint64_t gpn, uint64_t count);
 uint64_t emu_post_no_write(struct emu_vp *vp, uint64_t gpn);
 bool emu_post_done(struct emu_vp *vp, uint64_t number);
 bool emu_post_idle(struct emu_vp *vp);
+/* Request @number of VP @n is done, or that is not @vp any more. [any] */
+bool emu_vp_done(struct emu_vm *vm, uint32_t n, const struct emu_vp *vp, uint64_t number);
+/* No VP stores any more without marking the page as written, until it has stored there again. The caller runs no VP. */
+void emu_stores_ask(struct emu_vm *vm);
 /* Owner thread, between blocks. */
 void emu_requests_handle(struct emu_vp *vp);
 

@@ -307,6 +307,13 @@ static void code_written(struct hv_engine_vm *vm, uint64_t gpa, size_t bytes)
 	emu_code_written(vm_of(vm), NULL, gpa, bytes);
 }
 
+static void dirty_take(struct hv_engine_vm *vm, uint64_t first_gpn, uint64_t count,
+		       uint64_t *bitmap)
+{
+	gmem_dirty_take(vm_of(vm)->gmem, first_gpn, count, bitmap);
+	emu_stores_ask(vm_of(vm));
+}
+
 static bool translate(struct hv_engine_vp *vp, uint64_t gva, unsigned access, bool user,
 		      uint64_t *ret_gpa, uint32_t *ret_error)
 {
@@ -363,6 +370,7 @@ const struct hv_engine_ops emu_engine_ops = {
 	.flush_done = flush_done,
 	.gpa_changed = gpa_changed,
 	.code_written = code_written,
+	.dirty_take = dirty_take,
 	.translate = translate,
 	.intercept_exceptions = intercept_exceptions,
 	.instructions = instructions,

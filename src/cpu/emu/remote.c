@@ -81,7 +81,7 @@ static uint64_t post_end(struct emu_vp *vp)
 	return number;
 }
 
-void emu_post_flush(struct emu_vp *vp, bool non_global_only)
+uint64_t emu_post_flush(struct emu_vp *vp, bool non_global_only)
 {
 	struct request_set *set = post_begin(vp);
 
@@ -90,7 +90,7 @@ void emu_post_flush(struct emu_vp *vp, bool non_global_only)
 	} else {
 		set->flush_all = true;
 	}
-	post_end(vp);
+	return post_end(vp);
 }
 
 void emu_post_flush_page(struct emu_vp *vp, uint64_t la)
@@ -147,6 +147,37 @@ uint64_t emu_post_no_write(struct emu_vp *vp, uint64_t gpn)
 bool emu_post_done(struct emu_vp *vp, uint64_t number)
 {
 	return atomic_load(&vp->requests->done) >= number || !atomic_load(&vp->in_guest);
+}
+
+bool emu_vp_done(struct emu_vm *vm, uint32_t n, const struct emu_vp *vp, uint64_t number)
+{
+	bool done;
+
+	emu_spin_lock(vm, &vm->vps_lock);
+	done = atomic_load(&vm->vps[n]) != vp || emu_post_done(atomic_load(&vm->vps[n]), number);
+	emu_spin_unlock(&vm->vps_lock);
+	return done;
+}
+
+/* The lock is not held while a VP is waited for: it may want it before it comes to its requests. */
+void emu_stores_ask(struct emu_vm *vm)
+{
+	uint32_t top = atomic_load(&vm->vp_top);
+
+	for (uint32_t n = 0; n < top; n++) {
+		uint64_t number = 0;
+		struct emu_vp *vp;
+
+		emu_spin_lock(vm, &vm->vps_lock);
+		vp = atomic_load(&vm->vps[n]);
+		if (vp != NULL) {
+			number = emu_post_flush(vp, false);
+		}
+		emu_spin_unlock(&vm->vps_lock);
+		for (unsigned round = 0; vp != NULL && !emu_vp_done(vm, n, vp, number); round++) {
+			emu_relax(vm, round);
+		}
+	}
 }
 
 bool emu_post_idle(struct emu_vp *vp)

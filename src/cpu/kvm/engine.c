@@ -48,6 +48,9 @@ const unsigned kvm_engine_ioctls[] = {
 	KVM_NMI,
 	KVM_GET_TSC_KHZ,
 	KVM_SET_DEVICE_ATTR,
+	KVM_GET_DIRTY_LOG,
+	KVM_CLEAR_DIRTY_LOG,
+	KVM_RESET_DIRTY_RINGS,
 };
 const size_t kvm_engine_ioctl_count = ARRAY_LEN(kvm_engine_ioctls);
 
@@ -162,6 +165,7 @@ static int vm_create(const struct hv_engine_config *config, struct hv_engine_vm 
 static void vp_free(struct kvm_vp *vp)
 {
 	kvm_vp_timer_fini(vp);
+	kvm_dirty_vp_close(vp);
 	if (vp->run != NULL) {
 		munmap(vp->run, vp->vm->run_bytes);
 	}
@@ -211,7 +215,7 @@ static int vp_open(struct kvm_vp *vp)
 	}
 	vp->run = run;
 	vp->run->kvm_valid_regs = vm->sync_regs ? KVM_SYNC_X86_REGS : 0;
-	return 0;
+	return kvm_dirty_vp_open(vp);
 }
 
 static int vp_create(struct hv_engine_vm *vm_handle, uint32_t index, struct hv_engine_vp **ret_vp)
@@ -387,6 +391,22 @@ static void code_written(struct hv_engine_vm *vm, uint64_t gpa, size_t bytes)
 {
 }
 
+static int dirty_start(struct hv_engine_vm *vm)
+{
+	return kvm_dirty_start(kvm_vm_of(vm));
+}
+
+static void dirty_take(struct hv_engine_vm *vm, uint64_t first_gpn, uint64_t count,
+		       uint64_t *bitmap)
+{
+	kvm_dirty_take(kvm_vm_of(vm), first_gpn, count, bitmap);
+}
+
+static void dirty_stop(struct hv_engine_vm *vm)
+{
+	kvm_dirty_stop(kvm_vm_of(vm));
+}
+
 static bool translate(struct hv_engine_vp *vp, uint64_t gva, unsigned access, bool user,
 		      uint64_t *ret_gpa, uint32_t *ret_error)
 {
@@ -449,6 +469,9 @@ const struct hv_engine_ops kvm_engine_ops = {
 	.flush_done = flush_done,
 	.gpa_changed = gpa_changed,
 	.code_written = code_written,
+	.dirty_start = dirty_start,
+	.dirty_take = dirty_take,
+	.dirty_stop = dirty_stop,
 	.translate = translate,
 	.intercept_exceptions = intercept_exceptions,
 	.instructions = instructions,

@@ -247,6 +247,9 @@ bool kvm_exit_translate(struct kvm_vp *vp, struct hv_exit *ret)
 		return answer(ret, HV_EXIT_TRIPLE_FAULT);
 	case KVM_EXIT_INTR:
 		return false;
+	case KVM_EXIT_DIRTY_RING_FULL:
+		kvm_dirty_ring_full(vp);
+		return false;
 	case KVM_EXIT_INTERNAL_ERROR:
 		if (vp->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION) {
 			return exit_emulation(vp, ret);

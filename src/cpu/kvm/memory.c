@@ -111,11 +111,13 @@ static struct list renew(const struct kvm_vm *vm, uint64_t start, uint64_t end)
 	return l;
 }
 
-static int set_region(struct kvm_vm *vm, const struct kvm_piece *p, bool remove)
+int kvm_memory_set_region(struct kvm_vm *vm, const struct kvm_piece *p, bool remove)
 {
 	struct kvm_userspace_memory_region region = {
 		.slot = p->id,
-		.flags = p->writable ? 0 : KVM_MEM_READONLY,
+		.flags = !p->writable	       ? KVM_MEM_READONLY
+			 : vm->memory.dirty.on ? KVM_MEM_LOG_DIRTY_PAGES
+					       : 0,
 		.guest_phys_addr = p->gpn << GMEM_PAGE_SHIFT,
 		.memory_size = remove ? 0 : p->count << GMEM_PAGE_SHIFT,
 		.userspace_addr = p->host,
@@ -124,7 +126,7 @@ static int set_region(struct kvm_vm *vm, const struct kvm_piece *p, bool remove)
 	return ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region) < 0 ? -errno : 0;
 }
 
-static void fail(struct kvm_vm *vm, const char *what)
+void kvm_memory_fail(struct kvm_vm *vm, const char *what)
 {
 	const char *none = NULL;
 
@@ -149,8 +151,9 @@ static size_t remove_gone(struct kvm_vm *vm, const struct list *l, bool carry_ou
 		}
 		gone++;
 		if (carry_out) {
-			if (set_region(vm, old, true) != 0) {
-				fail(vm, "KVM does not give up a memory slot");
+			kvm_dirty_slot_gone(vm, old);
+			if (kvm_memory_set_region(vm, old, true) != 0) {
+				kvm_memory_fail(vm, "KVM does not give up a memory slot");
 			}
 			m->free_ids[m->free_count++] = old->id;
 		}
@@ -167,13 +170,16 @@ static void add_new(struct kvm_vm *vm, struct list *l)
 			continue;
 		}
 		if (m->free_count == 0) {
-			fail(vm, "the guest's memory is in more pieces than KVM has slots");
+			kvm_memory_fail(vm,
+					"the guest's memory is in more pieces than KVM has slots");
 			return;
 		}
 		l->at[i].id = m->free_ids[--m->free_count];
-		if (set_region(vm, &l->at[i], false) != 0) {
-			fail(vm, "KVM refuses a memory slot");
+		if (kvm_memory_set_region(vm, &l->at[i], false) != 0) {
+			kvm_memory_fail(vm, "KVM refuses a memory slot");
+			continue;
 		}
+		kvm_dirty_slot_made(vm, &l->at[i]);
 	}
 }
 
@@ -183,6 +189,7 @@ static void apply(struct kvm_vm *vm, struct list *l)
 
 	if (close) {
 		kvm_vm_close(vm);
+		kvm_dirty_rings_collect(vm);
 		remove_gone(vm, l, true);
 	}
 	add_new(vm, l);
@@ -200,7 +207,7 @@ void kvm_memory_changed(struct kvm_vm *vm, uint64_t gpn, uint64_t count)
 
 	if (l.failed) {
 		free(l.at);
-		fail(vm, "no memory for the list of memory slots");
+		kvm_memory_fail(vm, "no memory for the list of memory slots");
 	} else {
 		if (m->live) {
 			apply(vm, &l);
@@ -241,6 +248,7 @@ int kvm_memory_init(struct kvm_vm *vm)
 		m->free_count++;
 	}
 	pthread_mutex_init(&m->lock, NULL);
+	kvm_dirty_init(vm);
 	return 0;
 }
 

@@ -70,7 +70,7 @@ void kvm_vp_poke(struct kvm_vp *vp)
 	}
 }
 
-static struct kvm_vp *next_vp(struct kvm_vm *vm, uint32_t *cursor)
+struct kvm_vp *kvm_vm_next_vp(struct kvm_vm *vm, uint32_t *cursor)
 {
 	uint32_t top = atomic_load(&vm->vp_top);
 
@@ -99,10 +99,10 @@ void kvm_vm_close(struct kvm_vm *vm)
 
 	atomic_store(&vm->memory.closed, 1);
 	pthread_mutex_lock(&vm->vps_lock);
-	for (uint32_t i = 0; (vp = next_vp(vm, &i)) != NULL;) {
+	for (uint32_t i = 0; (vp = kvm_vm_next_vp(vm, &i)) != NULL;) {
 		kvm_vp_poke(vp);
 	}
-	for (uint32_t i = 0; (vp = next_vp(vm, &i)) != NULL;) {
+	for (uint32_t i = 0; (vp = kvm_vm_next_vp(vm, &i)) != NULL;) {
 		wait_outside(vm, vp);
 	}
 	pthread_mutex_unlock(&vm->vps_lock);

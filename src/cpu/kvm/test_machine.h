@@ -159,15 +159,16 @@ static inline bool machine_map(struct test_machine *m)
 	return true;
 }
 
-static inline bool machine_init(struct test_machine *m, const struct hv_engine_ops *ops,
-				int device_fd)
+static inline bool machine_init_as(struct test_machine *m, const struct hv_engine_ops *ops,
+				   int device_fd, bool without_dirty_ring)
 {
 	struct hv_engine_config config = {.gmem = &m->gmem,
 					  .vp_max = VPS,
 					  .clock = machine_clock,
 					  .clock_hz = 1000000000,
 					  .relax = machine_relax,
-					  .device_fd = device_fd};
+					  .device_fd = device_fd,
+					  .without_dirty_ring = without_dirty_ring};
 
 	memset(m, 0, sizeof(*m));
 	m->ops = ops;
@@ -182,6 +183,12 @@ static inline bool machine_init(struct test_machine *m, const struct hv_engine_o
 		machine_long_mode(m, n);
 	}
 	return true;
+}
+
+static inline bool machine_init(struct test_machine *m, const struct hv_engine_ops *ops,
+				int device_fd)
+{
+	return machine_init_as(m, ops, device_fd, false);
 }
 
 static inline void machine_fini(struct test_machine *m)

@@ -2,7 +2,7 @@
 /*
  * A VM and its VPs as the engine keeps them. Files: engine.c life and the table of operations, memory.c slots, run.c the way into the
  * guest and out, exit.c what exits mean and how they are finished, state.c the cached registers, regs.c and fpu.c registers by name, msr.c,
- * cpuid.c, event.c injection, saved.c saved state, walk.c page walks.
+ * cpuid.c, event.c injection, saved.c saved state, walk.c page walks, dirty.c which pages were written.
  */
 #ifndef KVM_VM_H
 #define KVM_VM_H
@@ -31,14 +31,24 @@ struct kvm_piece {
 	uint32_t id; /* KVM's number of the slot */
 };
 
+/* How KVM tells which pages VPs wrote (dirty.c). */
+struct kvm_dirty {
+	bool ring;	    /* by a ring of each VP; else by a bitmap of each slot */
+	bool manual;	    /* bitmaps: looked at and taken back in two steps */
+	bool initially_set; /* bitmaps: a new one has all bits set */
+	bool on;
+	uint64_t drained; /* entries of rings that were read and are not KVM's again */
+};
+
 struct kvm_memory {
-	pthread_mutex_t lock;	  /* changes of the map; held while VPs are kept out */
+	pthread_mutex_t lock; /* changes of the map, KVM's dirty log; held while VPs are kept out */
 	_Atomic uint32_t closed;  /* VPs stay out of the guest */
 	struct kvm_piece *pieces; /* by gpn */
 	size_t count;
 	uint32_t *free_ids; /* slot numbers that are not in use, from the end */
 	size_t free_count;
 	bool live; /* a VP ran: KVM knows the pieces, and changes are made at once */
+	struct kvm_dirty dirty;
 };
 
 /* ---- A VM ---- */
@@ -86,6 +96,8 @@ struct kvm_vp {
 	uint32_t index;
 	int fd;
 	struct kvm_run *run;
+	struct kvm_dirty_gfn *ring; /* NULL: pages that were written are not told that way */
+	uint32_t ring_next;	    /* memory.lock */
 
 	/* Shared words. */
 	_Atomic uint32_t inside; /* in, or on the way into, KVM_RUN */
@@ -144,6 +156,27 @@ void kvm_memory_fini(struct kvm_vm *vm);
 void kvm_memory_go_live(struct kvm_vm *vm);
 /* The GPA map changed; returns when no VP runs under the old one. [any] */
 void kvm_memory_changed(struct kvm_vm *vm, uint64_t gpn, uint64_t count);
+/* Tells KVM of a piece, or that it is gone. memory.lock held; -errno. */
+int kvm_memory_set_region(struct kvm_vm *vm, const struct kvm_piece *p, bool remove);
+/* The VM cannot go on: @what is static text. [any] */
+void kvm_memory_fail(struct kvm_vm *vm, const char *what);
+
+/* ---- dirty.c ---- */
+
+/* Before the first VP and the first slot. */
+void kvm_dirty_init(struct kvm_vm *vm);
+int kvm_dirty_vp_open(struct kvm_vp *vp);
+void kvm_dirty_vp_close(struct kvm_vp *vp);
+/* The VP left the guest because its ring is full. */
+void kvm_dirty_ring_full(struct kvm_vp *vp);
+/* For memory.c, memory.lock held: before slots go (no VP in the guest), for each slot that goes, and for each that was made. */
+void kvm_dirty_rings_collect(struct kvm_vm *vm);
+void kvm_dirty_slot_gone(struct kvm_vm *vm, const struct kvm_piece *p);
+void kvm_dirty_slot_made(struct kvm_vm *vm, const struct kvm_piece *p);
+/* The engine's operations. */
+int kvm_dirty_start(struct kvm_vm *vm);
+void kvm_dirty_take(struct kvm_vm *vm, uint64_t gpn, uint64_t count, uint64_t *bitmap);
+void kvm_dirty_stop(struct kvm_vm *vm);
 
 /* ---- run.c ---- */
 
@@ -157,6 +190,8 @@ int kvm_vp_enter(struct kvm_vp *vp, bool immediate);
 /* Whoever changes the map: VPs leave the guest and stay out until opened. memory.lock held. */
 void kvm_vm_close(struct kvm_vm *vm);
 void kvm_vm_open(struct kvm_vm *vm);
+/* All VPs in order, from *@cursor = 0 on; NULL: no more. vps_lock held. */
+struct kvm_vp *kvm_vm_next_vp(struct kvm_vm *vm, uint32_t *cursor);
 int kvm_signal_install(void);
 void kvm_vp_timer_fini(struct kvm_vp *vp);
 

@@ -264,6 +264,7 @@ enum hv_call_code {
 	HvCallSignalEventDirect = 0x00C0,
 	HvCallPostMessageDirect = 0x00C1,
 	HvCallDispatchVp = 0x00C2,
+	HvCallGetGpaPagesAccessState = 0x00C9,
 };
 
 /* Flags of the flush calls (Spec: TLFS 8.8 HV_FLUSH_FLAGS). */
@@ -556,6 +557,17 @@ struct hv_input_map_gpa {
 	uint32_t padding;
 };
 _Static_assert(sizeof(struct hv_input_map_gpa) == 24, "map gpa");
+
+/* One byte of HV_GPA_PAGE_STATE_* for each page from @gpa_page on. */
+struct hv_input_get_gpa_pages_access_state {
+	uint64_t partition_id;
+	uint64_t flags; /* HV_GPA_PAGE_CLEAR_* */
+	uint64_t gpa_page;
+};
+#define HV_GPA_PAGE_CLEAR_ACCESSED UINT64_C(0x1)
+#define HV_GPA_PAGE_CLEAR_DIRTY UINT64_C(0x4)
+#define HV_GPA_PAGE_STATE_ACCESSED 0x1u
+#define HV_GPA_PAGE_STATE_DIRTY 0x2u
 
 struct hv_input_install_intercept {
 	uint64_t partition_id;

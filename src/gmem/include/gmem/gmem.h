@@ -25,7 +25,7 @@
 #define GMEM_W 0x2u
 #define GMEM_X 0x4u
 #define GMEM_RIGHTS 0x7u
-#define GMEM_DIRTY 0x8u /* written since the log was last cleared */
+#define GMEM_DIRTY 0x8u /* written, or shown anew, since the log was last taken */
 #define GMEM_CODE                                                                                  \
 	0x10u /* an engine holds decoded instructions of this page: writes must be reported */
 #define GMEM_OVERLAY 0x20u /* an overlay page covers what the parent mapped */
@@ -70,7 +70,7 @@ void gmem_set_watch(struct gmem *gm, const struct gmem_watch *watch);
 
 /*
  * Maps guest page @gpn onto the 4 KiB host page @page with @rights (GMEM_R|W|X), replacing what was there; beneath
- * an overlay the change stays hidden until the overlay goes. -ENOMEM: no page-table page; -EINVAL: gpn beyond the space.
+ * an overlay the change stays hidden until the overlay goes. The page counts as written. -ENOMEM: no page-table page; -EINVAL: gpn beyond the space.
  */
 int gmem_map(struct gmem *gm, uint64_t gpn, void *page, uint32_t rights);
 int gmem_unmap(struct gmem *gm, uint64_t gpn);
@@ -115,9 +115,11 @@ void *gmem_ptr(const struct gmem *gm, uint64_t gpa, size_t bytes, uint32_t right
 void gmem_touch(struct gmem *gm, uint64_t gpa, size_t bytes);
 
 /*
- * Dirty log: sets bit i of @bitmap when page @first_gpn + i was written since the last call, and clears it. The caller has every
- * engine drop its cached write translations after the call (a write between is seen by the next one).
+ * Dirty log: sets bit i of @bitmap when page @first_gpn + i was written or mapped, covered or uncovered since the last call, and clears it
+ * (unmapped: 0). What VPs wrote is in it as their engine says: hv_engine_ops.dirty_take, which calls this, is what users want.
+ * gmem_dirty_all: every mapped page counts as written. With the caller's lock for changes of the map.
  */
+void gmem_dirty_all(struct gmem *gm);
 void gmem_dirty_take(struct gmem *gm, uint64_t first_gpn, uint64_t count, uint64_t *bitmap);
 
 #endif

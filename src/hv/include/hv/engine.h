@@ -118,6 +118,8 @@ struct hv_engine_config {
 	/* The guest's processor, of what the engine offers (x86/cpu.h); NULL: the engine's usual one. Copied. */
 	const struct x86_cpu *cpu;
 	int device_fd; /* the system's own hypervisor, for an engine that works through it */
+	/* That hypervisor's dirty log as bitmaps even where it offers rings: tests. */
+	bool without_dirty_ring;
 	/* Gives the processor away while one VP waits for another (@round counts from 0); NULL: the engine spins. [any] */
 	void (*relax)(void *ctx, unsigned round);
 	void *relax_ctx;
@@ -202,6 +204,21 @@ struct hv_engine_ops {
 	void (*gpa_changed)(struct hv_engine_vm *vm, uint64_t gpn, uint64_t count);
 	/* Guest memory with GMEM_CODE was written by somebody else than a VP (gmem_watch). [any] */
 	void (*code_written)(struct hv_engine_vm *vm, uint64_t gpa, size_t bytes);
+
+	/*
+	 * The dirty log: which pages VPs wrote, together with what others wrote through gmem. The map may change meanwhile, and nothing of it is
+	 * lost: pages that are mapped anew, covered or uncovered count as written. One thread at a time, which runs no VP.
+	 *
+	 * dirty_start: from now on VPs' writes are kept; what was written before is not known (gmem_dirty_all). -errno of the host: nothing
+	 * changed. NULL, as dirty_stop: they are always kept.
+	 * dirty_take: gmem_dirty_take() of [@first_gpn, + @count), with all that VPs wrote before the call. A write that comes after the return
+	 * is in the next one; one that comes meanwhile is in this or the next, and in this one's page when that is read afterwards.
+	 * NULL: the VPs write through gmem.
+	 */
+	int (*dirty_start)(struct hv_engine_vm *vm);
+	void (*dirty_take)(struct hv_engine_vm *vm, uint64_t first_gpn, uint64_t count,
+			   uint64_t *bitmap);
+	void (*dirty_stop)(struct hv_engine_vm *vm);
 
 	/* Page walk of @gva with the VP's current paging mode; access HV_ACCESS_*, user: CPL3 rights. False: *ret_error is the #PF code. */
 	bool (*translate)(struct hv_engine_vp *vp, uint64_t gva, unsigned access, bool user,

@@ -52,6 +52,16 @@ int vid_intercept(struct vid_partition *p, uint32_t type, uint32_t access, uint6
 int vid_map(struct vid_partition *p, uint64_t gpa, void *memory, uint64_t bytes, uint32_t rights);
 int vid_unmap(struct vid_partition *p, uint64_t gpa, uint64_t bytes);
 
+/*
+ * Which guest pages are written, by whoever: for copying memory while the guest runs (live migration). start: everything mapped counts as
+ * written. take: bit i of @bitmap (whole words of 64 pages are set) tells whether page @gpa / 4096 + i was written, mapped, covered by an
+ * overlay page or uncovered since it was taken last; what is written after the return is in the next. A page is read after it was taken. When the
+ * VPs stand still and devices rest, one more take finds the last. @gpa and @bytes 4 KiB aligned. One thread at a time, none of a VP's.
+ */
+int vid_writes_start(struct vid_partition *p);
+int vid_writes_take(struct vid_partition *p, uint64_t gpa, uint64_t bytes, uint64_t *bitmap);
+int vid_writes_stop(struct vid_partition *p);
+
 /* @cookie is handed to hv_host_wake. The VP waits for INIT-SIPI unless @index is 0. */
 int vid_vp_create(struct vid_partition *p, uint32_t index, void *cookie, struct vid_vp **ret);
 uint32_t vid_vp_index(const struct vid_vp *vp);
