@@ -5,7 +5,7 @@
 #define IDLE_CODE 0x0001u /* SwitchVirtualAddressSpace: not implemented */
 #define SPIN HvCallNotifyLongSpinWait
 #define GUEST_CALLS 14u
-#define PARENT_CALLS 26u
+#define PARENT_CALLS 27u
 #define OTHER_OS UINT64_C(0x8100060100000000)
 
 static uint64_t control(unsigned code, unsigned count, unsigned start)
