@@ -147,6 +147,36 @@ static void tlfs_10_3_taken_offer_frees_lower_interrupts(struct test *t)
 	rig_fini(&r);
 }
 
+static void take_offer(struct fake_vp *vp, void *ctx)
+{
+	__atomic_fetch_and(word(ctx), ~HV_APIC_ASSIST_NO_EOI_REQUIRED, __ATOMIC_SEQ_CST);
+}
+
+/* Between taking the offer and an exit that is about the APIC there is nothing else: the exit sees that the interrupt has ended. */
+static void tlfs_10_3_offer_taken_right_before_an_exit(struct test *t)
+{
+	struct rig r;
+
+	init(t, &r);
+	interrupt(t, &r, 0x41);
+	EXPECT_EQ(t, rig_run(&r, 0), RIG_OK);
+	interrupt(t, &r, 0x81);
+	EXPECT_EQ(t, rig_run(&r, 0), RIG_OK);
+	EXPECT_EQ(t, *word(&r) & 1, 1);
+	fake_push_code(r.fake[0], take_offer, &r);
+	rig_eoi(&r, 0); /* the outer one's */
+	EXPECT(t, !in_service(&r, 0x81));
+	EXPECT(t, !in_service(&r, 0x41));
+
+	interrupt(t, &r, 0x41);
+	EXPECT_EQ(t, rig_run(&r, 0), RIG_OK);
+	EXPECT_EQ(t, *word(&r) & 1, 1);
+	fake_push_code(r.fake[0], take_offer, &r);
+	EXPECT_EQ(t, rig_wrmsr(&r, 0, HV_X64_MSR_VP_ASSIST_PAGE, 0), RIG_OK);
+	EXPECT(t, !in_service(&r, 0x41));
+	rig_fini(&r);
+}
+
 static void tlfs_10_3_nested_interrupts(struct test *t)
 {
 	struct rig r;
@@ -265,6 +295,7 @@ int main(void)
 		TEST(tlfs_10_3_handler_sees_no_offer),
 		TEST(tlfs_10_3_no_offer_while_others_wait),
 		TEST(tlfs_10_3_taken_offer_frees_lower_interrupts),
+		TEST(tlfs_10_3_offer_taken_right_before_an_exit),
 		TEST(tlfs_10_3_nested_interrupts),
 		TEST(tlfs_10_3_level_interrupts_always_need_eoi),
 		TEST(tlfs_10_3_no_offer_with_queued_messages),
