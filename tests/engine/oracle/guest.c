@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The engine under test, through its table of operations alone: one VP at CPL 3 with the same memory at the same addresses as the
- * child. Every exception is intercepted, so a case ends with an exit and nothing of a kernel is needed but page tables.
+ * child. Where the engine can intercept exceptions, every one is, so a case ends with an exit and nothing of a kernel is needed but page
+ * tables. Else they are delivered, to a handler that tells by its exit which one it was (guest_idt.c).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,14 +11,16 @@
 #include "abi/hv.h"
 #include "emu/emu.h"
 #include "gmem/gmem.h"
+#include "kvm/kvm.h"
 #include "lib/bits.h"
 #include "oracle.h"
 #include "x86/arch.h"
 
 #define TABLES 0x1000u /* GPA of the page tables; everything else is at GPA = linear address */
-#define TABLE_PAGES 6u /* the last one is a task state segment without an I/O bitmap */
-#define TSS_VA (ORACLE_DATA + 0x100000u)
+#define TABLE_PAGES 5u
+#define SYSTEM_PAGES (TABLE_PAGES + ORACLE_IDT_PAGES)
 #define INSTRUCTIONS_MAX 100000u
+#define TICKS_MAX UINT64_C(10000000000) /* where time is real: some seconds */
 
 struct oracle_guest {
 	const struct hv_engine_ops *ops;
@@ -26,7 +29,8 @@ struct oracle_guest {
 	struct gmem gmem;
 	unsigned mode;
 	const uint8_t *pool;
-	uint8_t *memory;  /* TABLE_PAGES, read-write: 2 pages, read-only: 1 page */
+	uint8_t *memory;  /* SYSTEM_PAGES, read-write: 2 pages, read-only: 1 page */
+	bool delivered;	  /* exceptions are not intercepted */
 	uint64_t bp_bias; /* the engine reports #BP with RIP at or after INT3 */
 };
 
@@ -54,10 +58,10 @@ static void code_written(void *ctx, uint64_t gpa, size_t bytes)
 	g->ops->code_written(g->vm, gpa, bytes);
 }
 
-static uint64_t no_clock(void *ctx)
+static uint64_t clock_ticks(void *ctx)
 {
 	(void)ctx;
-	return 0;
+	return __builtin_ia32_rdtsc();
 }
 
 static _Noreturn void give_up(const char *what)
@@ -74,6 +78,7 @@ static void map_pages(struct oracle_guest *g, uint64_t gpa, uint8_t *host, unsig
 			give_up("gmem_map failed");
 		}
 	}
+	g->ops->gpa_changed(g->vm, gpa / GMEM_PAGE_BYTES, pages);
 }
 
 /* Present, user, accessed, dirty; then writable and no-execute as asked. */
@@ -93,9 +98,12 @@ static void build_tables(struct oracle_guest *g)
 	table_put(g, 3, 1, ORACLE_RW | 2 | nx);
 	table_put(g, 3, 2, (ORACLE_RW + 0x1000) | 2 | nx);
 	table_put(g, 3, 3, ORACLE_RO | nx);
-	store_le64(g->memory + 3 * GMEM_PAGE_BYTES + 256 * 8,
-		   (TABLES + 5 * GMEM_PAGE_BYTES) | 0x63); /* supervisor only */
-	store_le16(g->memory + 5 * GMEM_PAGE_BYTES + 102, 0xffff);
+	for (unsigned i = 0; i < ORACLE_IDT_PAGES; i++) { /* supervisor only */
+		store_le64(g->memory + 3 * GMEM_PAGE_BYTES +
+				   ((ORACLE_IDT - ORACLE_DATA) / GMEM_PAGE_BYTES + i) * 8,
+			   (TABLES + (TABLE_PAGES + i) * GMEM_PAGE_BYTES) | 0x63);
+	}
+	oracle_idt_build(g->memory + TABLE_PAGES * GMEM_PAGE_BYTES);
 	for (unsigned i = 0; i < ORACLE_CODE_BYTES / GMEM_PAGE_BYTES; i++) {
 		table_put(g, 4, i, ORACLE_CODE + i * GMEM_PAGE_BYTES);
 	}
@@ -177,7 +185,12 @@ static void system_state(struct oracle_guest *g)
 	segments_set(g);
 	segment_put(g, X86_FS, 0, 0, 0);
 	segment_put(g, X86_GS, 0, 0, 0);
-	reg_put(g, HvX64RegisterTr, TSS_VA, 0x67 | UINT64_C(0x40) << 32 | UINT64_C(0x008b) << 48);
+	reg_put(g, HvX64RegisterTr, ORACLE_IDT,
+		0x67 | UINT64_C(0x40) << 32 | UINT64_C(0x008b) << 48);
+	if (g->delivered) {
+		reg_put(g, HvX64RegisterGdtr, (uint64_t)(ORACLE_GDT_BYTES - 1) << 48, ORACLE_GDT);
+		reg_put(g, HvX64RegisterIdtr, UINT64_C(0xfff) << 48, ORACLE_IDT_TABLE);
+	}
 }
 
 /* INT3 at a known place shows which RIP the engine reports for it. */
@@ -201,35 +214,48 @@ static void calibrate(struct oracle_guest *g)
 	g->bp_bias = 1 - (r.out.rip - start);
 }
 
-struct oracle_guest *oracle_guest_create(uint8_t *code, const uint8_t *pool, unsigned mode)
+static void engine_create(struct oracle_guest *g, int device)
+{
+	struct hv_engine_config config = {.gmem = &g->gmem,
+					  .vp_max = 1,
+					  .clock = clock_ticks,
+					  .clock_hz = 1000000000,
+					  .count_instructions = device < 0,
+					  .device_fd = device};
+
+	g->ops = device >= 0 ? &kvm_engine_ops : &emu_engine_ops;
+	if (g->ops->vm_create(&config, &g->vm) != 0 || g->ops->vp_create(g->vm, 0, &g->vp) != 0) {
+		give_up("cannot be created");
+	}
+	gmem_set_watch(&g->gmem, &(struct gmem_watch){code_written, g});
+	if (!g->delivered) {
+		g->ops->intercept_exceptions(g->vm, UINT32_MAX);
+	}
+}
+
+struct oracle_guest *oracle_guest_create(uint8_t *code, const uint8_t *pool, unsigned mode,
+					 int device, bool delivered)
 {
 	struct oracle_guest *g = calloc(1, sizeof(*g));
 	struct gmem_pages pages = {page_alloc, page_free, NULL};
-	struct hv_engine_config config = {
-		.vp_max = 1, .clock = no_clock, .clock_hz = 1000000000, .count_instructions = true};
 
 	if (g == NULL || gmem_init(&g->gmem, 40, &pages) != 0) {
 		give_up("no memory");
 	}
 	g->mode = mode;
 	g->pool = pool;
-	g->ops = &emu_engine_ops;
-	g->memory = aligned_alloc(GMEM_PAGE_BYTES, (TABLE_PAGES + 3) * GMEM_PAGE_BYTES);
+	g->delivered = delivered || device >= 0;
+	g->memory = aligned_alloc(GMEM_PAGE_BYTES, (SYSTEM_PAGES + 3) * GMEM_PAGE_BYTES);
 	if (g->memory == NULL) {
 		give_up("no memory");
 	}
-	memset(g->memory, 0, (TABLE_PAGES + 3) * GMEM_PAGE_BYTES);
-	memcpy(g->memory + (TABLE_PAGES + 2) * GMEM_PAGE_BYTES, pool, GMEM_PAGE_BYTES);
+	memset(g->memory, 0, (SYSTEM_PAGES + 3) * GMEM_PAGE_BYTES);
+	memcpy(g->memory + (SYSTEM_PAGES + 2) * GMEM_PAGE_BYTES, pool, GMEM_PAGE_BYTES);
 	build_tables(g);
-	map_pages(g, TABLES, g->memory, TABLE_PAGES);
-	map_pages(g, ORACLE_RW, g->memory + TABLE_PAGES * GMEM_PAGE_BYTES, 3);
+	engine_create(g, device);
+	map_pages(g, TABLES, g->memory, SYSTEM_PAGES);
+	map_pages(g, ORACLE_RW, g->memory + SYSTEM_PAGES * GMEM_PAGE_BYTES, 3);
 	map_pages(g, ORACLE_CODE, code, ORACLE_CODE_BYTES / GMEM_PAGE_BYTES);
-	config.gmem = &g->gmem;
-	if (g->ops->vm_create(&config, &g->vm) != 0 || g->ops->vp_create(g->vm, 0, &g->vp) != 0) {
-		give_up("cannot be created");
-	}
-	gmem_set_watch(&g->gmem, &(struct gmem_watch){code_written, g});
-	g->ops->intercept_exceptions(g->vm, UINT32_MAX);
 	system_state(g);
 	memset(code, 0xcc, ORACLE_CODE_BYTES);
 	calibrate(g);
@@ -262,7 +288,7 @@ void oracle_guest_code_changed(struct oracle_guest *g)
 
 static uint8_t *window_memory(struct oracle_guest *g, const struct oracle_window *win)
 {
-	return g->memory + TABLE_PAGES * GMEM_PAGE_BYTES + (win->address - ORACLE_RW);
+	return g->memory + SYSTEM_PAGES * GMEM_PAGE_BYTES + (win->address - ORACLE_RW);
 }
 
 static void load(struct oracle_guest *g, const struct oracle_case *c)
@@ -278,6 +304,9 @@ static void load(struct oracle_guest *g, const struct oracle_case *c)
 	}
 	for (uint32_t i = 0; i < 16; i++) {
 		reg_put(g, HvX64RegisterRax + i, s->gpr[i], 0);
+	}
+	if (g->delivered) {
+		segments_set(g); /* they are the handler's */
 	}
 	reg_put(g, HvX64RegisterRip, s->rip, 0);
 	reg_put(g, HvX64RegisterRflags, s->rflags, 0);
@@ -337,10 +366,33 @@ static void store(struct oracle_guest *g, struct oracle_result *r)
 	}
 }
 
+/* The handler said which exception it was; the rest lies on its stack. */
+static void from_handler(struct oracle_guest *g, const struct hv_exit *exit,
+			 struct oracle_result *ret)
+{
+	struct oracle_idt_frame frame;
+
+	oracle_idt_frame_get(g->memory + TABLE_PAGES * GMEM_PAGE_BYTES, exit->port.port, &frame);
+	ret->vector = exit->port.port;
+	ret->error = frame.error;
+	ret->cr2 = ret->vector == X86_EXC_PF ? reg_take(g, HvX64RegisterCr2).lo : 0;
+	ret->out.rip = frame.rip;
+	ret->out.rflags = frame.rflags;
+	ret->out.gpr[X86_RSP] = frame.rsp;
+}
+
+static void from_intercept(const struct hv_exit *exit, struct oracle_result *ret)
+{
+	ret->vector = exit->exception.vector;
+	ret->error = exit->exception.has_error ? exit->exception.error : 0;
+	ret->cr2 = exit->exception.vector == X86_EXC_PF ? exit->exception.parameter : 0;
+}
+
 void oracle_guest_run(struct oracle_guest *g, const struct oracle_case *c,
 		      struct oracle_result *ret)
 {
-	struct hv_run how = {.deadline_tsc = g->ops->tsc(g->vm) + INSTRUCTIONS_MAX};
+	uint64_t limit = g->ops == &emu_engine_ops ? INSTRUCTIONS_MAX : TICKS_MAX;
+	struct hv_run how = {.deadline_tsc = g->ops->tsc(g->vm) + limit};
 	struct hv_exit exit;
 
 	load(g, c);
@@ -350,14 +402,19 @@ void oracle_guest_run(struct oracle_guest *g, const struct oracle_case *c,
 	store(g, ret);
 	ret->error = 0;
 	ret->cr2 = 0;
-	if (exit.kind != HV_EXIT_EXCEPTION) {
+	if (g->delivered && exit.kind == HV_EXIT_PORT && exit.port.write && exit.port.port < 256) {
+		from_handler(g, &exit, ret);
+		g->ops->abandon(g->vp);
+	} else if (exit.kind == HV_EXIT_EXCEPTION) {
+		from_intercept(&exit, ret);
+	} else {
+		if (exit.kind == HV_EXIT_FAILED) {
+			give_up(exit.failed.what);
+		}
 		ret->vector = ORACLE_VECTOR_ENGINE_EXIT + (uint32_t)exit.kind;
 		g->ops->abandon(g->vp);
 		return;
 	}
-	ret->vector = exit.exception.vector;
-	ret->error = exit.exception.has_error ? exit.exception.error : 0;
-	ret->cr2 = exit.exception.vector == X86_EXC_PF ? exit.exception.parameter : 0;
 	if (ret->vector == X86_EXC_BP) {
 		ret->out.rip += g->bp_bias;
 	}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The program: makes batches of cases, has both sides run them, compares. Exit status 0: all agree, 1: not, 2: usage, 77: not possible. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kvm/kvm.h"
 #include "lib/bits.h"
 #include "oracle.h"
 
@@ -21,6 +23,8 @@ struct options {
 	unsigned mode;
 	unsigned failures_max;
 	bool alone; /* the engine without the host: for builds with sanitizers */
+	bool kvm;
+	bool delivered; /* exceptions go through an IDT, as always with KVM */
 };
 
 struct totals {
@@ -64,10 +68,17 @@ static void usage(FILE *to)
 	fprintf(to,
 		"usage: oracle [--cases N] [--seed S] [--group int|x87|mmx|sse|all] [--mode "
 		"64|32]\n"
-		"              [--failures N] [--case S:N] [--alone] [--list] [--open]\n"
+		"              [--engine emu|kvm] [--delivered] [--failures N] [--case S:N] "
+		"[--alone]\n"
+		"              [--list] [--open]\n"
 		"  --cases N     cases to run, 0: until stopped (default 100000)\n"
 		"  --failures N  stop after N failures (default 20)\n"
 		"  --case S:N    run case N of seed S alone and print everything\n"
+		"  --engine E    kvm: the processor itself, through KVM; default: VIRID_ENGINE, or "
+		"emu\n"
+		"  --delivered   the guest's exceptions are delivered to it, not intercepted; "
+		"always with "
+		"KVM\n"
 		"  --alone       run the engine only and compare nothing (builds with sanitizers)\n"
 		"  --list        print the number of forms of each mnemonic and leave\n"
 		"  --open        print what is not compared, and why, and leave\n");
@@ -85,6 +96,15 @@ static unsigned parse_group(const char *text)
 	}
 	fprintf(stderr, "oracle: --group %s: expected int, x87, mmx, sse or all\n", text);
 	exit(2);
+}
+
+static bool parse_engine(const char *text)
+{
+	if (strcmp(text, "emu") != 0 && strcmp(text, "kvm") != 0) {
+		fprintf(stderr, "oracle: --engine %s: expected emu or kvm\n", text);
+		exit(2);
+	}
+	return strcmp(text, "kvm") == 0;
 }
 
 static uint64_t parse_number(const char *option, const char *text, char terminator,
@@ -115,9 +135,12 @@ static bool parse_options(int argc, char **argv, struct options *opt)
 		{"list", no_argument, NULL, 'l'},
 		{"alone", no_argument, NULL, 'a'},
 		{"open", no_argument, NULL, 'o'},
+		{"engine", required_argument, NULL, 'e'},
+		{"delivered", no_argument, NULL, 'd'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
+	const char *engine = getenv("VIRID_ENGINE");
 	bool list = false;
 	int c;
 
@@ -126,7 +149,8 @@ static bool parse_options(int argc, char **argv, struct options *opt)
 				.only = UINT64_MAX,
 				.groups = ORACLE_ALL,
 				.mode = 64,
-				.failures_max = 20};
+				.failures_max = 20,
+				.kvm = engine != NULL && parse_engine(engine)};
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) >= 0) {
 		const char *end;
 
@@ -152,6 +176,12 @@ static bool parse_options(int argc, char **argv, struct options *opt)
 			break;
 		case 'a':
 			opt->alone = true;
+			break;
+		case 'e':
+			opt->kvm = parse_engine(optarg);
+			break;
+		case 'd':
+			opt->delivered = true;
 			break;
 		case 'l':
 			list = true;
@@ -197,6 +227,23 @@ static void list_forms(const struct oracle_forms *forms)
 	       forms->mnemonic_count, forms->count, forms->skipped);
 }
 
+/* -1: the software engine. Ends the program, as skipped, where there is no KVM of use. */
+static int open_device(const struct options *opt)
+{
+	int device = opt->kvm ? open("/dev/kvm", O_RDWR | O_CLOEXEC) : -1;
+	const char *lacks;
+
+	if (!opt->kvm) {
+		return -1;
+	}
+	lacks = device < 0 ? strerror(errno) : kvm_engine_lacks(device);
+	if (lacks != NULL) {
+		printf("skipped: /dev/kvm: %s\n", lacks);
+		exit(77);
+	}
+	return device;
+}
+
 static void setup(struct oracle *o)
 {
 	int fd = memfd_create("oracle-code", MFD_CLOEXEC);
@@ -215,7 +262,8 @@ static void setup(struct oracle *o)
 	}
 	oracle_pool_fill(o->opt.seed, o->shared->pool);
 	o->shared->mode = o->opt.mode;
-	o->guest = oracle_guest_create(o->code, o->shared->pool, o->opt.mode);
+	o->guest = oracle_guest_create(o->code, o->shared->pool, o->opt.mode, open_device(&o->opt),
+				       o->opt.delivered);
 	oracle_forms_init(&o->forms, o->opt.mode, o->opt.groups, oracle_guest_cpuid, o->guest);
 	o->gen = (struct oracle_gen){.forms = &o->forms,
 				     .mode = o->opt.mode,
@@ -228,7 +276,7 @@ static void setup(struct oracle *o)
 		printf("skipped: the host does not let the child run (see above)\n");
 		exit(77);
 	}
-	close(fd);
+	/* The descriptor stays open: a child that died is started again with it. */
 }
 
 static void fini(struct oracle *o)

@@ -237,13 +237,33 @@ void oracle_native_stop(struct oracle_native *native);
 
 /* ---- guest.c ---- */
 struct oracle_guest;
-struct oracle_guest *oracle_guest_create(uint8_t *code, const uint8_t *pool, unsigned mode);
+/*
+ * @device: /dev/kvm, or -1 for the software engine. @delivered: exceptions go through the guest's own IDT instead of being intercepted; always
+ * so with KVM. Ends the program when the engine cannot be had.
+ */
+struct oracle_guest *oracle_guest_create(uint8_t *code, const uint8_t *pool, unsigned mode,
+					 int device, bool delivered);
 void oracle_guest_destroy(struct oracle_guest *guest);
 void oracle_guest_cpuid(void *guest, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
 /* The code slots were rewritten. */
 void oracle_guest_code_changed(struct oracle_guest *guest);
 void oracle_guest_run(struct oracle_guest *guest, const struct oracle_case *c,
 		      struct oracle_result *ret);
+
+/* ---- guest_idt.c: where exceptions are delivered to ---- */
+#define ORACLE_IDT (ORACLE_DATA + 0x100000u) /* its pages; a task state segment comes first */
+#define ORACLE_IDT_PAGES 3u
+#define ORACLE_IDT_TABLE (ORACLE_IDT + 0x1000u)
+#define ORACLE_GDT (ORACLE_IDT + 0x100u)
+#define ORACLE_GDT_BYTES 16u
+#define ORACLE_SEL_KERNEL 8u
+struct oracle_idt_frame {
+	uint64_t rip, rflags, rsp;
+	uint32_t error;
+};
+/* Fills @pages, which are zero and lie at ORACLE_IDT. */
+void oracle_idt_build(uint8_t *pages);
+void oracle_idt_frame_get(const uint8_t *pages, unsigned vector, struct oracle_idt_frame *ret);
 
 /* ---- undefined.c ---- */
 /* Which parts of the outcome of one instruction the architecture leaves open; all zero: everything must agree. */
