@@ -83,13 +83,12 @@ static bool has_cpu(struct hostcpu_groups *g, const char *service, bool *ret_cpu
 		return refuse(g, "%.200s/cgroup.controllers: %s", service, strerror((int)-n));
 	}
 	if (!hostcpu_has_word(text, (size_t)n, "cpu")) {
-		size_t end = strcspn(text, "\n");
+		/* One line, or nothing at all. */
+		int shown = n <= 1 ? 0 : n - 1 < 80 ? (int)n - 1 : 80;
 
-		end = end < (size_t)n ? end : (size_t)n;
 		return refuse(g,
 			      "the service's group %.200s has no controller cpu (found: %.*s); %s",
-			      service, end == 0 ? 4 : (int)(end < 80 ? end : 80),
-			      end == 0 ? "none" : text, advice);
+			      service, shown == 0 ? 4 : shown, shown == 0 ? "none" : text, advice);
 	}
 	*ret_cpuset = hostcpu_has_word(text, (size_t)n, "cpuset");
 	return true;
@@ -148,6 +147,13 @@ void hostcpu_groups_open(const char *key, struct hostcpu_groups *ret)
 		g.folder[0] = '\0';
 	}
 	*ret = g;
+}
+
+void hostcpu_groups_close(const struct hostcpu_groups *g)
+{
+	if (g->acts) {
+		(void)rmdir(g->folder);
+	}
 }
 
 /* ---- What there is ---- */

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hostcpu/host.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define PATH_BYTES 1400u
+#define PASSES 8u
 
 static int open_file(const char *folder, const char *name, int flags)
 {
@@ -49,6 +53,54 @@ int hostcpu_write(const char *folder, const char *name, const char *text)
 	close(fd);
 	return r;
 }
+
+/* ---- Threads ---- */
+
+/* Sets all threads that @folder shows; their number, or -errno. */
+static int set_threads(const char *folder, const struct hostcpu_set *s)
+{
+	DIR *all = opendir(folder);
+	struct dirent *e;
+	int count = 0, r = 0;
+
+	if (all == NULL) {
+		return -errno;
+	}
+	while (r == 0 && (e = readdir(all)) != NULL) {
+		int tid = atoi(e->d_name);
+
+		if (tid <= 0) {
+			continue;
+		}
+		count++;
+		/* One that ended meanwhile needs nothing. */
+		if (syscall(SYS_sched_setaffinity, tid, sizeof(s->words), s->words) < 0 &&
+		    errno != ESRCH) {
+			r = -errno;
+		}
+	}
+	closedir(all);
+	return r < 0 ? r : count;
+}
+
+int hostcpu_pid_affinity(int pid, const struct hostcpu_set *s)
+{
+	char folder[40];
+	int before = -1, now = 0;
+
+	snprintf(folder, sizeof(folder), "/proc/%d/task", pid);
+	/* A thread that is made while we look has its maker's affinity, which may be the old one. */
+	for (unsigned pass = 0; pass < PASSES && now != before; pass++) {
+		before = now;
+		now = set_threads(folder, s);
+		if (now < 0) {
+			return now;
+		}
+	}
+	return 0;
+}
+
+/* ---- What there is ---- */
 
 static bool read_set(const char *folder, const char *name, struct hostcpu_set *ret)
 {

@@ -244,6 +244,63 @@ static void test_shares(struct test *t)
 	}
 }
 
+static struct hostcpu_claim claim(unsigned processors, unsigned reserve, const char *set)
+{
+	return (struct hostcpu_claim){.processors = processors,
+				      .weight = 100,
+				      .reserve_percent = reserve,
+				      .limit_percent = 100,
+				      .set = set_of(set)};
+}
+
+static void test_admission(struct test *t)
+{
+	const struct hostcpu_claim running[] = {claim(2, 100, ""), claim(1, 50, "0"),
+						claim(2, 20, "0-1")};
+	const struct hostcpu_capacity four = {.set = set_of("0-3"), .hundredths = 400},
+				      limited = {.set = set_of("0-3"), .hundredths = 300};
+	const struct {
+		struct hostcpu_claim c;
+		const struct hostcpu_capacity *capacity;
+		bool ok;
+		uint64_t reserved, available;
+	} cases[] = {
+		/* 290 of 400 are reserved. */
+		{claim(1, 100, ""), &four, true},
+		{claim(2, 55, ""), &four, true},
+		{claim(2, 56, ""), &four, false, 290, 400},
+		{claim(1, 20, ""), &limited, false, 290, 300},
+		/* Nothing reserved, nothing refused. */
+		{claim(64, 0, "0"), &limited, true},
+		/* On processor 0 there are 50 left. */
+		{claim(1, 50, "0"), &four, true},
+		{claim(1, 51, "0"), &four, false, 50, 100},
+		/* More than its own processors have. */
+		{claim(4, 30, "2"), &four, false, 0, 100},
+		/* Of 0 and 1 there are 110 left, of all as much. */
+		{claim(2, 55, "0-1"), &four, true},
+		{claim(2, 56, "0-1"), &four, false, 90, 200},
+		/* Its own processor is free, but not the two among which it is. */
+		{claim(1, 100, "1"), &four, true},
+	};
+	const struct hostcpu_claim tight[] = {claim(2, 90, "0-1")};
+	struct hostcpu_refusal why = {0};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		bool ok = hostcpu_admits(running, 3, &cases[i].c, cases[i].capacity, &why);
+
+		EXPECT_EQ(t, ok, cases[i].ok);
+		if (!ok) {
+			EXPECT_EQ(t, why.reserved, cases[i].reserved);
+			EXPECT_EQ(t, why.available, cases[i].available);
+		}
+	}
+	const struct hostcpu_claim on_one = claim(1, 30, "1");
+
+	EXPECT(t, !hostcpu_admits(tight, 1, &on_one, &four, &why));
+	EXPECT(t, why.reserved == 180 && why.available == 200);
+}
+
 static unsigned below(uint64_t *seed, unsigned limit)
 {
 	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
@@ -293,10 +350,10 @@ static void test_reserves_hold(struct test *t)
 int main(void)
 {
 	static const struct test_case cases[] = {
-		TEST(test_lists),	  TEST(test_longest_list), TEST(test_sets),
-		TEST(test_group_path),	  TEST(test_words),	   TEST(test_max),
-		TEST(test_usage),	  TEST(test_quota),	   TEST(test_shares),
-		TEST(test_reserves_hold),
+		TEST(test_lists),      TEST(test_longest_list),	 TEST(test_sets),
+		TEST(test_group_path), TEST(test_words),	 TEST(test_max),
+		TEST(test_usage),      TEST(test_quota),	 TEST(test_shares),
+		TEST(test_admission),  TEST(test_reserves_hold),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));

@@ -119,6 +119,56 @@ static struct pools *make_pools(const struct hostcpu_claim *claims, size_t count
 	return p;
 }
 
+/* ---- Reserves ---- */
+
+static bool fits(const struct hostcpu_claim *claims, size_t count, const struct hostcpu_claim *c,
+		 const struct hostcpu_set *where, const struct hostcpu_capacity *capacity,
+		 struct hostcpu_refusal *ret)
+{
+	uint64_t reserved = 0;
+	uint64_t available =
+		min_u64(capacity->hundredths, (uint64_t)hostcpu_set_count(where) * 100);
+
+	for (size_t i = 0; i < count; i++) {
+		struct hostcpu_set s = usable(&claims[i], capacity);
+
+		if (hostcpu_set_is_within(&s, where)) {
+			reserved += hostcpu_reserved(&claims[i]);
+		}
+	}
+	if (reserved + hostcpu_reserved(c) <= available) {
+		return true;
+	}
+	*ret = (struct hostcpu_refusal){
+		.reserved = reserved, .available = available, .set = *where};
+	return false;
+}
+
+bool hostcpu_admits(const struct hostcpu_claim *claims, size_t count, const struct hostcpu_claim *c,
+		    const struct hostcpu_capacity *capacity, struct hostcpu_refusal *ret)
+{
+	struct hostcpu_set own = usable(c, capacity);
+
+	if (c->reserve_percent == 0) {
+		return true;
+	}
+	if (!fits(claims, count, c, &own, capacity, ret) ||
+	    !fits(claims, count, c, &capacity->set, capacity, ret)) {
+		return false;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct hostcpu_set other = usable(&claims[i], capacity);
+
+		/* Most may run everywhere, and that has been looked at. */
+		if (!hostcpu_set_equals(&other, &capacity->set) &&
+		    !hostcpu_set_equals(&other, &own) && hostcpu_set_is_within(&own, &other) &&
+		    !fits(claims, count, c, &other, capacity, ret)) {
+			return false;
+		}
+	}
+	return true;
+}
+
 /* ---- Shares ---- */
 
 /* Its part of the pool's processors when all want everything: the reserve, and of the rest what its weight says. */

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cpu_policy.h"
 #include "host/log.h"
 #include "link.h"
 #include "machine_engine.h"
@@ -71,6 +72,7 @@ static void take_up(struct vm *vm, int pidfd)
 	vm_run_path(vm, "engine", path);
 	machine_engine_read(path, &process);
 	vm_worker_attach(vm, &process);
+	cpu_policy_adopt(vm);
 	vm->wanted = true;
 	/* Until it says more. */
 	if (!vm_is_active(vm)) {

@@ -22,6 +22,7 @@ static const struct word words[] = {
 	[API_NOT_SUPPORTED] = {501, "not-supported"},
 	[API_FAILED] = {500, "failed"},
 	[API_NO_MEMORY] = {507, "no-memory"},
+	[API_NO_PROCESSORS] = {507, "no-processors"},
 };
 
 const char *api_error_code(enum api_error error)

@@ -46,6 +46,7 @@ enum api_error {
 	API_NOT_SUPPORTED, /* 501 "not-supported": the guest or the host cannot */
 	API_FAILED,	   /* 500 "failed": the host failed */
 	API_NO_MEMORY,	   /* 507 "no-memory": the host has not enough for the VM */
+	API_NO_PROCESSORS, /* 507 "no-processors": of its processors too much is reserved, or those are not there */
 };
 
 struct call {

@@ -7,12 +7,14 @@
 
 #include "adapter_check.h"
 #include "adapter_text.h"
+#include "cpu_settings.h"
 #include "lib/guid.h"
 
 #define MIB ((json_int_t)1 << 20)
 #define TIB ((json_int_t)1 << 40)
 #define NAME_BYTES 100
 #define PATH_TEXT_BYTES 4095
+#define MODEL_BYTES 1023
 
 /* ---- Texts ---- */
 
@@ -87,7 +89,19 @@ static const struct schema boot[] = {
 };
 
 static const struct schema processors[] = {
-	{"count", SCHEMA_WHOLE, "a number of processors from 1 to 2048", .min = 1, .max = 2048},
+	{"count", SCHEMA_WHOLE, "a number of processors from 1 to 2048", .min = 1,
+	 .max = HOSTCPU_PROCESSORS_MAX},
+	{"model", SCHEMA_TEXT, "a processor model", .max = MODEL_BYTES, .optional = true},
+	{"weight", SCHEMA_WHOLE, "a weight from 1 to 10000", .min = 1, .max = HOSTCPU_WEIGHT_MAX,
+	 .optional = true},
+	{"reserve_percent", SCHEMA_WHOLE, "a percentage from 0 to 100", .max = 100,
+	 .optional = true},
+	{"limit_percent", SCHEMA_WHOLE, "a percentage from 1 to 100", .min = 1, .max = 100,
+	 .optional = true},
+	{"affinity", SCHEMA_TEXT, "the host's processors, such as \"0-3,8\", or \"\"",
+	 .max = CPU_LIST_TEXT_MAX, .check = cpu_list_is_valid, .optional = true},
+	{"numa_nodes", SCHEMA_TEXT, "the host's NUMA nodes, such as \"0\", or \"\"",
+	 .max = CPU_LIST_TEXT_MAX, .check = cpu_list_is_valid, .optional = true},
 	{0},
 };
 
@@ -256,8 +270,9 @@ bool vm_config_check(const json_t *c, struct schema_error *error)
 {
 	bool taken[256 + 4] = {false};
 
-	return schema_check(c, vm, "", error) && check_places(c, "disks", taken, error) &&
-	       check_places(c, "dvds", taken, error) && check_adapters(c, error);
+	return schema_check(c, vm, "", error) && cpu_settings_check(c, error) &&
+	       check_places(c, "disks", taken, error) && check_places(c, "dvds", taken, error) &&
+	       check_adapters(c, error);
 }
 
 /* ---- Places ---- */

@@ -13,15 +13,17 @@
 
 static json_t *defaults(void)
 {
-	json_t *o = json_pack("{s:s, s:{s:s, s:s, s:s}, s:s, s:{s:i}, s:{s:I}, s:[], s:[], s:[], "
-			      "s:{s:s, s:i, s:i}, s:s, s:s, "
-			      "s:{s:s, s:n}}",
-			      "notes", "", "boot", "kernel", "", "initrd", "", "cmdline", "",
-			      "engine", "auto", "processors", "count", 1, "memory", "startup_bytes",
-			      MEMORY_DEFAULT, "disks", "dvds", "adapters", "automatic_start",
-			      "action", "if-was-running", "delay_s", 0, "order", 0,
-			      "automatic_stop", "save", "automatic_recovery", "restart",
-			      "checkpoints", "type", "production", "parent");
+	json_t *o = json_pack(
+		"{s:s, s:{s:s, s:s, s:s}, s:s, s:{s:i, s:s, s:i, s:i, s:i, s:s, s:s}, s:{s:I}, "
+		"s:[], s:[], s:[], "
+		"s:{s:s, s:i, s:i}, s:s, s:s, "
+		"s:{s:s, s:n}}",
+		"notes", "", "boot", "kernel", "", "initrd", "", "cmdline", "", "engine", "auto",
+		"processors", "count", 1, "model", "", "weight", 100, "reserve_percent", 0,
+		"limit_percent", 100, "affinity", "", "numa_nodes", "", "memory", "startup_bytes",
+		MEMORY_DEFAULT, "disks", "dvds", "adapters", "automatic_start", "action",
+		"if-was-running", "delay_s", 0, "order", 0, "automatic_stop", "save",
+		"automatic_recovery", "restart", "checkpoints", "type", "production", "parent");
 
 	CHECK(o != NULL);
 	return o;
@@ -266,11 +268,13 @@ enum vm_config_when vm_config_when(const json_t *old_config, const json_t *new_c
 	} rules[] = {
 		{"boot", NULL, "boot", VM_CONFIG_OFF},
 		{"processors", "count", "processors.count", VM_CONFIG_OFF},
+		{"processors", "model", "processors.model", VM_CONFIG_OFF},
 		{"memory", NULL, "memory", VM_CONFIG_OFF},
 		{"disks", NULL, "disks", VM_CONFIG_OFF},
 		{"dvds", NULL, "dvds", VM_CONFIG_OFF},
 		{"adapters", NULL, "adapters", VM_CONFIG_OFF},
 		{"engine", NULL, "engine", VM_CONFIG_NO_WORKER},
+		{"processors", "numa_nodes", "processors.numa_nodes", VM_CONFIG_NO_WORKER},
 	};
 	json_t *d = defaults();
 	size_t i = 0;

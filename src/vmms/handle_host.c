@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "api_error.h"
+#include "cpu_policy.h"
 #include "engine_guide.h"
 #include "lib/bits.h"
 #include "lib/check.h"
@@ -76,6 +77,7 @@ static json_t *describe(const struct call *c)
 		"revision", revision(v));
 	CHECK(o != NULL);
 	json_object_set_new(o, "engine", describe_engine(c->vmms));
+	json_object_set_new(o, "cpu_policy", cpu_policy_host_json(v));
 	if (caller_may(c->caller, NULL, RIGHT_HOST)) {
 		json_t *settings = json_object_get(store_host(v), "api");
 

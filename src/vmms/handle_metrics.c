@@ -8,6 +8,7 @@
 
 #include "audit.h"
 #include "call_stream.h"
+#include "cpu_policy.h"
 #include "http.h"
 #include "job.h"
 #include "lib/bits.h"
@@ -119,6 +120,7 @@ static size_t collect(struct metrics *m, struct call *c, struct metrics_vm *ret)
 							   .state = vm_state_name(vm->state),
 							   .critical = vm->critical,
 							   .stats = s == NULL ? NULL : s->stats};
+			ret[count - 1].grouped = cpu_policy_usage(vm, &ret[count - 1].usage);
 		}
 	}
 	return count;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdlib.h>
 
+#include "cpu_policy.h"
 #include "lib/bits.h"
 #include "lib/check.h"
 #include "link.h"
@@ -14,6 +15,21 @@ struct asking {
 	char id[GUID_TEXT_BYTES];
 };
 
+/* What the kernel counts for its processes. */
+static void add_group(const struct vm *vm, json_t *stats)
+{
+	struct hostcpu_usage u;
+
+	if (cpu_policy_usage(vm, &u)) {
+		json_object_set_new(stats, "cpu",
+				    json_pack("{s:I, s:I, s:I, s:I}", "usage_us",
+					      (json_int_t)u.usage_us, "throttled_us",
+					      (json_int_t)u.throttled_us, "periods",
+					      (json_int_t)u.periods, "throttled_periods",
+					      (json_int_t)u.throttled_periods));
+	}
+}
+
 static void answer(struct call *c, struct vm *vm)
 {
 	json_t *o = vm_summary(vm), *stats = json_object();
@@ -23,6 +39,7 @@ static void answer(struct call *c, struct vm *vm)
 	json_object_set_new(stats, "cpu_percent", json_incref(json_object_get(o, "cpu_percent")));
 	json_object_set_new(stats, "resident_bytes",
 			    json_incref(json_object_get(o, "resident_bytes")));
+	add_group(vm, stats);
 	if (vm->worker.stats != NULL) {
 		json_object_update_missing(stats, vm->worker.stats);
 	}

@@ -5,6 +5,7 @@
 
 #include "api_error.h"
 #include "config.h"
+#include "cpu_policy.h"
 #include "lib/bits.h"
 #include "lib/check.h"
 #include "op.h"
@@ -77,6 +78,18 @@ static bool check_state(struct call *c, const struct vm *vm, const json_t *confi
 	return true;
 }
 
+/* One that runs gets what it is given now; one that does not is looked at when it starts. */
+static bool check_processors(struct call *c, const struct vm *vm, const json_t *config)
+{
+	char why[800];
+
+	if (!vm->cpu.claims || cpu_policy_admits(vm, config, why, sizeof(why))) {
+		return true;
+	}
+	call_refuse(c, API_NO_PROCESSORS, NULL, "%s", why);
+	return false;
+}
+
 /* @config is taken over. */
 static void configure(struct call *c, struct vm *vm, json_t *config)
 {
@@ -87,7 +100,8 @@ static void configure(struct call *c, struct vm *vm, json_t *config)
 		call_ok(c, vm_details(vm));
 		return;
 	}
-	if (!check_state(c, vm, config) || !path_check_all(c, vm->configuration, config)) {
+	if (!check_state(c, vm, config) || !check_processors(c, vm, config) ||
+	    !path_check_all(c, vm->configuration, config)) {
 		json_decref(config);
 		return;
 	}
@@ -98,6 +112,7 @@ static void configure(struct call *c, struct vm *vm, json_t *config)
 			    error.text);
 		return;
 	}
+	cpu_policy_change(vm);
 	call_ok(c, vm_details(vm));
 }
 

@@ -41,6 +41,10 @@ void machine_plan_free(struct machine_plan *p)
 	free(p->disks);
 	free(p->adapters);
 	free(p->name);
+	if (p->group >= 0) {
+		close(p->group);
+	}
+	free(p->model);
 	free(p->kernel);
 	free(p->initrd);
 	free(p->cmdline);
@@ -226,6 +230,10 @@ static bool start_process(struct opening *o)
 	l->name = p->name;
 	l->memory_bytes = p->memory_bytes;
 	l->processors = p->processors;
+	l->cpu = p->model;
+	l->group = p->group;
+	l->affinity = hostcpu_set_is_empty(&p->affinity) ? NULL : &p->affinity;
+	l->nodes = hostcpu_set_is_empty(&p->nodes) ? NULL : &p->nodes;
 	l->kernel_path = p->kernel;
 	l->initrd_path = p->initrd;
 	l->cmdline = p->cmdline;
@@ -264,7 +272,8 @@ bool machine_start(const struct machine_plan *p, struct machine_process *ret,
 	o->ours = -1;
 	o->launch = launch_nothing;
 	o->process = ret;
-	bool ok = open_images(o) && machine_engine_open(p, &o->launch.kvm, ret, error) &&
+	bool ok = open_images(o) &&
+		  machine_engine_open(p, o->launch.state, &o->launch.kvm, ret, error) &&
 		  open_runtime(o) && open_disks(o) && plug_adapters(o) && open_launcher(o) &&
 		  start_process(o);
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "hostcpu/set.h"
 #include "launch/error.h"
 #include "launch/packet.h"
 
@@ -38,6 +39,10 @@ struct machine_plan {
 	struct engine_guide *engines; /* the service's: outlives the plan */
 	uint64_t memory_bytes;
 	uint64_t processors;
+	char *model; /* of its processors; "": the usual one */
+	int group; /* folder of cgroup v2 that the worker begins in; -1: none; closed with the plan */
+	struct hostcpu_set affinity,
+		nodes;			 /* processors, and NUMA nodes of its memory; empty: any */
 	char *kernel, *initrd, *cmdline; /* initrd: "" for none */
 	struct machine_disk *disks;
 	size_t disk_count;

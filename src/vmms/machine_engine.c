@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "engine_guide.h"
+#include "launch/cpu.h"
 
 /* ---- Choosing ---- */
 
@@ -29,11 +30,18 @@ static bool open_asked_for(const struct machine_plan *p, int *ret_kvm, struct ma
 }
 
 /* A device that went away since it was looked at is no reason not to start. */
-static void open_suiting(const struct machine_plan *p, int *ret_kvm, struct machine_process *ret)
+static void open_suiting(const struct machine_plan *p, int state_fd, int *ret_kvm,
+			 struct machine_process *ret)
 {
 	struct engines_choice c;
 	struct launch_error why;
+	const char *emu = launch_cpu_emu_reason(p->model, state_fd);
 
+	*ret_kvm = -1;
+	if (emu != NULL) {
+		say(ret, ENGINES_EMU, emu);
+		return;
+	}
 	engine_guide_choose(p->engines, &c);
 	*ret_kvm = c.engine == ENGINES_KVM ? engine_guide_open(p->engines, &why) : -1;
 	if (c.engine == ENGINES_KVM && *ret_kvm < 0) {
@@ -43,8 +51,8 @@ static void open_suiting(const struct machine_plan *p, int *ret_kvm, struct mach
 	}
 }
 
-bool machine_engine_open(const struct machine_plan *p, int *ret_kvm, struct machine_process *ret,
-			 struct launch_error *error)
+bool machine_engine_open(const struct machine_plan *p, int state_fd, int *ret_kvm,
+			 struct machine_process *ret, struct launch_error *error)
 {
 	switch (p->engine) {
 	case MACHINE_ENGINE_KVM:
@@ -56,7 +64,7 @@ bool machine_engine_open(const struct machine_plan *p, int *ret_kvm, struct mach
 	case MACHINE_ENGINE_AUTO:
 		break;
 	}
-	open_suiting(p, ret_kvm, ret);
+	open_suiting(p, state_fd, ret_kvm, ret);
 	return true;
 }
 

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hostcpu/text.h"
+
 #define METRICS_FRESH_NS                                                                           \
 	(UINT64_C(2) * 1000000000) /* what workers said is used again for so long */
 #define METRICS_PATIENCE_NS (UINT64_C(1) * 1000000000) /* a worker that says nothing is left out */
@@ -28,6 +30,8 @@ struct metrics_vm {
 	bool critical, running;
 	uint64_t memory_bytes;
 	const char *stats; /* what the worker says to "stats"; NULL: none */
+	bool grouped;
+	struct hostcpu_usage usage; /* of its group, if .grouped */
 };
 
 /* A line "name{labels} value"; @help (may be NULL) first begins the metric, of @type "counter" or "gauge". */

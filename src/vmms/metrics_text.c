@@ -249,10 +249,44 @@ static void add_states(struct metrics_text *t, const struct metrics_vm *vms, siz
 	}
 }
 
+/* What the kernel counts for its group: the limit of its processors at work. */
+static void add_groups(struct metrics_text *t, const struct metrics_vm *vms, size_t count)
+{
+	static const struct {
+		const char *name, *help;
+		size_t offset;
+		double scale;
+	} counted[] = {
+		{"virid_vm_cpu_group_seconds_total", "Processor time of all of its processes",
+		 offsetof(struct hostcpu_usage, usage_us), 1e-6},
+		{"virid_vm_cpu_throttled_seconds_total", "Time that its limit kept it from running",
+		 offsetof(struct hostcpu_usage, throttled_us), 1e-6},
+		{"virid_vm_cpu_periods_total", "Periods in which its limit was looked at",
+		 offsetof(struct hostcpu_usage, periods), 1},
+		{"virid_vm_cpu_throttled_periods_total", "Periods in which it reached its limit",
+		 offsetof(struct hostcpu_usage, throttled_periods), 1},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(counted); i++) {
+		metrics_begin(t, counted[i].name, "counter", counted[i].help);
+		for (size_t k = 0; k < count; k++) {
+			uint64_t value;
+
+			memcpy(&value, (const char *)&vms[k].usage + counted[i].offset,
+			       sizeof(value));
+			if (vms[k].grouped) {
+				metrics_add(t, counted[i].name, (double)value * counted[i].scale,
+					    "vm", vms[k].name, "vm_id", vms[k].id, NULL);
+			}
+		}
+	}
+}
+
 void metrics_vms(struct metrics_text *t, const struct metrics_vm *vms, size_t count)
 {
 	add_health(t, vms, count);
 	add_states(t, vms, count);
+	add_groups(t, vms, count);
 	for (size_t i = 0; i < ARRAY_LEN(counters); i++) {
 		add_counter(t, &counters[i], vms, count);
 	}

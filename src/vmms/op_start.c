@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api_error.h"
+#include "cpu_policy.h"
 #include "host/log.h"
 #include "link.h"
 #include "op.h"
@@ -40,6 +41,7 @@ static void give_up(struct vm *vm)
 	vm->op = NULL;
 	vm->on_end = NULL;
 	vm->wanted = false;
+	cpu_policy_end(vm);
 	saved_state_settle(vm, false);
 	vm_set_state(vm, vm->has_saved ? VM_SAVED : VM_OFF);
 }
@@ -160,13 +162,17 @@ static bool has_kernel(struct vm *vm, struct job *j)
 
 static bool has_resources(struct vm *vm, struct job *j)
 {
-	char why[400];
+	char why[800];
 
-	if (resources_suffice(vm, why, sizeof(why))) {
-		return true;
+	if (!resources_suffice(vm, why, sizeof(why))) {
+		job_fail(j, API_NO_MEMORY, NULL, "%s", why);
+		return false;
 	}
-	job_fail(j, API_NO_MEMORY, NULL, "%s", why);
-	return false;
+	if (!cpu_policy_admits(vm, vm->configuration, why, sizeof(why))) {
+		job_fail(j, API_NO_PROCESSORS, NULL, "%s", why);
+		return false;
+	}
+	return true;
 }
 
 void op_start(struct vm *vm, struct job *j)
@@ -193,6 +199,7 @@ void op_start(struct vm *vm, struct job *j)
 		return;
 	}
 	*s = (struct start){.vm = vm, .job = j, .plan = plan_vm(vm, restore ? state_file : NULL)};
+	cpu_policy_begin(vm, s->plan);
 	vm->op = s;
 	vm->wanted = true;
 	vm_set_state(vm, restore ? VM_RESTORING : VM_STARTING);

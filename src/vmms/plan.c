@@ -107,6 +107,8 @@ struct machine_plan *plan_vm(const struct vm *vm, const char *state_file)
 		.engines = vm->vmms->engines,
 		.memory_bytes = (uint64_t)number_of(json_object_get(c, "memory"), "startup_bytes"),
 		.processors = (uint64_t)number_of(json_object_get(c, "processors"), "count"),
+		.model = copy(text_of(json_object_get(c, "processors"), "model")),
+		.group = -1,
 		.kernel = copy(text_of(boot, "kernel")),
 		.initrd = copy(text_of(boot, "initrd")),
 		.cmdline = copy(text_of(boot, "cmdline")),

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "adopt.h"
+#include "cpu_policy.h"
 #include "engine_guide.h"
 #include "events.h"
 #include "host/log.h"
@@ -159,6 +160,7 @@ bool service_open(const struct service_config *config, struct vmms **ret, char *
 		service_close(v);
 		return false;
 	}
+	v->cpu = cpu_policy_create(v);
 	v->engines = engine_guide_create(config->kvm_device, v->state);
 	open_runtime_to_group(v);
 	*ret = v;
@@ -169,6 +171,7 @@ void service_begin(struct vmms *v)
 {
 	engine_guide_begin(v->engines, v->tasks);
 	adopt_all(v, v->first);
+	cpu_policy_sweep(v);
 	if (v->first) {
 		policy_start_all(v);
 	}
@@ -202,6 +205,7 @@ void service_close(struct vmms *v)
 		vm_remove(vm);
 	}
 	free(v->vms);
+	cpu_policy_destroy(v->cpu);
 	if (v->jobs != NULL) {
 		jobs_destroy(v->jobs);
 	}

@@ -53,6 +53,14 @@ struct vm_worker {
 	char engine_reason[MACHINE_REASON_BYTES];
 };
 
+/* Its part of the host's processors (cpu_policy.c), from before it has a worker until that is gone. */
+struct vm_cpu {
+	bool claims;
+	bool grouped;	   /* it has a group of cgroup v2 */
+	unsigned weight;   /* of the group; 0: not told yet */
+	char trouble[240]; /* why its settings do not act; "": they do */
+};
+
 /* Its summary while it does not run, and what that was made from. */
 struct vm_described {
 	json_t *summary; /* NULL: none */
@@ -81,6 +89,7 @@ struct vm {
 	json_t *ended;	 /* how it ended last: {"how", "time", "message"}; NULL: not yet */
 	struct job *job; /* the one operation; NULL: none */
 	struct vm_worker worker;
+	struct vm_cpu cpu;
 	struct loop_timer timer;	 /* of the operation */
 	struct loop_timer restart_timer; /* policy.c */
 	struct loop_timer tidy_timer;	 /* op_tidy.c */

@@ -2,6 +2,7 @@
 /* VMs as the API shows them. */
 #include <string.h>
 
+#include "cpu_policy.h"
 #include "job.h"
 #include "lib/check.h"
 #include "process.h"
@@ -127,6 +128,7 @@ json_t *vm_details(struct vm *vm)
 	CHECK(c != NULL);
 	json_object_del(c, "format");
 	json_object_set_new(o, "configuration", c);
+	json_object_set_new(o, "cpu_policy", cpu_policy_vm_json(vm));
 	json_object_set_new(o, "guest", vm->guest == NULL ? json_null() : json_incref(vm->guest));
 	json_object_set_new(o, "addresses",
 			    vm->addresses == NULL ? json_array() : json_incref(vm->addresses));

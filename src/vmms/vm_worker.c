@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cpu_policy.h"
 #include "events.h"
 #include "host/log.h"
 #include "keeper.h"
@@ -61,6 +62,7 @@ static void on_exit_of(void *ctx)
 	vm_worker_read_end(vm, reap(vm->worker.pidfd), &end);
 	vm->ran_ns = vm->worker.since_ns == 0 ? 0 : host_now_ns() - vm->worker.since_ns;
 	forget(vm);
+	cpu_policy_end(vm);
 	vm_ended(vm, &end);
 }
 

@@ -20,6 +20,7 @@
 #define VMMS_BOOT_ID_BYTES 40u
 
 struct audit;
+struct cpu_policy;
 struct engine_guide;
 struct events;
 struct jobs;
@@ -34,6 +35,7 @@ struct vmms {
 	struct events *events;
 	struct store_watch *store_watch; /* NULL: none */
 	struct audit *audit;		 /* of the API; NULL: none */
+	struct cpu_policy *cpu;		 /* who gets how much of the host's processors */
 	struct engine_guide *engines;	 /* which engine machines get */
 	char state[VMMS_PATH_BYTES];	 /* folder, absolute */
 	char runtime[VMMS_PATH_BYTES];	 /* folder, absolute */

@@ -70,7 +70,14 @@ static const struct cmdlet_parameter import_vm[] = {{"Path", PARAMETER_OPERAND, 
 						    QUIET,
 						    END};
 static const struct cmdlet_parameter processor[] = {
-	{"VMName", PARAMETER_OPERAND, "0"}, {"Count", PARAMETER_OPTION, "processors"}, QUIET, END};
+	{"VMName", PARAMETER_OPERAND, "0"},
+	{"Count", PARAMETER_OPTION, "processors"},
+	{"RelativeWeight", PARAMETER_OPTION, "cpu-weight"},
+	{"Reserve", PARAMETER_OPTION, "cpu-reserve"},
+	{"Maximum", PARAMETER_OPTION, "cpu-limit"},
+	QUIET,
+	END,
+};
 static const struct cmdlet_parameter memory[] = {{"VMName", PARAMETER_OPERAND, "0"},
 						 {"StartupBytes", PARAMETER_OPTION, "memory"},
 						 QUIET,
@@ -239,7 +246,12 @@ static const struct manage_column drive_properties[] = {
 static const struct manage_column adapter_properties[] = {
 	{"Name", "name"}, {"SwitchName", "switch"}, {"MacAddress", "mac"}, {"VlanId", "vlan"}, {0}};
 static const struct manage_column processor_properties[] = {
-	{"VMName", "name"}, {"Count", "configuration.processors.count"}, {0}};
+	{"VMName", "name"},
+	{"Count", "configuration.processors.count"},
+	{"RelativeWeight", "configuration.processors.weight"},
+	{"Reserve", "configuration.processors.reserve_percent"},
+	{"Maximum", "configuration.processors.limit_percent"},
+	{0}};
 static const struct manage_column memory_properties[] = {
 	{"VMName", "name"}, {"Startup", "configuration.memory.startup_bytes"}, {0}};
 static const struct manage_column host_properties[] = {{"Name", "name"},

@@ -18,12 +18,26 @@ static void engine_cell(struct json_object *row, char *text, size_t size)
 		 member_text(row, "engine.reason"));
 }
 
+/* "150 of 400 % reserved", or why shares do not act. */
+static void share_cell(struct json_object *row, char *text, size_t size)
+{
+	if (!json_object_get_boolean(member_get(row, "cpu_policy.acts"))) {
+		snprintf(text, size, "do not act: %s", member_text(row, "cpu_policy.reason"));
+		return;
+	}
+	snprintf(text, size, "act; %lld of %lld %% are reserved",
+		 (long long)json_object_get_int64(member_get(row, "cpu_policy.reserved_percent")),
+		 (long long)json_object_get_int64(member_get(row, "cpu_policy.capacity_percent")));
+}
+
 static const struct manage_column host_columns[] = {
 	{"Name", "name"},
 	{"Version", "version"},
 	{"Processors", "processors"},
 	{"Memory", "memory_bytes", COLUMN_BYTES},
 	{"Memory available", "memory_available_bytes", COLUMN_BYTES},
+	{"NUMA nodes", "cpu_policy.numa_nodes"},
+	{"Processor shares", .cell = share_cell},
 	{"Engine (auto)", .cell = engine_cell},
 	{"Machines", "vms"},
 	{"Running", "running"},

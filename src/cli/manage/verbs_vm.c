@@ -107,6 +107,18 @@ static bool add_adapter(struct json_object *body, const char *text)
 	 .bare_mib = true},                                                                        \
 		{"processors", OPTION_NUMBER, "processors.count", .value = "N",                    \
 		 .help = "virtual processors"},                                                    \
+		{"cpu", OPTION_TEXT, "processors.model", .value = "MODEL",                         \
+		 .help = "what processors the guest sees, as of virid run"},                       \
+		{"cpu-weight", OPTION_NUMBER, "processors.weight", .value = "N",                   \
+		 .help = "against other machines' (1 to 10000, 100)"},                             \
+		{"cpu-reserve", OPTION_NUMBER, "processors.reserve_percent", .value = "PERCENT",   \
+		 .help = "of a processor for each virtual one, whatever others do"},               \
+		{"cpu-limit", OPTION_NUMBER, "processors.limit_percent", .value = "PERCENT",       \
+		 .help = "of a processor for each virtual one; 100: none"},                        \
+		{"affinity", OPTION_TEXT, "processors.affinity", .value = "LIST",                  \
+		 .help = "the host's processors that it may run on, such as 0-3,8"},               \
+		{"numa-nodes", OPTION_TEXT, "processors.numa_nodes", .value = "LIST",              \
+		 .help = "where its memory comes from, and it runs unless --affinity says"},       \
 		{"engine", OPTION_CHOICE, "engine", "auto|emu|kvm",                                \
 		 .help = "what runs it: software, the processor (KVM), or what suits this host"},  \
 		{"kernel", OPTION_PATH, "boot.kernel", .value = "FILE",                            \

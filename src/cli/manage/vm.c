@@ -22,6 +22,58 @@ static void engine_cell(struct json_object *row, char *text, size_t size)
 	}
 }
 
+static long long number_in(struct json_object *row, const char *member, long long usual)
+{
+	struct json_object *o = member_get(row, member);
+
+	return o == NULL ? usual : json_object_get_int64(o);
+}
+
+static void model_cell(struct json_object *row, char *text, size_t size)
+{
+	const char *model = member_text(row, "configuration.processors.model");
+
+	snprintf(text, size, "%s", model[0] == '\0' ? "the usual one of its engine" : model);
+}
+
+/* "weight 100, reserve 50 %, limit 80 %" */
+static void share_cell(struct json_object *row, char *text, size_t size)
+{
+	long long weight = number_in(row, "configuration.processors.weight", 100),
+		  reserve = number_in(row, "configuration.processors.reserve_percent", 0),
+		  limit = number_in(row, "configuration.processors.limit_percent", 100);
+	int n = snprintf(text, size, "weight %lld", weight);
+
+	if (reserve != 0) {
+		n += snprintf(text + n, size - (size_t)n, ", reserve %lld %%", reserve);
+	}
+	if (limit != 100) {
+		n += snprintf(text + n, size - (size_t)n, ", limit %lld %%", limit);
+	}
+	if ((weight != 100 || reserve != 0 || limit != 100) &&
+	    !json_object_get_boolean(member_get(row, "cpu_policy.acts"))) {
+		snprintf(text + n, size - (size_t)n, " (does not act: %s)",
+			 member_text(row, "cpu_policy.reason"));
+	}
+}
+
+/* "processors 0-3, memory of node 0" */
+static void place_of_processors(struct json_object *row, char *text, size_t size)
+{
+	const char *affinity = member_text(row, "configuration.processors.affinity"),
+		   *nodes = member_text(row, "configuration.processors.numa_nodes");
+
+	snprintf(text, size, "%s%s%s%s",
+		 affinity[0] != '\0' ? "processors "
+		 : nodes[0] != '\0'  ? "processors and"
+				     : "any processor",
+		 affinity,
+		 nodes[0] == '\0'      ? ""
+		 : affinity[0] == '\0' ? " memory of node "
+				       : ", memory of node ",
+		 nodes);
+}
+
 static const struct manage_column overview[] = {
 	{"Name", "name"},
 	{"Id", "id"},
@@ -30,6 +82,9 @@ static const struct manage_column overview[] = {
 	{"Uptime", "uptime_s", COLUMN_SECONDS},
 	{"Engine", .cell = engine_cell},
 	{"Processors", "processors"},
+	{"Processor model", .cell = model_cell},
+	{"Processor share", .cell = share_cell},
+	{"Runs on", .cell = place_of_processors},
 	{"Memory", "memory_bytes", COLUMN_BYTES},
 	{"Resident", "resident_bytes", COLUMN_BYTES},
 	{"Heartbeat", "heartbeat"},

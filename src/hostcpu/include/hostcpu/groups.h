@@ -29,6 +29,9 @@ struct hostcpu_groups {
 /* Finds the place and makes it ready. @key: of this service, so that two in one group do not meet; a part of a file's name. */
 void hostcpu_groups_open(const char *key, struct hostcpu_groups *ret);
 
+/* Removes what is common to all when no machine's group is left. */
+void hostcpu_groups_close(const struct hostcpu_groups *g);
+
 /* What there is for all machines; @host: what there would be without groups. */
 void hostcpu_groups_capacity(const struct hostcpu_groups *g, const struct hostcpu_set *host,
 			     struct hostcpu_capacity *ret);

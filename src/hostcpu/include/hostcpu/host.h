@@ -18,6 +18,9 @@ void hostcpu_host_read(const char *sys, struct hostcpu_host *ret);
 void hostcpu_node_processors(const char *sys, const struct hostcpu_set *nodes,
 			     struct hostcpu_set *ret);
 
+/* Where all threads of process @pid run, also those that it makes meanwhile. 0 or -errno. */
+int hostcpu_pid_affinity(int pid, const struct hostcpu_set *s);
+
 /* A small file of the kernel, "@folder/@name": bytes that were read, without NUL; or -errno. */
 long hostcpu_read(const char *folder, const char *name, char *ret, size_t size);
 /* @text into such a file, at once. 0 or -errno. */

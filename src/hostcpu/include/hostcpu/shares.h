@@ -44,6 +44,19 @@ uint64_t hostcpu_reserved_all(const struct hostcpu_claim *claims, size_t count);
 void hostcpu_weights(const struct hostcpu_claim *claims, size_t count,
 		     const struct hostcpu_capacity *capacity, unsigned *ret_weights);
 
+/* Why a machine's reserve cannot be had, in hundredths. */
+struct hostcpu_refusal {
+	uint64_t reserved;	/* by others where it would have to run, and nowhere else */
+	uint64_t available;	/* in all there */
+	struct hostcpu_set set; /* there */
+};
+/*
+ * Could @c be added to @claims, which have what they reserved? Looked at are the processors of each machine that @c's are among, and all there are: what is
+ * reserved for machines that can run only there has to fit. False: *ret.
+ */
+bool hostcpu_admits(const struct hostcpu_claim *claims, size_t count, const struct hostcpu_claim *c,
+		    const struct hostcpu_capacity *capacity, struct hostcpu_refusal *ret);
+
 /* What a limit of Linux (cpu.max) comes to; UINT64_MAX: none. @period_us is above 0. */
 uint64_t hostcpu_hundredths(uint64_t quota_us, uint64_t period_us);
 /* Microseconds of processor time in each HOSTCPU_PERIOD_US; 0: no limit. */
