@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-/* `virid engine`: what KVM and the software engine do on this host, and which of both suits it. */
+/* `virid engine`: what KVM and the software engine do on this host, which of both suits it, and the processors that they give to guests. */
 #include <getopt.h>
 #include <json-c/json.h>
 #include <string.h>
 #include <time.h>
 
 #include "cli.h"
+#include "engine.h"
 #include "engines/engines.h"
 
 static const char help_text[] =
 	"usage: virid engine probe [--again] [--json] [--device PATH]\n"
+	"       virid engine cpus [--json] [--device PATH]\n"
 	"\n"
-	"Measures which engine suits this host, and says why: a tiny guest is run on KVM and on "
-	"the software engine. What was\n"
-	"measured is kept until the kernel, the processor, KVM's parameters or Virid change. "
-	"`virid run --engine kvm` asks for\n"
-	"KVM; auto stays with the software engine today.\n"
+	"probe measures which engine suits this host, and says why: a tiny guest is run on KVM and "
+	"on the software engine. What\n"
+	"was measured is kept until the kernel, the processor, KVM's parameters or Virid change. "
+	"`virid run --engine auto` goes by it.\n"
+	"\n"
+	"cpus lists the processor models and features that `virid run --cpu` knows, and which of "
+	"them each engine has here.\n"
 	"\n"
 	"  --again        measure, whatever is kept; about half a second\n"
 	"  --json         the answer as JSON\n"
@@ -61,7 +65,7 @@ static bool parse(int argc, char **argv, struct engine_arguments *a)
 		default: {
 			char meant[CLI_GUESS_BYTES];
 
-			complain("'%s' %s%s; virid engine probe --help explains the options",
+			complain("'%s' %s%s; virid engine --help explains the options",
 				 argv[optind - 1],
 				 opt == ':' ? "needs a value" : "is not an option",
 				 opt == ':' ? "" : guess_option(argv[optind - 1], options, meant));
@@ -70,7 +74,7 @@ static bool parse(int argc, char **argv, struct engine_arguments *a)
 		}
 	}
 	if (optind < argc) {
-		complain("'%s': virid engine probe takes options only", argv[optind]);
+		complain("'%s': virid engine %s takes options only", argv[optind], argv[0]);
 		return false;
 	}
 	return true;
@@ -162,9 +166,29 @@ static int probe(int argc, char **argv)
 	return CLI_OK;
 }
 
+static int cpus(int argc, char **argv)
+{
+	struct engine_arguments a;
+
+	if (!parse(argc, argv, &a)) {
+		return CLI_USAGE;
+	}
+	if (a.help) {
+		fputs(help_text, stdout);
+		return CLI_OK;
+	}
+	if (a.again) {
+		complain(
+			"--again: virid engine cpus measures nothing; --help explains the options");
+		return CLI_USAGE;
+	}
+	engine_cpus_print(a.device, a.json);
+	return CLI_OK;
+}
+
 int engine_command(int argc, char **argv)
 {
-	static const char *const verbs[] = {"probe", NULL};
+	static const char *const verbs[] = {"probe", "cpus", NULL};
 	char meant[CLI_GUESS_BYTES];
 
 	if (argc < 2) {
@@ -178,7 +202,10 @@ int engine_command(int argc, char **argv)
 	if (strcmp(argv[1], "probe") == 0) {
 		return probe(argc - 1, argv + 1);
 	}
-	complain("engine: '%s' is not a command%s; expected probe", argv[1],
+	if (strcmp(argv[1], "cpus") == 0) {
+		return cpus(argc - 1, argv + 1);
+	}
+	complain("engine: '%s' is not a command%s; expected probe or cpus", argv[1],
 		 guess(argv[1], verbs, meant));
 	return CLI_USAGE;
 }

@@ -4,6 +4,7 @@
  * image gives false, never a crash.
  */
 #include "core.h"
+#include "hv/saved_registers.h"
 
 #define TAG_PARTITION STATE_TAG('P', 'A', 'R', 'T')
 #define TAG_VP STATE_TAG('V', 'P', ' ', ' ')
@@ -16,29 +17,6 @@
 #define TAG_TIMERS STATE_TAG('T', 'I', 'M', 'R')
 #define TAG_QUEUE STATE_TAG('M', 'S', 'G', 'Q')
 #define TAG_PAGES STATE_TAG('P', 'A', 'G', 'E')
-
-/* Runs of register names in the order in which they are put back: mode first. */
-static const struct {
-	uint32_t first;
-	uint32_t last;
-} register_runs[] = {
-	{HvX64RegisterEfer, HvX64RegisterEfer},
-	{HvX64RegisterCr4, HvX64RegisterCr4},
-	{HvX64RegisterCr3, HvX64RegisterCr3},
-	{HvX64RegisterCr0, HvX64RegisterCr0},
-	{HvX64RegisterCr2, HvX64RegisterCr2},
-	{HvX64RegisterXfem, HvX64RegisterXfem},
-	{HvX64RegisterEs, HvX64RegisterTr},
-	{HvX64RegisterIdtr, HvX64RegisterGdtr},
-	{HvX64RegisterRax, HvX64RegisterRflags},
-	{HvX64RegisterXmm0, HvX64RegisterXmmControlStatus},
-	{HvX64RegisterDr0, HvX64RegisterDr7},
-	{HvX64RegisterKernelGsBase, HvX64RegisterKernelGsBase},
-	{HvX64RegisterPat, HvX64RegisterSfmask},
-	{HvX64RegisterMsrMtrrDefType, HvX64RegisterDebugCtl},
-	{HvX64RegisterSpecCtrl, HvX64RegisterSpecCtrl},
-	{HvX64RegisterMsrIa32MiscEnable, HvX64RegisterIa32FeatureControl},
-};
 
 /* MSRs of the engine that have no register name. */
 static const uint32_t msr_indexes[] = {
@@ -53,8 +31,8 @@ static void save_registers(struct state_writer *w, struct hv_vp *vp)
 	struct hv_u128 v;
 
 	state_begin(w, TAG_REGISTERS, 1);
-	for (size_t i = 0; i < ARRAY_LEN(register_runs); i++) {
-		for (uint32_t name = register_runs[i].first; name <= register_runs[i].last;
+	for (size_t i = 0; i < ARRAY_LEN(hv_saved_registers); i++) {
+		for (uint32_t name = hv_saved_registers[i].first; name <= hv_saved_registers[i].last;
 		     name++) {
 			if (vp_ops(vp)->reg_get(vp->engine, name, &v)) {
 				state_put_u32(w, name);

@@ -1,32 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Events on their way in: interrupts and their windows, NMIs, exceptions, the task priority; and a VP's state carried from one engine to the other. */
-#include "test_machine.h"
+#include "test_kvm.h"
 
 #include "emu/emu.h"
-#include "kvm/kvm.h"
+#include "hv/saved_registers.h"
 
 #define VECTOR 0x30u
-
-static int device = -1;
-static const char *no_device;
 
 static uint64_t handler(unsigned vector)
 {
 	return HANDLER + 16 * vector;
 }
-
-/* Begins every test: a machine, or a reason why there is none. */
-#define MACHINE(t, m, ...)                                                                         \
-	static const uint8_t code_[] = {__VA_ARGS__};                                              \
-	struct test_machine m;                                                                     \
-	if (no_device != NULL) {                                                                   \
-		SKIP(t, no_device);                                                                \
-	}                                                                                          \
-	if (!machine_init(&m, &kvm_engine_ops, device)) {                                          \
-		test_fail(t, __FILE__, __LINE__, "no machine");                                    \
-		return;                                                                            \
-	}                                                                                          \
-	machine_code(&m, CODE, code_, sizeof(code_))
 
 static uint64_t stacked(struct test_machine *m, unsigned word)
 {
@@ -177,26 +161,6 @@ static void test_priority(struct test *t)
 
 /* ---- From one engine to the other ---- */
 
-/* As the hypervisor core saves them. */
-static const uint32_t runs[][2] = {
-	{HvX64RegisterEfer, HvX64RegisterEfer},
-	{HvX64RegisterCr4, HvX64RegisterCr4},
-	{HvX64RegisterCr3, HvX64RegisterCr3},
-	{HvX64RegisterCr0, HvX64RegisterCr0},
-	{HvX64RegisterCr2, HvX64RegisterCr2},
-	{HvX64RegisterXfem, HvX64RegisterXfem},
-	{HvX64RegisterEs, HvX64RegisterTr},
-	{HvX64RegisterIdtr, HvX64RegisterGdtr},
-	{HvX64RegisterRax, HvX64RegisterRflags},
-	{HvX64RegisterXmm0, HvX64RegisterXmmControlStatus},
-	{HvX64RegisterDr0, HvX64RegisterDr7},
-	{HvX64RegisterKernelGsBase, HvX64RegisterKernelGsBase},
-	{HvX64RegisterPat, HvX64RegisterSfmask},
-	{HvX64RegisterMsrMtrrDefType, HvX64RegisterDebugCtl},
-	{HvX64RegisterSpecCtrl, HvX64RegisterSpecCtrl},
-	{HvX64RegisterMsrIa32MiscEnable, HvX64RegisterIa32FeatureControl},
-};
-
 static void carry_register(struct test *t, struct test_machine *from, struct test_machine *to,
 			   uint32_t name)
 {
@@ -216,8 +180,9 @@ static void carry(struct test *t, struct test_machine *from, struct test_machine
 	size_t bytes;
 
 	memcpy(to->ram, from->ram, RAM_PAGES * 4096);
-	for (size_t i = 0; i < ARRAY_LEN(runs); i++) {
-		for (uint32_t name = runs[i][0]; name <= runs[i][1]; name++) {
+	for (size_t i = 0; i < ARRAY_LEN(hv_saved_registers); i++) {
+		for (uint32_t name = hv_saved_registers[i].first;
+		     name <= hv_saved_registers[i].last; name++) {
 			carry_register(t, from, to, name);
 		}
 	}
@@ -386,8 +351,7 @@ int main(void)
 						 TEST(test_carry_events),
 						 TEST(test_torn_state)};
 
-	device = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	no_device = device < 0 ? "/dev/kvm cannot be opened" : kvm_engine_lacks(device);
+	open_device();
 	if (no_device == NULL) {
 		no_device = unfit();
 	}

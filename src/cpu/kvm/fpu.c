@@ -4,6 +4,8 @@
 
 #include "abi/hv.h"
 #include "fpu.h"
+#include "lib/bits.h"
+#include "lib/check.h"
 #include "vm.h"
 
 #define XSAVE_HEADER 512
@@ -134,4 +136,61 @@ bool kvm_fpu_reg_set(struct kvm_vp *vp, uint32_t name, const struct hv_u128 *val
 		fx->mxcsr = (uint32_t)value->hi;
 	}
 	return true;
+}
+
+/* ---- Beyond x87 and SSE ---- */
+
+#define XSTATE_VERSION 1u
+
+/* Where component @i lies in the image; NULL: the guest's processor has none. */
+static uint8_t *component(struct kvm_vp *vp, unsigned i, uint32_t *ret_bytes)
+{
+	const struct x86_cpu *cpu = &vp->vm->cpu;
+
+	if (!(cpu->xcr0 >> i & 1)) {
+		return NULL;
+	}
+	CHECK(range_within(cpu->component[i][1], cpu->component[i][0], sizeof(vp->fpu.region)));
+	*ret_bytes = cpu->component[i][0];
+	return (uint8_t *)vp->fpu.region + cpu->component[i][1];
+}
+
+void kvm_xstate_save(struct kvm_vp *vp, struct state_writer *w)
+{
+	uint32_t bytes;
+
+	if (!(vp->vm->cpu.xcr0 & ~BOTH)) {
+		return;
+	}
+	kvm_state_fetch(vp, PART_FPU);
+	state_begin(w, KVM_XSTATE_TAG, XSTATE_VERSION);
+	state_put_u64(w, *in_use(vp) & vp->vm->cpu.xcr0 & ~BOTH);
+	for (unsigned i = 2; i < X86_CPU_COMPONENTS; i++) {
+		const uint8_t *from = component(vp, i, &bytes);
+
+		if (from != NULL) {
+			state_put_bytes(w, from, bytes);
+		}
+	}
+	state_end(w);
+}
+
+bool kvm_xstate_restore(struct kvm_vp *vp, uint16_t version, struct state_reader *r)
+{
+	uint64_t used = state_get_u64(r);
+	uint32_t bytes;
+
+	if (version != XSTATE_VERSION || (used & (~vp->vm->cpu.xcr0 | BOTH))) {
+		return false;
+	}
+	kvm_state_change(vp, PART_FPU);
+	for (unsigned i = 2; i < X86_CPU_COMPONENTS; i++) {
+		uint8_t *to = component(vp, i, &bytes);
+
+		if (to != NULL) {
+			state_get_bytes(r, to, bytes);
+		}
+	}
+	*in_use(vp) = (*in_use(vp) & BOTH) | used;
+	return !r->bad;
 }

@@ -1,27 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The engine on small programs: exits and how they are finished, dropped or answered with faults; memory; kicks and deadlines; clocks. */
-#include "test_machine.h"
+#include "test_kvm.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-
-#include "kvm/kvm.h"
-
-static int device = -1;
-static const char *no_device;
-
-/* Begins every test: a machine, or a reason why there is none. */
-#define MACHINE(t, m, ...)                                                                         \
-	static const uint8_t code_[] = {__VA_ARGS__};                                              \
-	struct test_machine m;                                                                     \
-	if (no_device != NULL) {                                                                   \
-		SKIP(t, no_device);                                                                \
-	}                                                                                          \
-	if (!machine_init(&m, &kvm_engine_ops, device)) {                                          \
-		test_fail(t, __FILE__, __LINE__, "no machine");                                    \
-		return;                                                                            \
-	}                                                                                          \
-	machine_code(&m, CODE, code_, sizeof(code_))
 
 static void test_halt(struct test *t)
 {
@@ -566,7 +548,6 @@ int main(void)
 		TEST(test_flush),	 TEST(test_tsc),
 		TEST(test_cpuid),	 TEST(test_xsave)};
 
-	device = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	no_device = device < 0 ? "/dev/kvm cannot be opened" : kvm_engine_lacks(device);
+	open_device();
 	return test_main(cases, ARRAY_LEN(cases));
 }

@@ -114,7 +114,10 @@ static bool control_valid(const struct kvm_vp *vp, uint32_t name, uint64_t value
 	case HvX64RegisterCr3:
 		return value >> vp->vm->gmem->pa_bits == 0;
 	case HvX64RegisterCr4:
-		return !(value & ~(uint64_t)CR4_WRITABLE);
+		return !(value & ~(uint64_t)(CR4_WRITABLE |
+					     (x86_cpu_has(&vp->vm->cpu.features, X86_CPU_7_ECX, 3)
+						      ? X86_CR4_PKE
+						      : 0)));
 	case HvX64RegisterEfer:
 		return !(value & ~(uint64_t)EFER_WRITABLE);
 	default:
@@ -312,5 +315,6 @@ bool kvm_reg_set(struct kvm_vp *vp, uint32_t name, const struct hv_u128 *value)
 	if (name == HvX64RegisterXfem) {
 		return xcr0_set(vp, value->lo);
 	}
-	return x86_msr_of_register(name, &msr) && kvm_msr_write(vp, msr, value->lo) == X86_MSRS_DONE;
+	return x86_msr_of_register(name, &msr) &&
+	       kvm_msr_write(vp, msr, value->lo) == X86_MSRS_DONE;
 }

@@ -211,6 +211,7 @@ size_t kvm_saved_write(struct kvm_vp *vp, void *buf, size_t bytes)
 
 	state_writer_init(&w, buf, bytes);
 	save_fpu(vp, &w);
+	kvm_xstate_save(vp, &w);
 	save_events(vp, &w);
 	return w.used;
 }
@@ -221,6 +222,8 @@ static bool restore_record(struct kvm_vp *vp, uint32_t tag, uint16_t version,
 	switch (tag) {
 	case HV_ENGINE_STATE_FPU:
 		return restore_fpu(vp, version, r);
+	case KVM_XSTATE_TAG:
+		return kvm_xstate_restore(vp, version, r);
 	case HV_ENGINE_STATE_EVENTS:
 		return restore_events(vp, version, r);
 	case TAG_NMI:

@@ -159,17 +159,14 @@ static inline bool machine_map(struct test_machine *m)
 	return true;
 }
 
-static inline bool machine_init_as(struct test_machine *m, const struct hv_engine_ops *ops,
-				   int device_fd, bool without_dirty_ring)
+static inline bool machine_init_config(struct test_machine *m, const struct hv_engine_ops *ops,
+				       struct hv_engine_config config)
 {
-	struct hv_engine_config config = {.gmem = &m->gmem,
-					  .vp_max = VPS,
-					  .clock = machine_clock,
-					  .clock_hz = 1000000000,
-					  .relax = machine_relax,
-					  .device_fd = device_fd,
-					  .without_dirty_ring = without_dirty_ring};
-
+	config.gmem = &m->gmem;
+	config.vp_max = VPS;
+	config.clock = machine_clock;
+	config.clock_hz = 1000000000;
+	config.relax = machine_relax;
 	memset(m, 0, sizeof(*m));
 	m->ops = ops;
 	if (!machine_map(m) || ops->vm_create(&config, &m->vm) != 0) {
@@ -183,6 +180,15 @@ static inline bool machine_init_as(struct test_machine *m, const struct hv_engin
 		machine_long_mode(m, n);
 	}
 	return true;
+}
+
+static inline bool machine_init_as(struct test_machine *m, const struct hv_engine_ops *ops,
+				   int device_fd, bool without_dirty_ring)
+{
+	return machine_init_config(
+		m, ops,
+		(struct hv_engine_config){.device_fd = device_fd,
+					  .without_dirty_ring = without_dirty_ring});
 }
 
 static inline bool machine_init(struct test_machine *m, const struct hv_engine_ops *ops,
