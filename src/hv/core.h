@@ -54,6 +54,7 @@ struct hv_time {
 	uint64_t offset;     /* guest TSC = engine TSC + offset while running */
 	uint64_t frozen_tsc; /* guest TSC while frozen */
 	uint64_t tsc_hz;
+	uint64_t lost_hz; /* the rate where the restored state came from, which the engine could not take; 0: none */
 	uint64_t scale; /* reference time = (guest TSC * scale >> 64) + reference_offset */
 	int64_t reference_offset;
 };
@@ -62,6 +63,8 @@ struct hv_time {
 #define REFERENCE_HZ UINT64_C(10000000)
 
 void time_init(struct hv_partition *p, bool frozen);
+/* The guest's TSC ran at @hz so far: the engine takes that rate if it can. Time is set anew afterwards (time_set). */
+void time_keep_rate(struct hv_partition *p, uint64_t hz);
 void time_freeze(struct hv_partition *p, bool frozen);
 /* Guest TSC (without a VP's own offset) and reference time now. [any] */
 uint64_t time_guest_tsc(const struct hv_partition *p);

@@ -32,8 +32,8 @@ static void save_registers(struct state_writer *w, struct hv_vp *vp)
 
 	state_begin(w, TAG_REGISTERS, 1);
 	for (size_t i = 0; i < ARRAY_LEN(hv_saved_registers); i++) {
-		for (uint32_t name = hv_saved_registers[i].first; name <= hv_saved_registers[i].last;
-		     name++) {
+		for (uint32_t name = hv_saved_registers[i].first;
+		     name <= hv_saved_registers[i].last; name++) {
 			if (vp_ops(vp)->reg_get(vp->engine, name, &v)) {
 				state_put_u32(w, name);
 				state_put_u64(w, v.lo);
@@ -383,12 +383,10 @@ static bool restore_vp(struct state_reader *r, struct hv_partition *p)
 
 static bool restore_partition(struct state_reader *r, struct hv_partition *p)
 {
-	uint64_t guest_tsc = state_get_u64(r), reference = state_get_u64(r), hypercall,
-		 reference_tsc;
+	uint64_t guest_tsc = state_get_u64(r), reference = state_get_u64(r), hz = state_get_u64(r);
+	uint64_t hypercall, reference_tsc;
 	uint32_t sequence;
 
-	state_get_u64(
-		r); /* TSC rate of the machine it came from: the reference TSC page tells the guest the new one */
 	if (state_get_u32(r) != p->vp_count) {
 		return false;
 	}
@@ -407,6 +405,7 @@ static bool restore_partition(struct state_reader *r, struct hv_partition *p)
 	if (r->bad) {
 		return false;
 	}
+	time_keep_rate(p, hz); /* if it cannot be kept, the reference TSC page tells the guest */
 	time_set(p, guest_tsc, reference);
 	((struct hv_reference_tsc_page *)p->reference_tsc.page)->tsc_sequence = sequence;
 	partition_fill_reference_tsc(p);

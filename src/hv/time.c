@@ -39,6 +39,49 @@ void time_init(struct hv_partition *p, bool frozen)
 	time->offset = 0 - engine_tsc(p);
 }
 
+/* Rates that no machine has are not asked for. */
+#define RATE_MIN_HZ UINT64_C(100000000)
+#define RATE_MAX_HZ UINT64_C(20000000000)
+
+/* The engine's ticks are others now: what VPs' offsets were computed from is gone. */
+static void rate_changed(struct hv_partition *p)
+{
+	struct hv_vp *vp;
+
+	p->time.tsc_hz = p->hv->engine->tsc_hz(p->engine);
+	p->time.scale = scale_of(p->time.tsc_hz);
+	for (uint32_t i = 0; (vp = vp_next(p, &i)) != NULL;) {
+		vp_ops(vp)->set_tsc_offset(vp->engine, 0);
+		vp->tsc_applied = 0;
+	}
+}
+
+void time_keep_rate(struct hv_partition *p, uint64_t hz)
+{
+	const struct hv_engine_ops *ops = p->hv->engine;
+	struct hv_time *time = &p->time;
+	bool sane = hz >= RATE_MIN_HZ && hz <= RATE_MAX_HZ;
+
+	time->lost_hz = 0;
+	if (sane && hz != time->tsc_hz && ops->set_tsc_hz != NULL &&
+	    ops->set_tsc_hz(p->engine, hz)) {
+		rate_changed(p);
+	}
+	if (!sane || !hv_engine_same_rate(time->tsc_hz, hz)) {
+		time->lost_hz = hz;
+	}
+}
+
+uint64_t hv_partition_lost_tsc_hz(struct hv_partition *p)
+{
+	return p->time.lost_hz;
+}
+
+uint64_t hv_partition_tsc_hz(struct hv_partition *p)
+{
+	return p->time.tsc_hz;
+}
+
 /* Changes are rare and made by one thread at a time; readers retry. */
 static void change_begin(struct hv_time *time)
 {

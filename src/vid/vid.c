@@ -587,3 +587,13 @@ void vid_stats(struct vid_partition *p, struct vid_stats *ret)
 	memcpy(ret->exits, stats.exits, sizeof(ret->exits));
 	memcpy(ret->hypercalls, stats.hypercalls, sizeof(ret->hypercalls));
 }
+
+uint64_t vid_lost_tsc_hz(struct vid_partition *p)
+{
+	return hv_partition_lost_tsc_hz(p->handle);
+}
+
+uint64_t vid_tsc_hz(struct vid_partition *p)
+{
+	return hv_partition_tsc_hz(p->handle);
+}

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "host/log.h"
 #include "ic.h"
 #include "lib/bits.h"
 #include "lib/state.h"
@@ -148,7 +149,20 @@ static bool find(const struct state_reader *run, uint32_t wanted, struct state_r
 
 static bool restore_partition(struct worker *w, struct state_reader *r)
 {
-	return vid_restore(w->machine.partition, r->buf, r->left) == 0;
+	struct vid_partition *p = w->machine.partition;
+
+	if (vid_restore(p, r->buf, r->left) != 0) {
+		return false;
+	}
+	if (vid_lost_tsc_hz(p) != 0) {
+		log_line("the guest's time stamp counter ran at %llu kHz where its state was "
+			 "saved, and runs at %llu kHz here: a guest "
+			 "that takes it for a clock without the reference TSC page sees time pass "
+			 "at another speed",
+			 (unsigned long long)vid_lost_tsc_hz(p) / 1000,
+			 (unsigned long long)vid_tsc_hz(p) / 1000);
+	}
+	return true;
 }
 
 static bool restore_board(struct worker *w, struct state_reader *r)

@@ -443,6 +443,16 @@ static uint64_t tsc_hz(struct hv_engine_vm *vm)
 	return to_vm(vm)->machine->hz;
 }
 
+static bool set_tsc_hz(struct hv_engine_vm *vm, uint64_t hz)
+{
+	struct fake_machine *machine = to_vm(vm)->machine;
+
+	if (machine->scales) {
+		machine->hz = hz;
+	}
+	return machine->scales;
+}
+
 static void set_tsc_offset(struct hv_engine_vp *vp, uint64_t offset)
 {
 	to_vp(vp)->tsc_offset = offset;
@@ -547,6 +557,7 @@ const struct hv_engine_ops fake_engine = {
 	.restore = restore,
 	.tsc = tsc,
 	.tsc_hz = tsc_hz,
+	.set_tsc_hz = set_tsc_hz,
 	.set_tsc_offset = set_tsc_offset,
 	.flush_all = flush_all,
 	.flush_page = flush_page,

@@ -94,6 +94,7 @@ struct fake_vm {
 struct fake_machine {
 	uint64_t now; /* engine TSC; atomic */
 	uint64_t hz;
+	bool scales; /* takes another rate */
 	struct fake_vm *vm; /* of the newest partition */
 	bool fail_create;   /* vm_create and vp_create answer -ENOMEM */
 	unsigned vms;	    /* alive */

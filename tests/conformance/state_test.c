@@ -199,9 +199,10 @@ static void the_guest_goes_on(struct test *t)
 	rig_fini(&to);
 }
 
-/* To a machine with another clock: reference time and the page go on at the right pace. */
-static void another_clock_rate(struct test *t)
+/* To a machine with another clock, which can (@scales) or cannot take the old rate: reference time and the page go on at the right pace. */
+static void clock_rate_differs(struct test *t, bool scales)
 {
+	const uint64_t hz = scales ? RIG_TSC_HZ : 1000000007;
 	static uint8_t image[IMAGE_MAX];
 	const struct hv_reference_tsc_page *page;
 	struct rig from, to;
@@ -215,10 +216,14 @@ static void another_clock_rate(struct test *t)
 	freeze(t, &from, true);
 	bytes = save(t, &from, image);
 	rig_init(&to, &(struct rig_options){.frozen = true, .tsc_hz = 1000000007});
+	to.machine.scales = scales;
 	EXPECT(t, hv_partition_restore(to.partition, image, bytes));
+	EXPECT_EQ(t, hv_partition_tsc_hz(to.partition), hz);
+	EXPECT_EQ(t, hv_partition_lost_tsc_hz(to.partition), scales ? 0 : RIG_TSC_HZ);
 	freeze(t, &to, false);
+	EXPECT_EQ(t, rig_msr(&to, 0, HV_X64_MSR_TSC_FREQUENCY), hz);
 	EXPECT_EQ(t, rig_msr(&to, 0, HV_X64_MSR_TIME_REF_COUNT), reference);
-	rig_time(&to, 1000000007);
+	rig_time(&to, hz);
 	EXPECT_EQ(t, rig_msr(&to, 0, HV_X64_MSR_TIME_REF_COUNT), reference + 10000000);
 	page = rig_seen(&to, TSC_PAGE);
 	rig_run(&to, 0);
@@ -229,6 +234,12 @@ static void another_clock_rate(struct test *t)
 	EXPECT_EQ(t, from_page, reference + 10000000);
 	rig_fini(&from);
 	rig_fini(&to);
+}
+
+static void another_clock_rate(struct test *t)
+{
+	clock_rate_differs(t, false);
+	clock_rate_differs(t, true);
 }
 
 /* A processor's own fixed registers are in the image, and need not be set: but they must be the same. */

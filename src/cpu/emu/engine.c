@@ -41,6 +41,7 @@ static int vm_create(const struct hv_engine_config *config, struct hv_engine_vm 
 	}
 	vm->config = *config;
 	vm->gmem = config->gmem;
+	vm->tsc_hz = config->clock_hz;
 	vm->random = emu_random_offered(config->count_instructions);
 	if (config->cpu != NULL) {
 		vm->cpu = *config->cpu;
@@ -263,7 +264,17 @@ static uint64_t first_user(struct hv_engine_vm *vm)
 
 static uint64_t tsc_hz(struct hv_engine_vm *vm)
 {
-	return vm_of(vm)->config.clock_hz;
+	return vm_of(vm)->tsc_hz;
+}
+
+/* Counted instructions are no time: they have one rate. */
+static bool set_tsc_hz(struct hv_engine_vm *vm, uint64_t hz)
+{
+	if (vm_of(vm)->config.count_instructions) {
+		return false;
+	}
+	vm_of(vm)->tsc_hz = hz;
+	return true;
 }
 
 static void set_tsc_offset(struct hv_engine_vp *vp, uint64_t offset)
@@ -364,6 +375,7 @@ const struct hv_engine_ops emu_engine_ops = {
 	.restore = restore,
 	.tsc = tsc,
 	.tsc_hz = tsc_hz,
+	.set_tsc_hz = set_tsc_hz,
 	.set_tsc_offset = set_tsc_offset,
 	.flush_all = flush_all,
 	.flush_page = flush_page,

@@ -135,7 +135,11 @@ uint64_t emu_clock(struct emu_vm *vm)
 	struct emu_vp *vp;
 
 	if (!vm->config.count_instructions) {
-		return vm->config.clock(vm->config.clock_ctx);
+		uint64_t now = vm->config.clock(vm->config.clock_ctx);
+
+		return likely(vm->tsc_hz == vm->config.clock_hz)
+			       ? now
+			       : mul_div_u64(now, vm->tsc_hz, vm->config.clock_hz);
 	}
 	vp = vm->config.vp_max > 0 ? atomic_load(&vm->vps[0]) : NULL;
 	return atomic_load_explicit(&vm->skipped, memory_order_relaxed) +

@@ -47,6 +47,7 @@ const unsigned kvm_engine_ioctls[] = {
 	KVM_INTERRUPT,
 	KVM_NMI,
 	KVM_GET_TSC_KHZ,
+	KVM_SET_TSC_KHZ,
 	KVM_SET_DEVICE_ATTR,
 	KVM_GET_DIRTY_LOG,
 	KVM_CLEAR_DIRTY_LOG,
@@ -242,7 +243,10 @@ static int vp_create(struct hv_engine_vm *vm_handle, uint32_t index, struct hv_e
 		return r;
 	}
 	vp_reset((struct hv_engine_vp *)(void *)vp, false);
-	kvm_clock_set_offset(vp, 0);
+	if (!kvm_clock_vp_init(vp)) {
+		vp_free(vp);
+		return -ENOTSUP;
+	}
 	atomic_store(&vm->vps[index], vp);
 	top = atomic_load(&vm->vp_top);
 	while (top < index + 1 && !atomic_compare_exchange_weak(&vm->vp_top, &top, index + 1)) {
@@ -355,6 +359,11 @@ static uint64_t tsc_hz(struct hv_engine_vm *vm)
 	return kvm_vm_of(vm)->tsc_hz;
 }
 
+static bool set_tsc_hz(struct hv_engine_vm *vm, uint64_t hz)
+{
+	return kvm_clock_set_rate(kvm_vm_of(vm), hz);
+}
+
 static void set_tsc_offset(struct hv_engine_vp *vp, uint64_t offset)
 {
 	kvm_clock_set_offset(kvm_vp_of(vp), offset);
@@ -463,6 +472,7 @@ const struct hv_engine_ops kvm_engine_ops = {
 	.restore = restore,
 	.tsc = tsc,
 	.tsc_hz = tsc_hz,
+	.set_tsc_hz = set_tsc_hz,
 	.set_tsc_offset = set_tsc_offset,
 	.flush_all = flush_all,
 	.flush_page = flush_page,

@@ -51,6 +51,12 @@ struct kvm_memory {
 	struct kvm_dirty dirty;
 };
 
+/* The guest's TSC is (the host's * ratio >> bits) + offset; bits 0: not scaled (clock.c). */
+struct kvm_scale {
+	uint64_t ratio;
+	unsigned bits;
+};
+
 /* ---- A VM ---- */
 
 struct kvm_vp;
@@ -60,7 +66,9 @@ struct kvm_vm {
 	struct gmem *gmem;
 	int fd;
 	size_t run_bytes;
-	uint64_t tsc_hz;
+	uint64_t tsc_hz; /* of the guest's TSC; the host's, unless scaled */
+	uint32_t host_khz;
+	struct kvm_scale scale;
 	bool sync_regs; /* general registers come and go with struct kvm_run */
 	struct kvm_memory memory;
 	struct x86_cpu cpu; /* what the guest finds */
@@ -201,6 +209,11 @@ int kvm_clock_init(struct kvm_vm *vm);
 /* The guest's TSC without a VP's offset. [any] */
 uint64_t kvm_clock(const struct kvm_vm *vm);
 void kvm_clock_set_offset(struct kvm_vp *vp, uint64_t offset);
+struct kvm_scale kvm_scale_of(uint64_t guest_khz, uint64_t host_khz, unsigned bits);
+/* hv_engine_ops.set_tsc_hz. */
+bool kvm_clock_set_rate(struct kvm_vm *vm, uint64_t hz);
+/* A new VP: rate and offset. */
+bool kvm_clock_vp_init(struct kvm_vp *vp);
 
 /* ---- exit.c ---- */
 

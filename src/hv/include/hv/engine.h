@@ -100,6 +100,16 @@ struct hv_run {
 	bool want_nmi_window; /* exit when an NMI could be taken */
 };
 
+/* Rates that differ by less than one part in so many are the same: guests correct more than that by themselves (250 ppm). */
+#define HV_ENGINE_TSC_TOLERANCE 4000u
+
+static inline bool hv_engine_same_rate(uint64_t a_hz, uint64_t b_hz)
+{
+	uint64_t apart = a_hz > b_hz ? a_hz - b_hz : b_hz - a_hz;
+
+	return apart <= b_hz / HV_ENGINE_TSC_TOLERANCE;
+}
+
 struct hv_engine_config {
 	struct gmem *gmem; /* lives as long as the VM */
 	uint32_t vp_max;   /* upper bound of VP indexes */
@@ -190,6 +200,12 @@ struct hv_engine_ops {
 	/* Guest TSC before the VP's offset. [any] */
 	uint64_t (*tsc)(struct hv_engine_vm *vm);
 	uint64_t (*tsc_hz)(struct hv_engine_vm *vm);
+	/*
+	 * From now on tsc() and the guest's TSC tick at @hz (a state came from where they did), or as near as the engine can: tsc_hz() tells.
+	 * tsc() jumps. No VP is inside run(); VPs' offsets are set anew afterwards. False, and nothing changed: not within
+	 * HV_ENGINE_TSC_TOLERANCE of @hz. NULL: the rate is fixed.
+	 */
+	bool (*set_tsc_hz)(struct hv_engine_vm *vm, uint64_t hz);
 	/* guest TSC = tsc() + offset, for RDTSC, RDTSCP and MSR 0x10 reads inside the engine. [owner thread] */
 	void (*set_tsc_offset)(struct hv_engine_vp *vp, uint64_t offset);
 

@@ -113,6 +113,10 @@ bool hv_partition_skip(struct hv_partition *p, uint64_t ns);
 /* Engine time when a VP of @p first ran at CPL 3; 0: not yet, or the engine does not say. [any] */
 uint64_t hv_partition_first_user(struct hv_partition *p);
 
+/* Rate of the guest's TSC; and the one that it had where its state was saved, if it could not be kept (0: it was). */
+uint64_t hv_partition_tsc_hz(struct hv_partition *p);
+uint64_t hv_partition_lost_tsc_hz(struct hv_partition *p);
+
 /*
  * Everything a guest can see except its memory, as tagged records. All VPs outside dispatch. Returns the bytes needed.
  * Restore expects a partition with the same VPs and memory map, not yet run; false: the data is torn or does not fit, the
