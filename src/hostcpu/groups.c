@@ -235,11 +235,12 @@ static int set_quota(const char *folder, uint64_t quota_us)
 
 static int set_list(const char *folder, const char *file, const struct hostcpu_set *s)
 {
-	char text[HOSTCPU_LIST_BYTES + 1];
+	char list[HOSTCPU_LIST_BYTES], text[HOSTCPU_LIST_BYTES + 1];
 
-	hostcpu_set_format(s, text);
+	hostcpu_set_format(s, list);
 	/* Nothing at all is not a write. */
-	return hostcpu_write(folder, file, strcat(text, "\n"));
+	snprintf(text, sizeof(text), "%s\n", list);
+	return hostcpu_write(folder, file, text);
 }
 
 int hostcpu_group_set(const struct hostcpu_groups *g, const char *id,

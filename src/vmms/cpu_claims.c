@@ -37,14 +37,14 @@ struct hostcpu_claim *cpu_claims_of(const struct vmms *v, const struct vm *but, 
 				    struct vm ***ret_vms)
 {
 	struct hostcpu_claim *claims = calloc(v->vm_count + 1, sizeof(*claims));
-	struct vm **vms = calloc(v->vm_count + 1, sizeof(*vms));
+	struct vm **vms = calloc(v->vm_count + 1, sizeof(struct vm *));
 	size_t count = 0;
 
 	CHECK(claims != NULL && vms != NULL);
 	for (size_t i = 0; i < v->vm_count && count < HOSTCPU_CLAIMS_MAX; i++) {
 		struct vm *vm = v->vms[i];
 
-		if (vm->cpu.claims && vm != but) {
+		if (vm != but && vm->cpu.claims) {
 			struct cpu_settings s;
 
 			cpu_settings_of(vm->configuration, &s);
