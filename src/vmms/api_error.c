@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "json/json.h"
+
 struct word {
 	unsigned status;
 	const char *code;
@@ -38,4 +40,13 @@ unsigned api_error_status(enum api_error error)
 enum api_error api_error_of_errno(int error)
 {
 	return error == ENOSPC || error == EDQUOT ? API_NO_SPACE : API_FAILED;
+}
+
+json_t *api_error_json(const char *code, const char *message)
+{
+	json_t *o = json_object();
+
+	json_add_text(o, "code", code);
+	json_add_text(o, "message", message);
+	return o;
 }

@@ -22,38 +22,7 @@ static void old_path(const char *path, unsigned n, char ret[PATH_MAX])
 	}
 }
 
-static int flush_folder_of(const char *path)
-{
-	char folder[PATH_MAX];
-	char *slash;
-
-	snprintf(folder, sizeof(folder), "%s", path);
-	slash = strrchr(folder, '/');
-	if (slash == NULL) {
-		return folder_flush(".");
-	}
-	*slash = '\0';
-	return folder_flush(folder);
-}
-
 /* ---- Writing ---- */
-
-static int write_all(int fd, const char *text, size_t bytes)
-{
-	while (bytes > 0) {
-		ssize_t n = write(fd, text, bytes);
-
-		if (n < 0 && errno == EINTR) {
-			continue;
-		}
-		if (n < 0) {
-			return -errno;
-		}
-		text += n;
-		bytes -= (size_t)n;
-	}
-	return 0;
-}
 
 static int open_file(const char *path)
 {
@@ -77,7 +46,7 @@ static int end_last_line(int fd)
 	if (st.st_size > 0 && pread(fd, &last, 1, st.st_size - 1) != 1) {
 		return -EIO;
 	}
-	return last == '\n' ? 0 : write_all(fd, "\n", 1);
+	return last == '\n' ? 0 : file_write_all(fd, "\n", 1);
 }
 
 int audit_file_open(const char *path)
@@ -90,7 +59,7 @@ int audit_file_open(const char *path)
 	int r = end_last_line(fd);
 
 	close(fd);
-	return r < 0 ? r : flush_folder_of(path);
+	return r < 0 ? r : folder_flush_of(path);
 }
 
 /* The oldest goes, the others move up by one. */
@@ -122,13 +91,13 @@ int audit_file_append(const char *path, const char *text, size_t bytes)
 	/* also what an append that failed half-way has left */
 	r = end_last_line(fd);
 	if (r == 0) {
-		r = write_all(fd, text, bytes);
+		r = file_write_all(fd, text, bytes);
 	}
 	if (r == 0 && fdatasync(fd) < 0) {
 		r = -errno;
 	}
 	close(fd);
-	return r == 0 && full ? flush_folder_of(path) : r;
+	return r == 0 && full ? folder_flush_of(path) : r;
 }
 
 /* ---- Reading ---- */

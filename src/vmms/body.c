@@ -1,66 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "body.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 
-/* The parser recurses: what it gets is not deep. Brackets in strings do not count. */
-static bool check_depth(const char *what, const char *text, size_t bytes, char *error, size_t size)
-{
-	unsigned depth = 0, line = 1;
-	size_t line_start = 0;
-	bool in_string = false;
-
-	for (size_t i = 0; i < bytes; i++) {
-		char c = text[i];
-
-		if (c == '\n') {
-			line++;
-			line_start = i + 1;
-		} else if (in_string) {
-			i += c == '\\';
-			in_string = c != '"';
-		} else if (c == '"') {
-			in_string = true;
-		} else if (c == '{' || c == '[') {
-			depth++;
-		} else if ((c == '}' || c == ']') && depth > 0) {
-			depth--;
-		}
-		if (depth > BODY_DEPTH_MAX) {
-			snprintf(error, size,
-				 "%s: line %u, column %zu: nested deeper than %u levels", what,
-				 line, i - line_start + 1, BODY_DEPTH_MAX);
-			return false;
-		}
-	}
-	return true;
-}
+#include "json/json.h"
 
 json_t *body_parse(const char *what, const char *text, size_t bytes, char *error, size_t size)
 {
-	json_error_t e;
-
 	if (bytes > BODY_BYTES_MAX) {
 		snprintf(error, size, "%s: %zu bytes; at most %zu go", what, bytes, BODY_BYTES_MAX);
 		return NULL;
 	}
-	if (!check_depth(what, text, bytes, error, size)) {
-		return NULL;
-	}
-	json_t *j = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &e);
-
-	if (j == NULL) {
-		snprintf(error, size, "%s: line %d, column %d: not JSON: %s", what, e.line,
-			 e.column, e.text);
-		return NULL;
-	}
-	if (!json_is_object(j)) {
-		snprintf(error, size,
-			 "%s: line 1, column 1: expected an object, such as {\"name\": \"a\"}",
-			 what);
-		json_decref(j);
-		return NULL;
-	}
-	return j;
+	return json_parse(what, text, bytes, BODY_DEPTH_MAX, error, size);
 }

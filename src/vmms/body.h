@@ -9,10 +9,7 @@
 #define BODY_BYTES_MAX ((size_t)1 << 20)
 #define BODY_DEPTH_MAX 32u
 
-/*
- * One JSON object, no deeper than BODY_DEPTH_MAX, without a name that comes twice. NULL: @error says line and column, what was found and what was
- * expected; @what begins the sentence ("the request", a file's name).
- */
+/* As json_parse, no deeper than BODY_DEPTH_MAX and no longer than BODY_BYTES_MAX. */
 json_t *body_parse(const char *what, const char *text, size_t bytes, char *error, size_t size);
 
 #endif

@@ -14,6 +14,7 @@
 #include "job.h"
 #include "lib/bits.h"
 #include "lib/check.h"
+#include "json/json.h"
 
 #define DEPTH 64
 
@@ -157,9 +158,7 @@ static json_t *guid_json(const struct guid *g)
 /* A file's name may hold any bytes. */
 static json_t *path_json(const char *path)
 {
-	json_t *text = path[0] == '\0' ? json_null() : json_string(path);
-
-	return text != NULL ? text : json_string("(a name that is not UTF-8)");
+	return path[0] == '\0' ? json_null() : json_new_text(path);
 }
 
 json_t *disk_info_json(const struct vhd_info *i)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api_error.h"
 #include "audit.h"
 #include "body.h"
 #include "exchange_state.h"
@@ -134,12 +135,8 @@ void exchange_reply_json(struct exchange *x, struct reply *r, json_t *body, cons
 void exchange_error(struct exchange *x, struct reply *r, const char *code, const char *message,
 		    json_t *extra)
 {
-	json_t *error = json_pack("{s:s, s:s}", "code", code, "message", message);
+	json_t *error = api_error_json(code, message);
 
-	/* A name of foreign bytes that no JSON can carry does not make the answer fail. */
-	if (error == NULL) {
-		error = json_pack("{s:s, s:s}", "code", code, "message", "(not text)");
-	}
 	if (extra != NULL) {
 		json_object_update_missing(error, extra);
 		json_decref(extra);

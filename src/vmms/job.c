@@ -243,11 +243,7 @@ void job_fail(struct job *j, enum api_error error, json_t *extra, const char *fm
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	j->error = json_pack("{s:s, s:s}", "code", api_error_code(error), "message", text);
-	if (j->error == NULL) { /* a file's name in it is no UTF-8 */
-		j->error = json_pack("{s:s, s:s}", "code", api_error_code(error), "message",
-				     "it failed; the reason is not UTF-8 text");
-	}
+	j->error = api_error_json(api_error_code(error), text);
 	if (extra != NULL) {
 		json_object_update(j->error, extra);
 		json_decref(extra);

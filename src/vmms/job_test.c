@@ -70,6 +70,8 @@ static void test_life(struct test *t)
 	/* What is no UTF-8 does not keep the error from being told. */
 	EXPECT(t, strcmp(json_string_value(json_object_get(json_object_get(o, "error"), "code")),
 			 "no-space") == 0);
+	EXPECT(t, strcmp(json_string_value(json_object_get(json_object_get(o, "error"), "message")),
+			 "file \xef\xbf\xbd: full") == 0);
 	EXPECT_EQ(t, json_integer_value(json_object_get(json_object_get(o, "error"), "more")), 5);
 	json_decref(o);
 	close_all(&v);

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "json/file.h"
+
 struct json_file_error {
 	char text[1600]; /* one sentence that begins with the file's name */
 };
@@ -33,9 +35,7 @@ enum json_file_result json_file_parse(const char *name, const char *text, size_t
 int json_file_save(const char *path, const json_t *object, bool durable,
 		   struct json_file_error *error);
 /* The same for any bytes, with @mode. */
-int file_replace(const char *path, const void *data, size_t bytes, unsigned mode, bool durable,
-		 struct json_file_error *error);
-/* Makes what was renamed or removed in @path's directory durable. -errno. */
-int folder_flush(const char *folder);
+int json_file_replace(const char *path, const void *data, size_t bytes, unsigned mode, bool durable,
+		      struct json_file_error *error);
 
 #endif

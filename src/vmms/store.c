@@ -340,7 +340,7 @@ static bool mark_boot(struct vmms *v, bool *ret_first, char *error, size_t size)
 	}
 	*ret_first = n <= 0 || strcmp(text, v->boot_id) != 0;
 	if (*ret_first &&
-	    file_replace(path, v->boot_id, strlen(v->boot_id), 0600, false, &wrong) < 0) {
+	    json_file_replace(path, v->boot_id, strlen(v->boot_id), 0600, false, &wrong) < 0) {
 		snprintf(error, size, "%s", wrong.text);
 		return false;
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Files that were about to replace others when the service was killed (file_replace): nobody else writes them, and nobody reads them. */
+/* Files that were about to replace others when the service was killed (json/file.h): nobody else writes them, and nobody reads them. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
