@@ -17,6 +17,7 @@
 
 #include "lib/check.h"
 #include "vswitchd/client.h"
+#include "json/json.h"
 
 #define FRAME_MAX 1514u
 #define QUIET_MS 1000
@@ -34,19 +35,19 @@ struct end {
 
 static void plug(struct end *e, const char *name)
 {
-	struct json_object *adapter = json_object_new_object();
+	json_t *adapter = json_object();
 	char error[700];
 	uint32_t ring_bytes;
 	unsigned queues;
 
-	json_object_object_add(adapter, "switch", json_object_new_string(name));
-	json_object_object_add(adapter, "port", json_object_new_string("bench"));
-	json_object_object_add(adapter, "mac", json_object_new_string("02:00:00:00:00:02"));
+	json_add_text(adapter, "switch", name);
+	json_add_text(adapter, "port", "bench");
+	json_add_text(adapter, "mac", "02:00:00:00:00:02");
 	if (vswitch_client_plug(false, adapter, &e->cable, error, sizeof(error)) != 0) {
 		fprintf(stderr, "uplink_bench: %s\n", error);
 		exit(1);
 	}
-	json_object_put(adapter);
+	json_decref(adapter);
 	size_t bytes = (size_t)lseek(e->cable.memory, 0, SEEK_END);
 	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, e->cable.memory, 0);
 

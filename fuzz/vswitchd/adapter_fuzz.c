@@ -8,7 +8,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
-static void check_meaning(struct json_object *o)
+static void check_meaning(json_t *o)
 {
 	struct vswitch_port_config config = {.name = "x"};
 	struct vswitch_acl *acls = NULL;
@@ -28,12 +28,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 
 	memcpy(text, data, bytes);
 	text[bytes] = '\0';
-	struct json_object *o = vswitch_client_parse(text, error, sizeof(error));
+	json_t *o = vswitch_client_parse(text, error, sizeof(error));
 
 	if (o != NULL) {
 		check_meaning(o);
 	}
-	json_object_put(o);
+	json_decref(o);
 	free(text);
 	return 0;
 }

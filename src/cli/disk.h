@@ -7,11 +7,11 @@
 #define CLI_DISK_H
 
 #include <getopt.h>
-#include <json-c/json.h>
 
 #include "backend/backend.h"
 #include "cli.h"
 #include "vhd/vhd.h"
+#include "json/json.h"
 
 enum { DISK_FINDINGS = 3, DISK_INTERRUPTED = 130 };
 
@@ -95,14 +95,10 @@ const char *disk_size_text(uint64_t bytes, char text[32]);
 /* "1.5 GiB (1610612736 bytes)" */
 const char *disk_size_both(uint64_t bytes, char text[64]);
 const char *disk_guid_text(const struct guid *g, char text[GUID_TEXT_BYTES]);
-/* Adds to a JSON object; CHECKs that there is memory. */
-void disk_json_text(struct json_object *o, const char *key, const char *value);
-void disk_json_number(struct json_object *o, const char *key, uint64_t value);
-void disk_json_bool(struct json_object *o, const char *key, bool value);
-void disk_json_guid(struct json_object *o, const char *key, const struct guid *g);
+void disk_json_guid(json_t *o, const char *key, const struct guid *g);
 /* Prints @o on standard output, frees it. */
-void disk_json_print(struct json_object *o);
+void disk_json_print(json_t *o);
 /* What one file of a chain is, as `info` and the results of other commands show it. */
-struct json_object *disk_json_info(const struct vhd_info *info);
+json_t *disk_json_info(const struct vhd_info *info);
 
 #endif

@@ -13,7 +13,7 @@ static const struct option options[] = {
 };
 
 struct report {
-	struct json_object *findings; /* NULL: as text */
+	json_t *findings; /* NULL: as text */
 };
 
 static const char *state_of(const struct vhd_finding *f)
@@ -31,41 +31,38 @@ static void on_finding(void *ctx, const struct vhd_finding *f)
 		       state_of(f)[0] ? " (" : "", state_of(f), state_of(f)[0] ? ")" : "");
 		return;
 	}
-	struct json_object *o = json_object_new_object();
+	json_t *o = json_object();
 
-	CHECK(o != NULL);
-	disk_json_text(o, "kind", kind);
-	disk_json_number(o, "file-offset", f->file_offset);
-	disk_json_text(o, "text", f->text);
-	disk_json_bool(o, "repairable", f->repairable);
-	disk_json_bool(o, "repaired", f->repaired);
-	json_object_array_add(report->findings, o);
+	json_add_text(o, "kind", kind);
+	json_add_number(o, "file-offset", f->file_offset);
+	json_add_text(o, "text", f->text);
+	json_add_flag(o, "repairable", f->repairable);
+	json_add_flag(o, "repaired", f->repaired);
+	json_append(report->findings, o);
 }
 
-static void print_result(const char *path, const struct vhd_check_result *r,
-			 struct json_object *findings)
+static void print_result(const char *path, const struct vhd_check_result *r, json_t *findings)
 {
 	if (findings == NULL) {
 		printf("%s: %" PRIu64 " blocks checked, %u errors, %u warnings, %u repaired\n",
 		       path, r->blocks_checked, r->errors, r->warnings, r->repaired);
 		return;
 	}
-	struct json_object *o = json_object_new_object();
+	json_t *o = json_object();
 
-	CHECK(o != NULL);
-	disk_json_text(o, "file", path);
-	disk_json_bool(o, "clean", r->errors == 0);
-	disk_json_number(o, "errors", r->errors);
-	disk_json_number(o, "warnings", r->warnings);
-	disk_json_number(o, "repaired", r->repaired);
-	disk_json_number(o, "blocks-checked", r->blocks_checked);
-	json_object_object_add(o, "findings", json_object_get(findings));
+	json_add_text(o, "file", path);
+	json_add_flag(o, "clean", r->errors == 0);
+	json_add_number(o, "errors", r->errors);
+	json_add_number(o, "warnings", r->warnings);
+	json_add_number(o, "repaired", r->repaired);
+	json_add_number(o, "blocks-checked", r->blocks_checked);
+	json_add(o, "findings", json_incref(findings));
 	disk_json_print(o);
 }
 
 static int examine(struct disk_session *s, const char *path, bool repair)
 {
-	struct report report = {.findings = s->json ? json_object_new_array() : NULL};
+	struct report report = {.findings = s->json ? json_array() : NULL};
 	struct vhd_check check = {.repair = repair, .finding = on_finding, .ctx = &report};
 	struct vhd_check_result result = {0};
 	struct vhd_error error = {{0}};
@@ -84,7 +81,7 @@ static int examine(struct disk_session *s, const char *path, bool repair)
 	print_result(path, &result, report.findings);
 	status = result.errors != 0 ? DISK_FINDINGS : CLI_OK;
 out:
-	json_object_put(report.findings);
+	json_decref(report.findings);
 	return status;
 }
 

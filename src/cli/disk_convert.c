@@ -100,12 +100,11 @@ static bool choose_format(struct convert_options *o, const char *target)
 
 static void print_result(struct disk_session *s, const char *target, const struct disk_summary *sum)
 {
-	struct json_object *o = json_object_new_object();
+	json_t *o = json_object();
 
-	CHECK(o != NULL);
-	disk_json_text(o, "file", target);
-	disk_json_number(o, "bytes", sum->done_bytes);
-	disk_json_number(o, "milliseconds", sum->ns / 1000000);
+	json_add_text(o, "file", target);
+	json_add_number(o, "bytes", sum->done_bytes);
+	json_add_number(o, "milliseconds", sum->ns / 1000000);
 	disk_json_print(o);
 }
 

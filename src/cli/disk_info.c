@@ -72,14 +72,14 @@ static void print_info(const struct vhd_info *info)
 static void show(struct vhd_disk *d, bool chain, bool json)
 {
 	struct vhd_info *info = malloc(sizeof(*info));
-	struct json_object *list = json_object_new_array();
+	json_t *list = json_array();
 	struct vhd_disk *file = d;
 
-	CHECK(info != NULL && list != NULL);
+	CHECK(info != NULL);
 	for (unsigned depth = 0; file != NULL; file = vhd_ancestor(d, ++depth)) {
 		vhd_get_info(file, info);
 		if (json) {
-			json_object_array_add(list, disk_json_info(info));
+			json_append(list, disk_json_info(info));
 		} else {
 			printf("%s", depth == 0 ? "" : "\n");
 			print_info(info);
@@ -89,10 +89,9 @@ static void show(struct vhd_disk *d, bool chain, bool json)
 		}
 	}
 	if (json) {
-		disk_json_print(chain ? json_object_get(list)
-				      : json_object_get(json_object_array_get_idx(list, 0)));
+		disk_json_print(chain ? json_incref(list) : json_incref(json_array_get(list, 0)));
 	}
-	json_object_put(list);
+	json_decref(list);
 	free(info);
 }
 

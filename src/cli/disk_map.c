@@ -36,7 +36,7 @@ static void print_run(struct map_printer *p)
 		return;
 	}
 	if (p->json) {
-		printf("%s\n  { \"offset\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"kind\": \"%s\"",
+		printf("%s\n  {\"offset\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"kind\": \"%s\"",
 		       p->first ? "" : ",", p->offset, e->bytes, kind);
 		if (e->kind != VHD_EXTENT_ABSENT) {
 			printf(", \"depth\": %u", e->depth);
@@ -44,7 +44,7 @@ static void print_run(struct map_printer *p)
 		if (e->kind == VHD_EXTENT_DATA) {
 			printf(", \"file-offset\": %" PRIu64, e->file_offset);
 		}
-		printf(" }");
+		putchar('}');
 	} else {
 		printf("%#18" PRIx64 " %#18" PRIx64 "  %-6s", p->offset, e->bytes, kind);
 		if (e->kind != VHD_EXTENT_ABSENT) {

@@ -133,12 +133,11 @@ static int remove_merged(struct disk_session *s, const struct path_list *files)
 
 static void print_result(const char *file, const struct disk_summary *sum)
 {
-	struct json_object *o = json_object_new_object();
+	json_t *o = json_object();
 
-	CHECK(o != NULL);
-	disk_json_text(o, "file", file);
-	disk_json_number(o, "bytes", sum->done_bytes);
-	disk_json_number(o, "milliseconds", sum->ns / 1000000);
+	json_add_text(o, "file", file);
+	json_add_number(o, "bytes", sum->done_bytes);
+	json_add_number(o, "milliseconds", sum->ns / 1000000);
 	disk_json_print(o);
 }
 

@@ -20,11 +20,10 @@ static int reconnect(struct disk_session *s, const char *child, const char *pare
 		return disk_fail(s, r, &error);
 	}
 	if (s->json) {
-		struct json_object *o = json_object_new_object();
+		json_t *o = json_object();
 
-		CHECK(o != NULL);
-		disk_json_text(o, "file", child);
-		disk_json_text(o, "parent", parent);
+		json_add_text(o, "file", child);
+		json_add_text(o, "parent", parent);
 		disk_json_print(o);
 	}
 	return CLI_OK;

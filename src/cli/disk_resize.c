@@ -38,14 +38,13 @@ static struct vhd_info *info_of(struct vhd_disk *d)
 
 static void print_result(const struct vhd_info *before, const struct vhd_info *after)
 {
-	struct json_object *o = json_object_new_object();
+	json_t *o = json_object();
 
-	CHECK(o != NULL);
-	disk_json_text(o, "file", after->path);
-	disk_json_number(o, "size-before", before->bytes);
-	disk_json_number(o, "size", after->bytes);
-	disk_json_number(o, "file-size-before", before->file_bytes);
-	disk_json_number(o, "file-size", after->file_bytes);
+	json_add_text(o, "file", after->path);
+	json_add_number(o, "size-before", before->bytes);
+	json_add_number(o, "size", after->bytes);
+	json_add_number(o, "file-size-before", before->file_bytes);
+	json_add_number(o, "file-size", after->file_bytes);
 	disk_json_print(o);
 }
 

@@ -133,10 +133,9 @@ void disk_say(const struct disk_session *s, const char *text)
 {
 	complain("%s", text);
 	if (s->json) {
-		struct json_object *o = json_object_new_object();
+		json_t *o = json_object();
 
-		CHECK(o != NULL);
-		disk_json_text(o, "error", text);
+		json_add_text(o, "error", text);
 		disk_json_print(o);
 	}
 }

@@ -43,91 +43,32 @@ const char *disk_guid_text(const struct guid *g, char text[GUID_TEXT_BYTES])
 	return text;
 }
 
-static void add(struct json_object *o, const char *key, struct json_object *value)
-{
-	CHECK(value != NULL && json_object_object_add(o, key, value) == 0);
-}
-
-/* File names may hold any bytes; what is not UTF-8 becomes U+FFFD, so that the output is JSON. */
-static size_t sequence_bytes(const unsigned char *p)
-{
-	if (p[0] < 0x80) {
-		return 1;
-	}
-	size_t n = p[0] >= 0xc2 && p[0] < 0xe0	 ? 2
-		   : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
-		   : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
-						 : 0;
-
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80) {
-			return 0;
-		}
-	}
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] >= 0xa0) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] >= 0x90)) {
-		return 0;
-	}
-	return n;
-}
-
-void disk_json_text(struct json_object *o, const char *key, const char *value)
-{
-	static const char replacement[] = "\xef\xbf\xbd";
-	char *clean = malloc(3 * strlen(value) + 1);
-	size_t used = 0;
-
-	CHECK(clean != NULL);
-	while (*value != '\0') {
-		size_t n = sequence_bytes((const unsigned char *)value);
-
-		memcpy(clean + used, n != 0 ? value : replacement, n != 0 ? n : 3);
-		used += n != 0 ? n : 3;
-		value += n != 0 ? n : 1;
-	}
-	clean[used] = '\0';
-	add(o, key, json_object_new_string(clean));
-	free(clean);
-}
-
-void disk_json_number(struct json_object *o, const char *key, uint64_t value)
-{
-	add(o, key, json_object_new_uint64(value));
-}
-
-void disk_json_bool(struct json_object *o, const char *key, bool value)
-{
-	add(o, key, json_object_new_boolean(value));
-}
-
-void disk_json_guid(struct json_object *o, const char *key, const struct guid *g)
+void disk_json_guid(json_t *o, const char *key, const struct guid *g)
 {
 	char text[GUID_TEXT_BYTES];
 
-	disk_json_text(o, key, disk_guid_text(g, text));
+	json_add_text(o, key, disk_guid_text(g, text));
 }
 
-void disk_json_print(struct json_object *o)
+void disk_json_print(json_t *o)
 {
-	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-						       JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(o);
+	json_print(o);
+	json_decref(o);
 }
 
-struct json_object *disk_json_info(const struct vhd_info *info)
+json_t *disk_json_info(const struct vhd_info *info)
 {
-	struct json_object *o = json_object_new_object();
+	json_t *o = json_object();
 
-	CHECK(o != NULL);
-	disk_json_text(o, "file", info->path);
-	disk_json_text(o, "format", vhd_format_name(info->format));
-	disk_json_number(o, "size", info->bytes);
-	disk_json_number(o, "sector-size", info->sector_bytes);
-	disk_json_number(o, "physical-sector-size", info->physical_sector_bytes);
-	disk_json_number(o, "block-size", info->block_bytes);
-	disk_json_number(o, "file-size", info->file_bytes);
-	disk_json_number(o, "allocated", info->allocated_bytes);
-	disk_json_number(o, "minimum-size", info->minimum_bytes);
+	json_add_text(o, "file", info->path);
+	json_add_text(o, "format", vhd_format_name(info->format));
+	json_add_number(o, "size", info->bytes);
+	json_add_number(o, "sector-size", info->sector_bytes);
+	json_add_number(o, "physical-sector-size", info->physical_sector_bytes);
+	json_add_number(o, "block-size", info->block_bytes);
+	json_add_number(o, "file-size", info->file_bytes);
+	json_add_number(o, "allocated", info->allocated_bytes);
+	json_add_number(o, "minimum-size", info->minimum_bytes);
 	if (!guid_is_zero(&info->id)) {
 		disk_json_guid(o, "id", &info->id);
 	}
@@ -135,13 +76,13 @@ struct json_object *disk_json_info(const struct vhd_info *info)
 		disk_json_guid(o, "linkage", &info->linkage);
 	}
 	if (info->has_parent) {
-		disk_json_text(o, "parent", info->parent_path);
+		json_add_text(o, "parent", info->parent_path);
 		disk_json_guid(o, "parent-linkage", &info->parent_linkage);
 	}
 	if (info->creator[0] != '\0') {
-		disk_json_text(o, "creator", info->creator);
+		json_add_text(o, "creator", info->creator);
 	}
-	disk_json_bool(o, "saved-state", info->saved_state);
-	disk_json_bool(o, "log-replayed", info->log_was_replayed);
+	json_add_flag(o, "saved-state", info->saved_state);
+	json_add_flag(o, "log-replayed", info->log_was_replayed);
 	return o;
 }

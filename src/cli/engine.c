@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* `virid engine`: what KVM and the software engine do on this host, which of both suits it, and the processors that they give to guests. */
 #include <getopt.h>
-#include <json-c/json.h>
 #include <string.h>
 #include <time.h>
 
 #include "cli.h"
 #include "engine.h"
 #include "engines/engines.h"
+#include "json/json.h"
 
 static const char help_text[] =
 	"usage: virid engine probe [--again] [--json] [--device PATH]\n"
@@ -80,36 +80,34 @@ static bool parse(int argc, char **argv, struct engine_arguments *a)
 	return true;
 }
 
-static void add_rates(struct json_object *o, const char *engine, const struct engines_rates *r)
+static void add_rates(json_t *o, const char *engine, const struct engines_rates *r)
 {
-	struct json_object *rates = json_object_new_object();
-
-	json_object_object_add(rates, "kernel_instructions_s",
-			       json_object_new_uint64(r->kernel_ips));
-	json_object_object_add(rates, "user_instructions_s", json_object_new_uint64(r->user_ips));
-	json_object_object_add(rates, "exit_ns", json_object_new_uint64(r->exit_ns));
-	json_object_object_add(o, engine, r->kernel_ips == 0 ? NULL : rates);
 	if (r->kernel_ips == 0) {
-		json_object_put(rates);
+		json_add(o, engine, json_null());
+		return;
 	}
+	json_t *rates = json_object();
+
+	json_add_number(rates, "kernel_instructions_s", r->kernel_ips);
+	json_add_number(rates, "user_instructions_s", r->user_ips);
+	json_add_number(rates, "exit_ns", r->exit_ns);
+	json_add(o, engine, rates);
 }
 
 static void print_json(const struct engines_report *r, const struct engines_choice *c)
 {
-	struct json_object *o = json_object_new_object();
+	json_t *o = json_object();
 
-	json_object_object_add(o, "engine", json_object_new_string(engines_name(c->engine)));
-	json_object_object_add(o, "reason", json_object_new_string(c->reason));
-	json_object_object_add(o, "kvm_state",
-			       json_object_new_string(engines_state_name(r->kvm_state)));
-	json_object_object_add(o, "kvm_detail", json_object_new_string(r->detail));
+	json_add_text(o, "engine", engines_name(c->engine));
+	json_add_text(o, "reason", c->reason);
+	json_add_text(o, "kvm_state", engines_state_name(r->kvm_state));
+	json_add_text(o, "kvm_detail", r->detail);
 	add_rates(o, "kvm", &r->kvm);
 	add_rates(o, "emu", &r->emu);
-	json_object_object_add(o, "measured", json_object_new_uint64(r->measured_s));
-	json_object_object_add(o, "kept", json_object_new_boolean(r->kept));
-	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
-						       JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(o);
+	json_add_number(o, "measured", r->measured_s);
+	json_add_flag(o, "kept", r->kept);
+	json_print(o);
+	json_decref(o);
 }
 
 static void print_rates(const char *engine, const struct engines_rates *r)

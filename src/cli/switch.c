@@ -102,22 +102,21 @@ static const struct option options[] = {
 	{0},
 };
 
-struct json_object *switch_request(const char *verb, const char *name)
+json_t *switch_request(const char *verb, const char *name)
 {
-	struct json_object *o = json_object_new_object();
+	json_t *o = json_object();
 
-	json_object_object_add(o, "do", json_object_new_string(verb));
+	json_add_text(o, "do", verb);
 	if (name != NULL) {
-		json_object_object_add(o, "switch", json_object_new_string(name));
+		json_add_text(o, "switch", name);
 	}
 	return o;
 }
 
-struct json_object *switch_ask(bool start, struct json_object *request, const int *fds,
-			       unsigned fd_count)
+json_t *switch_ask(bool start, json_t *request, const int *fds, unsigned fd_count)
 {
 	char error[1200];
-	struct json_object *answer = NULL;
+	json_t *answer = NULL;
 	int s = vswitch_client_connect(start, error, sizeof(error));
 
 	if (s < 0 || vswitch_client_request(s, request, fds, fd_count, &answer, NULL, NULL, error,
@@ -127,28 +126,24 @@ struct json_object *switch_ask(bool start, struct json_object *request, const in
 	if (s >= 0) {
 		close(s);
 	}
-	json_object_put(request);
+	json_decref(request);
 	return answer;
 }
 
-const char *switch_text(struct json_object *o, const char *key)
+const char *switch_text(const json_t *o, const char *key)
 {
-	struct json_object *v;
+	const char *text = "";
 
-	return json_object_object_get_ex(o, key, &v) ? json_object_get_string(v) : "";
+	json_text(o, key, &text);
+	return text;
 }
 
-uint64_t switch_number(struct json_object *o, const char *key)
+uint64_t switch_number(const json_t *o, const char *key)
 {
-	struct json_object *v;
+	uint64_t n = 0;
 
-	return json_object_object_get_ex(o, key, &v) ? json_object_get_uint64(v) : 0;
-}
-
-void switch_print_json(struct json_object *o)
-{
-	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
-						       JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_number(o, key, &n);
+	return n;
 }
 
 static bool set_option(struct switch_arguments *a, int opt, const char *arg)
@@ -204,6 +199,11 @@ static bool parse(int argc, char **argv, struct switch_arguments *a, bool *ret_h
 		if (opt == OPT_HELP) {
 			*ret_help = true;
 			return true;
+		}
+		if (optarg != NULL && !json_is_utf8(optarg)) {
+			complain("switch: '%s' is not UTF-8; expected names and values in UTF-8",
+				 optarg);
+			return false;
 		}
 		if (opt == 1) {
 			if (a->count == SWITCH_OPERANDS_MAX) {

@@ -3,8 +3,9 @@
 #ifndef CLI_SWITCH_H
 #define CLI_SWITCH_H
 
-#include <json-c/json.h>
 #include <stdbool.h>
+
+#include "json/json.h"
 
 /* What was given after the subcommand: operands in order, options apart. */
 #define SWITCH_OPERANDS_MAX 64
@@ -22,13 +23,12 @@ struct switch_arguments {
 };
 
 /* Asks the switch process (started when @start) for @request, which is given up. NULL after a message. */
-struct json_object *switch_ask(bool start, struct json_object *request, const int *fds,
-			       unsigned fd_count);
+json_t *switch_ask(bool start, json_t *request, const int *fds, unsigned fd_count);
 /* {"do": @verb, "switch": @name or absent}. */
-struct json_object *switch_request(const char *verb, const char *name);
+json_t *switch_request(const char *verb, const char *name);
 /* Members of an answer; "" and 0 when absent. */
-const char *switch_text(struct json_object *o, const char *key);
-uint64_t switch_number(struct json_object *o, const char *key);
+const char *switch_text(const json_t *o, const char *key);
+uint64_t switch_number(const json_t *o, const char *key);
 
 /* switch_change.c */
 int switch_create_command(const struct switch_arguments *a);
@@ -41,7 +41,5 @@ int switch_list_command(const struct switch_arguments *a);
 int switch_show_command(const struct switch_arguments *a);
 int switch_stats_command(const struct switch_arguments *a);
 int switch_macs_command(const struct switch_arguments *a);
-/* Prints @o as JSON. */
-void switch_print_json(struct json_object *o);
 
 #endif

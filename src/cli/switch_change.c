@@ -55,19 +55,19 @@ static void written_close(struct written *w)
 
 /* ---- create ---- */
 
-static void add_interfaces(struct json_object *o, const struct switch_arguments *a)
+static void add_interfaces(json_t *o, const struct switch_arguments *a)
 {
-	struct json_object *list = json_object_new_array();
+	json_t *list = json_array();
 	char name[VSWITCH_NAME_BYTES + 16];
 
 	for (int i = 0; i < a->interface_count; i++) {
-		json_object_array_add(list, json_object_new_string(a->interfaces[i]));
+		json_append(list, json_new_text(a->interfaces[i]));
 	}
 	if (a->interface_count == 0 && strcmp(a->type, "internal") == 0) {
 		snprintf(name, sizeof(name), "virid-%s", a->operands[0]);
-		json_object_array_add(list, json_object_new_string(name));
+		json_append(list, json_new_text(name));
 	}
-	json_object_object_add(o, "interfaces", list);
+	json_add(o, "interfaces", list);
 }
 
 static bool network_is_taken(const struct switch_list *list, const char *network)
@@ -82,14 +82,14 @@ static bool network_is_taken(const struct switch_list *list, const char *network
 }
 
 /* A NAT switch without a network gets the first behind the default one's (10.0.2.0/24) that no other has. */
-static void choose_network(struct json_object *o, const struct switch_list *list)
+static void choose_network(json_t *o, const struct switch_list *list)
 {
 	char network[32];
 
 	for (unsigned i = 3; i < 256; i++) {
 		snprintf(network, sizeof(network), "10.0.%u.0/24", i);
 		if (!network_is_taken(list, network)) {
-			json_object_object_add(o, "address", json_object_new_string(network));
+			json_add_text(o, "address", network);
 			return;
 		}
 	}
@@ -98,30 +98,29 @@ static void choose_network(struct json_object *o, const struct switch_list *list
 static bool describe(const struct switch_arguments *a, const struct switch_list *list,
 		     struct switch_config *ret)
 {
-	struct json_object *o = json_object_new_object();
+	json_t *o = json_object();
 	char error[1200];
 
-	json_object_object_add(o, "name", json_object_new_string(a->operands[0]));
-	json_object_object_add(o, "type", json_object_new_string(a->type));
+	json_add_text(o, "name", a->operands[0]);
+	json_add_text(o, "type", a->type);
 	add_interfaces(o, a);
 	if (a->team != NULL) {
-		json_object_object_add(o, "team", json_object_new_string(a->team));
+		json_add_text(o, "team", a->team);
 	}
 	if (a->aging != NULL) {
-		json_object_object_add(o, "aging",
-				       json_object_new_int64(strtoll(a->aging, NULL, 10)));
+		json_add(o, "aging", json_integer(strtoll(a->aging, NULL, 10)));
 	}
 	if (a->no_snooping) {
-		json_object_object_add(o, "snooping", json_object_new_boolean(false));
+		json_add_flag(o, "snooping", false);
 	}
 	if (a->address != NULL) {
-		json_object_object_add(o, "address", json_object_new_string(a->address));
+		json_add_text(o, "address", a->address);
 	} else if (strcmp(a->type, "nat") == 0) {
 		choose_network(o, list);
 	}
 	bool ok = switch_config_parse(o, ret, error, sizeof(error));
 
-	json_object_put(o);
+	json_decref(o);
 	if (!ok) {
 		complain("%s", error);
 	} else if (a->team != NULL && ret->type != SWITCH_EXTERNAL) {
@@ -131,19 +130,19 @@ static bool describe(const struct switch_arguments *a, const struct switch_list 
 	return ok;
 }
 
-static struct json_object *ask_to_create(const struct switch_config *c)
+static json_t *ask_to_create(const struct switch_config *c)
 {
-	struct json_object *request = switch_request("create", NULL);
+	json_t *request = switch_request("create", NULL);
 	int fds[VSWITCH_UPLINKS_MAX];
 	char error[1200];
 
 	if (!interface_open_all(c, true, fds, error, sizeof(error))) {
 		complain("%s", error);
-		json_object_put(request);
+		json_decref(request);
 		return NULL;
 	}
-	json_object_object_add(request, "config", switch_config_json(c));
-	struct json_object *answer = switch_ask(true, request, fds, c->interface_count);
+	json_add(request, "config", switch_config_json(c));
+	json_t *answer = switch_ask(true, request, fds, c->interface_count);
 
 	for (unsigned i = 0; i < c->interface_count; i++) {
 		close(fds[i]);
@@ -153,7 +152,7 @@ static struct json_object *ask_to_create(const struct switch_config *c)
 
 static bool create(struct written *w, const struct switch_config *c)
 {
-	struct json_object *answer;
+	json_t *answer;
 
 	if (config_find(&w->list, c->name) != NULL) {
 		complain("there is a switch '%s' already (%s); choose another name, or remove it "
@@ -165,12 +164,12 @@ static bool create(struct written *w, const struct switch_config *c)
 	if (answer == NULL) {
 		return false;
 	}
-	json_object_put(answer);
+	json_decref(answer);
 	if (config_add(&w->list, c) && written_save(w)) {
 		return true;
 	}
 	/* What is not written down would be gone one day: better at once. */
-	json_object_put(switch_ask(false, switch_request("remove", c->name), NULL, 0));
+	json_decref(switch_ask(false, switch_request("remove", c->name), NULL, 0));
 	return false;
 }
 
@@ -195,10 +194,10 @@ int switch_create_command(const struct switch_arguments *a)
 
 	written_close(&w);
 	if (ok && a->json) {
-		struct json_object *o = switch_config_json(&c);
+		json_t *o = switch_config_json(&c);
 
-		switch_print_json(o);
-		json_object_put(o);
+		json_print(o);
+		json_decref(o);
 	}
 	return ok ? CLI_OK : CLI_FAILED;
 }
@@ -209,14 +208,14 @@ int switch_create_command(const struct switch_arguments *a)
 static bool ask_to_remove(const char *name, bool is_written)
 {
 	char error[1200];
-	struct json_object *request = switch_request("remove", name), *answer = NULL;
+	json_t *request = switch_request("remove", name), *answer = NULL;
 	int s = vswitch_client_connect(false, error, sizeof(error));
 	int r = s < 0 ? s
 		      : vswitch_client_request(s, request, NULL, 0, &answer, NULL, NULL, error,
 					       sizeof(error));
 
-	json_object_put(request);
-	json_object_put(answer);
+	json_decref(request);
+	json_decref(answer);
 	if (s >= 0) {
 		close(s);
 	}
@@ -276,23 +275,24 @@ static void append(char *text, size_t size, const char *word)
 /* The port of an interface outlives the process: what its options are now is written down. */
 static bool write_port(const char *name, const char *port)
 {
-	struct json_object *request = switch_request("port", name), *answer, *options;
+	json_t *request = switch_request("port", name), *answer;
 	struct written w;
 
 	if (!written_open(&w)) {
-		json_object_put(request);
+		json_decref(request);
 		return false;
 	}
 	/* Asked for again under the lock: somebody else may have been faster. */
-	json_object_object_add(request, "port", json_object_new_string(port));
+	json_add_text(request, "port", port);
 	answer = switch_ask(false, request, NULL, 0);
-	bool ok = answer != NULL && json_object_object_get_ex(answer, "options", &options);
+	json_t *options = json_object_get(answer, "options");
+	bool ok = options != NULL;
 
 	if (ok) {
-		config_set_port(&w.list, name, port, json_object_get(options));
+		config_set_port(&w.list, name, port, json_incref(options));
 		ok = written_save(&w);
 	}
-	json_object_put(answer);
+	json_decref(answer);
 	written_close(&w);
 	return ok;
 }
@@ -307,35 +307,35 @@ int switch_port_command(const struct switch_arguments *a)
 		strncat(text, ",", sizeof(text) - strlen(text) - 1);
 		append(text, sizeof(text), a->operands[i]);
 	}
-	struct json_object *request = vswitch_client_parse(text, error, sizeof(error));
+	json_t *request = vswitch_client_parse(text, error, sizeof(error));
 
 	if (request == NULL) {
 		complain("%s", error);
 		return CLI_USAGE;
 	}
-	json_object_object_add(request, "do", json_object_new_string("port"));
-	json_object_object_add(request, "port", json_object_new_string(a->operands[1]));
-	struct json_object *answer = switch_ask(false, request, NULL, 0);
+	json_add_text(request, "do", "port");
+	json_add_text(request, "port", a->operands[1]);
+	json_t *answer = switch_ask(false, request, NULL, 0);
 	bool ok = answer != NULL;
 
-	if (ok && json_object_object_get_ex(answer, "options", NULL)) {
+	if (ok && json_object_get(answer, "options") != NULL) {
 		ok = write_port(a->operands[0], a->operands[1]);
 	}
-	json_object_put(answer);
+	json_decref(answer);
 	return ok ? CLI_OK : CLI_FAILED;
 }
 
 int switch_mirror_command(const struct switch_arguments *a)
 {
-	struct json_object *request = switch_request("mirror", a->operands[0]);
+	json_t *request = switch_request("mirror", a->operands[0]);
 
-	json_object_object_add(request, "from", json_object_new_string(a->operands[1]));
-	json_object_object_add(request, "to", json_object_new_string(a->operands[2]));
-	json_object_object_add(request, "in", json_object_new_boolean(a->in));
-	json_object_object_add(request, "out", json_object_new_boolean(a->out));
-	json_object_object_add(request, "off", json_object_new_boolean(a->off));
-	struct json_object *answer = switch_ask(false, request, NULL, 0);
+	json_add_text(request, "from", a->operands[1]);
+	json_add_text(request, "to", a->operands[2]);
+	json_add_flag(request, "in", a->in);
+	json_add_flag(request, "out", a->out);
+	json_add_flag(request, "off", a->off);
+	json_t *answer = switch_ask(false, request, NULL, 0);
 
-	json_object_put(answer);
+	json_decref(answer);
 	return answer != NULL ? CLI_OK : CLI_FAILED;
 }

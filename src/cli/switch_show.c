@@ -12,25 +12,24 @@
 
 /* ---- Without a process: what is written down ---- */
 
-static struct json_object *written_switches(void)
+static json_t *written_switches(void)
 {
-	struct json_object *answer = json_object_new_object(), *list = json_object_new_array(),
-			   *first = json_object_new_object();
+	json_t *answer = json_object(), *list = json_array(), *first = json_object();
 	struct switch_list switches;
 	char path[4096], error[1200];
 
-	json_object_object_add(first, "name", json_object_new_string(SWITCH_DEFAULT));
-	json_object_object_add(first, "type", json_object_new_string("nat"));
-	json_object_array_add(list, first);
-	json_object_object_add(answer, "switches", list);
+	json_add_text(first, "name", SWITCH_DEFAULT);
+	json_add_text(first, "type", "nat");
+	json_append(list, first);
+	json_add(answer, "switches", list);
 	if (!config_path(path, sizeof(path), error, sizeof(error)) ||
 	    !config_load(path, &switches, error, sizeof(error))) {
 		complain("%s", error);
-		json_object_put(answer);
+		json_decref(answer);
 		return NULL;
 	}
 	for (unsigned i = 0; i < switches.count; i++) {
-		json_object_array_add(list, switch_config_json(&switches.switches[i]));
+		json_append(list, switch_config_json(&switches.switches[i]));
 	}
 	config_fini(&switches);
 	return answer;
@@ -47,48 +46,48 @@ static bool process_runs(void)
 	return s >= 0;
 }
 
-static struct json_object *written_switch(const char *name)
+static json_t *written_switch(const char *name)
 {
-	struct json_object *all = written_switches(), *list = NULL, *found = NULL;
+	json_t *all = written_switches(), *list = json_object_get(all, "switches"), *found = NULL;
 
-	json_object_object_get_ex(all, "switches", &list);
-	for (size_t i = 0; list != NULL && i < json_object_array_length(list); i++) {
-		struct json_object *o = json_object_array_get_idx(list, i);
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		json_t *o = json_array_get(list, i);
 
 		if (strcmp(switch_text(o, "name"), name) == 0) {
-			found = json_object_new_object();
-			json_object_object_add(found, "switch", json_object_get(o));
+			found = json_object();
+			json_add(found, "switch", json_incref(o));
 		}
 	}
 	if (all != NULL && found == NULL) {
 		complain("there is no switch '%s'; virid switch list shows them", name);
 	}
-	json_object_put(all);
+	json_decref(all);
 	return found;
 }
 
 /* ---- Text ---- */
 
 /* A list of words, or "-". */
-static void print_words(struct json_object *o, const char *key)
+static void print_words(json_t *o, const char *key)
 {
-	struct json_object *list;
-	size_t n = json_object_object_get_ex(o, key, &list) ? json_object_array_length(list) : 0;
+	const json_t *list = json_object_get(o, key);
+	size_t n = json_array_size(list);
+	char text[VSWITCH_NAME_BYTES];
 
 	for (size_t i = 0; i < n; i++) {
 		printf("%s%s", i == 0 ? "" : ",",
-		       json_object_get_string(json_object_array_get_idx(list, i)));
+		       json_show(json_array_get(list, i), "", text, sizeof(text)));
 	}
 	if (n == 0) {
 		putchar('-');
 	}
 }
 
-static void print_list(struct json_object *list)
+static void print_list(json_t *list)
 {
 	printf("%-20s %-9s %8s  %s\n", "NAME", "TYPE", "ADAPTERS", "INTERFACES");
-	for (size_t i = 0; i < json_object_array_length(list); i++) {
-		struct json_object *o = json_object_array_get_idx(list, i);
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		json_t *o = json_array_get(list, i);
 
 		printf("%-20s %-9s %8" PRIu64 "  ", switch_text(o, "name"), switch_text(o, "type"),
 		       switch_number(o, "adapters"));
@@ -98,6 +97,15 @@ static void print_list(struct json_object *list)
 		}
 		putchar('\n');
 	}
+}
+
+/* Text as it is; what is more as JSON. */
+static void print_value(const json_t *v)
+{
+	char *line = json_is_string(v) ? NULL : json_line(v);
+
+	fputs(line != NULL ? line : json_string_value(v), stdout);
+	free(line);
 }
 
 static bool is_column(const char *key)
@@ -112,17 +120,18 @@ static bool is_column(const char *key)
 	return false;
 }
 
-static void print_port(struct json_object *p)
+static void print_port(json_t *p)
 {
-	const char *mac = switch_text(p, "mac");
+	const char *mac = switch_text(p, "mac"), *key;
+	json_t *value;
 
 	printf("  %-24s %-9s %-17s %-4s", switch_text(p, "name"), switch_text(p, "kind"),
-	       mac[0] == '\0' ? "-" : mac,
-	       strcmp(switch_text(p, "link"), "true") == 0 ? "up" : "down");
-	json_object_object_foreach(p, key, value)
+	       mac[0] == '\0' ? "-" : mac, json_flag(p, "link") ? "up" : "down");
+	json_object_foreach(p, key, value)
 	{
 		if (!is_column(key)) {
-			printf(" %s=%s", key, json_object_get_string(value));
+			printf(" %s=", key);
+			print_value(value);
 		}
 	}
 	if (switch_text(p, "trouble")[0] != '\0') {
@@ -131,53 +140,55 @@ static void print_port(struct json_object *p)
 	putchar('\n');
 }
 
-static void print_switch(struct json_object *o)
+static void print_switch(json_t *o)
 {
-	struct json_object *ports;
+	const json_t *ports = json_object_get(o, "ports");
+	const char *key;
+	json_t *value;
 
-	json_object_object_foreach(o, key, value)
+	json_object_foreach(o, key, value)
 	{
 		if (strcmp(key, "ports") == 0) {
 			continue;
 		}
 		printf("%-12s ", key);
-		if (json_object_is_type(value, json_type_array)) {
+		if (json_is_array(value)) {
 			print_words(o, key);
 			putchar('\n');
 		} else {
-			printf("%s\n", json_object_get_string(value));
+			print_value(value);
+			putchar('\n');
 		}
 	}
-	if (!json_object_object_get_ex(o, "ports", &ports)) {
+	if (ports == NULL) {
 		puts("not running: it starts when an adapter is plugged in");
 		return;
 	}
 	puts("ports");
-	for (size_t i = 0; i < json_object_array_length(ports); i++) {
-		print_port(json_object_array_get_idx(ports, i));
+	for (size_t i = 0; i < json_array_size(ports); i++) {
+		print_port(json_array_get(ports, i));
 	}
 }
 
-static void print_drops(struct json_object *port, const char *key, const char *way)
+static void print_drops(json_t *port, const char *key, const char *way)
 {
-	struct json_object *drops;
+	json_t *drops = json_object_get(port, key), *count;
+	const char *why;
 
-	if (!json_object_object_get_ex(port, key, &drops)) {
-		return;
-	}
-	json_object_object_foreach(drops, why, count)
+	json_object_foreach(drops, why, count)
 	{
-		printf("  %s %s: %s frames dropped\n", way, why, json_object_get_string(count));
+		printf("  %s %s: %" JSON_INTEGER_FORMAT " frames dropped\n", way, why,
+		       json_integer_value(count));
 	}
 }
 
-static void print_stats(struct json_object *ports)
+static void print_stats(json_t *ports)
 {
 	printf("%-24s %14s %18s %14s %18s\n", "PORT", "FRAMES IN", "BYTES IN", "FRAMES OUT",
 	       "BYTES OUT");
-	for (size_t i = 0; i < json_object_array_length(ports); i++) {
-		struct json_object *p = json_object_array_get_idx(ports, i);
-		struct json_object *meters;
+	for (size_t i = 0; i < json_array_size(ports); i++) {
+		json_t *p = json_array_get(ports, i);
+		const json_t *meters = json_object_get(p, "meters");
 
 		printf("%-24s %14" PRIu64 " %18" PRIu64 " %14" PRIu64 " %18" PRIu64 "\n",
 		       switch_text(p, "name"), switch_number(p, "in_frames"),
@@ -185,27 +196,26 @@ static void print_stats(struct json_object *ports)
 		       switch_number(p, "out_bytes"));
 		print_drops(p, "drops_in", "in ");
 		print_drops(p, "drops_out", "out");
-		if (json_object_object_get_ex(p, "meters", &meters)) {
-			for (size_t m = 0; m < json_object_array_length(meters); m++) {
-				struct json_object *o = json_object_array_get_idx(meters, m);
+		for (size_t m = 0; m < json_array_size(meters); m++) {
+			json_t *o = json_array_get(meters, m);
 
-				printf("  %s: %" PRIu64 " frames, %" PRIu64 " bytes\n",
-				       switch_text(o, "acl"), switch_number(o, "frames"),
-				       switch_number(o, "bytes"));
-			}
+			printf("  %s: %" PRIu64 " frames, %" PRIu64 " bytes\n",
+			       switch_text(o, "acl"), switch_number(o, "frames"),
+			       switch_number(o, "bytes"));
 		}
 	}
 }
 
-static void print_macs(struct json_object *macs)
+static void print_macs(json_t *macs)
 {
 	printf("%-17s  %5s  %6s  %s\n", "ADDRESS", "VLAN", "AGE", "PORT");
-	for (size_t i = 0; i < json_object_array_length(macs); i++) {
-		struct json_object *o = json_object_array_get_idx(macs, i);
-		const char *vlan = switch_text(o, "vlan"), *age = switch_text(o, "age_s");
+	for (size_t i = 0; i < json_array_size(macs); i++) {
+		json_t *o = json_array_get(macs, i);
+		char vlan[24], age[24];
 
 		printf("%-17s  %5s  %6s  %s\n", switch_text(o, "mac"),
-		       vlan[0] == '\0' ? "any" : vlan, age[0] == '\0' ? "fixed" : age,
+		       json_show(json_object_get(o, "vlan"), "any", vlan, sizeof(vlan)),
+		       json_show(json_object_get(o, "age_s"), "fixed", age, sizeof(age)),
 		       switch_text(o, "port"));
 	}
 }
@@ -213,24 +223,22 @@ static void print_macs(struct json_object *macs)
 /* ---- Commands ---- */
 
 /* Prints member @key of @answer, which is given up. */
-static int print(struct json_object *answer, const char *key, bool json,
-		 void (*text)(struct json_object *o))
+static int print(json_t *answer, const char *key, bool json, void (*text)(json_t *o))
 {
-	struct json_object *o;
+	json_t *o = json_object_get(answer, key);
+	bool there = o != NULL;
 
 	if (answer == NULL) {
 		return CLI_FAILED;
 	}
-	bool there = json_object_object_get_ex(answer, key, &o);
-
 	if (there && json) {
-		switch_print_json(o);
+		json_print(o);
 	} else if (there) {
 		text(o);
 	} else {
 		complain("the switch process gave an answer that nobody understands");
 	}
-	json_object_put(answer);
+	json_decref(answer);
 	return there ? CLI_OK : CLI_FAILED;
 }
 
@@ -251,10 +259,10 @@ int switch_show_command(const struct switch_arguments *a)
 
 int switch_stats_command(const struct switch_arguments *a)
 {
-	struct json_object *request = switch_request("stats", a->operands[0]);
+	json_t *request = switch_request("stats", a->operands[0]);
 
 	if (a->count > 1) {
-		json_object_object_add(request, "port", json_object_new_string(a->operands[1]));
+		json_add_text(request, "port", a->operands[1]);
 	}
 	return print(switch_ask(false, request, NULL, 0), "ports", a->json, print_stats);
 }

@@ -15,7 +15,7 @@
 
 struct launch_keeper {
 	int fd;
-	struct json_object *wanted[LAUNCH_NETS_MAX]; /* adapters without a cable */
+	json_t *wanted[LAUNCH_NETS_MAX]; /* adapters without a cable */
 	struct packet packet;
 	char text[TEXT_BYTES];
 };
@@ -33,7 +33,7 @@ struct launch_keeper *launch_keeper_create(int fd)
 void launch_keeper_destroy(struct launch_keeper *k)
 {
 	for (unsigned i = 0; k != NULL && i < LAUNCH_NETS_MAX; i++) {
-		json_object_put(k->wanted[i]);
+		json_decref(k->wanted[i]);
 	}
 	free(k);
 }
@@ -51,10 +51,10 @@ bool launch_keeper_take(struct launch_keeper *k)
 	text[n] = '\0';
 	if (sscanf(text, "plug %u %u %n", &number, &queues, &spec) == 2 &&
 	    number < LAUNCH_NETS_MAX) {
-		json_object_put(k->wanted[number]);
+		json_decref(k->wanted[number]);
 		k->wanted[number] = vswitch_client_unseal(text + spec);
 	} else if (sscanf(text, "forget %u", &number) == 1 && number < LAUNCH_NETS_MAX) {
-		json_object_put(k->wanted[number]);
+		json_decref(k->wanted[number]);
 		k->wanted[number] = NULL;
 	}
 	return true;
@@ -91,7 +91,7 @@ int launch_keeper_try(struct launch_keeper *k)
 		}
 		send_cable(k, i, &cable);
 		vswitch_cable_close(&cable);
-		json_object_put(k->wanted[i]);
+		json_decref(k->wanted[i]);
 		k->wanted[i] = NULL;
 	}
 	return wait_ms;

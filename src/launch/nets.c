@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "json/json.h"
+
 #define ERROR_BYTES 700u
 #define FIXED_DESCRIPTORS 3u
 
@@ -21,35 +23,38 @@ static bool make_mac(uint8_t *mac)
 /* The address that was asked for, or a new one, which goes into the request. */
 static bool settle_mac(struct launch_net *net)
 {
-	struct json_object *value;
+	const char *asked;
 	char text[18];
 
-	if (json_object_object_get_ex(net->adapter, "mac", &value)) {
+	if (json_text(net->adapter, "mac", &asked)) {
 		uint8_t *m = net->mac;
 
-		return sscanf(json_object_get_string(value), "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx",
-			      &m[0], &m[1], &m[2], &m[3], &m[4], &m[5]) == 6;
+		return sscanf(asked, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", &m[0], &m[1], &m[2],
+			      &m[3], &m[4], &m[5]) == 6;
 	}
 	if (!make_mac(net->mac)) {
 		return false;
 	}
 	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", net->mac[0], net->mac[1],
 		 net->mac[2], net->mac[3], net->mac[4], net->mac[5]);
-	return json_object_object_add(net->adapter, "mac", json_object_new_string(text)) == 0;
+	json_add_text(net->adapter, "mac", text);
+	return true;
 }
 
 static bool is_none(const struct launch_net *net)
 {
-	struct json_object *name;
+	const char *name;
 
-	return json_object_object_get_ex(net->adapter, "switch", &name) &&
-	       strcmp(json_object_get_string(name), LAUNCH_NETS_NONE) == 0;
+	return json_text(net->adapter, "switch", &name) && strcmp(name, LAUNCH_NETS_NONE) == 0;
 }
 
 /* What a port would be like means nothing without one. */
 static bool check_none(const struct launch_net *net, struct launch_error *error)
 {
-	json_object_object_foreach(net->adapter, key, unused)
+	const char *key;
+	json_t *unused;
+
+	json_object_foreach(net->adapter, key, unused)
 	{
 		(void)unused;
 		if (strcmp(key, "switch") != 0 && strcmp(key, "mac") != 0) {
@@ -95,8 +100,8 @@ bool launch_nets_plug(struct launch_nets *n, const char *name, unsigned queues,
 		struct launch_net *net = &n->nets[i];
 
 		snprintf(port, sizeof(port), "%.40s/net%u", name, net->number);
-		json_object_object_add(net->adapter, "port", json_object_new_string(port));
-		json_object_object_add(net->adapter, "queues", json_object_new_int((int)queues));
+		json_add_text(net->adapter, "port", port);
+		json_add_number(net->adapter, "queues", queues);
 		if (is_none(net)) {
 			continue;
 		}
@@ -111,7 +116,7 @@ bool launch_nets_plug(struct launch_nets *n, const char *name, unsigned queues,
 void launch_nets_fini(struct launch_nets *n)
 {
 	for (size_t i = 0; i < n->count; i++) {
-		json_object_put(n->nets[i].adapter);
+		json_decref(n->nets[i].adapter);
 		if (n->nets[i].plugged) {
 			vswitch_cable_close(&n->nets[i].cable);
 		}

@@ -10,9 +10,9 @@
 
 bool adapter_check(const char *text, char *error, size_t size)
 {
-	struct json_object *o = vswitch_client_parse(text, error, size);
+	json_t *o = vswitch_client_parse(text, error, size);
 
-	json_object_put(o);
+	json_decref(o);
 	return o != NULL;
 }
 

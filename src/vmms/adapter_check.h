@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Apart from adapter_text.h, as json-c's header and jansson's cannot be seen at once. */
+/* What the switch's client says about network adapters. */
 #ifndef VMMS_ADAPTER_CHECK_H
 #define VMMS_ADAPTER_CHECK_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What blocks about starting a machine and changing one that runs: opening files, plugging adapters in, the process. Plain values go in and come out, so
- * that it can be done on any thread; nothing here knows JSON (json-c's header, which the switch's client needs, and jansson's exclude each other).
+ * that it can be done on any thread.
  */
 #ifndef VMMS_MACHINE_H
 #define VMMS_MACHINE_H

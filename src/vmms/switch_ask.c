@@ -2,7 +2,6 @@
 #include "switch_ask.h"
 
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,43 +11,38 @@
 #include "vswitchd/client.h"
 #include "vswitchd/config.h"
 #include "vswitchd/interface.h"
+#include "json/json.h"
 
 static void fail(struct switch_ask *a, int error)
 {
 	a->error = error < 0 ? -error : error;
 }
 
-static void keep(struct switch_ask *a, struct json_object *o)
-{
-	a->answer = strdup(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
-	CHECK(a->answer != NULL);
-}
-
 /* ---- The process ---- */
 
-static struct json_object *request_of(const char *verb, const char *name)
+static json_t *request_of(const char *verb, const char *name)
 {
-	struct json_object *o = json_object_new_object();
+	json_t *o = json_object();
 
 	CHECK(o != NULL);
-	json_object_object_add(o, "do", json_object_new_string(verb));
+	json_add_text(o, "do", verb);
 	if (name != NULL) {
-		json_object_object_add(o, "switch", json_object_new_string(name));
+		json_add_text(o, "switch", name);
 	}
 	return o;
 }
 
 /* Puts @request. NULL: failed. @quiet: nobody being there is not a failure. */
-static struct json_object *ask(struct switch_ask *a, bool start, struct json_object *request,
-			       const int *fds, unsigned fd_count)
+static json_t *ask(struct switch_ask *a, bool start, json_t *request, const int *fds,
+		   unsigned fd_count)
 {
-	struct json_object *answer = NULL;
+	json_t *answer = NULL;
 	int s = vswitch_client_connect(start, a->text, sizeof(a->text));
 	int r = s < 0 ? s
 		      : vswitch_client_request(s, request, fds, fd_count, &answer, NULL, NULL,
 					       a->text, sizeof(a->text));
 
-	json_object_put(request);
+	json_decref(request);
 	if (s >= 0) {
 		close(s);
 	}
@@ -100,35 +94,35 @@ static bool written_save(struct switch_ask *a, struct written *w)
 	return false;
 }
 
-static struct json_object *default_switch(void)
+static json_t *default_switch(void)
 {
-	struct json_object *o = json_object_new_object();
+	json_t *o = json_object();
 
-	json_object_object_add(o, "name", json_object_new_string(SWITCH_DEFAULT));
-	json_object_object_add(o, "type", json_object_new_string("nat"));
+	json_add_text(o, "name", SWITCH_DEFAULT);
+	json_add_text(o, "type", "nat");
 	return o;
 }
 
 static void list_written(struct switch_ask *a)
 {
-	struct json_object *answer = json_object_new_object(), *list = json_object_new_array();
+	json_t *answer = json_object(), *list = json_array();
 	struct written w;
 
-	json_object_array_add(list, default_switch());
-	json_object_object_add(answer, "switches", list);
+	json_append(list, default_switch());
+	json_add(answer, "switches", list);
 	if (written_open(a, &w, false)) {
 		for (unsigned i = 0; i < w.list.count; i++) {
-			json_object_array_add(list, switch_config_json(&w.list.switches[i]));
+			json_append(list, switch_config_json(&w.list.switches[i]));
 		}
 		written_close(&w);
-		keep(a, answer);
+		a->answer = json_incref(answer);
 	}
-	json_object_put(answer);
+	json_decref(answer);
 }
 
 static void show_written(struct switch_ask *a)
 {
-	struct json_object *o = NULL, *answer;
+	json_t *o = NULL;
 	const struct switch_config *c;
 	struct written w;
 
@@ -147,22 +141,19 @@ static void show_written(struct switch_ask *a)
 		snprintf(a->text, sizeof(a->text), "there is no switch '%s'", a->name);
 		return;
 	}
-	answer = json_object_new_object();
-	json_object_object_add(answer, "switch", o);
-	keep(a, answer);
-	json_object_put(answer);
+	a->answer = json_object();
+	json_add(a->answer, "switch", o);
 }
 
 /* ---- Each verb ---- */
 
 static void look(struct switch_ask *a, const char *verb, void (*written)(struct switch_ask *a))
 {
-	struct json_object *answer = ask(
+	json_t *answer = ask(
 		a, false, request_of(verb, a->verb == SWITCH_ASK_SHOW ? a->name : NULL), NULL, 0);
 
 	if (answer != NULL) {
-		keep(a, answer);
-		json_object_put(answer);
+		a->answer = answer;
 	} else if (a->error == EHOSTDOWN) {
 		a->error = 0;
 		written(a);
@@ -180,53 +171,51 @@ static bool network_is_taken(const struct switch_list *list, const char *network
 }
 
 /* A network for a NAT switch that no other has. */
-static void add_network(struct json_object *o, const struct switch_list *list)
+static void add_network(json_t *o, const struct switch_list *list)
 {
 	char network[32];
 
 	for (unsigned i = 3; i < 256; i++) {
 		snprintf(network, sizeof(network), "10.0.%u.0/24", i);
 		if (!network_is_taken(list, network)) {
-			json_object_object_add(o, "address", json_object_new_string(network));
+			json_add_text(o, "address", network);
 			return;
 		}
 	}
 }
 
 /* As `virid switch create` has them: what is missing is chosen. */
-static void complete(struct json_object *o, const struct switch_list *list)
+static void complete(json_t *o, const struct switch_list *list)
 {
-	struct json_object *type = NULL, *name = NULL, *interfaces;
-	const char *kind, *text;
+	const char *kind = "", *text = "";
 	char interface[256];
 
-	json_object_object_get_ex(o, "type", &type);
-	json_object_object_get_ex(o, "name", &name);
-	kind = type == NULL ? "" : json_object_get_string(type);
-	text = name == NULL ? "" : json_object_get_string(name);
-	if (strcmp(kind, "nat") == 0 && !json_object_object_get_ex(o, "address", NULL)) {
+	json_text(o, "type", &kind);
+	json_text(o, "name", &text);
+	if (strcmp(kind, "nat") == 0 && json_object_get(o, "address") == NULL) {
 		add_network(o, list);
 	}
-	if (!json_object_object_get_ex(o, "interfaces", NULL)) {
-		interfaces = json_object_new_array();
+	if (json_object_get(o, "interfaces") == NULL) {
+		json_t *interfaces = json_array();
+
 		if (strcmp(kind, "internal") == 0) {
 			snprintf(interface, sizeof(interface), "virid-%s", text);
-			json_object_array_add(interfaces, json_object_new_string(interface));
+			json_append(interfaces, json_new_text(interface));
 		}
-		json_object_object_add(o, "interfaces", interfaces);
+		json_add(o, "interfaces", interfaces);
 	}
 }
 
 static bool read_config(struct switch_ask *a, const struct switch_list *list,
 			struct switch_config *ret)
 {
-	struct json_object *o = json_tokener_parse(a->config);
+	json_t *o = json_copy(a->config); /* only members are added */
 	bool ok;
 
-	CHECK(o != NULL); /* it was written by our other library */
+	CHECK(o != NULL);
 	complete(o, list);
 	ok = switch_config_parse(o, ret, a->text, sizeof(a->text));
-	json_object_put(o);
+	json_decref(o);
 	if (!ok) {
 		fail(a, EINVAL);
 	}
@@ -235,7 +224,7 @@ static bool read_config(struct switch_ask *a, const struct switch_list *list,
 
 static bool plug(struct switch_ask *a, const struct switch_config *c)
 {
-	struct json_object *request, *answer;
+	json_t *request, *answer;
 	int fds[VSWITCH_UPLINKS_MAX];
 
 	if (!interface_open_all(c, true, fds, a->text, sizeof(a->text))) {
@@ -243,12 +232,12 @@ static bool plug(struct switch_ask *a, const struct switch_config *c)
 		return false;
 	}
 	request = request_of("create", NULL);
-	json_object_object_add(request, "config", switch_config_json(c));
+	json_add(request, "config", switch_config_json(c));
 	answer = ask(a, true, request, fds, c->interface_count);
 	for (unsigned i = 0; i < c->interface_count; i++) {
 		close(fds[i]);
 	}
-	json_object_put(answer);
+	json_decref(answer);
 	return answer != NULL;
 }
 
@@ -268,15 +257,12 @@ static void create_written(struct switch_ask *a, struct written *w, const struct
 		return;
 	}
 	if (config_add(&w->list, c) && written_save(a, w)) {
-		struct json_object *o = switch_config_json(c);
-
-		keep(a, o);
-		json_object_put(o);
+		a->answer = switch_config_json(c);
 		return;
 	}
 	/* What is not written down would be gone one day: better at once. */
 	memcpy(text, a->text, sizeof(text));
-	json_object_put(ask(a, false, request_of("remove", c->name), NULL, 0));
+	json_decref(ask(a, false, request_of("remove", c->name), NULL, 0));
 	memcpy(a->text, text, sizeof(text));
 	fail(a, EIO);
 }
@@ -298,9 +284,9 @@ static void create(struct switch_ask *a)
 static void remove_written(struct switch_ask *a, struct written *w)
 {
 	struct switch_config *c = config_find(&w->list, a->name);
-	struct json_object *answer = ask(a, false, request_of("remove", a->name), NULL, 0);
+	json_t *answer = ask(a, false, request_of("remove", a->name), NULL, 0);
 
-	json_object_put(answer);
+	json_decref(answer);
 	/* Nobody there, or it does not know it: fine when it is only written down. */
 	if (c != NULL && (a->error == EHOSTDOWN || a->error == ENOENT)) {
 		a->error = 0;

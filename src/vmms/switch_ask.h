@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Switches, as the switch process and its file have them. JSON goes in and out as text: json-c, which the switch's client speaks, and jansson cannot be
- * in one source file, and nothing here may call json_object_get (both libraries have one). Any thread; blocks for up to ten seconds.
- */
+/* Switches, as the switch process and its file have them. Any thread; blocks for up to ten seconds. */
 #ifndef VMMS_SWITCH_ASK_H
 #define VMMS_SWITCH_ASK_H
 
+#include <jansson.h>
 #include <stdbool.h>
 
 enum switch_ask_verb {
@@ -18,10 +16,10 @@ enum switch_ask_verb {
 struct switch_ask {
 	enum switch_ask_verb verb;
 	char name[256];
-	char *config; /* borrowed */
+	json_t *config; /* borrowed */
 	/* Out. */
-	char *answer; /* malloc'ed text of an object; NULL: it failed, or there is nothing to say */
-	int error;    /* errno; 0: done */
+	json_t *answer; /* an object, the caller's; NULL: it failed, or there is nothing to say */
+	int error;	/* errno; 0: done */
 	char text[1300];
 };
 

@@ -105,7 +105,7 @@ int vswitch_client_connect(bool start, char *error, size_t size)
 	return connect_or_start(&address, start, error, size);
 }
 
-static int refused(struct json_object *answer, char *error, size_t size)
+static int refused(json_t *answer, char *error, size_t size)
 {
 	const char *text = "no reason given";
 	uint64_t code = EPROTO;
@@ -116,9 +116,9 @@ static int refused(struct json_object *answer, char *error, size_t size)
 	return code > 0 && code < 4096 ? -(int)code : -EPROTO;
 }
 
-int vswitch_client_request(int socket, struct json_object *request, const int *fds,
-			   unsigned fd_count, struct json_object **ret_answer, int *ret_fds,
-			   unsigned *ret_fd_count, char *error, size_t size)
+int vswitch_client_request(int socket, json_t *request, const int *fds, unsigned fd_count,
+			   json_t **ret_answer, int *ret_fds, unsigned *ret_fd_count, char *error,
+			   size_t size)
 {
 	struct message m;
 	const char *why = "";
@@ -137,7 +137,7 @@ int vswitch_client_request(int socket, struct json_object *request, const int *f
 							   : strerror(-r));
 		return r;
 	}
-	if (json_object_object_get_ex(m.body, "error", NULL)) {
+	if (json_object_get(m.body, "error") != NULL) {
 		r = refused(m.body, error, size);
 		message_drop(&m);
 		return r;
@@ -168,8 +168,7 @@ void vswitch_cable_close(struct vswitch_cable *cable)
 }
 
 /* Memory, the switch's bell, and a bell for each queue; the memory cannot be taken away below us. */
-static bool take_cable(struct json_object *answer, const int *fds, unsigned count,
-		       struct vswitch_cable *c)
+static bool take_cable(json_t *answer, const int *fds, unsigned count, struct vswitch_cable *c)
 {
 	uint64_t queues = 0, mtu = 0, takes = 0;
 	int seals = count > 0 ? fcntl(fds[0], F_GET_SEALS) : -1;
@@ -188,12 +187,12 @@ static bool take_cable(struct json_object *answer, const int *fds, unsigned coun
 	return true;
 }
 
-static int plug_once(bool start, struct json_object *request, struct vswitch_cable *ret,
-		     char *error, size_t size)
+static int plug_once(bool start, json_t *request, struct vswitch_cable *ret, char *error,
+		     size_t size)
 {
 	int fds[VSWITCH_CLIENT_DESCRIPTORS];
 	unsigned count = 0;
-	struct json_object *answer;
+	json_t *answer;
 	int connection = vswitch_client_connect(start, error, size);
 
 	if (connection < 0) {
@@ -218,26 +217,25 @@ static int plug_once(bool start, struct json_object *request, struct vswitch_cab
 	} else {
 		*ret = cable;
 	}
-	json_object_put(answer);
+	json_decref(answer);
 	return r;
 }
 
-int vswitch_client_plug(bool start, struct json_object *adapter, struct vswitch_cable *ret,
-			char *error, size_t size)
+int vswitch_client_plug(bool start, json_t *adapter, struct vswitch_cable *ret, char *error,
+			size_t size)
 {
-	struct json_object *request = NULL;
+	json_t *request = json_deep_copy(adapter);
 	int r = -ECONNRESET;
 
-	/* A copy: json_object_get is also a name of jansson, and programs use this library beside it. */
-	if (json_object_deep_copy(adapter, &request, NULL) < 0) {
+	if (request == NULL) {
 		snprintf(error, size, "out of memory");
 		return -ENOMEM;
 	}
-	json_object_object_add(request, "do", json_object_new_string("plug"));
+	json_add_text(request, "do", "plug");
 	/* A process that was about to end when we came hangs up; the next one is ours. */
 	for (unsigned i = 0; i < PLUG_TRIES && (r == -ECONNRESET || r == -EPIPE); i++) {
 		r = plug_once(start, request, ret, error, size);
 	}
-	json_object_put(request);
+	json_decref(request);
 	return r;
 }

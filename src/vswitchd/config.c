@@ -177,20 +177,17 @@ static bool parse_type(const char *text, struct switch_config *c, char *error, s
 		      c->name, text);
 }
 
-static bool parse_interfaces(struct json_object *list, struct switch_config *c, char *error,
-			     size_t size)
+static bool parse_interfaces(json_t *list, struct switch_config *c, char *error, size_t size)
 {
-	size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list)
-							      : SIZE_MAX;
+	size_t n = json_is_array(list) ? json_array_size(list) : SIZE_MAX;
 
 	if (n > VSWITCH_UPLINKS_MAX) {
 		return refuse(error, size, "switch '%s': interfaces: expected a list of at most %u",
 			      c->name, VSWITCH_UPLINKS_MAX);
 	}
 	for (size_t i = 0; i < n; i++) {
-		struct json_object *v = json_object_array_get_idx(list, i);
-		const char *name =
-			json_object_is_type(v, json_type_string) ? json_object_get_string(v) : "";
+		json_t *v = json_array_get(list, i);
+		const char *name = json_is_string(v) ? json_string_value(v) : "";
 
 		if (!check_interface(name, error, size)) {
 			return false;
@@ -200,11 +197,10 @@ static bool parse_interfaces(struct json_object *list, struct switch_config *c, 
 	return true;
 }
 
-static bool parse_member(const char *key, struct json_object *v, struct switch_config *c,
-			 char *error, size_t size)
+static bool parse_member(const char *key, json_t *v, struct switch_config *c, char *error,
+			 size_t size)
 {
-	const char *text =
-		json_object_is_type(v, json_type_string) ? json_object_get_string(v) : NULL;
+	const char *text = json_string_value(v);
 
 	if (strcmp(key, "name") == 0) {
 		return true; /* came first */
@@ -221,16 +217,16 @@ static bool parse_member(const char *key, struct json_object *v, struct switch_c
 		       refuse(error, size, "switch '%s': team '%.40s'; expected hash or standby",
 			      c->name, text);
 	}
-	if (strcmp(key, "aging") == 0 && json_object_is_type(v, json_type_int)) {
-		int64_t seconds = json_object_get_int64(v);
+	if (strcmp(key, "aging") == 0 && json_is_integer(v)) {
+		json_int_t seconds = json_integer_value(v);
 
 		c->aging_seconds = (uint32_t)seconds;
 		return (seconds >= 1 && seconds <= AGING_MAX) ||
 		       refuse(error, size, "switch '%s': aging %lld; expected 1 to %d seconds",
 			      c->name, (long long)seconds, AGING_MAX);
 	}
-	if (strcmp(key, "snooping") == 0 && json_object_is_type(v, json_type_boolean)) {
-		c->no_snooping = !json_object_get_boolean(v);
+	if (strcmp(key, "snooping") == 0 && json_is_boolean(v)) {
+		c->no_snooping = !json_is_true(v);
 		return true;
 	}
 	if (strcmp(key, "address") == 0 && text != NULL && strlen(text) < sizeof(c->address)) {
@@ -243,25 +239,26 @@ static bool parse_member(const char *key, struct json_object *v, struct switch_c
 		      c->name, key);
 }
 
-bool switch_config_parse(struct json_object *o, struct switch_config *ret, char *error, size_t size)
+bool switch_config_parse(json_t *o, struct switch_config *ret, char *error, size_t size)
 {
 	struct switch_config c = {.type = SWITCH_NAT};
-	const char *name;
+	const char *name, *key;
+	json_t *value;
 
-	if (!json_object_is_type(o, json_type_object) || !json_text(o, "name", &name)) {
+	if (!json_is_object(o) || !json_text(o, "name", &name)) {
 		return refuse(error, size, "a switch has no name");
 	}
 	if (!check_name(name, error, size)) {
 		return false;
 	}
 	strcpy(c.name, name);
-	json_object_object_foreach(o, key, value)
+	json_object_foreach(o, key, value)
 	{
 		if (!parse_member(key, value, &c, error, size)) {
 			return false;
 		}
 	}
-	if (!json_object_object_get_ex(o, "type", NULL)) {
+	if (json_object_get(o, "type") == NULL) {
 		return refuse(error, size,
 			      "switch '%s': no type; expected private, internal, external or nat",
 			      c.name);
@@ -278,34 +275,31 @@ bool switch_config_parse(struct json_object *o, struct switch_config *ret, char 
 	return true;
 }
 
-struct json_object *switch_config_json(const struct switch_config *c)
+json_t *switch_config_json(const struct switch_config *c)
 {
-	struct json_object *o = json_object_new_object();
+	json_t *o = json_object();
 
-	json_object_object_add(o, "name", json_object_new_string(c->name));
-	json_object_object_add(o, "type", json_object_new_string(switch_type_text(c->type)));
+	json_add_text(o, "name", c->name);
+	json_add_text(o, "type", switch_type_text(c->type));
 	if (c->interface_count > 0) {
-		struct json_object *list = json_object_new_array();
+		json_t *list = json_array();
 
 		for (unsigned i = 0; i < c->interface_count; i++) {
-			json_object_array_add(list, json_object_new_string(c->interfaces[i]));
+			json_append(list, json_new_text(c->interfaces[i]));
 		}
-		json_object_object_add(o, "interfaces", list);
+		json_add(o, "interfaces", list);
 	}
 	if (c->type == SWITCH_EXTERNAL) {
-		json_object_object_add(o, "team",
-				       json_object_new_string(c->team == VSWITCH_TEAM_STANDBY
-								      ? "standby"
-								      : "hash"));
+		json_add_text(o, "team", c->team == VSWITCH_TEAM_STANDBY ? "standby" : "hash");
 	}
 	if (c->address[0] != '\0') {
-		json_object_object_add(o, "address", json_object_new_string(c->address));
+		json_add_text(o, "address", c->address);
 	}
 	if (c->aging_seconds != 0) {
-		json_object_object_add(o, "aging", json_object_new_uint64(c->aging_seconds));
+		json_add_number(o, "aging", c->aging_seconds);
 	}
 	if (c->no_snooping) {
-		json_object_object_add(o, "snooping", json_object_new_boolean(false));
+		json_add_flag(o, "snooping", false);
 	}
 	return o;
 }

@@ -7,6 +7,7 @@
 
 #include "lib/bits.h"
 #include "test/test.h"
+#include "json/json.h"
 
 struct place {
 	char folder[64];
@@ -62,19 +63,22 @@ static void test_there_and_back(struct test *t)
 		EXPECT_MEM(t, &back.switches[i], &list.switches[i], sizeof(a));
 	}
 	EXPECT(t, back.ports == NULL);
-	config_set_port(&back, "wan", "eth0", json_tokener_parse("{\"vlan\":1}"));
-	config_set_port(&back, "wan", "eth0", json_tokener_parse("{\"vlan\":2}"));
-	config_set_port(&back, "host", "virid-host", json_tokener_parse("{\"link\":\"down\"}"));
+	config_set_port(&back, "wan", "eth0", json_loads("{\"vlan\":1}", 0, NULL));
+	config_set_port(&back, "wan", "eth0", json_loads("{\"vlan\":2}", 0, NULL));
+	config_set_port(&back, "host", "virid-host", json_loads("{\"link\":\"down\"}", 0, NULL));
 	EXPECT(t, config_save(p.path, &back, error, sizeof(error)));
 	config_fini(&back);
 	EXPECT(t, config_load(p.path, &back, error, sizeof(error)) && back.count == 4);
-	EXPECT(t, strcmp(json_object_to_json_string_ext(back.ports, JSON_C_TO_STRING_PLAIN),
-			 "[{\"switch\":\"wan\",\"port\":\"eth0\",\"options\":{\"vlan\":2}},"
-			 "{\"switch\":\"host\",\"port\":\"virid-host\",\"options\":{\"link\":"
-			 "\"down\"}}"
-			 "]") == 0);
+	char *ports = json_line(back.ports);
+
+	EXPECT(t,
+	       strcmp(ports, "[{\"switch\":\"wan\",\"port\":\"eth0\",\"options\":{\"vlan\":2}},"
+			     "{\"switch\":\"host\",\"port\":\"virid-host\",\"options\":{\"link\":"
+			     "\"down\"}}"
+			     "]") == 0);
+	free(ports);
 	config_drop(&back, config_find(&back, "wan"));
-	EXPECT(t, json_object_array_length(back.ports) == 1);
+	EXPECT(t, json_array_size(back.ports) == 1);
 	EXPECT(t, back.count == 3 && config_find(&back, "wan") == NULL &&
 			  config_find(&back, "host") == &back.switches[1]);
 	config_fini(&back);
@@ -92,6 +96,7 @@ static const struct {
 	{"{", "expected {\"switches\""},
 	{"{\"switches\":{}}", "expected {\"switches\""},
 	{"{\"switches\":[]} x", "expected {\"switches\""},
+	{"{\"switches\":[],\"switches\":[]}", "expected {\"switches\""},
 	{SWITCHES("1"), "has no name"},
 	{SWITCHES("{\"name\":5}"), "has no name"},
 	{SWITCHES("{\"name\":\"\",\"type\":\"private\"}"), "0 characters"},

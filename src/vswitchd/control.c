@@ -80,10 +80,10 @@ void connection_tell(struct connection *c, const char *text)
 static void answer(struct connection *c, struct request *q, int code)
 {
 	if (code < 0) {
-		json_object_put(q->answer);
-		q->answer = json_object_new_object();
-		json_object_object_add(q->answer, "error", json_object_new_string(q->error));
-		json_object_object_add(q->answer, "code", json_object_new_int(-code));
+		json_decref(q->answer);
+		q->answer = json_object(); /* the sentence may be cut within a letter */
+		json_add_text(q->answer, "error", q->error);
+		json_add_number(q->answer, "code", -code);
 	}
 	if (message_send(c->fd, q->answer, q->fds, code < 0 ? 0 : q->fd_count, MSG_DONTWAIT) < 0) {
 		connection_close(c);
@@ -91,7 +91,7 @@ static void answer(struct connection *c, struct request *q, int code)
 	for (unsigned i = 0; i < q->fd_count; i++) {
 		close(q->fds[i]);
 	}
-	json_object_put(q->answer);
+	json_decref(q->answer);
 }
 
 static void refuse_message(struct connection *c, const char *why)
@@ -108,7 +108,7 @@ static void carry_out(struct connection *c, struct message *m)
 			    .connection = c,
 			    .connected = c->port,
 			    .message = m,
-			    .answer = json_object_new_object()};
+			    .answer = json_object()};
 
 	daemon_reap(c->daemon); /* nobody sees ports whose connection ended before */
 	int code = verbs_do(&q);

@@ -36,6 +36,7 @@ static void run(struct test *t, const struct step *steps, size_t count)
 	testing_close(&d);
 }
 
+#define TEN "0123456789"
 #define PLUG(more)                                                                                 \
 	"{\"do\":\"plug\",\"switch\":\"lan\",\"port\":\"a\",\"mac\":\"02:00:00:00:00:01\"" more "}"
 
@@ -63,6 +64,14 @@ static void test_refused(struct test *t)
 		{"x", "no JSON object"},
 		{"[]", "no JSON object"},
 		{"{} {}", "no JSON object"},
+		{"{\"do\":\"list\",\"do\":\"list\"}", "no JSON object"},
+		{"{\"do\":\"list\\u0000\"}", "no JSON object"},
+		{"{\"do\":\"l\xff\"}", "no JSON object"},
+		{PLUG(",\"queues\":18446744073709551615"), "no JSON object"},
+		{PLUG(",\"queues\":9223372036854775807"), "1 to 64 queues"},
+		/* cut within a letter, so that what comes back is no longer the name */
+		{"{\"do\":\"show\",\"switch\":\"" TEN TEN TEN TEN TEN TEN TEN "123456789\u00e4\"}",
+		 "123456789\xef\xbf\xbd'; found default"},
 		{"{\"do\":[[[[[[[[[[1]]]]]]]]]]}", "no JSON object"},
 		{"{}", "does not say what"},
 		{"{\"do\":5}", "does not say what"},

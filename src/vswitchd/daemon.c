@@ -209,7 +209,7 @@ void daemon_free_graves(struct daemon *d)
 		struct port *p = d->graves;
 
 		d->graves = p->dying_next;
-		json_object_put(p->options);
+		json_decref(p->options);
 		p->kind->destroy(p);
 	}
 	connection_free_graves(d);

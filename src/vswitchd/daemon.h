@@ -9,7 +9,7 @@
 #ifndef VSWITCHD_DAEMON_H
 #define VSWITCHD_DAEMON_H
 
-#include <json-c/json.h>
+#include <jansson.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -56,12 +56,12 @@ struct port {
 	struct daemon *daemon;
 	struct sw *sw;
 	struct vswitch_port *core;
-	struct json_object *options; /* VM: as asked for; others: as changed; NULL: none */
-	struct vswitch_vlan vlan;    /* as it began */
-	const char *trouble;	     /* for people: why it has no carrier; NULL */
-	bool carrier; /* the interface, or the network behind the switch, has a link */
-	bool off;     /* switched off by hand */
-	bool link;    /* what its owner sees: both */
+	json_t *options;	  /* VM: as asked for; others: as changed; NULL: none */
+	struct vswitch_vlan vlan; /* as it began */
+	const char *trouble;	  /* for people: why it has no carrier; NULL */
+	bool carrier;		  /* the interface, or the network behind the switch, has a link */
+	bool off;		  /* switched off by hand */
+	bool link;		  /* what its owner sees: both */
 	bool active;
 	bool dying;
 	uint64_t idle_since_ns; /* active: when it first had nothing; 0: it had */
@@ -191,9 +191,9 @@ bool sw_is_held(const struct sw *s);
 
 /* port_options.c */
 /* @options, taken over, are those of a new port, which is configured by them but for the rest. -errno with @error: the port is to be killed. */
-int port_begin(struct port *p, struct json_object *options, char *error, size_t size);
+int port_begin(struct port *p, json_t *options, char *error, size_t size);
 /* Changes options of a port that lives. -errno with @error: nothing changed. */
-int port_change(struct port *p, struct json_object *changes, char *error, size_t size);
+int port_change(struct port *p, json_t *changes, char *error, size_t size);
 /* Tells the one who plugged a cable in how to do so again. */
 void port_tell_owner(struct port *p);
 
@@ -239,8 +239,8 @@ struct request {
 	struct connection *connection;
 	struct port *connected; /* the port that the connection has; NULL: none */
 	struct message *message;
-	struct json_object *answer; /* an object, to be filled */
-	int fds[80];		    /* that go with the answer; closed afterwards */
+	json_t *answer; /* an object, to be filled */
+	int fds[80];	/* that go with the answer; closed afterwards */
 	unsigned fd_count;
 	char error[1200];
 };
@@ -248,9 +248,9 @@ struct request {
 int verbs_do(struct request *q);
 
 /* report.c */
-struct json_object *report_switch(struct sw *s, bool ports);
-struct json_object *report_stats(struct port *p);
-struct json_object *report_macs(struct sw *s);
+json_t *report_switch(struct sw *s, bool ports);
+json_t *report_stats(struct port *p);
+json_t *report_macs(struct sw *s);
 
 /* filter.c: from here on only what a serving switch needs. -errno. */
 int filter_enter(void);

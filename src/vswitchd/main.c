@@ -30,6 +30,7 @@
 #include "lib/check.h"
 #include "paths.h"
 #include "seal.h"
+#include "json/json.h"
 
 #define IDLE_SECONDS 30
 #define BACKLOG 128
@@ -264,6 +265,7 @@ static int serve(struct start *s)
 	int r;
 
 	raise_limits();
+	json_start();
 	if (!paths_socket(true, s->socket_path, sizeof(s->socket_path), s->error,
 			  sizeof(s->error)) ||
 	    !config_path(s->config_path, sizeof(s->config_path), s->error, sizeof(s->error))) {

@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "json/file.h"
+
 #define DEPTH_MAX 8
 
 union ancillary {
@@ -27,57 +29,11 @@ bool refuse(char *error, size_t size, const char *fmt, ...)
 	return false;
 }
 
-bool json_text(struct json_object *o, const char *key, const char **ret)
+json_t *message_parse(const char *text, size_t bytes)
 {
-	struct json_object *v;
+	char unused[200];
 
-	if (!json_object_object_get_ex(o, key, &v) || !json_object_is_type(v, json_type_string) ||
-	    strlen(json_object_get_string(v)) != (size_t)json_object_get_string_len(v)) {
-		return false;
-	}
-	*ret = json_object_get_string(v);
-	return true;
-}
-
-bool json_number(struct json_object *o, const char *key, uint64_t *ret)
-{
-	struct json_object *v;
-
-	if (!json_object_object_get_ex(o, key, &v) || !json_object_is_type(v, json_type_int) ||
-	    json_object_get_int64(v) < 0) {
-		return false;
-	}
-	*ret = json_object_get_uint64(v);
-	return true;
-}
-
-bool json_flag(struct json_object *o, const char *key)
-{
-	struct json_object *v;
-
-	return json_object_object_get_ex(o, key, &v) && json_object_is_type(v, json_type_boolean) &&
-	       json_object_get_boolean(v);
-}
-
-struct json_object *message_parse(const char *text, size_t bytes)
-{
-	struct json_tokener *t = json_tokener_new_ex(DEPTH_MAX);
-	struct json_object *o;
-
-	if (t == NULL) {
-		return NULL;
-	}
-	json_tokener_set_flags(t, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	o = json_tokener_parse_ex(t, text, (int)bytes);
-	bool whole = json_tokener_get_error(t) == json_tokener_success &&
-		     json_tokener_get_parse_end(t) == bytes;
-
-	json_tokener_free(t);
-	if (!whole || !json_object_is_type(o, json_type_object)) {
-		json_object_put(o);
-		return NULL;
-	}
-	return o;
+	return json_parse("", text, bytes, DEPTH_MAX, unused, sizeof(unused));
 }
 
 static int send_packet(int socket, const char *text, size_t bytes, const int *fds,
@@ -110,20 +66,6 @@ static int send_packet(int socket, const char *text, size_t bytes, const int *fd
 	return 0;
 }
 
-static int write_all(int fd, const char *text, size_t bytes)
-{
-	while (bytes > 0) {
-		ssize_t n = write(fd, text, bytes);
-
-		if (n < 0) {
-			return -errno;
-		}
-		text += n;
-		bytes -= (size_t)n;
-	}
-	return 0;
-}
-
 static int send_long(int socket, const char *text, size_t bytes, const int *fds, unsigned fd_count,
 		     int flags)
 {
@@ -143,7 +85,7 @@ static int send_long(int socket, const char *text, size_t bytes, const int *fds,
 	}
 	all[fd_count] = memory;
 	int n = snprintf(head, sizeof(head), "{\"long\":%zu}", bytes);
-	int r = write_all(memory, text, bytes);
+	int r = file_write_all(memory, text, bytes);
 
 	if (r == 0) {
 		r = send_packet(socket, head, (size_t)n, all, fd_count + 1, flags);
@@ -152,17 +94,15 @@ static int send_long(int socket, const char *text, size_t bytes, const int *fds,
 	return r;
 }
 
-int message_send(int socket, struct json_object *body, const int *fds, unsigned fd_count, int flags)
+int message_send(int socket, json_t *body, const int *fds, unsigned fd_count, int flags)
 {
-	const char *text = json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN);
-
-	if (text == NULL) {
-		return -ENOMEM;
-	}
+	char *text = json_line(body);
 	size_t bytes = strlen(text);
+	int r = bytes <= MESSAGE_BYTES_MAX ? send_packet(socket, text, bytes, fds, fd_count, flags)
+					   : send_long(socket, text, bytes, fds, fd_count, flags);
 
-	return bytes <= MESSAGE_BYTES_MAX ? send_packet(socket, text, bytes, fds, fd_count, flags)
-					  : send_long(socket, text, bytes, fds, fd_count, flags);
+	free(text);
+	return r;
 }
 
 void message_drop(struct message *m)
@@ -172,7 +112,7 @@ void message_drop(struct message *m)
 			close(m->fds[i]);
 		}
 	}
-	json_object_put(m->body);
+	json_decref(m->body);
 	*m = (struct message){0};
 }
 
@@ -198,9 +138,9 @@ static void take_descriptors(struct msghdr *m, struct message *ret)
 }
 
 /* The text is in the last descriptor. */
-static struct json_object *read_long(struct message *m, uint64_t bytes)
+static json_t *read_long(struct message *m, uint64_t bytes)
 {
-	struct json_object *o = NULL;
+	json_t *o = NULL;
 	char *text = bytes <= MESSAGE_LONG_MAX && m->fd_count > 0 ? malloc(bytes) : NULL;
 	size_t got = 0;
 
@@ -226,7 +166,7 @@ static bool take_body(const char *text, size_t bytes, bool allow_long, struct me
 
 	m->body = message_parse(text, bytes);
 	if (m->body != NULL && allow_long && json_number(m->body, "long", &long_bytes)) {
-		json_object_put(m->body);
+		json_decref(m->body);
 		m->body = read_long(m, long_bytes);
 	}
 	return m->body != NULL;

@@ -3,17 +3,18 @@
 #ifndef VSWITCHD_MESSAGE_H
 #define VSWITCHD_MESSAGE_H
 
-#include <json-c/json.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "json/json.h"
 
 #define MESSAGE_BYTES_MAX ((size_t)64 << 10)
 #define MESSAGE_LONG_MAX ((size_t)32 << 20)
 #define MESSAGE_DESCRIPTORS 80u
 
 struct message {
-	struct json_object *body; /* an object */
+	json_t *body; /* an object */
 	int fds[MESSAGE_DESCRIPTORS];
 	unsigned fd_count;
 };
@@ -22,8 +23,7 @@ struct message {
  * Sends @body with @fds (not closed). One that is too long for a packet travels in a memfd: {"long": bytes} and one more descriptor.
  * @flags: MSG_DONTWAIT or 0. -errno; -EMSGSIZE: too many descriptors, or longer than MESSAGE_LONG_MAX.
  */
-int message_send(int socket, struct json_object *body, const int *fds, unsigned fd_count,
-		 int flags);
+int message_send(int socket, json_t *body, const int *fds, unsigned fd_count, int flags);
 
 /*
  * 1: *ret is the caller's (message_drop). 0: the other side hung up. -errno of the socket. -EBADMSG: what came is no message, and *ret_why says
@@ -34,13 +34,8 @@ int message_receive(int socket, int flags, bool allow_long, struct message *ret,
 /* Closes the descriptors that are still there (not -1). */
 void message_drop(struct message *m);
 
-/* A JSON object from @bytes of foreign text: strict, at most 8 levels deep. NULL: it is none. */
-struct json_object *message_parse(const char *text, size_t bytes);
-
-/* Members of an object. False: absent or of another kind (*ret untouched). */
-bool json_text(struct json_object *o, const char *key, const char **ret);
-bool json_number(struct json_object *o, const char *key, uint64_t *ret);
-bool json_flag(struct json_object *o, const char *key);
+/* As json_parse, at most 8 levels deep, and nobody asks why not. */
+json_t *message_parse(const char *text, size_t bytes);
 
 /* Writes why something is refused to @error; false, for `return refuse(...)`. */
 __attribute__((format(printf, 3, 4))) bool refuse(char *error, size_t size, const char *fmt, ...);

@@ -31,6 +31,6 @@ extern const size_t option_count;
 /* NULL: there is none with this name of @bytes. */
 const struct option_info *option_find(const char *name, size_t bytes);
 /* Is @v a value for it? False: @error. */
-bool option_check(const struct option_info *info, struct json_object *v, char *error, size_t size);
+bool option_check(const struct option_info *info, json_t *v, char *error, size_t size);
 
 #endif

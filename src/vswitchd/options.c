@@ -149,15 +149,12 @@ static bool parse_statics(const char *text, struct static_mac *ret, unsigned *re
 	return false;
 }
 
-unsigned options_statics(struct json_object *o, struct static_mac *ret)
+unsigned options_statics(json_t *o, struct static_mac *ret)
 {
-	struct json_object *v;
+	const char *text;
 	unsigned count = 0;
 
-	return json_object_object_get_ex(o, "static", &v) &&
-			       parse_statics(json_object_get_string(v), ret, &count)
-		       ? count
-		       : 0;
+	return json_text(o, "static", &text) && parse_statics(text, ret, &count) ? count : 0;
 }
 
 static bool is_word(const struct option_info *info, const char *text)
@@ -170,22 +167,21 @@ static bool is_word(const struct option_info *info, const char *text)
 	return false;
 }
 
-static bool is_sound(const struct option_info *info, struct json_object *v)
+static bool is_sound(const struct option_info *info, json_t *v)
 {
-	const char *text =
-		json_object_is_type(v, json_type_string) ? json_object_get_string(v) : "";
+	const char *text = json_is_string(v) ? json_string_value(v) : "";
 	uint8_t bits[NET_VIDS / 8], mac[NET_MAC_BYTES];
 	struct static_mac statics[STATICS_MAX];
 	unsigned count;
 
 	switch (info->kind) {
 	case OPTION_FLAG:
-		return json_object_is_type(v, json_type_boolean);
+		return json_is_boolean(v);
 	case OPTION_NUMBER:
 	case OPTION_RATE:
-		return json_object_is_type(v, json_type_int) && json_object_get_int64(v) >= 0 &&
-		       json_object_get_uint64(v) >= info->min &&
-		       json_object_get_uint64(v) <= info->max;
+		return json_is_integer(v) && json_integer_value(v) >= 0 &&
+		       (uint64_t)json_integer_value(v) >= info->min &&
+		       (uint64_t)json_integer_value(v) <= info->max;
 	case OPTION_MAC:
 		return mac_is_host(text, mac);
 	case OPTION_MACS:
@@ -195,27 +191,27 @@ static bool is_sound(const struct option_info *info, struct json_object *v)
 	case OPTION_WORD:
 		return is_word(info, text);
 	case OPTION_ACL:
-		return json_object_is_type(v, json_type_array) &&
-		       json_object_array_length(v) <= VSWITCH_ACLS_MAX;
+		return json_is_array(v) && json_array_size(v) <= VSWITCH_ACLS_MAX;
 	}
 	return false;
 }
 
-bool option_check(const struct option_info *info, struct json_object *v, char *error, size_t size)
+bool option_check(const struct option_info *info, json_t *v, char *error, size_t size)
 {
+	char found[64];
+
 	return is_sound(info, v) ||
 	       refuse(error, size, "%s=%.60s: expected %s", info->name,
-		      json_object_is_type(v, json_type_null) ? "null" : json_object_get_string(v),
-		      info->expected);
+		      json_show(v, "null", found, sizeof(found)), info->expected);
 }
 
 struct vlan_words {
-	struct json_object *vlan, *trunk, *native, *private, *primary, *secondary;
+	json_t *vlan, *trunk, *native, *private, *primary, *secondary;
 };
 
-static uint16_t vid(struct json_object *v)
+static uint16_t vid(json_t *v)
 {
-	return v == NULL ? 0 : (uint16_t)json_object_get_int(v);
+	return (uint16_t)json_integer_value(v);
 }
 
 /* Which words may stand together, and what they mean. */
@@ -238,14 +234,14 @@ static bool vlan_config(const struct vlan_words *w, struct vswitch_vlan *ret, ch
 	if (w->trunk != NULL) {
 		ret->mode = VSWITCH_VLAN_TRUNK;
 		ret->vid = vid(w->native);
-		parse_vlans(json_object_get_string(w->trunk), ret->trunk);
+		parse_vlans(json_string_value(w->trunk), ret->trunk);
 		return true;
 	}
 	if (w->private == NULL) {
 		ret->vid = vid(w->vlan);
 		return true;
 	}
-	const char *text = json_object_get_string(w->private);
+	const char *text = json_string_value(w->private);
 	bool promiscuous = strcmp(text, "promiscuous") == 0;
 
 	ret->mode = VSWITCH_VLAN_PRIVATE;
@@ -261,23 +257,23 @@ static bool vlan_config(const struct vlan_words *w, struct vswitch_vlan *ret, ch
 	return true;
 }
 
-static bool acl_config(struct json_object *list, struct vswitch_port_config *c,
-		       struct vswitch_acl **ret, char *error, size_t size)
+static bool acl_config(json_t *list, struct vswitch_port_config *c, struct vswitch_acl **ret,
+		       char *error, size_t size)
 {
-	size_t n = list == NULL ? 0 : json_object_array_length(list);
+	size_t n = list == NULL ? 0 : json_array_size(list);
 	struct vswitch_acl *acls = n == 0 ? NULL : calloc(n, sizeof(*acls));
 
 	if (n > 0 && acls == NULL) {
 		return refuse(error, size, "out of memory");
 	}
 	for (size_t i = 0; i < n; i++) {
-		struct json_object *v = json_object_array_get_idx(list, i);
+		json_t *v = json_array_get(list, i);
 
-		if (!json_object_is_type(v, json_type_string)) {
+		if (!json_is_string(v)) {
 			free(acls);
 			return refuse(error, size, "acl: a rule is no text; " ACL_EXPECTED);
 		}
-		if (!acl_parse(json_object_get_string(v), &acls[i], error, size)) {
+		if (!acl_parse(json_string_value(v), &acls[i], error, size)) {
 			free(acls);
 			return false;
 		}
@@ -288,12 +284,11 @@ static bool acl_config(struct json_object *list, struct vswitch_port_config *c,
 	return true;
 }
 
-bool options_link(struct json_object *o)
+bool options_link(json_t *o)
 {
-	struct json_object *v;
+	const char *text;
 
-	return !json_object_object_get_ex(o, "link", &v) ||
-	       strcmp(json_object_get_string(v), "down") != 0;
+	return !json_text(o, "link", &text) || strcmp(text, "down") != 0;
 }
 
 static uint32_t mirror_bits(const char *text)
@@ -305,37 +300,24 @@ static uint32_t mirror_bits(const char *text)
 					   : 0;
 }
 
-static uint32_t member(struct json_object *o, const char *key)
+static uint32_t member(json_t *o, const char *key)
 {
-	struct json_object *v;
-
-	return json_object_object_get_ex(o, key, &v) ? (uint32_t)json_object_get_uint64(v) : 0;
+	return (uint32_t)json_integer_value(json_object_get(o, key));
 }
 
-static bool flag(struct json_object *o, const char *key)
-{
-	struct json_object *v;
-
-	return json_object_object_get_ex(o, key, &v) && json_object_get_boolean(v);
-}
-
-static struct json_object *get(struct json_object *o, const char *key)
-{
-	struct json_object *v = NULL;
-
-	json_object_object_get_ex(o, key, &v);
-	return v;
-}
-
-bool options_config(struct json_object *o, struct vswitch_port_config *ret,
-		    struct vswitch_acl **ret_acls, char *error, size_t size)
+bool options_config(json_t *o, struct vswitch_port_config *ret, struct vswitch_acl **ret_acls,
+		    char *error, size_t size)
 {
 	struct vswitch_port_config c = {.role = ret->role, .takes = ret->takes};
-	const struct vlan_words words = {get(o, "vlan"),    get(o, "trunk"),   get(o, "native"),
-					 get(o, "private"), get(o, "primary"), get(o, "secondary")};
+	const struct vlan_words words = {
+		json_object_get(o, "vlan"),    json_object_get(o, "trunk"),
+		json_object_get(o, "native"),  json_object_get(o, "private"),
+		json_object_get(o, "primary"), json_object_get(o, "secondary")};
+	const char *key, *text;
+	json_t *value;
 
 	memcpy(c.name, ret->name, sizeof(c.name));
-	json_object_object_foreach(o, key, value)
+	json_object_foreach(o, key, value)
 	{
 		const struct option_info *info = option_find(key, strlen(key));
 
@@ -346,51 +328,49 @@ bool options_config(struct json_object *o, struct vswitch_port_config *ret,
 	if (!vlan_config(&words, &c.vlan, error, size)) {
 		return false;
 	}
-	if (get(o, "mac") != NULL) {
-		mac_parse(json_object_get_string(get(o, "mac")), c.mac);
+	if (json_text(o, "mac", &text)) {
+		mac_parse(text, c.mac);
 	}
-	if (get(o, "mirror") != NULL) {
-		c.mirror = mirror_bits(json_object_get_string(get(o, "mirror")));
+	if (json_text(o, "mirror", &text)) {
+		c.mirror = mirror_bits(text);
 	}
 	c.mtu = member(o, "mtu");
-	c.spoofing = flag(o, "spoofing");
-	c.dhcp_guard = flag(o, "dhcp-guard");
-	c.router_guard = flag(o, "router-guard");
+	c.spoofing = json_flag(o, "spoofing");
+	c.dhcp_guard = json_flag(o, "dhcp-guard");
+	c.router_guard = json_flag(o, "router-guard");
 	c.broadcast_pps = member(o, "broadcast");
 	c.multicast_pps = member(o, "multicast");
 	c.unknown_pps = member(o, "unknown");
-	c.max_bps = get(o, "max") == NULL ? 0 : json_object_get_uint64(get(o, "max"));
+	c.max_bps = (uint64_t)json_integer_value(json_object_get(o, "max"));
 	c.weight = member(o, "weight");
-	if (!acl_config(get(o, "acl"), &c, ret_acls, error, size)) {
+	if (!acl_config(json_object_get(o, "acl"), &c, ret_acls, error, size)) {
 		return false;
 	}
 	*ret = c;
 	return true;
 }
 
-void options_merge(struct json_object *o, struct json_object *changes)
+void options_merge(json_t *o, json_t *changes)
 {
 	bool vlan = false;
+	const char *key;
+	json_t *value;
 
-	json_object_object_foreach(changes, name, unused)
+	json_object_foreach(changes, key, value)
 	{
-		const struct option_info *info = option_find(name, strlen(name));
+		const struct option_info *info = option_find(key, strlen(key));
 
-		(void)unused;
 		vlan = vlan || (info != NULL && info->vlan);
 	}
 	for (size_t i = 0; vlan && i < ARRAY_LEN(option_table); i++) {
 		if (option_table[i].vlan) {
-			json_object_object_del(o, option_table[i].name);
+			json_object_del(o, option_table[i].name);
 		}
 	}
-	json_object_object_foreach(changes, key, value)
+	json_object_foreach(changes, key, value)
 	{
-		/* json_object_get is also a name of jansson, and programs use this library beside it. */
-		struct json_object *copy = NULL;
-
-		if (options_known(key) && json_object_deep_copy(value, &copy, NULL) == 0) {
-			json_object_object_add(o, key, copy);
+		if (options_known(key)) {
+			json_add(o, key, json_deep_copy(value));
 		}
 	}
 }

@@ -9,6 +9,7 @@
 #include "message.h"
 #include "option_table.h"
 #include "vswitchd/client.h"
+#include "json/json.h"
 
 /* How many characters differ between two short words (Levenshtein). */
 static unsigned distance(const char *a, size_t a_bytes, const char *b)
@@ -85,14 +86,14 @@ static bool parse_number(const char *text, bool units, uint64_t *ret)
 	return true;
 }
 
-static bool add_acl(const char *value, struct json_object *o, char *error, size_t size)
+static bool add_acl(const char *value, json_t *o, char *error, size_t size)
 {
-	struct json_object *list;
+	json_t *list = json_object_get(o, "acl");
 	struct vswitch_acl a;
 
-	if (!json_object_object_get_ex(o, "acl", &list)) {
-		list = json_object_new_array();
-		json_object_object_add(o, "acl", list);
+	if (list == NULL) {
+		list = json_array();
+		json_add(o, "acl", list);
 	}
 	if (strcmp(value, "none") == 0) {
 		return true;
@@ -100,26 +101,26 @@ static bool add_acl(const char *value, struct json_object *o, char *error, size_
 	if (!acl_parse(value, &a, error, size)) {
 		return false;
 	}
-	if (json_object_array_length(list) >= VSWITCH_ACLS_MAX) {
+	if (json_array_size(list) >= VSWITCH_ACLS_MAX) {
 		return refuse(error, size, "acl: more than %u rules", VSWITCH_ACLS_MAX);
 	}
-	return json_object_array_add(list, json_object_new_string(value)) == 0;
+	json_append(list, json_new_text(value));
+	return true;
 }
 
-static struct json_object *value_json(const struct option_info *info, const char *value)
+static json_t *value_json(const struct option_info *info, const char *value)
 {
 	uint64_t n;
 
 	switch (info->kind) {
 	case OPTION_FLAG:
-		return value == NULL || strcmp(value, "on") == 0 ? json_object_new_boolean(true)
-		       : strcmp(value, "off") == 0		 ? json_object_new_boolean(false)
+		return value == NULL || strcmp(value, "on") == 0 ? json_boolean(true)
+		       : strcmp(value, "off") == 0		 ? json_boolean(false)
 								 : NULL;
 	case OPTION_NUMBER:
 	case OPTION_RATE:
-		return parse_number(value, info->kind == OPTION_RATE, &n)
-			       ? json_object_new_uint64(n)
-			       : NULL;
+		return parse_number(value, info->kind == OPTION_RATE, &n) ? json_new_number(n)
+									  : NULL;
 	case OPTION_MAC:
 	case OPTION_VLANS:
 	case OPTION_MACS:
@@ -127,10 +128,10 @@ static struct json_object *value_json(const struct option_info *info, const char
 	case OPTION_ACL:
 		break;
 	}
-	return json_object_new_string(value);
+	return json_new_text(value);
 }
 
-bool options_take(const char *text, struct json_object *o, char *error, size_t size)
+bool options_take(const char *text, json_t *o, char *error, size_t size)
 {
 	const char *equals = strchr(text, '=');
 	size_t bytes = equals == NULL ? strlen(text) : (size_t)(equals - text);
@@ -146,10 +147,10 @@ bool options_take(const char *text, struct json_object *o, char *error, size_t s
 	if (info->kind == OPTION_ACL) {
 		return add_acl(equals + 1, o, error, size);
 	}
-	if (json_object_object_get_ex(o, info->name, NULL)) {
+	if (json_object_get(o, info->name) != NULL) {
 		return refuse(error, size, "%s is given twice", info->name);
 	}
-	struct json_object *v = value_json(info, equals == NULL ? NULL : equals + 1);
+	json_t *v = value_json(info, equals == NULL ? NULL : equals + 1);
 
 	if (v == NULL) {
 		return refuse(error, size, "%s=%s: expected %s", info->name, equals + 1,
@@ -158,9 +159,9 @@ bool options_take(const char *text, struct json_object *o, char *error, size_t s
 	bool ok = option_check(info, v, error, size);
 
 	if (ok) {
-		json_object_object_add(o, info->name, v);
+		json_add(o, info->name, v);
 	} else {
-		json_object_put(v);
+		json_decref(v);
 	}
 	return ok;
 }
@@ -185,22 +186,26 @@ static const char *take_piece(const char *text, char *piece, size_t size)
 	return text;
 }
 
-struct json_object *vswitch_client_parse(const char *text, char *error, size_t size)
+json_t *vswitch_client_parse(const char *text, char *error, size_t size)
 {
-	struct json_object *o = json_object_new_object();
+	json_t *o = json_object();
 	struct vswitch_port_config config = {0};
 	struct vswitch_acl *acls = NULL;
 	char piece[2048], why[512]; /* sixty-four addresses and their VLANs */
 	const char *at = take_piece(text, piece, sizeof(piece));
 	bool ok = at != NULL && piece[0] != '\0' && strlen(piece) < VSWITCH_NAME_BYTES;
 
-	if (!ok) {
+	if (!json_is_utf8(text)) {
+		snprintf(error, size, "'%.80s': not UTF-8; expected names and options in UTF-8",
+			 text);
+		ok = false;
+	} else if (!ok) {
 		snprintf(error, size,
 			 "'%.80s': no switch's name of 1 to %u characters; expected "
 			 "SWITCH[,option...], such as default or lan,vlan=10",
 			 text, VSWITCH_NAME_BYTES - 1);
 	} else {
-		json_object_object_add(o, "switch", json_object_new_string(piece));
+		json_add_text(o, "switch", piece);
 	}
 	/* A comma at the end ends nothing. */
 	while (ok && *at != '\0') {
@@ -219,7 +224,7 @@ struct json_object *vswitch_client_parse(const char *text, char *error, size_t s
 	}
 	free(acls);
 	if (!ok) {
-		json_object_put(o);
+		json_decref(o);
 		return NULL;
 	}
 	return o;

@@ -12,7 +12,7 @@
 
 /* ---- Static addresses ---- */
 
-static void drop_statics(struct port *p, struct json_object *options)
+static void drop_statics(struct port *p, json_t *options)
 {
 	struct static_mac list[STATICS_MAX];
 	unsigned count = options == NULL ? 0 : options_statics(options, list);
@@ -23,7 +23,7 @@ static void drop_statics(struct port *p, struct json_object *options)
 }
 
 /* All of them, or none. */
-static int add_statics(struct port *p, struct json_object *options, char *error, size_t size)
+static int add_statics(struct port *p, json_t *options, char *error, size_t size)
 {
 	struct static_mac list[STATICS_MAX];
 	unsigned count = options == NULL ? 0 : options_statics(options, list), done = 0;
@@ -49,7 +49,7 @@ static int add_statics(struct port *p, struct json_object *options, char *error,
 	return r;
 }
 
-int port_begin(struct port *p, struct json_object *options, char *error, size_t size)
+int port_begin(struct port *p, json_t *options, char *error, size_t size)
 {
 	int r = add_statics(p, options, error, size);
 
@@ -60,19 +60,17 @@ int port_begin(struct port *p, struct json_object *options, char *error, size_t 
 
 /* ---- Changes ---- */
 
-static int merge(const struct port *p, struct json_object *changes, struct json_object **ret)
+static int merge(const struct port *p, json_t *changes, json_t **ret)
 {
-	*ret = NULL;
-	if (p->options == NULL) {
-		*ret = json_object_new_object();
-	} else if (json_object_deep_copy(p->options, ret, NULL) < 0) {
+	*ret = p->options == NULL ? json_object() : json_deep_copy(p->options);
+	if (*ret == NULL) {
 		return -ENOMEM;
 	}
 	options_merge(*ret, changes);
 	return 0;
 }
 
-static int configure(struct port *p, struct json_object *options, char *error, size_t size)
+static int configure(struct port *p, json_t *options, char *error, size_t size)
 {
 	const struct vswitch_port_config *before = vswitch_port_config(p->core);
 	struct vswitch_port_config config = {.role = before->role, .takes = before->takes};
@@ -101,10 +99,10 @@ static int configure(struct port *p, struct json_object *options, char *error, s
 	return r;
 }
 
-int port_change(struct port *p, struct json_object *changes, char *error, size_t size)
+int port_change(struct port *p, json_t *changes, char *error, size_t size)
 {
 	char unused[200];
-	struct json_object *merged;
+	json_t *merged;
 	int r = merge(p, changes, &merged);
 
 	if (r < 0) {
@@ -121,10 +119,10 @@ int port_change(struct port *p, struct json_object *changes, char *error, size_t
 	}
 	if (r < 0) {
 		add_statics(p, p->options, unused, sizeof(unused));
-		json_object_put(merged);
+		json_decref(merged);
 		return r;
 	}
-	json_object_put(p->options);
+	json_decref(p->options);
 	p->options = merged;
 	port_switch(p, options_link(merged));
 	p->wait_ns = 0;
@@ -133,18 +131,17 @@ int port_change(struct port *p, struct json_object *changes, char *error, size_t
 
 void port_tell_owner(struct port *p)
 {
-	struct json_object *o = NULL;
+	json_t *o = port_is_cable(p) && p->daemon->has_seal_key ? json_deep_copy(p->options) : NULL;
 
-	if (!port_is_cable(p) || !p->daemon->has_seal_key ||
-	    json_object_deep_copy(p->options, &o, NULL) < 0) {
+	if (o == NULL) {
 		return;
 	}
-	json_object_object_add(o, "switch", json_object_new_string(p->sw->config.name));
-	json_object_object_add(o, "port", json_object_new_string(port_name(p)));
-	json_object_object_add(o, "queues", json_object_new_uint64(cable_queues(p)));
+	json_add_text(o, "switch", p->sw->config.name);
+	json_add_text(o, "port", port_name(p));
+	json_add_number(o, "queues", cable_queues(p));
 	char *text = seal_text(p->daemon->seal_key, o);
 
-	json_object_put(o);
+	json_decref(o);
 	if (text != NULL) {
 		connection_tell(cable_connection(p), text);
 		free(text);

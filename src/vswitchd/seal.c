@@ -133,16 +133,18 @@ static void write_digits(const uint8_t *key, const char *text, char *ret)
 	}
 }
 
-char *seal_text(const uint8_t *key, struct json_object *o)
+char *seal_text(const uint8_t *key, json_t *o)
 {
-	const char *text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
-	char digits[SEAL_DIGITS + 1], *ret;
+	char *text = json_line(o), digits[SEAL_DIGITS + 1], *ret;
 
 	write_digits(key, text, digits);
-	return asprintf(&ret, "%s %s", digits, text) < 0 ? NULL : ret;
+	int n = asprintf(&ret, "%s %s", digits, text);
+
+	free(text);
+	return n < 0 ? NULL : ret;
 }
 
-struct json_object *seal_open(const uint8_t *key, const char *text)
+json_t *seal_open(const uint8_t *key, const char *text)
 {
 	char digits[SEAL_DIGITS + 1];
 	unsigned differ = 0;
@@ -159,14 +161,14 @@ struct json_object *seal_open(const uint8_t *key, const char *text)
 			   : message_parse(text + SEAL_DIGITS + 1, strlen(text + SEAL_DIGITS + 1));
 }
 
-char *vswitch_client_seal(struct json_object *adapter)
+char *vswitch_client_seal(json_t *adapter)
 {
 	uint8_t key[SEAL_KEY_BYTES];
 
 	return seal_key(key) ? seal_text(key, adapter) : NULL;
 }
 
-struct json_object *vswitch_client_unseal(const char *text)
+json_t *vswitch_client_unseal(const char *text)
 {
 	uint8_t key[SEAL_KEY_BYTES];
 

@@ -6,7 +6,7 @@
 #ifndef VSWITCHD_SEAL_H
 #define VSWITCHD_SEAL_H
 
-#include <json-c/json.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,8 +18,8 @@ void seal_hash(const uint8_t *key, const void *data, size_t bytes, uint8_t *ret)
 /* This user's key, made when there is none yet. False: it cannot be had. */
 bool seal_key(uint8_t *ret);
 /* "SEAL {...}", malloced. NULL: no memory. */
-char *seal_text(const uint8_t *key, struct json_object *o);
+char *seal_text(const uint8_t *key, json_t *o);
 /* NULL: not sealed with @key. */
-struct json_object *seal_open(const uint8_t *key, const char *text);
+json_t *seal_open(const uint8_t *key, const char *text);
 
 #endif

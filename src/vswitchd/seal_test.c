@@ -31,12 +31,12 @@ static void test_vectors(struct test *t)
 static void test_seal(struct test *t)
 {
 	uint8_t key[SEAL_KEY_BYTES] = {1}, other[SEAL_KEY_BYTES] = {2};
-	struct json_object *o = json_tokener_parse("{\"switch\":\"lan\",\"vlan\":10}"), *back;
+	json_t *o = json_loads("{\"switch\":\"lan\",\"vlan\":10}", 0, NULL), *back;
 	char *text = seal_text(key, o);
 
 	back = seal_open(key, text);
-	EXPECT(t, back != NULL && json_object_equal(back, o));
-	json_object_put(back);
+	EXPECT(t, back != NULL && json_equal(back, o));
+	json_decref(back);
 	EXPECT(t, seal_open(other, text) == NULL);
 	for (size_t i = 0; i < strlen(text); i++) {
 		text[i] ^= 1;
@@ -48,14 +48,14 @@ static void test_seal(struct test *t)
 		EXPECT(t, seal_open(key, text) == NULL);
 	}
 	free(text);
-	json_object_put(o);
+	json_decref(o);
 }
 
 /* One key for all programs of a user; a file that others can read is not used. */
 static void test_key(struct test *t)
 {
 	char folder[] = "/tmp/virid-seal-XXXXXX", path[100];
-	struct json_object *o = json_tokener_parse("{\"a\":1}"), *back;
+	json_t *o = json_loads("{\"a\":1}", 0, NULL), *back;
 
 	if (mkdtemp(folder) == NULL) {
 		abort();
@@ -67,14 +67,14 @@ static void test_key(struct test *t)
 	EXPECT(t, text != NULL && again != NULL && strcmp(text, again) == 0);
 	back = vswitch_client_unseal(text);
 	EXPECT(t, back != NULL);
-	json_object_put(back);
+	json_decref(back);
 	strcat(path, ".key");
 	EXPECT(t, chmod(path, 0644) == 0 && vswitch_client_unseal(text) == NULL);
 	EXPECT(t, unlink(path) == 0 && vswitch_client_unseal(text) == NULL);
 	EXPECT(t, unlink(path) == 0 && rmdir(folder) == 0);
 	free(text);
 	free(again);
-	json_object_put(o);
+	json_decref(o);
 }
 
 int main(void)

@@ -8,16 +8,16 @@
 #include "vswitchd/interface.h"
 
 /* As `virid switch port` left the ports of interfaces. One that cannot be so is switched off: better nothing than a wall that is not there. */
-static void set_ports(struct daemon *d, struct json_object *list)
+static void set_ports(struct daemon *d, json_t *list)
 {
-	for (size_t i = 0; list != NULL && i < json_object_array_length(list); i++) {
-		struct json_object *o = json_object_array_get_idx(list, i), *options = NULL;
+	for (size_t i = 0; list != NULL && i < json_array_size(list); i++) {
+		json_t *o = json_array_get(list, i), *options;
 		const char *name = "", *port = "";
 		char error[600];
 
 		json_text(o, "switch", &name);
 		json_text(o, "port", &port);
-		json_object_object_get_ex(o, "options", &options);
+		options = json_object_get(o, "options");
 		struct sw *s = sw_find(d, name);
 		struct port *p = s == NULL ? NULL : port_find(s, port);
 

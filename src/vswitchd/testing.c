@@ -91,11 +91,12 @@ bool testing_ask(struct testing_daemon *t, const void *request, size_t bytes, ch
 	if (message_receive(t->client, MSG_DONTWAIT, true, &m, &why) != 1) {
 		return false;
 	}
-	const char *text = json_object_to_json_string_ext(m.body, JSON_C_TO_STRING_PLAIN);
+	char *text = json_line(m.body);
 	size_t n = strlen(text) < size ? strlen(text) : size - 1;
 
 	memcpy(answer, text, n);
 	answer[n] = '\0';
+	free(text);
 	message_drop(&m);
 	return true;
 }

@@ -99,9 +99,9 @@ static const struct sw *interface_owner(struct daemon *d, const char *name)
 static int do_create(struct request *q)
 {
 	struct switch_config config;
-	struct json_object *o;
+	json_t *o = json_object_get(q->message->body, "config");
 
-	if (!json_object_object_get_ex(q->message->body, "config", &o)) {
+	if (o == NULL) {
 		return verbs_fail(q, -EINVAL, "the request has no \"config\"");
 	}
 	if (!switch_config_parse(o, &config, q->error, sizeof(q->error))) {
@@ -173,18 +173,18 @@ static int do_remove(struct request *q)
 
 static int do_list(struct request *q)
 {
-	struct json_object *list = json_object_new_array();
+	json_t *list = json_array();
 
 	for (struct sw *s = q->daemon->switches; s != NULL; s = s->next) {
-		json_object_array_add(list, report_switch(s, false));
+		json_append(list, report_switch(s, false));
 	}
 	for (const struct absent *a = q->daemon->absent; a != NULL; a = a->next) {
-		struct json_object *o = switch_config_json(&a->config);
+		json_t *o = switch_config_json(&a->config);
 
-		json_object_object_add(o, "trouble", json_object_new_string(a->why));
-		json_object_array_add(list, o);
+		json_add_text(o, "trouble", a->why);
+		json_append(list, o);
 	}
-	json_object_object_add(q->answer, "switches", list);
+	json_add(q->answer, "switches", list);
 	return 0;
 }
 
@@ -194,7 +194,7 @@ static int do_show(struct request *q)
 	int r = verbs_switch(q, &s);
 
 	if (r == 0) {
-		json_object_object_add(q->answer, "switch", report_switch(s, true));
+		json_add(q->answer, "switch", report_switch(s, true));
 	}
 	return r;
 }
@@ -205,18 +205,18 @@ static int do_stats(struct request *q)
 	struct port *p = NULL;
 	int r = verbs_switch(q, &s);
 
-	if (r < 0 || (json_object_object_get_ex(q->message->body, "port", NULL) &&
+	if (r < 0 || (json_object_get(q->message->body, "port") != NULL &&
 		      (r = verbs_port(q, s, "port", &p)) < 0)) {
 		return r;
 	}
-	struct json_object *list = json_object_new_array();
+	json_t *list = json_array();
 
 	for (struct port *each = s->ports; each != NULL; each = each->next) {
 		if (p == NULL || p == each) {
-			json_object_array_add(list, report_stats(each));
+			json_append(list, report_stats(each));
 		}
 	}
-	json_object_object_add(q->answer, "ports", list);
+	json_add(q->answer, "ports", list);
 	return 0;
 }
 
@@ -226,7 +226,7 @@ static int do_macs(struct request *q)
 	int r = verbs_switch(q, &s);
 
 	if (r == 0) {
-		json_object_object_add(q->answer, "macs", report_macs(s));
+		json_add(q->answer, "macs", report_macs(s));
 	}
 	return r;
 }
@@ -266,7 +266,8 @@ static bool is_member(size_t verb, const char *key)
 
 int verbs_do(struct request *q)
 {
-	const char *name;
+	const char *name, *key;
+	json_t *unused;
 	size_t i = 0;
 
 	if (q->connected != NULL) {
@@ -288,7 +289,7 @@ int verbs_do(struct request *q)
 			"list, show, stats or macs",
 			name);
 	}
-	json_object_object_foreach(q->message->body, key, unused)
+	json_object_foreach(q->message->body, key, unused)
 	{
 		(void)unused;
 		if (!is_member(i, key)) {

@@ -15,14 +15,17 @@
 
 /* ---- Adapters ---- */
 
-static struct json_object *pick_options(struct json_object *from)
+static json_t *pick_options(json_t *from)
 {
-	struct json_object *o = json_object_new_object();
+	json_t *o = json_object();
 
-	json_object_object_foreach(from, key, value)
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(from, key, value)
 	{
 		if (options_known(key)) {
-			json_object_object_add(o, key, json_object_get(value));
+			json_add(o, key, json_incref(value));
 		}
 	}
 	return o;
@@ -87,13 +90,13 @@ static int get_adapter(struct request *q, struct vswitch_port_config *config, ui
 				  VSWITCH_NAME_BYTES - 1);
 	}
 	*ret_queues = 1;
-	if (json_object_object_get_ex(q->message->body, "queues", NULL) &&
+	if (json_object_get(q->message->body, "queues") != NULL &&
 	    (!json_number(q->message->body, "queues", ret_queues) || *ret_queues < 1 ||
 	     *ret_queues > WIRE_QUEUES_MAX)) {
 		return verbs_fail(q, -EINVAL, "port '%s': expected 1 to %u queues", name,
 				  WIRE_QUEUES_MAX);
 	}
-	if (!json_object_object_get_ex(q->message->body, "mac", NULL)) {
+	if (json_object_get(q->message->body, "mac") == NULL) {
 		return verbs_fail(q, -EINVAL, "port '%s': no address; expected \"mac\"", name);
 	}
 	strcpy(config->name, name);
@@ -119,10 +122,10 @@ int verbs_plug(struct request *q)
 	if (r < 0 || (r = get_adapter(q, &config, &queues)) < 0) {
 		return r;
 	}
-	struct json_object *options = pick_options(q->message->body);
+	json_t *options = pick_options(q->message->body);
 
 	if (!options_config(options, &config, &acls, q->error, sizeof(q->error))) {
-		json_object_put(options);
+		json_decref(options);
 		return -EINVAL;
 	}
 	drop_stale(s, config.name, config.mac);
@@ -132,7 +135,7 @@ int verbs_plug(struct request *q)
 	}
 	free(acls);
 	if (r < 0) {
-		json_object_put(options);
+		json_decref(options);
 		return explain_plug(q, s, &config, r);
 	}
 	r = port_begin(p, options, q->error, sizeof(q->error));
@@ -143,15 +146,13 @@ int verbs_plug(struct request *q)
 	}
 	connection_set_port(q->connection, p);
 	q->fd_count = 2 + (unsigned)queues;
-	json_object_object_add(q->answer, "queues", json_object_new_uint64(queues));
-	json_object_object_add(
-		q->answer, "mtu",
-		json_object_new_int((int)(config.mtu != 0 ? config.mtu : sw_mtu(s))));
-	json_object_object_add(q->answer, "takes", json_object_new_int(NET_TAKES_ALL));
+	json_add_number(q->answer, "queues", queues);
+	json_add_number(q->answer, "mtu", config.mtu != 0 ? config.mtu : sw_mtu(s));
+	json_add_number(q->answer, "takes", NET_TAKES_ALL);
 	return 0;
 }
 
-static int change(struct request *q, struct port *p, struct json_object *changes)
+static int change(struct request *q, struct port *p, json_t *changes)
 {
 	int r = port_change(p, changes, q->error, sizeof(q->error));
 
@@ -170,14 +171,14 @@ int verbs_change(struct request *q)
 	if (r < 0 || (r = verbs_port(q, s, "port", &p)) < 0) {
 		return r;
 	}
-	if (!port_is_cable(p) && json_object_object_get_ex(q->message->body, "mac", NULL)) {
+	if (!port_is_cable(p) && json_object_get(q->message->body, "mac") != NULL) {
 		return verbs_fail(q, -EINVAL, "mac= is for a machine's adapter; port '%s' is none",
 				  port_name(p));
 	}
 	r = change(q, p, q->message->body);
 	if (r == 0 && port_is_interface(p)) {
 		/* Who asked writes them down: the interface is there again with the next process. */
-		json_object_object_add(q->answer, "options", json_object_get(p->options));
+		json_add(q->answer, "options", json_incref(p->options));
 	}
 	return r;
 }
@@ -186,18 +187,18 @@ int verbs_change(struct request *q)
 
 static int set_mirror(struct request *q, struct port *p, const char *what)
 {
-	struct json_object *o = json_object_new_object();
+	json_t *o = json_object();
 
-	json_object_object_add(o, "mirror", json_object_new_string(what));
+	json_add_text(o, "mirror", what);
 	int r = change(q, p, o);
 
-	json_object_put(o);
+	json_decref(o);
 	return r;
 }
 
 int verbs_mirror(struct request *q)
 {
-	struct json_object *body = q->message->body;
+	json_t *body = q->message->body;
 	bool in = json_flag(body, "in"), out = json_flag(body, "out"), off = json_flag(body, "off");
 	struct port *from = NULL, *to = NULL;
 	struct sw *s = NULL;

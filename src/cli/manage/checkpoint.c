@@ -7,22 +7,22 @@
 
 #define DEPTH_MAX 256
 
-static bool child_of(struct json_object *o, const char *parent)
+static bool child_of(json_t *o, const char *parent)
 {
 	return strcmp(member_text(o, "parent"), parent) == 0;
 }
 
-static bool has_later_sibling(struct json_object *list, size_t i, const char *parent)
+static bool has_later_sibling(json_t *list, size_t i, const char *parent)
 {
-	for (size_t k = i + 1; k < json_object_array_length(list); k++) {
-		if (child_of(json_object_array_get_idx(list, k), parent)) {
+	for (size_t k = i + 1; k < json_array_size(list); k++) {
+		if (child_of(json_array_get(list, k), parent)) {
 			return true;
 		}
 	}
 	return false;
 }
 
-static void print_node(struct json_object *o, const char *prefix, const char *branch)
+static void print_node(json_t *o, const char *prefix, const char *branch)
 {
 	static const struct manage_column when = {"", "created", COLUMN_TIME};
 	char time[64];
@@ -33,8 +33,8 @@ static void print_node(struct json_object *o, const char *prefix, const char *br
 }
 
 /* One level; the depth of a tree is bounded by the service, and here once more. */
-static void print_level(struct json_object *list, const char *parent, const char *prefix,
-			const char *now, unsigned depth)
+static void print_level(json_t *list, const char *parent, const char *prefix, const char *now,
+			unsigned depth)
 {
 	char deeper[4 * DEPTH_MAX + 8];
 	bool now_here = strcmp(now, parent) == 0;
@@ -43,8 +43,8 @@ static void print_level(struct json_object *list, const char *parent, const char
 		printf("%s...\n", prefix);
 		return;
 	}
-	for (size_t i = 0; i < json_object_array_length(list); i++) {
-		struct json_object *o = json_object_array_get_idx(list, i);
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		json_t *o = json_array_get(list, i);
 
 		if (!child_of(o, parent)) {
 			continue;
@@ -61,12 +61,12 @@ static void print_level(struct json_object *list, const char *parent, const char
 }
 
 /* The id of the checkpoint that the present comes from; "" for none. */
-static const char *current_of(struct json_object *list)
+static const char *current_of(json_t *list)
 {
-	for (size_t i = 0; i < json_object_array_length(list); i++) {
-		struct json_object *o = json_object_array_get_idx(list, i);
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		json_t *o = json_array_get(list, i);
 
-		if (json_object_get_boolean(member_get(o, "current"))) {
+		if (json_is_true(member_get(o, "current"))) {
 			return member_text(o, "id");
 		}
 	}
@@ -75,25 +75,24 @@ static const char *current_of(struct json_object *list)
 
 int checkpoint_list_run(struct manage_call *c)
 {
-	struct json_object *answer = NULL, *list;
+	json_t *answer = NULL, *list;
 	int status = manage_send(c, 0, &answer);
 
 	if (status != CLI_OK) {
 		return status;
 	}
 	list = member_get(answer, "checkpoints");
-	if (c->json || !json_object_is_type(list, json_type_array)) {
+	if (c->json || !json_is_array(list)) {
 		manage_print(answer);
 	} else {
 		printf("%s\n", c->operands[0]);
 		print_level(list, "", "", current_of(list), 0);
 	}
-	json_object_put(answer);
+	json_decref(answer);
 	return CLI_OK;
 }
 
 int checkpoint_rename_run(struct manage_call *c)
 {
-	json_object_object_add(manage_body(c), "name", json_object_new_string(c->operands[2]));
-	return manage_usual(c);
+	return manage_put(c, "name", manage_text(c->operands[2])) ? manage_usual(c) : CLI_USAGE;
 }

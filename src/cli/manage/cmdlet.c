@@ -265,42 +265,41 @@ static int run_verb(struct line *l)
 /* ---- Get-* ---- */
 
 /* @rows as the cmdlet's objects: only those whose name matches (with wildcards), properties under the cmdlet's names. */
-static struct json_object *objects_of(const struct line *l, struct json_object *rows)
+static json_t *objects_of(const struct line *l, json_t *rows)
 {
-	struct json_object *objects = json_object_new_array();
+	json_t *objects = json_array();
 	char text[512];
 
-	for (size_t i = 0; i < json_object_array_length(rows); i++) {
-		struct json_object *row = json_object_array_get_idx(rows, i),
-				   *o = json_object_new_object();
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		json_t *row = json_array_get(rows, i), *o = json_object();
 
 		for (const struct manage_column *p = l->cmdlet->properties; p->title != NULL; p++) {
-			struct json_object *v = p->cell == NULL ? member_get(row, p->member) : NULL;
+			json_t *v = p->cell == NULL ? member_get(row, p->member) : NULL;
 
 			if (p->cell != NULL) {
 				p->cell(row, text, sizeof(text));
-				v = json_object_new_string(text);
+				v = json_new_text(text);
 			} else {
-				v = json_object_get(v);
+				v = v != NULL ? json_incref(v) : json_null();
 			}
-			json_object_object_add(o, p->title, v);
+			json_add(o, p->title, v);
 		}
-		json_object_array_add(objects, o);
+		json_append(objects, o);
 	}
 	return objects;
 }
 
-static struct json_object *filter(struct json_object *rows, const char *pattern)
+static json_t *filter(json_t *rows, const char *pattern)
 {
-	struct json_object *kept = json_object_new_array();
+	json_t *kept = json_array();
 
-	for (size_t i = 0; i < json_object_array_length(rows); i++) {
-		struct json_object *row = json_object_array_get_idx(rows, i);
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		json_t *row = json_array_get(rows, i);
 
 		if (pattern == NULL ||
 		    fnmatch(pattern, member_text(row, "name"), FNM_CASEFOLD) == 0 ||
 		    strcasecmp(pattern, member_text(row, "id")) == 0) {
-			json_object_array_add(kept, json_object_get(row));
+			json_append(kept, json_incref(row));
 		}
 	}
 	return kept;
@@ -330,7 +329,7 @@ static bool path_of(const struct line *l, char *path, size_t size)
 static int run_get(struct line *l)
 {
 	struct manage_call call = {.shown_as = l->cmdlet->name, .json = l->json};
-	struct json_object *answer = NULL, *rows, *kept;
+	json_t *answer = NULL, *rows, *kept;
 	char path[1024];
 
 	if (!path_of(l, path, sizeof(path))) {
@@ -342,31 +341,31 @@ static int run_get(struct line *l)
 		return status;
 	}
 	if (l->cmdlet->list != NULL) {
-		rows = json_object_get(member_get(answer, l->cmdlet->list));
+		rows = json_incref(member_get(answer, l->cmdlet->list));
 	} else {
-		rows = json_object_new_array();
-		json_object_array_add(rows, json_object_get(answer));
+		rows = json_array();
+		json_append(rows, json_incref(answer));
 	}
-	if (!json_object_is_type(rows, json_type_array)) {
-		json_object_put(rows);
-		rows = json_object_new_array();
+	if (!json_is_array(rows)) {
+		json_decref(rows);
+		rows = json_array();
 	}
 	kept = filter(rows, strstr(l->cmdlet->path, "{0}") == NULL ? l->operands[0] : NULL);
 	if (l->operands[0] != NULL && strpbrk(l->operands[0], "*?[") == NULL &&
-	    json_object_array_length(kept) == 0 && strcmp(path, "/vms") == 0) {
+	    json_array_size(kept) == 0 && strcmp(path, "/vms") == 0) {
 		complain("%s: there is no machine named '%s'", l->cmdlet->name, l->operands[0]);
 		status = MANAGE_NOT_FOUND;
 	} else if (l->json) {
-		struct json_object *objects = objects_of(l, kept);
+		json_t *objects = objects_of(l, kept);
 
 		manage_print(objects);
-		json_object_put(objects);
+		json_decref(objects);
 	} else {
 		table_print(kept, l->cmdlet->properties);
 	}
-	json_object_put(kept);
-	json_object_put(rows);
-	json_object_put(answer);
+	json_decref(kept);
+	json_decref(rows);
+	json_decref(answer);
 	return status;
 }
 

@@ -185,27 +185,27 @@ static void capital(const char *text, char *cell, size_t size)
 	}
 }
 
-static void state_cell(struct json_object *row, char *cell, size_t size)
+static void state_cell(json_t *row, char *cell, size_t size)
 {
 	char state[64];
 
 	capital(member_text(row, "state"), state, sizeof(state));
 	snprintf(cell, size, "%s%s", state,
-		 json_object_get_boolean(member_get(row, "critical")) ? "Critical" : "");
+		 json_is_true(member_get(row, "critical")) ? "Critical" : "");
 }
 
-static void type_cell(struct json_object *row, char *cell, size_t size)
+static void type_cell(json_t *row, char *cell, size_t size)
 {
 	capital(member_text(row, "kind"), cell, size);
 }
 
-static void controller_cell(struct json_object *row, char *cell, size_t size)
+static void controller_cell(json_t *row, char *cell, size_t size)
 {
 	snprintf(cell, size, "%s",
 		 strncmp(member_text(row, "place"), "ide", 3) == 0 ? "IDE" : "SCSI");
 }
 
-static void controller_number_cell(struct json_object *row, char *cell, size_t size)
+static void controller_number_cell(json_t *row, char *cell, size_t size)
 {
 	const char *place = member_text(row, "place");
 	size_t skip = strcspn(place, "0123456789");
@@ -213,7 +213,7 @@ static void controller_number_cell(struct json_object *row, char *cell, size_t s
 	snprintf(cell, size, "%.*s", (int)strcspn(place + skip, ":"), place + skip);
 }
 
-static void location_cell(struct json_object *row, char *cell, size_t size)
+static void location_cell(json_t *row, char *cell, size_t size)
 {
 	const char *colon = strchr(member_text(row, "place"), ':');
 

@@ -108,8 +108,8 @@ static bool is_choice(const char *choices, const char *text)
 	return false;
 }
 
-static struct json_object *number_of(const struct manage_call *c, const struct manage_option *o,
-				     const char *text)
+static json_t *number_of(const struct manage_call *c, const struct manage_option *o,
+			 const char *text)
 {
 	uint64_t value;
 	bool ok = o->kind == OPTION_SIZE     ? parse_size(text, o->bare_mib, &value)
@@ -126,48 +126,60 @@ static struct json_object *number_of(const struct manage_call *c, const struct m
 	if (o->kind == OPTION_DURATION) {
 		value /= 1000000000u;
 	}
-	return json_object_new_int64((int64_t)value);
+	return json_new_number(value);
 }
 
-struct json_object *manage_absolute(const char *path)
+json_t *manage_text(const char *text)
+{
+	if (!json_is_utf8(text)) {
+		complain("'%s' is not UTF-8, and the service takes nothing else", text);
+		return NULL;
+	}
+	return json_new_text(text);
+}
+
+json_t *manage_absolute(const char *path)
 {
 	char *folder = path[0] == '/' ? NULL : realpath(".", NULL), *whole;
-	struct json_object *o;
+	json_t *o;
 
 	if (folder == NULL) {
-		return json_object_new_string(path);
+		return manage_text(path);
 	}
 	if (asprintf(&whole, "%s/%s", folder, path) < 0) {
 		abort();
 	}
-	o = json_object_new_string(whole);
+	o = manage_text(whole);
 	free(whole);
 	free(folder);
 	return o;
 }
 
-static struct json_object *text_of_file(const struct manage_call *c, const struct manage_option *o,
-					const char *path)
+static json_t *text_of_file(const struct manage_call *c, const struct manage_option *o,
+			    const char *path)
 {
 	static const size_t max = (size_t)1 << 20;
 	FILE *f = fopen(path, "re");
 	char *text = malloc(max);
-	struct json_object *value = NULL;
+	json_t *value = NULL;
 
 	CHECK(text != NULL);
 	if (f == NULL) {
 		complain("%s: --%s: %s: %m", c->shown_as, o->name, path);
 	} else {
-		value = json_object_new_string_len(text, (int)fread(text, 1, max, f));
+		value = json_stringn(text, fread(text, 1, max, f));
 		fclose(f);
+		if (value == NULL) {
+			complain("%s: --%s: %s is not UTF-8 text", c->shown_as, o->name, path);
+		}
 	}
 	free(text);
 	return value;
 }
 
 /* What @text means for the request; NULL after a message. */
-static struct json_object *value_of(const struct manage_call *c, const struct manage_option *o,
-				    const char *text)
+static json_t *value_of(const struct manage_call *c, const struct manage_option *o,
+			const char *text)
 {
 	switch (o->kind) {
 	case OPTION_SIZE:
@@ -179,10 +191,9 @@ static struct json_object *value_of(const struct manage_call *c, const struct ma
 			manage_usage(c, "--%s: '%s' is not one of %s", o->name, text, o->choices);
 			return NULL;
 		}
-		return json_object_new_string(text);
+		return manage_text(text);
 	case OPTION_FLAG:
-		return o->choices == NULL ? json_object_new_boolean(true)
-					  : json_object_new_string(o->choices);
+		return o->choices == NULL ? json_boolean(true) : json_new_text(o->choices);
 	case OPTION_PATH:
 		return manage_absolute(text);
 	case OPTION_FILE:
@@ -193,15 +204,23 @@ static struct json_object *value_of(const struct manage_call *c, const struct ma
 	case OPTION_OURS:
 		break;
 	}
-	return json_object_new_string(text);
+	return manage_text(text);
 }
 
-struct json_object *manage_body(struct manage_call *c)
+json_t *manage_body(struct manage_call *c)
 {
 	if (c->body == NULL) {
-		c->body = json_object_new_object();
+		c->body = json_object();
 	}
 	return c->body;
+}
+
+bool manage_put(struct manage_call *c, const char *member, json_t *value)
+{
+	if (value != NULL) {
+		member_set(manage_body(c), member, value);
+	}
+	return value != NULL;
 }
 
 static bool apply(struct manage_call *c, size_t i, const char *text)
@@ -222,12 +241,7 @@ static bool apply(struct manage_call *c, size_t i, const char *text)
 			 o->member);
 		return true;
 	}
-	struct json_object *value = value_of(c, o, text);
-
-	if (value != NULL) {
-		member_set(manage_body(c), o->member, value);
-	}
-	return value != NULL;
+	return manage_put(c, o->member, value_of(c, o, text));
 }
 
 static bool set_common(struct manage_call *c, enum common which)
@@ -386,17 +400,16 @@ static bool check_operands(const struct manage_call *c)
 
 /* ---- The usual course ---- */
 
-void manage_print(struct json_object *o)
+void manage_print(json_t *o)
 {
-	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
-						       JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_print(o != NULL ? o : json_null());
 }
 
 /* "{0} is running": a number is an operand, a name a member of the answer. */
-static void print_done(const struct manage_call *c, size_t each, struct json_object *answer)
+static void print_done(const struct manage_call *c, size_t each, json_t *answer)
 {
 	for (const char *at = c->verb->done; *at != '\0'; at++) {
-		char name[64];
+		char name[64], text[512];
 
 		if (*at != '{') {
 			putchar(*at);
@@ -406,22 +419,21 @@ static void print_done(const struct manage_call *c, size_t each, struct json_obj
 		at += strlen(name) + 1;
 		size_t n = (size_t)(name[0] - '0');
 
-		struct json_object *v = n < 10 ? NULL : member_get(answer, name);
+		json_t *v = n < 10 ? NULL : member_get(answer, name);
 
-		fputs(n < 10	  ? c->operands[n == 0 ? each : n]
-		      : v != NULL ? json_object_get_string(v)
-				  : "",
+		fputs(n < 10 ? c->operands[n == 0 ? each : n]
+			     : json_show(v, "", text, sizeof(text)),
 		      stdout);
 	}
 	putchar('\n');
 }
 
-static bool is_job(struct json_object *o)
+static bool is_job(json_t *o)
 {
 	return member_get(o, "progress") != NULL && member_get(o, "kind") != NULL;
 }
 
-static int show(struct manage_call *c, size_t each, struct json_object *answer)
+static int show(struct manage_call *c, size_t each, json_t *answer)
 {
 	if (c->json) {
 		if (answer != NULL) {
@@ -439,7 +451,7 @@ static int show(struct manage_call *c, size_t each, struct json_object *answer)
 
 static int send_one(struct manage_call *c, size_t each)
 {
-	struct json_object *answer = NULL, *result = NULL;
+	json_t *answer = NULL, *result = NULL;
 	int status = manage_send(c, each, &answer);
 
 	if (status != CLI_OK) {
@@ -448,7 +460,7 @@ static int send_one(struct manage_call *c, size_t each)
 	if (c->verb->answer == ANSWER_DONE && is_job(answer)) {
 		if (c->no_wait) {
 			c->json ? manage_print(answer) : (void)puts(member_text(answer, "id"));
-			json_object_put(answer);
+			json_decref(answer);
 			return CLI_OK;
 		}
 		status = manage_wait(c, answer, &result);
@@ -457,7 +469,7 @@ static int send_one(struct manage_call *c, size_t each)
 	if (status == CLI_OK) {
 		show(c, each, answer);
 	}
-	json_object_put(answer);
+	json_decref(answer);
 	return status;
 }
 
@@ -468,9 +480,11 @@ int manage_usual(struct manage_call *c)
 
 	count_operands(c->verb->operands, &min, &max);
 	for (size_t i = 0; i < 2; i++) {
-		if (c->verb->operand_member[i] != NULL && i < c->operand_count) {
-			member_set(manage_body(c), c->verb->operand_member[i],
-				   json_object_new_string(c->operands[i]));
+		const char *member = c->verb->operand_member[i];
+
+		if (member != NULL && i < c->operand_count &&
+		    !manage_put(c, member, manage_text(c->operands[i]))) {
+			return CLI_USAGE;
 		}
 	}
 	times = max == MANAGE_OPERANDS_MAX ? c->operand_count : 1;
@@ -492,7 +506,7 @@ int manage_verb_run(const struct manage_verb *v, const char *shown_as, int argc,
 	} else if (parsed > 0 && check_operands(&c)) {
 		status = v->run != NULL ? v->run(&c) : manage_usual(&c);
 	}
-	json_object_put(c.body);
+	json_decref(c.body);
 	return status;
 }
 

@@ -41,22 +41,21 @@ static void offer_choices(const char *choices, const char *current)
 /* The member @name of each object in the list @list of the answer to GET @path. */
 static void offer_from(const char *path, const char *list, const char *name, const char *current)
 {
-	struct json_object *answer = NULL, *rows;
+	json_t *answer = NULL, *rows;
 
 	if (manage_request(&as_completion, "GET", path, NULL, &answer) != CLI_OK) {
 		return;
 	}
 	rows = member_get(answer, list);
-	for (size_t i = 0;
-	     json_object_is_type(rows, json_type_array) && i < json_object_array_length(rows);
-	     i++) {
-		struct json_object *v = member_get(json_object_array_get_idx(rows, i), name);
+	for (size_t i = 0; json_is_array(rows) && i < json_array_size(rows); i++) {
+		json_t *v = member_get(json_array_get(rows, i), name);
+		char text[512];
 
 		if (v != NULL) {
-			offer(json_object_get_string(v), current);
+			offer(json_show(v, "", text, sizeof(text)), current);
 		}
 	}
-	json_object_put(answer);
+	json_decref(answer);
 }
 
 static void offer_of_vm(const char *vm, const char *what, const char *list, const char *name,

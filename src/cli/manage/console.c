@@ -138,10 +138,10 @@ static void talk(CURL *curl, curl_socket_t s)
 /* The usual request, for the error that it gives. */
 static int refused(struct manage_call *c, const char *path)
 {
-	struct json_object *answer = NULL;
+	json_t *answer = NULL;
 	int status = manage_request(c, "GET", path, NULL, &answer);
 
-	json_object_put(answer);
+	json_decref(answer);
 	return status == CLI_OK ? CLI_FAILED : status;
 }
 

@@ -6,11 +6,11 @@
 #ifndef CLI_MANAGE_H
 #define CLI_MANAGE_H
 
-#include <json-c/json.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "../cli.h"
+#include "json/json.h"
 
 /* Exit statuses beyond cli.h (virid-vm(1)). */
 enum {
@@ -48,7 +48,7 @@ struct manage_option {
 	const char *value;   /* what help calls it: SIZE */
 	const char *help;
 	/* OPTION_FUNCTION: false after a message. */
-	bool (*apply)(struct json_object *body, const char *text);
+	bool (*apply)(json_t *body, const char *text);
 	bool bare_mib; /* OPTION_SIZE: a bare number is MiB */
 };
 
@@ -67,7 +67,7 @@ struct manage_column {
 	const char *member; /* "a.b" */
 	enum column_kind kind;
 	/* NULL, or makes the cell itself. */
-	void (*cell)(struct json_object *row, char *text, size_t size);
+	void (*cell)(json_t *row, char *text, size_t size);
 };
 
 /* ---- Verbs ---- */
@@ -104,7 +104,7 @@ struct manage_call {
 	const char *operands[MANAGE_OPERANDS_MAX];
 	size_t operand_count;
 	const char *values[MANAGE_OPTIONS_MAX]; /* of verb->options; NULL: not given */
-	struct json_object *body;		/* NULL: no options given */
+	json_t *body;				/* NULL: no options given */
 	char query[256];			/* "?subtree=1" or empty */
 	bool json, no_wait, quiet, yes;
 	char *why; /* MANAGE_WHY_BYTES for the reason of a failure, which is not said with quiet; NULL: nobody wants it */
@@ -134,20 +134,20 @@ __attribute__((format(printf, 2, 3))) int manage_usage(const struct manage_call 
 
 /* members.c: members of objects by paths such as "memory.startup_bytes" */
 /* NULL: not there, or null. */
-struct json_object *member_get(struct json_object *o, const char *path);
-const char *member_text(struct json_object *o, const char *path); /* "" if it is no text */
+json_t *member_get(json_t *o, const char *path);
+const char *member_text(json_t *o, const char *path); /* "" if it is no text */
 /* Takes @value over; makes the objects on the way. */
-void member_set(struct json_object *o, const char *path, struct json_object *value);
+void member_set(json_t *o, const char *path, json_t *value);
 
 /* request.c */
 /*
  * Sends a request and reads the answer. @path is under /api/v1. CLI_OK: *ret is the answer (NULL without one; the caller's); else the exit status, after a message
  * unless c->quiet (with --json the error object is on standard output).
  */
-int manage_request(const struct manage_call *c, const char *method, const char *path,
-		   struct json_object *body, struct json_object **ret);
+int manage_request(const struct manage_call *c, const char *method, const char *path, json_t *body,
+		   json_t **ret);
 /* As the verb says: path with operands, body, query. */
-int manage_send(struct manage_call *c, size_t operand, struct json_object **ret);
+int manage_send(struct manage_call *c, size_t operand, json_t **ret);
 /* @text with %XX for what cannot stand in a path; allocated. */
 char *manage_escape(const char *text);
 /* A fresh curl handle aimed at the service, for streams; *ret_base gets the URL up to /api/v1 (allocated). NULL after a message. */
@@ -159,22 +159,24 @@ int manage_unreachable(const struct manage_call *c, const char *why);
 
 /* wait.c */
 /* Waits for @job (freed) with a progress bar. *ret_result (may be NULL): its result, the caller's. The exit status. */
-int manage_wait(const struct manage_call *c, struct json_object *job,
-		struct json_object **ret_result);
+int manage_wait(const struct manage_call *c, json_t *job, json_t **ret_result);
 
 /* table.c */
-void table_print(struct json_object *rows, const struct manage_column *columns);
-void table_show(struct json_object *o, const struct manage_column *columns);
-void table_cell(struct json_object *row, const struct manage_column *column, char *text,
-		size_t size);
+void table_print(json_t *rows, const struct manage_column *columns);
+void table_show(json_t *o, const struct manage_column *columns);
+void table_cell(json_t *row, const struct manage_column *column, char *text, size_t size);
 
 /* command.c, for verbs with a run of their own: what happens without one. */
 int manage_usual(struct manage_call *c);
-struct json_object *manage_body(struct manage_call *c); /* made when there is none */
+json_t *manage_body(struct manage_call *c); /* made when there is none */
 /* Prints @o, as JSON. */
-void manage_print(struct json_object *o);
-/* @path as the service can find it. */
-struct json_object *manage_absolute(const char *path);
+void manage_print(json_t *o);
+/* Makes @value (taken over) a member of the request. False for NULL, which somebody complained about. */
+bool manage_put(struct manage_call *c, const char *member, json_t *value);
+/* @text for the service, which is JSON and so UTF-8; what is not would mean another name. NULL after a message. */
+json_t *manage_text(const char *text);
+/* @path as the service can find it. NULL after a message. */
+json_t *manage_absolute(const char *path);
 
 /* Verbs that are more than one request. */
 int vm_show_run(struct manage_call *c); /* vm.c */

@@ -14,39 +14,36 @@ static const char *split(const char *path, char name[NAME_MAX_BYTES])
 	return path[length] == '.' ? path + length + 1 : NULL;
 }
 
-struct json_object *member_get(struct json_object *o, const char *path)
+json_t *member_get(json_t *o, const char *path)
 {
 	char name[NAME_MAX_BYTES];
 
 	while (path != NULL) {
 		path = split(path, name);
-		if (!json_object_is_type(o, json_type_object) ||
-		    !json_object_object_get_ex(o, name, &o)) {
-			return NULL;
-		}
+		o = json_object_get(o, name);
 	}
-	return o;
+	return json_is_null(o) ? NULL : o;
 }
 
-const char *member_text(struct json_object *o, const char *path)
+const char *member_text(json_t *o, const char *path)
 {
-	struct json_object *v = member_get(o, path);
+	const char *text = json_string_value(member_get(o, path));
 
-	return json_object_is_type(v, json_type_string) ? json_object_get_string(v) : "";
+	return text != NULL ? text : "";
 }
 
-void member_set(struct json_object *o, const char *path, struct json_object *value)
+void member_set(json_t *o, const char *path, json_t *value)
 {
 	char name[NAME_MAX_BYTES];
 
 	for (path = split(path, name); path != NULL; path = split(path, name)) {
-		struct json_object *inner = NULL;
+		json_t *inner = json_object_get(o, name);
 
-		if (!json_object_object_get_ex(o, name, &inner)) {
-			inner = json_object_new_object();
-			json_object_object_add(o, name, inner);
+		if (inner == NULL) {
+			inner = json_object();
+			json_add(o, name, inner);
 		}
 		o = inner;
 	}
-	json_object_object_add(o, name, value);
+	json_add(o, name, value);
 }

@@ -15,11 +15,11 @@
 static char ok[] = "OK", cancel[] = "Cancel", back[] = "Back";
 
 /* The host's settings; NULL after a message. */
-static struct json_object *settings(const char *title)
+static json_t *settings(const char *title)
 {
 	char why[MANAGE_WHY_BYTES] = "";
 	const struct manage_call c = {.shown_as = "config", .quiet = true, .why = why};
-	struct json_object *host = NULL;
+	json_t *host = NULL;
 
 	if (manage_request(&c, "GET", "/host", NULL, &host) != CLI_OK) {
 		menu_say(title, "%s", why);
@@ -29,43 +29,42 @@ static struct json_object *settings(const char *title)
 }
 
 /* Makes @value (taken over) the setting @name. */
-static bool change(const char *title, const char *name, struct json_object *value)
+static bool change(const char *title, const char *name, json_t *value)
 {
 	char why[MANAGE_WHY_BYTES] = "";
 	const struct manage_call c = {.shown_as = "config", .quiet = true, .why = why};
-	struct json_object *body = json_object_new_object(), *answer = NULL;
+	json_t *body = json_object(), *answer = NULL;
 
-	json_object_object_add(body, name, value);
+	json_add(body, name, value);
 	bool done = manage_request(&c, "PATCH", "/host", body, &answer) == CLI_OK;
 
 	if (!done) {
 		menu_say(title, "%s", why);
 	}
-	json_object_put(body);
-	json_object_put(answer);
+	json_decref(body);
+	json_decref(answer);
 	return done;
 }
 
 /* ---- Storage ---- */
 
 /* The folders without number @without (-1: all), and @more (NULL: none). */
-static struct json_object *folders_like(struct json_object *folders, int without, const char *more)
+static json_t *folders_like(json_t *folders, int without, const char *more)
 {
-	struct json_object *list = json_object_new_array();
+	json_t *list = json_array();
 
-	for (size_t i = 0; i < json_object_array_length(folders); i++) {
+	for (size_t i = 0; i < json_array_size(folders); i++) {
 		if ((int)i != without) {
-			json_object_array_add(
-				list, json_object_get(json_object_array_get_idx(folders, i)));
+			json_append(list, json_incref(json_array_get(folders, i)));
 		}
 	}
 	if (more != NULL) {
-		json_object_array_add(list, json_object_new_string(more));
+		json_append(list, json_new_text(more));
 	}
 	return list;
 }
 
-static void add_folder(struct json_object *folders)
+static void add_folder(json_t *folders)
 {
 	char *path =
 		menu_ask("Storage", "An absolute path. Only who is trusted should write there.",
@@ -74,7 +73,9 @@ static void add_folder(struct json_object *folders)
 	if (path == NULL) {
 		return;
 	}
-	if (path[0] == '/' && access(path, F_OK) < 0) {
+	if (!json_is_utf8(path)) {
+		menu_say("Storage", "The folder's name is not UTF-8, and has to be.");
+	} else if (path[0] == '/' && access(path, F_OK) < 0) {
 		menu_say("Storage", "%s: there is no such folder. Make it first.", path);
 	} else {
 		change("Storage", "disk_folders", folders_like(folders, -1, path));
@@ -83,15 +84,15 @@ static void add_folder(struct json_object *folders)
 }
 
 /* False: the person has seen enough. */
-static bool one_look_at_storage(struct json_object *host)
+static bool one_look_at_storage(json_t *host)
 {
-	struct json_object *folders = member_get(host, "disk_folders");
-	size_t count = min_u64(json_object_array_length(folders), FOLDERS_MAX);
+	json_t *folders = member_get(host, "disk_folders");
+	size_t count = min_u64(json_array_size(folders), FOLDERS_MAX);
 	char *items[FOLDERS_MAX + 1] = {NULL}, text[1024];
 	int chosen = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		items[i] = menu_text(json_object_get_string(json_object_array_get_idx(folders, i)));
+		items[i] = menu_text(json_show(json_array_get(folders, i), "", text, sizeof(text)));
 	}
 	if (count == 0) {
 		items[0] = menu_text("(none yet)");
@@ -116,12 +117,12 @@ static bool one_look_at_storage(struct json_object *host)
 
 void menu_storage(void)
 {
-	struct json_object *host;
+	json_t *host;
 
 	while ((host = settings("Storage")) != NULL) {
 		bool more = one_look_at_storage(host);
 
-		json_object_put(host);
+		json_decref(host);
 		if (!more) {
 			return;
 		}
@@ -143,21 +144,21 @@ static const struct {
 	[PASSWORDS] = {"Names and passwords (yes, no)", "passwords", "no"},
 };
 
-static void fill(struct json_object *tls, char values[FIELDS][MENU_WIDTH * 4])
+static void fill(json_t *tls, char values[FIELDS][MENU_WIDTH * 4])
 {
 	for (size_t i = 0; i < FIELDS; i++) {
-		struct json_object *v = member_get(tls, fields[i].member);
+		json_t *v = member_get(tls, fields[i].member);
 		const char *text = fields[i].at_first;
 
 		if (tls != NULL && i == PASSWORDS) {
-			text = json_object_get_boolean(v) ? "yes" : "no";
+			text = json_is_true(v) ? "yes" : "no";
 		} else if (tls != NULL) {
 			text = v == NULL ? "" : member_text(tls, fields[i].member);
 		}
 		snprintf(values[i], sizeof(values[i]), "%s", text);
 		if (tls != NULL && i == PORT) {
 			snprintf(values[i], sizeof(values[i]), "%lld",
-				 (long long)json_object_get_int64(v));
+				 (long long)json_integer_value(v));
 		}
 	}
 }
@@ -165,7 +166,7 @@ static void fill(struct json_object *tls, char values[FIELDS][MENU_WIDTH * 4])
 /* A service that does not find its certificate does not start again. False, after a message: it would not. */
 static bool is_there(const char *what, const char *path)
 {
-	if (path[0] == '/' && access(path, R_OK) == 0) {
+	if (path[0] == '/' && access(path, R_OK) == 0 && json_is_utf8(path)) {
 		return true;
 	}
 	menu_say("Remote management",
@@ -175,9 +176,9 @@ static bool is_there(const char *what, const char *path)
 }
 
 /* What was typed, as the setting; NULL after a message. */
-static struct json_object *tls_of(char *const values[FIELDS])
+static json_t *tls_of(char *const values[FIELDS])
 {
-	struct json_object *tls;
+	json_t *tls;
 	char *end;
 	long port = strtol(values[PORT], &end, 10);
 	bool yes = strcmp(values[PASSWORDS], "yes") == 0;
@@ -203,34 +204,32 @@ static struct json_object *tls_of(char *const values[FIELDS])
 	     !is_there("Who signs clients' certificates", values[CLIENT_CA]))) {
 		return NULL;
 	}
-	tls = json_object_new_object();
-	json_object_object_add(tls, "port", json_object_new_int64(port));
-	json_object_object_add(tls, "passwords", json_object_new_boolean(yes));
+	tls = json_object();
+	json_add_number(tls, "port", port);
+	json_add_flag(tls, "passwords", yes);
 	for (size_t i = 0; i < FIELDS; i++) {
 		if (i != PORT && i != PASSWORDS && values[i][0] != '\0') {
-			json_object_object_add(tls, fields[i].member,
-					       json_object_new_string(values[i]));
+			json_add_text(tls, fields[i].member, values[i]);
 		}
 	}
 	return tls;
 }
 
 /* The settings of the API, with that for TLS (NULL: none). */
-static bool set_tls(struct json_object *host, struct json_object *tls)
+static bool set_tls(json_t *host, json_t *tls)
 {
-	struct json_object *api = json_object_new_object(), *now = member_get(host, "api");
+	json_t *api = json_object(), *now = member_get(host, "api");
 	static const char *const others[] = {"group", "request_timeout_s"};
 
 	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
-		struct json_object *v = NULL;
+		json_t *v = json_object_get(now, others[i]);
 
-		if (json_object_is_type(now, json_type_object) &&
-		    json_object_object_get_ex(now, others[i], &v)) {
-			json_object_object_add(api, others[i], json_object_get(v));
+		if (v != NULL) {
+			json_add(api, others[i], json_incref(v));
 		}
 	}
 	if (tls != NULL) {
-		json_object_object_add(api, "tls", tls);
+		json_add(api, "tls", tls);
 	}
 	return change("Remote management", "api", api);
 }
@@ -246,7 +245,7 @@ static void say_how(void)
 		     "virid-vm(1) and virid-api(7).");
 }
 
-static void change_tls(struct json_object *host)
+static void change_tls(json_t *host)
 {
 	char now[FIELDS][MENU_WIDTH * 4], *values[FIELDS];
 	struct newtWinEntry entries[FIELDS + 1] = {{0}};
@@ -263,7 +262,7 @@ static void change_tls(struct json_object *host)
 
 	/* newt has put copies there. */
 	if (button != 2) {
-		struct json_object *tls = tls_of(values);
+		json_t *tls = tls_of(values);
 
 		if (tls != NULL && set_tls(host, tls)) {
 			say_how();
@@ -278,7 +277,7 @@ static void change_tls(struct json_object *host)
 
 void menu_remote(void)
 {
-	struct json_object *host = settings("Remote management"), *tls;
+	json_t *host = settings("Remote management"), *tls;
 	char text[512];
 
 	if (host == NULL) {
@@ -288,7 +287,7 @@ void menu_remote(void)
 	snprintf(text, sizeof(text),
 		 tls == NULL ? "Only this host reaches the service: it listens on a socket."
 			     : "Other computers reach the service on port %lld.",
-		 (long long)json_object_get_int64(member_get(tls, "port")));
+		 (long long)json_integer_value(member_get(tls, "port")));
 	switch (newtWinTernary(menu_text("Remote management"), menu_text("Change"),
 			       menu_text("Turn off"), back, menu_text("%s"), text)) {
 	case 1:
@@ -302,5 +301,5 @@ void menu_remote(void)
 	default:
 		break;
 	}
-	json_object_put(host);
+	json_decref(host);
 }

@@ -11,6 +11,7 @@
 #include "manage.h"
 
 #define ANSWER_MAX_BYTES ((size_t)256 << 20)
+#define ANSWER_DEPTH_MAX 64u
 
 struct answer {
 	char *data;
@@ -164,29 +165,30 @@ int manage_status_of(const char *code)
 }
 
 /* Names that are not unique: which there are. */
-static void print_candidates(struct json_object *error)
+static void print_candidates(json_t *error)
 {
-	struct json_object *list = member_get(error, "candidates");
+	json_t *list = member_get(error, "candidates");
+	char text[512];
 
-	if (!json_object_is_type(list, json_type_array)) {
+	if (!json_is_array(list)) {
 		return;
 	}
-	for (size_t i = 0; i < json_object_array_length(list); i++) {
-		struct json_object *o = json_object_array_get_idx(list, i);
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		json_t *o = json_array_get(list, i);
 
-		if (json_object_is_type(o, json_type_object)) {
+		if (json_is_object(o)) {
 			fprintf(stderr, "  %s  %s  %s\n", member_text(o, "id"),
 				member_text(o, "name"), member_text(o, "state"));
 		} else {
-			fprintf(stderr, "  %s\n", json_object_get_string(o));
+			fprintf(stderr, "  %s\n", json_show(o, "-", text, sizeof(text)));
 		}
 	}
 }
 
 /* What an {"error": ...} object, of a request or a job, means for us. */
-static int refuse(const struct manage_call *c, struct json_object *whole, long http)
+static int refuse(const struct manage_call *c, json_t *whole, long http)
 {
-	struct json_object *error = member_get(whole, "error");
+	json_t *error = member_get(whole, "error");
 
 	if (c->why != NULL) {
 		snprintf(c->why, MANAGE_WHY_BYTES, "The service refused that: %s",
@@ -205,25 +207,21 @@ static int refuse(const struct manage_call *c, struct json_object *whole, long h
 		print_candidates(error);
 	}
 	if (c->json) {
-		puts(json_object_to_json_string_ext(whole, JSON_C_TO_STRING_PRETTY |
-								   JSON_C_TO_STRING_NOSLASHESCAPE));
+		manage_print(whole);
 	}
 	return manage_status_of(member_text(error, "code"));
 }
 
-static struct json_object *parse(const struct answer *a)
+static json_t *parse(const struct answer *a)
 {
-	struct json_tokener *t = json_tokener_new_ex(64);
-	struct json_object *o = json_tokener_parse_ex(t, a->data, (int)a->bytes + 1);
+	char unused[256];
 
-	json_tokener_free(t);
-	return o;
+	return json_parse("", a->data, a->bytes, ANSWER_DEPTH_MAX, unused, sizeof(unused));
 }
 
-static int understand(const struct manage_call *c, const struct answer *a, long http,
-		      struct json_object **ret)
+static int understand(const struct manage_call *c, const struct answer *a, long http, json_t **ret)
 {
-	struct json_object *o = a->bytes == 0 ? NULL : parse(a);
+	json_t *o = a->bytes == 0 ? NULL : parse(a);
 	int status = CLI_OK;
 
 	if (http >= 200 && http < 300) {
@@ -235,12 +233,12 @@ static int understand(const struct manage_call *c, const struct answer *a, long 
 		return CLI_OK;
 	}
 	status = refuse(c, o, http);
-	json_object_put(o);
+	json_decref(o);
 	return status;
 }
 
-int manage_request(const struct manage_call *c, const char *method, const char *path,
-		   struct json_object *body, struct json_object **ret)
+int manage_request(const struct manage_call *c, const char *method, const char *path, json_t *body,
+		   json_t **ret)
 {
 	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
 	struct answer answer = {0};
@@ -262,9 +260,11 @@ int manage_request(const struct manage_call *c, const char *method, const char *
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
 	if (body != NULL) {
+		char *text = json_line(body);
+
 		curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-		curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS,
-				 json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN));
+		curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS, text);
+		free(text);
 	}
 	CURLcode r = curl_easy_perform(curl);
 
@@ -316,7 +316,7 @@ static char *fill_path(const struct manage_call *c, size_t each)
 	return path;
 }
 
-int manage_send(struct manage_call *c, size_t operand, struct json_object **ret)
+int manage_send(struct manage_call *c, size_t operand, json_t **ret)
 {
 	char *path = fill_path(c, operand);
 	int status = manage_request(c, c->verb->method, path, c->body, ret);

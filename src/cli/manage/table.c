@@ -37,38 +37,33 @@ static void time_text(const char *utc, char *text, size_t size)
 	}
 }
 
-static void plain_text(struct json_object *v, char *text, size_t size)
+static void list_text(const json_t *list, char *text, size_t size)
 {
-	switch (json_object_get_type(v)) {
-	case json_type_null:
-		snprintf(text, size, "-");
-		return;
-	case json_type_boolean:
-		snprintf(text, size, "%s", json_object_get_boolean(v) ? "yes" : "no");
-		return;
-	case json_type_array:
-		text[0] = '\0';
-		for (size_t i = 0; i < json_object_array_length(v); i++) {
-			size_t used = strlen(text);
+	size_t used = 0;
 
-			snprintf(text + used, size - used, "%s%s", i == 0 ? "" : ", ",
-				 json_object_get_string(json_object_array_get_idx(v, i)));
-		}
-		return;
-	case json_type_double:
-	case json_type_int:
-	case json_type_object:
-	case json_type_string:
-		snprintf(text, size, "%s", json_object_get_string(v));
-		return;
+	text[0] = '\0';
+	for (size_t i = 0; i < json_array_size(list) && used + 2 < size; i++) {
+		used += (size_t)snprintf(text + used, size - used, "%s", i == 0 ? "" : ", ");
+		json_show(json_array_get(list, i), "-", text + used, size - used);
+		used += strlen(text + used);
 	}
 }
 
-void table_cell(struct json_object *row, const struct manage_column *column, char *text,
-		size_t size)
+static void plain_text(json_t *v, char *text, size_t size)
 {
-	struct json_object *v = member_get(row, column->member);
-	char bytes[32];
+	if (json_is_boolean(v)) {
+		snprintf(text, size, "%s", json_is_true(v) ? "yes" : "no");
+	} else if (json_is_array(v)) {
+		list_text(v, text, size);
+	} else {
+		json_show(v, "-", text, size);
+	}
+}
+
+void table_cell(json_t *row, const struct manage_column *column, char *text, size_t size)
+{
+	json_t *v = member_get(row, column->member);
+	char bytes[32], when[64];
 
 	if (column->cell != NULL) {
 		column->cell(row, text, size);
@@ -83,17 +78,16 @@ void table_cell(struct json_object *row, const struct manage_column *column, cha
 		plain_text(v, text, size);
 		break;
 	case COLUMN_BYTES:
-		snprintf(text, size, "%s",
-			 disk_size_text((uint64_t)json_object_get_int64(v), bytes));
+		snprintf(text, size, "%s", disk_size_text((uint64_t)json_integer_value(v), bytes));
 		break;
 	case COLUMN_SECONDS:
-		duration_text((uint64_t)json_object_get_int64(v), text, size);
+		duration_text((uint64_t)json_integer_value(v), text, size);
 		break;
 	case COLUMN_TIME:
-		time_text(json_object_get_string(v), text, size);
+		time_text(json_show(v, "-", when, sizeof(when)), text, size);
 		break;
 	case COLUMN_PERCENT:
-		snprintf(text, size, "%d %%", (int)(json_object_get_double(v) + 0.5));
+		snprintf(text, size, "%d %%", (int)(json_number_value(v) + 0.5));
 		break;
 	}
 	/* Names are free text: a line stays a line, and a terminal is not talked to. */
@@ -126,9 +120,9 @@ static void print_padded(const char *text, int width, bool last)
 	}
 }
 
-void table_print(struct json_object *rows, const struct manage_column *columns)
+void table_print(json_t *rows, const struct manage_column *columns)
 {
-	size_t count = rows == NULL ? 0 : json_object_array_length(rows), n = 0;
+	size_t count = rows == NULL ? 0 : json_array_size(rows), n = 0;
 	char text[CELL_BYTES];
 	int widths[COLUMNS_MAX];
 
@@ -136,8 +130,7 @@ void table_print(struct json_object *rows, const struct manage_column *columns)
 		CHECK(n < COLUMNS_MAX);
 		widths[n] = width_of(columns[n].title);
 		for (size_t i = 0; i < count; i++) {
-			table_cell(json_object_array_get_idx(rows, i), &columns[n], text,
-				   sizeof(text));
+			table_cell(json_array_get(rows, i), &columns[n], text, sizeof(text));
 			int width = width_of(text);
 
 			widths[n] = width > widths[n] ? width : widths[n];
@@ -149,15 +142,14 @@ void table_print(struct json_object *rows, const struct manage_column *columns)
 	putchar('\n');
 	for (size_t i = 0; i < count; i++) {
 		for (size_t k = 0; k < n; k++) {
-			table_cell(json_object_array_get_idx(rows, i), &columns[k], text,
-				   sizeof(text));
+			table_cell(json_array_get(rows, i), &columns[k], text, sizeof(text));
 			print_padded(text, widths[k], k + 1 == n);
 		}
 		putchar('\n');
 	}
 }
 
-void table_show(struct json_object *o, const struct manage_column *columns)
+void table_show(json_t *o, const struct manage_column *columns)
 {
 	char text[CELL_BYTES];
 	int width = 0;

@@ -10,7 +10,7 @@ static const struct manage_option host_options[] = {
 	{0},
 };
 /* "emu: why": what a machine gets whose engine is auto. */
-static void engine_cell(struct json_object *row, char *text, size_t size)
+static void engine_cell(json_t *row, char *text, size_t size)
 {
 	const char *engine = member_text(row, "engine.auto");
 
@@ -19,15 +19,15 @@ static void engine_cell(struct json_object *row, char *text, size_t size)
 }
 
 /* "150 of 400 % reserved", or why shares do not act. */
-static void share_cell(struct json_object *row, char *text, size_t size)
+static void share_cell(json_t *row, char *text, size_t size)
 {
-	if (!json_object_get_boolean(member_get(row, "cpu_policy.acts"))) {
+	if (!json_is_true(member_get(row, "cpu_policy.acts"))) {
 		snprintf(text, size, "do not act: %s", member_text(row, "cpu_policy.reason"));
 		return;
 	}
 	snprintf(text, size, "act; %lld of %lld %% are reserved",
-		 (long long)json_object_get_int64(member_get(row, "cpu_policy.reserved_percent")),
-		 (long long)json_object_get_int64(member_get(row, "cpu_policy.capacity_percent")));
+		 (long long)json_integer_value(member_get(row, "cpu_policy.reserved_percent")),
+		 (long long)json_integer_value(member_get(row, "cpu_policy.capacity_percent")));
 }
 
 static const struct manage_column host_columns[] = {

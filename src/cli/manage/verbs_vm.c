@@ -6,74 +6,87 @@
 
 /* ---- Options that are more than a member ---- */
 
-static struct json_object *list_in(struct json_object *body, const char *name)
+static json_t *list_in(json_t *body, const char *name)
 {
-	struct json_object *list = member_get(body, name);
+	json_t *list = member_get(body, name);
 
 	if (list == NULL) {
-		list = json_object_new_array();
-		json_object_object_add(body, name, list);
+		list = json_array();
+		json_add(body, name, list);
 	}
 	return list;
 }
 
-static bool add_disk(struct json_object *body, const char *text)
+/* Adds to @list an object whose @member is @value (taken over). False for NULL, which somebody complained about. */
+static bool add_object(json_t *body, const char *list, const char *member, json_t *value)
 {
-	struct json_object *disk = json_object_new_object();
+	if (value == NULL) {
+		return false;
+	}
+	json_t *o = json_object();
 
-	json_object_object_add(disk, "path", manage_absolute(text));
-	json_object_array_add(list_in(body, "disks"), disk);
+	json_add(o, member, value);
+	json_append(list_in(body, list), o);
 	return true;
 }
 
-/* SIZE, or FILE=SIZE */
-static bool add_new_disk(struct json_object *body, const char *text)
+static bool add_disk(json_t *body, const char *text)
 {
-	struct json_object *disk = json_object_new_object();
+	return add_object(body, "disks", "path", manage_absolute(text));
+}
+
+/* SIZE, or FILE=SIZE */
+static bool add_new_disk(json_t *body, const char *text)
+{
 	const char *equals = strrchr(text, '=');
+	json_t *disk, *file = NULL;
 	uint64_t bytes;
 	char path[4096];
 
 	if (!parse_size(equals == NULL ? text : equals + 1, false, &bytes) || bytes > INT64_MAX) {
 		complain("--new-disk: '%s' is not a size; expected such as 20G, or FILE=20G", text);
-		json_object_put(disk);
 		return false;
 	}
 	if (equals != NULL) {
 		snprintf(path, sizeof(path), "%.*s", (int)(equals - text), text);
-		json_object_object_add(disk, "path", manage_absolute(path));
+		file = manage_absolute(path);
+		if (file == NULL) {
+			return false;
+		}
 	}
-	json_object_object_add(disk, "create_bytes", json_object_new_int64((int64_t)bytes));
-	json_object_array_add(list_in(body, "disks"), disk);
+	disk = json_object();
+	if (file != NULL) {
+		json_add(disk, "path", file);
+	}
+	json_add_number(disk, "create_bytes", bytes);
+	json_append(list_in(body, "disks"), disk);
 	return true;
 }
 
-static bool add_parent(struct json_object *body, const char *text)
+static bool add_parent(json_t *body, const char *text)
 {
-	struct json_object *disk = json_object_new_object();
-
-	json_object_object_add(disk, "parent", manage_absolute(text));
-	json_object_array_add(list_in(body, "disks"), disk);
-	return true;
+	return add_object(body, "disks", "parent", manage_absolute(text));
 }
 
-static bool add_dvd(struct json_object *body, const char *text)
+static bool add_dvd(json_t *body, const char *text)
 {
-	struct json_object *dvd = json_object_new_object();
-
-	json_object_object_add(
-		dvd, "path", text[0] == '\0' ? json_object_new_string("") : manage_absolute(text));
-	json_object_array_add(list_in(body, "dvds"), dvd);
-	return true;
+	return add_object(body, "dvds", "path",
+			  text[0] == '\0' ? json_new_text("") : manage_absolute(text));
 }
 
 /* SWITCH[,mac=..][,vlan=..][,name=..] */
-static bool add_adapter(struct json_object *body, const char *text)
+static bool add_adapter(json_t *body, const char *text)
 {
-	struct json_object *adapter = json_object_new_object();
+	json_t *adapter;
 	char copy[512], *at = copy, *part;
 	bool first = true;
 
+	if (strlen(text) >= sizeof(copy) || !json_is_utf8(text)) {
+		complain("--switch: '%.80s' is %s", text,
+			 json_is_utf8(text) ? "too long" : "not UTF-8");
+		return false;
+	}
+	adapter = json_object();
 	snprintf(copy, sizeof(copy), "%s", text);
 	while ((part = strsep(&at, ",")) != NULL) {
 		char *equals = strchr(part, '=');
@@ -82,17 +95,16 @@ static bool add_adapter(struct json_object *body, const char *text)
 			complain("--switch: '%s' is not an option; expected "
 				 "SWITCH,mac=..,vlan=..,name=..",
 				 part);
-			json_object_put(adapter);
+			json_decref(adapter);
 			return false;
 		}
 		if (equals != NULL) {
 			*equals = '\0';
 		}
-		json_object_object_add(adapter, first ? "switch" : part,
-				       json_object_new_string(first ? part : equals + 1));
+		json_add_text(adapter, first ? "switch" : part, first ? part : equals + 1);
 		first = false;
 	}
-	json_object_array_add(list_in(body, "adapters"), adapter);
+	json_append(list_in(body, "adapters"), adapter);
 	return true;
 }
 
@@ -182,10 +194,10 @@ static const struct manage_option import_options[] = {
 	{0},
 };
 
-static void state_cell(struct json_object *row, char *text, size_t size)
+static void state_cell(json_t *row, char *text, size_t size)
 {
 	snprintf(text, size, "%s%s", member_text(row, "state"),
-		 json_object_get_boolean(member_get(row, "critical")) ? " (critical)" : "");
+		 json_is_true(member_get(row, "critical")) ? " (critical)" : "");
 }
 
 static const struct manage_column list_columns[] = {

@@ -10,7 +10,7 @@
 /* ---- vm show ---- */
 
 /* "emu: its configuration asks for it"; while it does not run, what it is to run on. */
-static void engine_cell(struct json_object *row, char *text, size_t size)
+static void engine_cell(json_t *row, char *text, size_t size)
 {
 	const char *asked = member_text(row, "configuration.engine"),
 		   *engine = member_text(row, "engine"), *why = member_text(row, "engine_reason");
@@ -22,14 +22,14 @@ static void engine_cell(struct json_object *row, char *text, size_t size)
 	}
 }
 
-static long long number_in(struct json_object *row, const char *member, long long usual)
+static long long number_in(json_t *row, const char *member, long long usual)
 {
-	struct json_object *o = member_get(row, member);
+	json_t *o = member_get(row, member);
 
-	return o == NULL ? usual : json_object_get_int64(o);
+	return o == NULL ? usual : json_integer_value(o);
 }
 
-static void model_cell(struct json_object *row, char *text, size_t size)
+static void model_cell(json_t *row, char *text, size_t size)
 {
 	const char *model = member_text(row, "configuration.processors.model");
 
@@ -37,7 +37,7 @@ static void model_cell(struct json_object *row, char *text, size_t size)
 }
 
 /* "weight 100, reserve 50 %, limit 80 %" */
-static void share_cell(struct json_object *row, char *text, size_t size)
+static void share_cell(json_t *row, char *text, size_t size)
 {
 	long long weight = number_in(row, "configuration.processors.weight", 100),
 		  reserve = number_in(row, "configuration.processors.reserve_percent", 0),
@@ -51,14 +51,14 @@ static void share_cell(struct json_object *row, char *text, size_t size)
 		n += snprintf(text + n, size - (size_t)n, ", limit %lld %%", limit);
 	}
 	if ((weight != 100 || reserve != 0 || limit != 100) &&
-	    !json_object_get_boolean(member_get(row, "cpu_policy.acts"))) {
+	    !json_is_true(member_get(row, "cpu_policy.acts"))) {
 		snprintf(text + n, size - (size_t)n, " (does not act: %s)",
 			 member_text(row, "cpu_policy.reason"));
 	}
 }
 
 /* "processors 0-3, memory of node 0" */
-static void place_of_processors(struct json_object *row, char *text, size_t size)
+static void place_of_processors(json_t *row, char *text, size_t size)
 {
 	const char *affinity = member_text(row, "configuration.processors.affinity"),
 		   *nodes = member_text(row, "configuration.processors.numa_nodes");
@@ -100,11 +100,13 @@ static const struct manage_column overview[] = {
 	{0},
 };
 
-static void place_cell(struct json_object *row, char *text, size_t size)
+static void place_cell(json_t *row, char *text, size_t size)
 {
+	char number[24], location[24];
+
 	snprintf(text, size, "%s%s:%s", member_text(row, "controller"),
-		 json_object_get_string(member_get(row, "number")),
-		 json_object_get_string(member_get(row, "location")));
+		 json_show(member_get(row, "number"), "", number, sizeof(number)),
+		 json_show(member_get(row, "location"), "", location, sizeof(location)));
 }
 
 static const struct manage_column disks[] = {
@@ -114,12 +116,11 @@ static const struct manage_column adapters[] = {{"ADAPTER", "number"}, {"SWITCH"
 						{"MAC", "mac"},	       {"VLAN", "vlan"},
 						{"NAME", "name"},      {0}};
 
-static void print_part(struct json_object *vm, const char *member,
-		       const struct manage_column *columns)
+static void print_part(json_t *vm, const char *member, const struct manage_column *columns)
 {
-	struct json_object *list = member_get(vm, member);
+	json_t *list = member_get(vm, member);
 
-	if (json_object_is_type(list, json_type_array) && json_object_array_length(list) != 0) {
+	if (json_is_array(list) && json_array_size(list) != 0) {
 		putchar('\n');
 		table_print(list, columns);
 	}
@@ -128,7 +129,7 @@ static void print_part(struct json_object *vm, const char *member,
 int vm_show_run(struct manage_call *c)
 {
 	char *name = manage_escape(c->operands[0]), *path;
-	struct json_object *vm = NULL;
+	json_t *vm = NULL;
 
 	if (asprintf(&path, "/vms/%s", name) < 0) {
 		abort();
@@ -148,43 +149,46 @@ int vm_show_run(struct manage_call *c)
 		print_part(vm, "configuration.dvds", dvds);
 		print_part(vm, "configuration.adapters", adapters);
 	}
-	json_object_put(vm);
+	json_decref(vm);
 	return CLI_OK;
 }
 
 /* ---- vm stats: whatever the service counts, one line each ---- */
 
-static void print_counters(struct json_object *o, const char *prefix)
+static void print_counters(json_t *o, const char *prefix)
 {
-	char name[256];
+	char name[256], text[512];
 
-	if (json_object_is_type(o, json_type_object)) {
-		json_object_object_foreach(o, key, value)
+	if (json_is_object(o)) {
+		const char *key;
+		json_t *value;
+
+		json_object_foreach(o, key, value)
 		{
 			snprintf(name, sizeof(name), "%s%s%s", prefix, prefix[0] == '\0' ? "" : ".",
 				 key);
 			print_counters(value, name);
 		}
-	} else if (json_object_is_type(o, json_type_array)) {
-		for (size_t i = 0; i < json_object_array_length(o); i++) {
+	} else if (json_is_array(o)) {
+		for (size_t i = 0; i < json_array_size(o); i++) {
 			snprintf(name, sizeof(name), "%s.%zu", prefix, i);
-			print_counters(json_object_array_get_idx(o, i), name);
+			print_counters(json_array_get(o, i), name);
 		}
 	} else {
-		printf("%-44s %s\n", prefix, o == NULL ? "-" : json_object_get_string(o));
+		printf("%-44s %s\n", prefix, json_show(o, "-", text, sizeof(text)));
 	}
 }
 
 int vm_stats_run(struct manage_call *c)
 {
-	struct json_object *stats = NULL;
+	json_t *stats = NULL;
 	int status = manage_send(c, 0, &stats);
 
 	if (status != CLI_OK) {
 		return status;
 	}
 	c->json ? manage_print(stats) : print_counters(stats, "");
-	json_object_put(stats);
+	json_decref(stats);
 	return CLI_OK;
 }
 
@@ -223,16 +227,16 @@ int vm_folder_run(struct manage_call *c)
 		       : strstr(c->verb->path, "{0}") != NULL ? 1
 							      : 0;
 
-	if (c->operand_count > first) {
-		json_object_object_add(manage_body(c), "path",
-				       manage_absolute(c->operands[c->operand_count - 1]));
+	if (c->operand_count > first &&
+	    !manage_put(c, "path", manage_absolute(c->operands[c->operand_count - 1]))) {
+		return CLI_USAGE;
 	}
 	return manage_usual(c);
 }
 
 int dvd_eject_run(struct manage_call *c)
 {
-	json_object_object_add(manage_body(c), "path", json_object_new_string(""));
+	json_add_text(manage_body(c), "path", "");
 	return manage_usual(c);
 }
 
@@ -243,7 +247,7 @@ int job_cancel_run(struct manage_call *c)
 	int worst = CLI_OK;
 
 	for (size_t i = 0; i < c->operand_count; i++) {
-		struct json_object *answer = NULL;
+		json_t *answer = NULL;
 		int status = manage_send(c, i, &answer);
 
 		if (status == CLI_OK && !c->json) {
@@ -252,7 +256,7 @@ int job_cancel_run(struct manage_call *c)
 			manage_print(answer);
 		}
 		worst = status != CLI_OK ? status : worst;
-		json_object_put(answer);
+		json_decref(answer);
 	}
 	return worst;
 }
@@ -263,7 +267,7 @@ static int ask_with_query(struct manage_call *c, const char *first, const char *
 
 	snprintf(c->query, sizeof(c->query), "?%s=%s", first, escaped);
 	free(escaped);
-	json_object_put(c->body);
+	json_decref(c->body);
 	c->body = NULL;
 	return manage_usual(c);
 }
@@ -272,7 +276,7 @@ static int ask_with_query(struct manage_call *c, const char *first, const char *
 static bool id_of_vm(const struct manage_call *c, char **ret_id, int *ret_status)
 {
 	const char *name = manage_value(c, "vm");
-	struct json_object *vm = NULL;
+	json_t *vm = NULL;
 	char *escaped, *path;
 
 	*ret_id = NULL;
@@ -287,7 +291,7 @@ static bool id_of_vm(const struct manage_call *c, char **ret_id, int *ret_status
 	if (*ret_status == CLI_OK) {
 		*ret_id = strdup(member_text(vm, "id"));
 	}
-	json_object_put(vm);
+	json_decref(vm);
 	free(escaped);
 	free(path);
 	return *ret_status == CLI_OK;
@@ -302,7 +306,7 @@ int role_grant_run(struct manage_call *c)
 		return status;
 	}
 	if (id != NULL) {
-		json_object_object_add(manage_body(c), "vm", json_object_new_string(id));
+		json_add_text(manage_body(c), "vm", id);
 	}
 	free(id);
 	return manage_usual(c);
@@ -326,7 +330,7 @@ int role_revoke_run(struct manage_call *c)
 	free(who);
 	free(which);
 	free(vm);
-	json_object_put(c->body);
+	json_decref(c->body);
 	c->body = NULL;
 	return manage_usual(c);
 }

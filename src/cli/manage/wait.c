@@ -18,11 +18,11 @@ static void on_interrupt(int signal_number)
 	interrupts++;
 }
 
-static void draw(struct json_object *job)
+static void draw(json_t *job)
 {
 	char bar[BAR_CELLS + 1];
-	struct json_object *progress = member_get(job, "progress");
-	int percent = progress == NULL ? 0 : json_object_get_int(progress);
+	json_t *progress = member_get(job, "progress");
+	int percent = (int)json_number_value(progress);
 
 	if (isatty(STDERR_FILENO) != 1) {
 		return;
@@ -45,14 +45,14 @@ static void clear(void)
 
 static int cancel(const struct manage_call *c, const char *path)
 {
-	struct json_object *answer = NULL;
+	json_t *answer = NULL;
 	int status = manage_request(c, "DELETE", path, NULL, &answer);
 
-	json_object_put(answer);
+	json_decref(answer);
 	return status;
 }
 
-static int end_of(const struct manage_call *c, struct json_object *job)
+static int end_of(const struct manage_call *c, json_t *job)
 {
 	const char *state = member_text(job, "state");
 
@@ -68,9 +68,9 @@ static int end_of(const struct manage_call *c, struct json_object *job)
 }
 
 /* The job as it is now, or when it has ended, whichever the service says first; takes *job over and replaces it. */
-static int refresh(const struct manage_call *c, struct json_object **job)
+static int refresh(const struct manage_call *c, json_t **job)
 {
-	struct json_object *now = NULL;
+	json_t *now = NULL;
 	char *id = manage_escape(member_text(*job, "id")), path[128];
 
 	snprintf(path, sizeof(path), "/jobs/%s?wait=1", id);
@@ -78,14 +78,13 @@ static int refresh(const struct manage_call *c, struct json_object **job)
 	int status = manage_request(c, "GET", path, NULL, &now);
 
 	if (status == CLI_OK) {
-		json_object_put(*job);
+		json_decref(*job);
 		*job = now;
 	}
 	return status;
 }
 
-int manage_wait(const struct manage_call *c, struct json_object *job,
-		struct json_object **ret_result)
+int manage_wait(const struct manage_call *c, json_t *job, json_t **ret_result)
 {
 	struct sigaction act = {.sa_handler = on_interrupt}, old;
 	char path[128];
@@ -114,8 +113,8 @@ int manage_wait(const struct manage_call *c, struct json_object *job,
 		status = end_of(c, job);
 	}
 	if (status == CLI_OK && ret_result != NULL) {
-		*ret_result = json_object_get(member_get(job, "result"));
+		*ret_result = json_incref(member_get(job, "result"));
 	}
-	json_object_put(job);
+	json_decref(job);
 	return status;
 }

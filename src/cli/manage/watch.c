@@ -9,6 +9,7 @@
 #include "manage.h"
 
 #define LINE_MAX_BYTES 65536
+#define EVENT_DEPTH_MAX 64u
 
 struct watch {
 	const struct manage_call *call;
@@ -23,22 +24,24 @@ struct watch {
 static void print_event(const struct watch *w, const char *data)
 {
 	static const struct manage_column when = {"", "time", COLUMN_TIME};
-	struct json_object *o = json_tokener_parse(data);
-	char time[64];
+	char time[64], unused[256];
+	json_t *o = json_parse("", data, strlen(data), EVENT_DEPTH_MAX, unused, sizeof(unused));
 
 	if (o == NULL) {
 		return;
 	}
 	if (w->call->json) {
-		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-							       JSON_C_TO_STRING_NOSLASHESCAPE));
+		char *line = json_line(o);
+
+		puts(line);
+		free(line);
 	} else {
 		table_cell(o, &when, time, sizeof(time));
 		printf("%s  %-24s %-20s %s\n", time, member_text(o, "type"),
 		       member_text(o, "vm_name"), member_text(o, "text"));
 	}
 	fflush(stdout);
-	json_object_put(o);
+	json_decref(o);
 }
 
 static void take_line(struct watch *w)
@@ -130,10 +133,10 @@ int event_watch_run(struct manage_call *c)
 			break;
 		}
 		if (w->http != 200 && w->http != 0) {
-			struct json_object *answer = NULL;
+			json_t *answer = NULL;
 
 			status = manage_request(c, "GET", path, NULL, &answer);
-			json_object_put(answer);
+			json_decref(answer);
 			break;
 		}
 		if (w->http == 0 && !once) {

@@ -16,8 +16,7 @@
 
 struct launch_net {
 	unsigned number;
-	struct json_object
-		*adapter; /* for vswitch_client_plug; port and queues come when it is plugged in */
+	json_t *adapter; /* for vswitch_client_plug; port and queues come when it is plugged in */
 	uint8_t mac[6];
 	struct vswitch_cable cable;
 	bool plugged;

@@ -14,7 +14,7 @@
 #ifndef VSWITCHD_CLIENT_H
 #define VSWITCHD_CLIENT_H
 
-#include <json-c/json.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,12 +30,12 @@
 int vswitch_client_connect(bool start, char *error, size_t size);
 
 /*
- * One request and its answer. @fds go with it (not closed). *ret_answer is the caller's (json_object_put); descriptors of the answer go to
+ * One request and its answer. @fds go with it (not closed). *ret_answer is the caller's (json_decref); descriptors of the answer go to
  * @ret_fds (at most VSWITCH_CLIENT_DESCRIPTORS; may be NULL: closed). 0; -errno: the process is gone, or answered with an error, which is in @error.
  */
-int vswitch_client_request(int socket, struct json_object *request, const int *fds,
-			   unsigned fd_count, struct json_object **ret_answer, int *ret_fds,
-			   unsigned *ret_fd_count, char *error, size_t size);
+int vswitch_client_request(int socket, json_t *request, const int *fds, unsigned fd_count,
+			   json_t **ret_answer, int *ret_fds, unsigned *ret_fd_count, char *error,
+			   size_t size);
 
 /* A cable (vswitch/wire.h) from a switch to the one who asked; descriptors are the owner's. */
 struct vswitch_cable {
@@ -53,14 +53,14 @@ struct vswitch_cable {
  * Plugs an adapter into a switch. @adapter is {"switch": name, "port": name shown to people, "mac": "02:..", "queues": n, and options as of
  * `virid run --net` under the same names (vlan, trunk, native, ...)}. Connects by itself, with @start as above.
  */
-int vswitch_client_plug(bool start, struct json_object *adapter, struct vswitch_cable *ret,
-			char *error, size_t size);
+int vswitch_client_plug(bool start, json_t *adapter, struct vswitch_cable *ret, char *error,
+			size_t size);
 /*
  * How to plug @adapter (with port and queues) in again, as text for a worker to keep. It is sealed: a worker cannot choose what it says. Malloced;
  * NULL: this user's key cannot be had. Unseal: NULL when somebody else made it.
  */
-char *vswitch_client_seal(struct json_object *adapter);
-struct json_object *vswitch_client_unseal(const char *text);
+char *vswitch_client_seal(json_t *adapter);
+json_t *vswitch_client_unseal(const char *text);
 void vswitch_cable_close(struct vswitch_cable *cable);
 
 /*
@@ -69,6 +69,6 @@ void vswitch_cable_close(struct vswitch_cable *cable);
  * secondary=N, spoofing, dhcp-guard, router-guard, mirror=in|out|both|to, max=RATE, weight=N, broadcast=PPS, multicast=PPS, unknown=PPS, mtu=N,
  * link=up|down, acl=TEXT (repeatable). NULL: @error says what is wrong, what was expected and, for a near miss, what was probably meant.
  */
-struct json_object *vswitch_client_parse(const char *text, char *error, size_t size);
+json_t *vswitch_client_parse(const char *text, char *error, size_t size);
 
 #endif

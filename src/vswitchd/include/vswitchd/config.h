@@ -7,7 +7,7 @@
 #ifndef VSWITCHD_CONFIG_H
 #define VSWITCHD_CONFIG_H
 
-#include <json-c/json.h>
+#include <jansson.h>
 #include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,14 +34,13 @@ struct switch_config {
 struct switch_list {
 	struct switch_config *switches; /* without the default switch */
 	unsigned count;
-	struct json_object *ports; /* an array of objects; NULL: none */
+	json_t *ports; /* an array of objects; NULL: none */
 };
 
 const char *switch_type_text(enum switch_type type);
 /* One switch from foreign JSON, checked. False: @error says what is wrong, and what was expected. */
-bool switch_config_parse(struct json_object *o, struct switch_config *ret, char *error,
-			 size_t size);
-struct json_object *switch_config_json(const struct switch_config *c);
+bool switch_config_parse(json_t *o, struct switch_config *ret, char *error, size_t size);
+json_t *switch_config_json(const struct switch_config *c);
 /* Is @c sound by itself: name, interfaces, address? As parse does. */
 bool switch_config_check(const struct switch_config *c, char *error, size_t size);
 /* "10.0.0.1/24" or "fd00::1/64". *ret_family: 4 or 6. */
@@ -59,8 +58,7 @@ void config_fini(struct switch_list *list);
 struct switch_config *config_find(const struct switch_list *list, const char *name);
 bool config_add(struct switch_list *list, const struct switch_config *c);
 /* Options of port @port, an interface of switch @name: those to keep from now on, all of them; NULL: none. Takes @options over. */
-void config_set_port(struct switch_list *list, const char *name, const char *port,
-		     struct json_object *options);
+void config_set_port(struct switch_list *list, const char *name, const char *port, json_t *options);
 void config_drop(struct switch_list *list, struct switch_config *c);
 /* Atomic and durable; makes the folder. */
 bool config_save(const char *path, const struct switch_list *list, char *error, size_t size);
