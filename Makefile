@@ -2,7 +2,7 @@
 # A front door only: the build is Meson's, the work is done by the scripts in tools/.
 BUILD ?= build
 
-.PHONY: all programs setup demo demo-debian image check check-kvm bench fuzz soak matrix lint install clean
+.PHONY: all programs setup demo demo-debian image check check-kvm bench bench-kvm fuzz soak matrix lint install clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -47,6 +47,12 @@ bench: ## Virid and its peers side by side, an hour; QUICK=--quick: only to see 
 	@bench/net $(BUILD) $(QUICK)
 	@bench/saved $(BUILD) $(QUICK)
 	@bench/vmms $(BUILD) $(QUICK)
+
+bench-kvm: ## Virid beside QEMU on KVM: on this host where its KVM is of use, else in an emulated machine; QUICK=--quick
+	@tools/setup-debian kvm
+	@$(MAKE) --no-print-directory programs
+	@ninja -C $(BUILD) --quiet bench/kvm_guest
+	@bench/kvm $(BUILD) $(QUICK)
 
 soak: setup programs ## ten minutes of forks, pipes, signals, files and memory in a guest with 4 processors; a hostile guest and power cuts of disks with new seeds; heavy traffic between guests; guests that are saved a hundred times
 	@ninja -C $(BUILD) --quiet tests/guest/guest-hostile tests/fault/power_cut tests/integration/traffic tests/integration/steady tests/integration/libend_at.so tests/integration/disk-data

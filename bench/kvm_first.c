@@ -9,12 +9,17 @@ int main(void)
 {
 	static const char there[] = "bench: userspace\n";
 	char *const words[] = {"sh", "/then", NULL}, *const none[] = {NULL};
-	char key;
+	char key = 0;
 
-	if (write(STDOUT_FILENO, there, sizeof(there) - 1) == sizeof(there) - 1 &&
-	    read(STDIN_FILENO, &key, 1) == 1) {
-		execve("/bin/sh", words, none);
+	if (write(STDOUT_FILENO, there, sizeof(there) - 1) != sizeof(there) - 1) {
+		return 1;
 	}
+	while (key != '\n') {
+		if (read(STDIN_FILENO, &key, 1) != 1) {
+			pause();
+		}
+	}
+	execve("/bin/sh", words, none);
 	for (;;) {
 		pause();
 	}

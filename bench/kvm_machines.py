@@ -21,10 +21,12 @@ class Failed(Exception):
 
 
 class Wanted:
-    """What a guest gets. kernel, initrd: files; disk: a raw file; net: "nat", or the name of a TAP interface or internal switch."""
+    """What a guest gets. kernel, initrd: files; disk: a raw file; net: "nat", or the name of a TAP interface or internal switch; hyperv: the peers offer
+    what they have of Hyper-V's interface."""
 
-    def __init__(self, kernel, initrd=None, cmdline="", processors=1, disk=None, net=None):
-        self.kernel, self.initrd, self.cmdline, self.processors, self.disk, self.net = kernel, initrd, cmdline, processors, disk, net
+    def __init__(self, kernel, initrd=None, cmdline="", processors=1, disk=None, net=None, hyperv=False):
+        self.kernel, self.initrd, self.cmdline, self.processors = kernel, initrd, cmdline, processors
+        self.disk, self.net, self.hyperv = disk, net, hyperv
 
 
 class Machine:
@@ -106,18 +108,20 @@ class Virid:
 
 class Qemu:
     """Common to both kinds of machine. The guest sees KVM's own interface (clock, end of interrupt, spinlocks)."""
-    machine, bus, firmware, hyperv = "", "", [], ""
+    machine, bus, firmware = "", "", []
+    hyperv = ",hv-relaxed,hv-vapic,hv-vpindex,hv-runtime,hv-time,hv-frequencies,hv-synic,hv-stimer,hv-stimer-direct,hv-tlbflush,hv-ipi"
 
     def start(self, w):
         words = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-accel", "kvm", "-m", f"{MEMORY_MIB}M",
-                 "-M", self.machine, *self.firmware, "-cpu", "host" + self.hyperv, "-smp", str(w.processors), "-serial", "stdio", "-kernel", w.kernel,
+                 "-M", self.machine, *self.firmware, "-cpu", "host" + (self.hyperv if w.hyperv else ""), "-smp", str(w.processors), "-serial", "stdio", "-kernel", w.kernel,
                  "-append", w.cmdline]
         words += ["-initrd", w.initrd] if w.initrd else []
         if w.disk:
             words += ["-object", "iothread,id=io", "-drive", f"file={w.disk},format=raw,if=none,id=disk,aio=io_uring", "-device",
                       f"virtio-blk-{self.bus},drive=disk,iothread=io"]
         if w.net:
-            user = "user,id=net" if w.net == "nat" else f"tap,id=net,ifname={w.net},script=no,downscript=no"
+            vhost = "on" if os.path.exists("/dev/vhost-net") else "off"
+            user = "user,id=net" if w.net == "nat" else f"tap,id=net,ifname={w.net},script=no,downscript=no,vhost={vhost}"
             words += ["-netdev", user, "-device", f"virtio-net-{self.bus},netdev=net" + (",romfile=" if self.bus == "pci" else "")]
         return Machine(words)
 

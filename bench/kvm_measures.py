@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What bench/kvm measures, each part on all peers in turn."""
+import contextlib
+import os
+import re
+import statistics
+import subprocess
+import time
+
+import kvm_exits
+import kvm_machines
+from kvm_machines import Wanted
+
+COMMAND_LINE = "console=ttyS0 quiet panic=-1"
+KERNELS = {"vmlinuz": "packed kernel", "vmlinux": "unpacked kernel"}
+REQUESTS = (("read", 1, 1000), ("read", 32, 4000), ("write", 1, 1000), ("write", 32, 4000))
+DISK_MIB = 64
+FIO_SECONDS = NET_SECONDS = 5
+WAYS_SECONDS = 90
+SERVER = "192.0.2.1"  # this host, for guests behind address translation
+HOST_TAP, GUEST_TAP = "10.9.0.1", "10.9.0.2"
+
+
+class Rows:
+    """What was measured: {row: {peer: [numbers]}}"""
+
+    def __init__(self):
+        self.values = {}
+
+    def add(self, row, peer, value):
+        self.values.setdefault(row, {}).setdefault(peer, []).append(value)
+
+    def summary(self):
+        rows = {}
+        for row, by_peer in self.values.items():
+            rows[row] = {p: {"median": statistics.median(v), "least": min(v), "most": max(v)} for p, v in by_peer.items()}
+            ours = rows[row].get("virid", {}).get("median")
+            for peer in [p for p in by_peer if p != "virid"] if ours is not None else []:
+                theirs = rows[row][peer]["median"]
+                rows[row][f"virid/{peer}"] = ours / theirs if theirs else None
+        return rows
+
+
+# ---- Boot ----
+
+
+def boot_wanted(o, kernel):
+    return Wanted(os.path.join(o.folder, kernel), os.path.join(o.folder, "boot.cpio"), COMMAND_LINE)
+
+
+def boot(o, rows):
+    """From the start of the process to the first process of the guest. What is counted is counted with the packed kernel, the quickest way of all peers."""
+    for _ in range(o.rounds):
+        for kernel, name in KERNELS.items():
+            for peer in kvm_machines.all_machines(o.build):
+                with peer.start(boot_wanted(o, kernel)) as machine:
+                    _, seconds = machine.wait("bench: userspace")
+                    counted = kvm_exits.counters()
+                    rows.add(f"boot, {name}, s", peer.name, seconds)
+                    if kernel == "vmlinux":
+                        continue
+                    rows.add("boot: processor s", peer.name, machine.cpu_seconds())
+                    for what, count in counted.items():
+                        rows.add(f"boot: {what}", peer.name, count)
+                    rows.add("memory beside the guest's, MiB", peer.name, machine.memory_beside_guest() / 2**20)
+
+
+def profile(o):
+    """What makes guests exit while they boot, by kind, and their logs, which say when."""
+    found = {}
+    for peer in kvm_machines.all_machines(o.build):
+        with kvm_exits.Trace() as trace, peer.start(boot_wanted(o, "vmlinuz")) as machine:
+            machine.wait("bench: userspace")
+            found[peer.name] = {"counters": kvm_exits.counters(), **trace.counts()}
+        with peer.start(boot_wanted(o, "vmlinuz")) as machine:
+            _, seconds = machine.wait("bench: userspace")
+            machine.type("x\n")
+            log, _ = machine.wait(r"(?s)log: begin\n(.*)log: end")
+        print(f"\n==== {peer.name}: {seconds:.2f} s")
+        for event, counts in found[peer.name].items():
+            print(f"\n-- {event}: {sum(counts.values())}")
+            for what, count in list(counts.items())[:40]:
+                print(f"{count:8}  {what}")
+        print(log[1], flush=True)
+    return found
+
+
+# ---- Ways out of the guest, interrupts, timers ----
+
+
+def ways(o, rows):
+    """A guest without an operating system measures them itself. QEMU has KVM's Hyper-V interface answer what concerns it."""
+    for _ in range(o.rounds):
+        for peer in kvm_machines.all_machines(o.build):
+            with peer.start(Wanted(os.path.join(o.build, "bench", "kvm_guest"), processors=2, hyperv=True)) as machine:
+                text, _ = machine.wait(r"(?s)(.*)(results: end|failed:.*\n)", WAYS_SECONDS)
+                for name, ns in re.findall(r"result: (.*) = (\d+)", text[1]):
+                    rows.add(f"{name}, us", peer.name, int(ns) / 1000)
+
+
+# ---- Disk and network: a Linux guest that takes commands ----
+
+
+class Worker:
+    """A machine whose guest runs bench/kvm-work."""
+
+    def __init__(self, o, peer, **wanted):
+        self.machine = peer.start(Wanted(os.path.join(o.folder, "vmlinuz"), os.path.join(o.folder, "work.cpio"), COMMAND_LINE, **wanted))
+
+    def __enter__(self):
+        self.machine.wait("bench: userspace")
+        self.machine.type("go\n")
+        self.machine.wait("work: done")
+        return self
+
+    def __exit__(self, *_):
+        self.machine.end()
+
+    def run(self, command):
+        self.machine.type(command + "\n")
+        text, _ = self.machine.wait(r"(?s)(.*)work: done")
+        return text[1]
+
+
+def count_requests(worker, peer, rows, job):
+    what, depth, count = job
+    machine = worker.machine
+    machine.type(f"/requests {worker.disk} {what} {depth} {count}\n")
+    machine.wait("requests: begin")
+    time.sleep(0.3)  # what it printed has been written
+    before = kvm_exits.counters()
+    machine.type("\n")
+    found, _ = machine.wait(r"requests: end ([\d.]+)\n")
+    after = kvm_exits.counters()
+    machine.type("\n")
+    machine.wait("work: done")
+    name = f"{what}, depth {depth}"
+    rows.add(f"{name}: us per request", peer.name, float(found[1]) * 1e6 / count)
+    for counter in ("exits", "mmio_exits", "io_exits", "irq_injections"):
+        if counter in after:
+            rows.add(f"{name}: {counter} per request", peer.name, (after[counter] - before[counter]) / count)
+
+
+def disk(o, rows):
+    for _ in range(o.rounds):
+        for peer in kvm_machines.all_machines(o.build):
+            image = os.path.join(o.folder, "disk.raw")
+            with open(image, "wb") as f:
+                f.write(os.urandom(DISK_MIB << 20))
+            with Worker(o, peer, disk=image) as worker:
+                said = worker.run("prepare_disk")
+                found = re.search(r"disk (/dev/\S+)", said)
+                if not found:
+                    raise kvm_machines.Failed(f"no disk on {peer.name}: {said}")
+                worker.disk = found[1]
+                for job in REQUESTS:
+                    count_requests(worker, peer, rows, job)
+                for what, depth, _ in REQUESTS:
+                    said = worker.run(f"job rand{what} {depth} {FIO_SECONDS}")
+                    found = re.search(r"fio: ([\d.]+)", said)
+                    if not found:
+                        raise kvm_machines.Failed(f"fio on {peer.name}: {said}")
+                    rows.add(f"fio rand{what}, depth {depth}: requests/s", peer.name, float(found[1]))
+            os.unlink(image)
+
+
+def ip(*words):
+    done = subprocess.run(["ip", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode and "File exists" not in done.stderr:
+        raise kvm_machines.Failed(f"ip {' '.join(words)}: {done.stderr.strip()}")
+
+
+@contextlib.contextmanager
+def tap_of_host(o, peer):
+    """The name of a network that the guest shares with this host at HOST_TAP."""
+    virid = os.path.join(o.build, "virid")
+    if peer.name == "virid":
+        made = subprocess.run([virid, "switch", "create", "bench", "--type", "internal", "--interface", "bench-tap", "--address", HOST_TAP + "/24"],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if made.returncode:
+            raise kvm_machines.Failed(f"virid switch create: {made.stderr}")
+        yield "bench"
+        subprocess.run([virid, "switch", "remove", "bench"], stdin=subprocess.DEVNULL, check=True, capture_output=True)
+    else:
+        ip("tuntap", "add", "bench-tap", "mode", "tap", "vnet_hdr")
+        ip("addr", "add", HOST_TAP + "/24", "dev", "bench-tap")
+        ip("link", "set", "bench-tap", "up")
+        yield "bench-tap"
+        ip("link", "del", "bench-tap")
+
+
+def measure_net(worker, peer, rows, name, target):
+    """Megabits a second in both directions, the time of a ping, and exits for each mebibyte."""
+    for what, extra in (("guest to host", ""), ("host to guest", "-R")):
+        before = kvm_exits.counters()
+        said = worker.run(f"iperf3 -c {target} -t {NET_SECONDS} -f m {extra}")
+        after = kvm_exits.counters()
+        found = re.findall(r"([\d.]+) Mbits/sec.*receiver", said)
+        if not found:
+            raise kvm_machines.Failed(f"iperf3 on {peer.name}, {name}: {said}")
+        rows.add(f"iperf3, {name}, {what}, Mbit/s", peer.name, float(found[-1]))
+        mib = float(found[-1]) * NET_SECONDS / 8 * 1e6 / 2**20
+        if "exits" in after and mib > 0:
+            rows.add(f"iperf3, {name}, {what}: exits per MiB", peer.name, (after["exits"] - before["exits"]) / mib)
+    if name == "TAP":
+        found = re.search(r"= [\d.]+/([\d.]+)/", worker.run(f"ping -c 50 -i 0.02 -q {target}"))
+        rows.add("ping, TAP, ms", peer.name, float(found[1]) if found else float("nan"))
+
+
+def net(o, rows):
+    if os.geteuid() != 0:
+        print("bench/kvm: network: skipped: needs root, for an address and a TAP interface")
+        return
+    ip("link", "set", "lo", "up")
+    ip("addr", "add", SERVER + "/32", "dev", "lo")
+    subprocess.run(["modprobe", "vhost_net"], check=False, capture_output=True)
+    server = subprocess.Popen(["iperf3", "-s"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    os.environ["VIRID_VSWITCH_SOCKET"] = os.path.join(o.folder, "switch.sock")
+    os.environ["VIRID_VSWITCH_CONFIG"] = os.path.join(o.folder, "switches.json")
+    try:
+        for _ in range(o.rounds):
+            for peer in kvm_machines.all_machines(o.build):
+                with Worker(o, peer, net="nat") as worker:
+                    worker.run("up dhcp")
+                    measure_net(worker, peer, rows, "NAT", SERVER)
+                with tap_of_host(o, peer) as name, Worker(o, peer, net=name) as worker:
+                    worker.run(f"up {GUEST_TAP}/24")
+                    measure_net(worker, peer, rows, "TAP", HOST_TAP)
+    finally:
+        server.terminate()
+        server.wait()
+        ip("addr", "del", SERVER + "/32", "dev", "lo")
+
+
+PARTS = {"boot": boot, "ways": ways, "disk": disk, "net": net}
