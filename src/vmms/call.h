@@ -83,6 +83,7 @@ struct route {
 	const char *summary; /* one line for OpenAPI */
 	const char *body;    /* name of the request body's schema in openapi; NULL: none */
 	const char *answer;  /* name of the answer's schema; NULL: none */
+	bool beside; /* what goes on with the VM is not in its way, and does not make way for it */
 };
 
 #endif

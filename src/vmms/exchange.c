@@ -230,7 +230,7 @@ static void handle(struct exchange *x)
 {
 	const struct api_hooks *hooks = api_hooks(x->api);
 
-	if (!x->route->audited || x->vm_id[0] == '\0' || hooks->yield == NULL ||
+	if (!x->route->audited || x->route->beside || x->vm_id[0] == '\0' || hooks->yield == NULL ||
 	    !hooks->yield(&x->call, x->vm_id, handle_now)) {
 		handle_now(&x->call);
 	}

@@ -247,7 +247,7 @@ static const struct route routes[] = {
 	{"GET", "/vms/{vm}/checkpoints/{checkpoint}", RIGHT_READ, false, show,
 	 "Shows a checkpoint with its configuration", NULL, "Checkpoint"},
 	{"PATCH", "/vms/{vm}/checkpoints/{checkpoint}", RIGHT_OPERATE, true, rename_it,
-	 "Renames a checkpoint", "Rename", "Checkpoint"},
+	 "Renames a checkpoint", "Rename", "Checkpoint", .beside = true},
 	{"DELETE", "/vms/{vm}/checkpoints/{checkpoint}", RIGHT_OPERATE, true, remove_it,
 	 "Removes a checkpoint, with ?subtree=1 also all that come from it", NULL, "Job"},
 	{"POST", "/vms/{vm}/checkpoints/{checkpoint}/apply", RIGHT_OPERATE, true, apply,

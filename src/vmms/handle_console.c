@@ -256,7 +256,7 @@ static const struct route routes[] = {
 	{"GET", "/vms/{vm}/console", RIGHT_OPERATE, true, get_console,
 	 "The serial console: asks for the protocol virid-console (Upgrade), then raw bytes both "
 	 "ways",
-	 NULL, NULL},
+	 NULL, NULL, .beside = true},
 };
 
 const struct route_table console_routes = {routes, ARRAY_LEN(routes)};

@@ -133,7 +133,7 @@ static const struct route routes[] = {
 	{"POST", "/vms/{vm}/start", RIGHT_OPERATE, true, start,
 	 "Starts a VM, or goes on from its saved state", NULL, "Job"},
 	{"POST", "/vms/{vm}/stop", RIGHT_OPERATE, true, stop,
-	 "Turns a VM off without asking its guest", NULL, "Job"},
+	 "Turns a VM off without asking its guest", NULL, "Job", .beside = true},
 	{"POST", "/vms/{vm}/shutdown", RIGHT_OPERATE, true, shut_down,
 	 "Asks the guest to shut down or reboot", "Shutdown", "Job"},
 	{"POST", "/vms/{vm}/save", RIGHT_OPERATE, true, save,

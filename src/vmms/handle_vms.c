@@ -180,7 +180,7 @@ static const struct route routes[] = {
 	{"DELETE", "/vms/{vm}", RIGHT_CHANGE, true, remove_vm,
 	 "Removes a VM; its disks stay, unless ?disks=1", NULL, "Job"},
 	{"POST", "/vms/{vm}/rename", RIGHT_CHANGE, true, rename_vm, "Gives a VM another name",
-	 "Rename", "VmDetails"},
+	 "Rename", "VmDetails", .beside = true},
 };
 
 const struct route_table vm_routes = {routes, ARRAY_LEN(routes)};

@@ -93,6 +93,7 @@ static void end(struct tidy *t)
 	free(t->files);
 	free(t);
 	vm->op = NULL;
+	vm->tidying = false;
 	job_forbid_cancel(j);
 	then(vm, j, ctx);
 }
@@ -405,6 +406,7 @@ static void forget(struct vm *vm)
 {
 	free(vm->op); /* it has no tree yet */
 	vm->op = NULL;
+	vm->tidying = false;
 }
 
 static void looked(void *ctx)
@@ -441,6 +443,7 @@ void op_tidy(struct vm *vm, struct job *j, void (*then)(struct vm *vm, struct jo
 	CHECK(t != NULL);
 	*t = (struct tidy){.vm = vm, .job = j, .then = then, .ctx = ctx};
 	vm->op = t;
+	vm->tidying = true;
 	job_allow_cancel(j, NULL, NULL);
 	vm_settle(vm, j, begin, forget);
 }

@@ -94,6 +94,7 @@ struct vm {
 	struct loop_timer restart_timer; /* policy.c */
 	struct loop_timer tidy_timer;	 /* op_tidy.c */
 	unsigned tidy_failures;		 /* in a row */
+	bool tidying; /* all that its operation has left to do can be left for later (op_tidy.c) */
 	struct job_watch start_watch;
 	unsigned restarts;     /* in a row, by automatic recovery */
 	bool recovering;       /* automatic recovery is at work */

@@ -2,7 +2,6 @@
 #include "vm_yield.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "job.h"
 #include "lib/check.h"
@@ -40,8 +39,7 @@ bool vm_yield(struct call *c, const char *vm_id, void (*go_on)(struct call *c))
 {
 	struct vm *vm = vm_find_id(c->vmms, vm_id);
 
-	if (vm == NULL || vm->job == NULL || strcmp(job_kind(vm->job), "merge") != 0 ||
-	    !job_cancel(vm->job)) {
+	if (vm == NULL || vm->job == NULL || !vm->tidying || !job_cancel(vm->job)) {
 		return false;
 	}
 	struct waiting *w = calloc(1, sizeof(*w));

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the service does with a VM by itself (merging files that no checkpoint uses) makes way for what somebody asks for. Loop thread. */
+/*
+ * Merging files that no checkpoint uses makes way for what somebody asks for, whether the service does it by itself or somebody removed a checkpoint: that removal is
+ * done then, and the rest of the merging goes on later. Loop thread.
+ */
 #ifndef VMMS_VM_YIELD_H
 #define VMMS_VM_YIELD_H
 
