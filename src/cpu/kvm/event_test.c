@@ -218,6 +218,7 @@ static void prepare(struct test_machine *m)
 {
 	machine_code(m, CODE, sums, sizeof(sums));
 	machine_set(m, 0, HvX64RegisterRcx, 12);
+	machine_set(m, 0, HvX64RegisterRdx, 0); /* RESET leaves the model there */
 	machine_set(m, 0, HvX64RegisterRax, 1);
 	machine_set128(m, 0, HvX64RegisterXmm0 + 1, UINT64_C(0x3FF8000000000000), 7);
 	machine_set(m, 0, HvX64RegisterFpControlStatus, 0x37F);
