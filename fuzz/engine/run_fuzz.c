@@ -337,6 +337,7 @@ static bool answer(struct world *w, const struct hv_exit *e)
 	case HV_EXIT_INTERRUPTED:
 	case HV_EXIT_INTERRUPT_WINDOW:
 	case HV_EXIT_IRET_NMI:
+	case HV_EXIT_EOI:
 		if (w->ops->can_interrupt(w->vp)) {
 			w->ops->inject_interrupt(w->vp, (uint8_t)(values[0] | 0x20));
 		} else if (w->ops->can_nmi(w->vp)) {

@@ -34,7 +34,7 @@ void apic_deliver(struct hv_vp *target, uint32_t type, uint8_t vector, bool leve
 	switch (type) {
 	case HvX64InterruptTypeFixed:
 	case HvX64InterruptTypeLowestPriority:
-		lapic_request(target, vector, level);
+		lapic_request_here(target, vector, level);
 		break;
 	case HvX64InterruptTypeNmi:
 		vp_request(target, REQUEST_NMI);
@@ -89,7 +89,7 @@ static struct hv_vp *next_match(struct hv_partition *p, const struct apic_messag
 }
 
 /* The target with the lowest task priority; the first one among equals. */
-static unsigned route_lowest(struct hv_partition *p, const struct apic_message *m)
+static void route_lowest(struct hv_partition *p, const struct apic_message *m)
 {
 	struct hv_vp *vp, *best = NULL;
 
@@ -99,24 +99,46 @@ static unsigned route_lowest(struct hv_partition *p, const struct apic_message *
 			best = vp;
 		}
 	}
-	if (best == NULL) {
-		return 0;
+	if (best != NULL) {
+		apic_deliver(best, m->type, m->vector, m->level);
 	}
-	apic_deliver(best, m->type, m->vector, m->level);
-	return 1;
 }
 
-unsigned apic_route(struct hv_partition *p, const struct apic_message *m)
+void apic_route_here(struct hv_partition *p, const struct apic_message *m)
 {
-	unsigned reached = 0;
 	struct hv_vp *vp;
 
 	if (m->type == HvX64InterruptTypeLowestPriority) {
-		return route_lowest(p, m);
+		route_lowest(p, m);
+		return;
 	}
 	for (uint32_t i = 0; (vp = next_match(p, m, &i)) != NULL;) {
 		apic_deliver(vp, m->type, m->vector, m->level);
-		reached++;
 	}
-	return reached;
+}
+
+static void send_away(struct hv_partition *p, const struct apic_message *m)
+{
+	struct hv_engine_message out = {.type = m->type,
+					.destination = m->destination,
+					.vector = m->vector,
+					.logical = m->logical,
+					.level = m->level};
+	const struct hv_vp *first = vp_find(p, 0);
+
+	/* 8 bits address all VPs whatever mode they are in. */
+	if (is_broadcast(m) && first != NULL && lapic_x2apic(first)) {
+		out.destination = UINT32_MAX;
+	}
+	p->apic->message(p->engine, &out);
+}
+
+void apic_route(struct hv_partition *p, const struct apic_message *m)
+{
+	if (apic_begin(p)) {
+		send_away(p, m);
+	} else {
+		apic_route_here(p, m);
+	}
+	apic_end(p);
 }

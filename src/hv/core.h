@@ -2,7 +2,7 @@
 /*
  * The objects of the hypervisor, shared by the files of this folder and by nobody else.
  *
- * Lock order: hv->lock, vp->synic.lock, partition->lock, port->lock, pool->lock. Time, the local APIC's request bits and everything
+ * Lock order: partition->apic_lock, hv->lock, vp->synic.lock, partition->lock, port->lock, pool->lock. Time, the local APIC's request bits and everything
  * else that one VP asks of another are atomic words; what belongs to a VP's own thread ("owner") needs no lock.
  */
 #ifndef HV_CORE_H
@@ -54,12 +54,12 @@ struct hv_time {
 	uint64_t offset;     /* guest TSC = engine TSC + offset while running */
 	uint64_t frozen_tsc; /* guest TSC while frozen */
 	uint64_t tsc_hz;
-	uint64_t lost_hz; /* the rate where the restored state came from, which the engine could not take; 0: none */
+	uint64_t
+		lost_hz; /* the rate where the restored state came from, which the engine could not take; 0: none */
 	uint64_t scale; /* reference time = (guest TSC * scale >> 64) + reference_offset */
 	int64_t reference_offset;
 };
 
-#define APIC_HZ UINT64_C(200000000)
 #define REFERENCE_HZ UINT64_C(10000000)
 
 void time_init(struct hv_partition *p, bool frozen);
@@ -149,8 +149,13 @@ void lapic_eoi(struct hv_vp *vp);
 enum lapic_result lapic_icr_write(struct hv_vp *vp, uint64_t icr, bool x2apic);
 void lapic_tsc_deadline_write(struct hv_vp *vp, uint64_t value);
 uint64_t lapic_tsc_deadline_read(struct hv_vp *vp);
-/* Requests the vector (edge or level). Vectors below 16 only set ESR. [any] */
-void lapic_request(struct hv_vp *vp, uint8_t vector, bool level);
+/* Requests the vector, edge-triggered. Vectors below 16 only set ESR. [any] */
+void lapic_request(struct hv_vp *vp, uint8_t vector);
+/* The same in the core, edge or level: for the owner of a VP, or between apic_begin and apic_end. */
+void lapic_request_here(struct hv_vp *vp, uint8_t vector, bool level);
+/* The registers as they are handed over; activity aside. The owner, while nobody sends. */
+void lapic_export(const struct hv_vp *vp, struct hv_engine_apic *ret);
+void lapic_import(struct hv_vp *vp, const struct hv_engine_apic *a);
 /* Highest requested vector above the processor priority; -1: none. */
 int lapic_pending(const struct hv_vp *vp);
 /* Any vector requested at all, masked or not. */
@@ -178,9 +183,28 @@ struct apic_message {
 	bool level;
 	bool x2apic; /* 32-bit destination rules */
 };
-/* Delivers to all matching VPs; returns how many. [any] */
-unsigned apic_route(struct hv_partition *p, const struct apic_message *m);
+/* Delivers to all matching VPs. [any] */
+void apic_route(struct hv_partition *p, const struct apic_message *m);
+/* In the core, as lapic_request_here. */
+void apic_route_here(struct hv_partition *p, const struct apic_message *m);
 void apic_deliver(struct hv_vp *target, uint32_t type, uint8_t vector, bool level);
+
+/* ---- apic_home.c: whether the core or the engine has the local APICs ---- */
+
+/* The engine has them. The owner's answer holds as long as it has the VP. */
+bool apic_away(const struct hv_vp *vp);
+/* Begins and ends what delivers interrupts: in between the APICs stay where they are. True: with the engine. [any] */
+bool apic_begin(struct hv_partition *p);
+void apic_end(struct hv_partition *p);
+/* A VP is about to run, and nobody has it: the engine shall have the APICs if it can. Not while time is frozen. */
+void apic_settle(struct hv_partition *p);
+bool apic_settled(const struct hv_partition *p);
+/* The core gets the APICs back until the next apic_settle; VPs leave the engine for that. */
+void apic_gather(struct hv_partition *p);
+/* A VP that was made after the others settled. */
+void apic_adopt(struct hv_vp *vp);
+void apic_tell_assist(struct hv_vp *vp);
+void apic_tell_sint(struct hv_vp *vp, unsigned sint, uint64_t old);
 
 /* ---- synic.c, stimer.c, port.c ---- */
 
@@ -287,6 +311,8 @@ void vp_assist_write(struct hv_vp *vp, uint64_t value, bool *ret_ok);
 void vp_assist_arm(struct hv_vp *vp, uint8_t vector);
 /* Finds out whether the guest made use of the offer; takes it back when other interrupts wait. */
 void vp_assist_sync(struct hv_vp *vp);
+/* Takes it back in any case. */
+void vp_assist_withdraw(struct hv_vp *vp);
 
 /* ---- VPs: vp.c, regs.c, run.c ---- */
 
@@ -309,6 +335,7 @@ struct hv_vp {
 	uint32_t blocked; /* the dispatcher was told to sleep */
 	uint32_t requests;
 	uint32_t explicit_suspend;
+	uint32_t wanted; /* others that want to have the VP: its dispatcher gives way */
 
 	/* Owner only from here on. */
 	bool startup_suspend;	    /* waits for INIT-SIPI */
@@ -351,11 +378,18 @@ void vp_notify(struct hv_vp *vp);
 void vp_acquire(struct hv_vp *vp);
 bool vp_try_acquire(struct hv_vp *vp);
 void vp_release(struct hv_vp *vp);
-/* INIT and SIPI as the VP's thread carries them out. */
+/* Gets the VP from its dispatcher. The caller has no other that its dispatcher runs. */
+void vp_claim(struct hv_vp *vp);
+/* The same for the dispatcher of @owned (NULL: nobody's). False: somebody wants that one, so give way and try again. */
+bool vp_claim_for(struct hv_vp *vp, const struct hv_vp *owned);
+/* INIT and SIPI as the VP's thread carries them out; the first: those that were requested. */
+void vp_take_init_sipi(struct hv_vp *vp);
 void vp_do_init(struct hv_vp *vp);
 void vp_do_sipi(struct hv_vp *vp, uint8_t vector);
 void vp_set_initial_context(struct hv_vp *vp, const struct hv_initial_vp_context *context);
 void vp_tsc_apply(struct hv_vp *vp);
+/* Waits for a startup message or call. */
+bool vp_waits_for_start(const struct hv_vp *vp);
 uint64_t vp_runtime_100ns(const struct hv_vp *vp);
 
 /*
@@ -473,6 +507,11 @@ struct hv_partition {
 	struct hv_port *ports;
 	struct hv_connection *connections;
 	uint32_t extint; /* bit 0: raised; the rest counts changes */
+
+	const struct hv_engine_apic_ops *apic; /* NULL: the core has the local APICs for ever */
+	struct hv_lock apic_lock;	       /* moving them; before any VP is taken */
+	uint32_t apic_home;		       /* apic_home.c */
+	uint32_t apic_senders;
 };
 _Static_assert(sizeof(struct hv_partition) <= HV_PAGE_SIZE, "a partition is one page");
 _Static_assert(sizeof(struct hv_vp) <= HV_PAGE_SIZE, "a VP is one page");

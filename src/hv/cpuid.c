@@ -84,12 +84,16 @@ static void leaf_topology(const struct hv_vp *vp, uint32_t subleaf, uint32_t reg
 	}
 }
 
+/*
+ * Where the engine has the local APICs, its processor halts, interrupts and flushes by itself, and calls for that only cost exits; the calls
+ * work all the same. EOIs by MSR stay the guest's choice: only they can be left out (VP assist).
+ */
 static uint32_t features_edx(const struct hv_partition *p)
 {
 	uint32_t edx = HV_FEATURE_FastHypercallInputAvailable | HV_FEATURE_GuestCrashRegsAvailable |
 		       HV_FEATURE_SintPollingModeAvailable | HV_FEATURE_HypercallMsrLockAvailable;
 
-	if (partition_may(p, HV_PRIVILEGE_AccessGuestIdleReg)) {
+	if (partition_may(p, HV_PRIVILEGE_AccessGuestIdleReg) && p->apic == NULL) {
 		edx |= HV_FEATURE_VirtualGuestIdleStateAvailable;
 	}
 	if (partition_may(p, HV_PRIVILEGE_AccessFrequencyRegs)) {
@@ -106,10 +110,11 @@ static uint32_t features_edx(const struct hv_partition *p)
 
 static uint32_t hints_eax(const struct hv_partition *p)
 {
-	uint32_t eax = HV_HINT_HypercallForRemoteFlush | HV_HINT_RelaxedTiming |
-		       HV_HINT_DeprecateAutoEoi | HV_HINT_SyntheticClusterIpi |
-		       HV_HINT_ExProcessorMasks;
+	uint32_t eax = HV_HINT_RelaxedTiming | HV_HINT_DeprecateAutoEoi | HV_HINT_ExProcessorMasks;
 
+	if (p->apic == NULL) {
+		eax |= HV_HINT_HypercallForRemoteFlush | HV_HINT_SyntheticClusterIpi;
+	}
 	if (partition_may(p, HV_PRIVILEGE_AccessIntrCtrlRegs)) {
 		eax |= HV_HINT_ApicAccessMsrs;
 	}

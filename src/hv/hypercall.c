@@ -457,6 +457,10 @@ static void invoke_simple(struct guest_call *g)
 	if (g->c.intercept) {
 		return;
 	}
+	if (g->c.again) {
+		vp_ops(g->vp)->abandon(g->vp->engine);
+		return;
+	}
 	if (status == HV_STATUS_SUCCESS && g->k.fast) {
 		write_fast_output(g, g->output_bytes);
 	} else if (status == HV_STATUS_SUCCESS) {

@@ -19,6 +19,7 @@ struct hv_call {
 	unsigned rep_count;
 	unsigned rep_start;
 	bool intercept; /* set by a handler: the parent is to answer this call */
+	bool again; /* set by a simple handler that has done nothing: the guest shall make the call once more */
 };
 
 /* Handlers return an HV_STATUS. A rep handler does one element; reps_done is called after each run of elements [first, end). */

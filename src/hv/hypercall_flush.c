@@ -212,7 +212,7 @@ static uint16_t send_ipi(struct hv_call *c, const struct vp_set *set)
 		return HV_STATUS_INVALID_PARAMETER;
 	}
 	for (uint32_t i = 0; (vp = next_in_set(c->caller, set, &i)) != NULL;) {
-		lapic_request(vp, (uint8_t)vector, false);
+		lapic_request(vp, (uint8_t)vector);
 	}
 	return HV_STATUS_SUCCESS;
 }

@@ -151,12 +151,14 @@ uint16_t call_start_virtual_processor(struct hv_call *c)
 	if (vp == NULL) {
 		return HV_STATUS_INVALID_VP_INDEX;
 	}
-	/* A VP that waits for its start runs nothing: whoever dispatches it gives it back at once. */
-	if (vp == c->vp || !__atomic_load_n(&vp->startup_suspend, __ATOMIC_ACQUIRE)) {
+	if (vp == c->vp) {
 		return HV_STATUS_INVALID_VP_STATE;
 	}
-	vp_acquire(vp);
-	if (vp->startup_suspend) {
+	if (!vp_claim_for(vp, c->vp)) {
+		c->again = true;
+		return HV_STATUS_SUCCESS;
+	}
+	if (vp_waits_for_start(vp)) {
 		vp_set_initial_context(vp, &in->vp_context);
 		status = HV_STATUS_SUCCESS;
 	}

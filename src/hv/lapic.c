@@ -3,6 +3,8 @@
  * The local APIC of one VP: registers, priorities, timer. Spec: Intel SDM volume 3, chapter 11 (APIC); TLFS 10 for the MSR access.
  *
  * IRR and TMR are written by any thread; everything else by the VP's own. The APIC ID is the VP index.
+ *
+ * All of it is stale while an engine has the APICs (apic_home.c); the VP's own thread asks first whether it does.
  */
 #include "core.h"
 
@@ -141,11 +143,11 @@ static void note_error(struct hv_vp *vp, uint32_t bit)
 
 	if ((__atomic_fetch_or(&vp->lapic.esr_pending, bit, __ATOMIC_SEQ_CST) & bit) == 0 &&
 	    !(lvt & LVT_MASKED) && (lvt & 0xFF) >= 16) {
-		lapic_request(vp, (uint8_t)lvt, false);
+		lapic_request_here(vp, (uint8_t)lvt, false);
 	}
 }
 
-void lapic_request(struct hv_vp *vp, uint8_t vector, bool level)
+void lapic_request_here(struct hv_vp *vp, uint8_t vector, bool level)
 {
 	struct lapic *l = &vp->lapic;
 
@@ -163,6 +165,18 @@ void lapic_request(struct hv_vp *vp, uint8_t vector, bool level)
 	}
 	bitmap_set(l->irr, vector);
 	vp_notify(vp);
+}
+
+void lapic_request(struct hv_vp *vp, uint8_t vector)
+{
+	struct hv_partition *p = vp->partition;
+
+	if (!apic_begin(p)) {
+		lapic_request_here(vp, vector, false);
+	} else if (vector >= 16) {
+		p->apic->request(vp->engine, vector);
+	}
+	apic_end(p);
 }
 
 static uint32_t processor_priority(const struct hv_vp *vp)
@@ -238,7 +252,7 @@ static uint64_t timer_period(const struct hv_vp *vp)
 {
 	uint64_t ticks = (uint64_t)vp->lapic.initial_count << divide_shift(&vp->lapic);
 
-	return max_u64(mul_div_u64(ticks, vp->partition->time.tsc_hz, APIC_HZ), 1);
+	return max_u64(mul_div_u64(ticks, vp->partition->time.tsc_hz, HV_APIC_HZ), 1);
 }
 
 static uint32_t timer_mode(const struct hv_vp *vp)
@@ -266,7 +280,7 @@ static uint32_t current_count(const struct hv_vp *vp)
 	if (l->timer_deadline == 0 || l->timer_deadline <= now) {
 		return 0;
 	}
-	left = mul_div_u64(l->timer_deadline - now, APIC_HZ, vp->partition->time.tsc_hz) >>
+	left = mul_div_u64(l->timer_deadline - now, HV_APIC_HZ, vp->partition->time.tsc_hz) >>
 	       divide_shift(l);
 	return (uint32_t)min_u64(left, l->initial_count);
 }
@@ -276,7 +290,7 @@ static void timer_fire(struct hv_vp *vp)
 	uint32_t lvt = vp->lapic.lvt[LVT_TIMER];
 
 	if (!(lvt & LVT_MASKED)) {
-		lapic_request(vp, (uint8_t)lvt, false);
+		lapic_request_here(vp, (uint8_t)lvt, false);
 	}
 }
 
@@ -335,6 +349,80 @@ uint64_t lapic_tsc_deadline_read(struct hv_vp *vp)
 	return vp->lapic.tsc_deadline;
 }
 
+/* ---- Handing over ---- */
+
+void lapic_export(const struct hv_vp *vp, struct hv_engine_apic *ret)
+{
+	const struct lapic *l = &vp->lapic;
+	bool once = timer_mode(vp) == 0;
+
+	*ret = (struct hv_engine_apic){
+		.base = l->base,
+		.tpr = l->tpr,
+		.ldr = l->ldr,
+		.dfr = l->dfr,
+		.svr = l->svr,
+		.esr = l->esr,
+		.icr_low = l->icr_low,
+		.icr_high = l->icr_high,
+		.divide = l->divide,
+		/* One that has fired already must not fire again where it is started anew. */
+		.initial_count = once && l->timer_deadline == 0 ? 0 : l->initial_count,
+		.current_count = current_count(vp),
+		.tsc_deadline = l->tsc_deadline,
+	};
+	if (l->timer_deadline != 0 && ret->current_count == 0) {
+		ret->current_count = 1;
+	}
+	_Static_assert(sizeof(ret->lvt) == sizeof(l->lvt), "local vector table");
+	__builtin_memcpy(ret->irr, l->irr, sizeof(ret->irr));
+	__builtin_memcpy(ret->tmr, l->tmr, sizeof(ret->tmr));
+	__builtin_memcpy(ret->isr, l->isr, sizeof(ret->isr));
+	__builtin_memcpy(ret->lvt, l->lvt, sizeof(ret->lvt));
+}
+
+/*
+ * A timer that runs once and stands at zero has fired, but an engine may have had no occasion to raise its interrupt: one too many does less
+ * harm than none.
+ */
+static bool may_have_fired(const struct hv_engine_apic *a)
+{
+	uint32_t lvt = a->lvt[LVT_TIMER];
+	uint8_t vector = (uint8_t)lvt;
+
+	return !(lvt & (TIMER_MODE | LVT_MASKED)) && a->initial_count != 0 &&
+	       !bitmap256_test(a->irr, vector) && !bitmap256_test(a->isr, vector);
+}
+
+void lapic_import(struct hv_vp *vp, const struct hv_engine_apic *a)
+{
+	struct lapic *l = &vp->lapic;
+	uint64_t ticks;
+
+	l->base = a->base;
+	l->tpr = a->tpr;
+	l->ldr = a->ldr;
+	l->dfr = a->dfr;
+	l->svr = a->svr;
+	l->esr = a->esr;
+	l->esr_pending = 0;
+	l->icr_low = a->icr_low;
+	l->icr_high = a->icr_high;
+	l->divide = a->divide;
+	l->initial_count = a->initial_count;
+	l->tsc_deadline = a->tsc_deadline;
+	__builtin_memcpy(l->irr, a->irr, sizeof(l->irr));
+	__builtin_memcpy(l->tmr, a->tmr, sizeof(l->tmr));
+	__builtin_memcpy(l->isr, a->isr, sizeof(l->isr));
+	__builtin_memcpy(l->lvt, a->lvt, sizeof(l->lvt));
+	l->timer_deadline = 0;
+	if (timer_mode(vp) != TIMER_TSC_DEADLINE && (a->current_count != 0 || may_have_fired(a))) {
+		ticks = (uint64_t)a->current_count << divide_shift(l);
+		l->timer_deadline = time_guest_tsc(vp->partition) +
+				    mul_div_u64(ticks, vp->partition->time.tsc_hz, HV_APIC_HZ);
+	}
+}
+
 /* ---- Registers ---- */
 
 static void lvt_write(struct hv_vp *vp, unsigned n, uint32_t value)
@@ -391,7 +479,7 @@ enum lapic_result lapic_icr_write(struct hv_vp *vp, uint64_t icr, bool x2apic)
 		return LAPIC_OK;
 	}
 	if (shorthand == 0) {
-		apic_route(vp->partition, &m);
+		apic_route_here(vp->partition, &m);
 		return LAPIC_OK;
 	}
 	if (shorthand != 3) {

@@ -115,7 +115,7 @@ static enum msr_result reference_tsc_write(struct hv_vp *vp, unsigned n, uint64_
 
 static enum msr_result frequency_read(struct hv_vp *vp, unsigned n, uint64_t *ret)
 {
-	*ret = n == 0 ? vp->partition->time.tsc_hz : APIC_HZ;
+	*ret = n == 0 ? vp->partition->time.tsc_hz : HV_APIC_HZ;
 	return MSR_OK;
 }
 
@@ -123,6 +123,9 @@ static enum msr_result frequency_read(struct hv_vp *vp, unsigned n, uint64_t *re
 
 static enum msr_result apic_access_read(struct hv_vp *vp, unsigned n, uint64_t *ret)
 {
+	if (apic_away(vp)) {
+		return from_bool(vp_ops(vp)->msr_get(vp->engine, HV_X64_MSR_ICR + n, ret));
+	}
 	if (n == 0) {
 		*ret = (uint64_t)vp->lapic.icr_high << 32 | vp->lapic.icr_low;
 	} else {
@@ -133,6 +136,9 @@ static enum msr_result apic_access_read(struct hv_vp *vp, unsigned n, uint64_t *
 
 static enum msr_result apic_access_write(struct hv_vp *vp, unsigned n, uint64_t value)
 {
+	if (apic_away(vp)) {
+		return from_bool(vp_ops(vp)->msr_set(vp->engine, HV_X64_MSR_ICR + n, value));
+	}
 	if (n == 0) {
 		return from_lapic(lapic_icr_write(vp, value, lapic_x2apic(vp)));
 	}
@@ -145,6 +151,9 @@ static enum msr_result apic_access_write(struct hv_vp *vp, unsigned n, uint64_t 
 
 static enum msr_result eoi_write(struct hv_vp *vp, unsigned n, uint64_t value)
 {
+	if (apic_away(vp)) {
+		return from_bool(vp_ops(vp)->msr_set(vp->engine, HV_X64_MSR_EOI, value));
+	}
 	lapic_eoi(vp);
 	return MSR_OK;
 }
@@ -360,8 +369,17 @@ static const struct msr_entry *find(uint32_t index)
 
 /* ---- Architectural MSRs that the engine leaves to us ---- */
 
+static bool is_of_apic(uint32_t index)
+{
+	return index == MSR_IA32_APIC_BASE || index == MSR_IA32_TSC_DEADLINE ||
+	       (index >= MSR_X2APIC_FIRST && index <= MSR_X2APIC_LAST);
+}
+
 static enum msr_result architectural_read(struct hv_vp *vp, uint32_t index, uint64_t *ret)
 {
+	if (is_of_apic(index) && apic_away(vp)) {
+		return from_bool(vp_ops(vp)->msr_get(vp->engine, index, ret));
+	}
 	if (index >= MSR_X2APIC_FIRST && index <= MSR_X2APIC_LAST) {
 		if (!lapic_x2apic(vp)) {
 			return MSR_FAULT;
@@ -385,6 +403,9 @@ static enum msr_result architectural_read(struct hv_vp *vp, uint32_t index, uint
 
 static enum msr_result architectural_write(struct hv_vp *vp, uint32_t index, uint64_t value)
 {
+	if (is_of_apic(index) && apic_away(vp)) {
+		return from_bool(vp_ops(vp)->msr_set(vp->engine, index, value));
+	}
 	if (index >= MSR_X2APIC_FIRST && index <= MSR_X2APIC_LAST) {
 		if (!lapic_x2apic(vp)) {
 			return MSR_FAULT;

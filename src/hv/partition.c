@@ -198,9 +198,11 @@ static uint16_t start_engine(struct hv_partition *p)
 	config.gmem = &p->gmem;
 	config.cpuid = vp_cpuid;
 	config.cpuid_ctx = p;
+	config.moves_apics = !config.apic_in_core;
 	if (p->hv->engine->vm_create(&config, &p->engine) != 0) {
 		return HV_STATUS_NO_RESOURCES;
 	}
+	p->apic = p->hv->engine->apic != NULL ? p->hv->engine->apic(p->engine) : NULL;
 	gmem_set_watch(&p->gmem, &watch);
 	p->hypercall_page.rights = GMEM_R | GMEM_X;
 	p->reference_tsc.rights = GMEM_R;

@@ -96,11 +96,16 @@ static void freeze(struct hv_partition *p, bool frozen)
 {
 	struct hv_vp *vp;
 
+	hv_host_lock(&p->apic_lock);
 	if (p->state == PARTITION_ACTIVE) {
+		if (frozen) {
+			apic_gather(p);
+		}
 		time_freeze(p, frozen);
 	} else {
 		p->time.frozen = frozen;
 	}
+	hv_host_unlock(&p->apic_lock);
 	for (uint32_t i = 0; (vp = vp_next(p, &i)) != NULL;) {
 		vp_notify(vp);
 	}

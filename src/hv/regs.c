@@ -4,6 +4,7 @@
  * Spec: TLFS 7.8 and appendix G.
  */
 #include "core.h"
+#include "x86/msr.h"
 
 /* Names that stand for an MSR of msr.c, in runs. */
 static const struct {
@@ -40,6 +41,13 @@ static bool msr_of(uint32_t name, uint32_t *ret_msr)
 
 static uint64_t activity(const struct hv_vp *vp)
 {
+	if (apic_away(vp)) {
+		enum hv_engine_activity now = vp->partition->apic->activity(vp->engine);
+
+		return now == HV_ACTIVITY_WAITS_FOR_SIPI ? HV_INTERNAL_ACTIVITY_STARTUP_SUSPEND
+		       : now == HV_ACTIVITY_HALTED	 ? HV_INTERNAL_ACTIVITY_HALT_SUSPEND
+							 : 0;
+	}
 	return (vp->startup_suspend ? HV_INTERNAL_ACTIVITY_STARTUP_SUSPEND : 0) |
 	       (vp->halted ? HV_INTERNAL_ACTIVITY_HALT_SUSPEND : 0) |
 	       (vp->idle ? HV_INTERNAL_ACTIVITY_IDLE_SUSPEND : 0);
@@ -73,10 +81,10 @@ static bool own_get(struct hv_vp *vp, uint32_t name, struct hv_u128 *v)
 		v->lo = vp->partition->crash_ctl;
 		return true;
 	case HvX64RegisterCr8:
-		v->lo = vp->lapic.tpr >> 4;
+		v->lo = apic_away(vp) ? vp->partition->apic->cr8(vp->engine) : vp->lapic.tpr >> 4;
 		return true;
 	case HvX64RegisterApicBase:
-		v->lo = vp->lapic.base;
+		v->lo = apic_away(vp) ? vp->partition->apic->base(vp->engine) : vp->lapic.base;
 		return true;
 	case HvX64RegisterInitialApicId:
 		v->lo = lapic_id(vp);
@@ -102,6 +110,16 @@ static bool own_get(struct hv_vp *vp, uint32_t name, struct hv_u128 *v)
 
 static void set_activity(struct hv_vp *vp, uint64_t value)
 {
+	if (apic_away(vp)) {
+		vp->partition->apic->set_activity(vp->engine,
+						  value & HV_INTERNAL_ACTIVITY_STARTUP_SUSPEND
+							  ? HV_ACTIVITY_WAITS_FOR_SIPI
+						  : value & (HV_INTERNAL_ACTIVITY_HALT_SUSPEND |
+							     HV_INTERNAL_ACTIVITY_IDLE_SUSPEND)
+							  ? HV_ACTIVITY_HALTED
+							  : HV_ACTIVITY_RUNNING);
+		return;
+	}
 	vp->startup_suspend = (value & HV_INTERNAL_ACTIVITY_STARTUP_SUSPEND) != 0;
 	vp->halted = (value & HV_INTERNAL_ACTIVITY_HALT_SUSPEND) != 0;
 	vp->idle = (value & HV_INTERNAL_ACTIVITY_IDLE_SUSPEND) != 0;
@@ -145,8 +163,20 @@ static uint16_t set_apic_base(struct hv_vp *vp, uint64_t value)
 	if (value >> vp->partition->gmem.pa_bits || mode == LAPIC_BASE_X2APIC) {
 		return HV_STATUS_INVALID_REGISTER_VALUE;
 	}
+	if (apic_away(vp) && msr_write_all(vp, X86_MSR_APIC_BASE, value) != MSR_OK) {
+		return HV_STATUS_INVALID_REGISTER_VALUE;
+	}
 	__atomic_store_n(&vp->lapic.base, value, __ATOMIC_RELAXED);
 	return HV_STATUS_SUCCESS;
+}
+
+static void set_priority(struct hv_vp *vp, uint32_t tpr)
+{
+	if (apic_away(vp)) {
+		msr_write_all(vp, HV_X64_MSR_TPR, tpr);
+	} else {
+		lapic_tpr_set(vp, tpr);
+	}
 }
 
 static bool own_set(struct hv_vp *vp, uint32_t name, uint64_t value, uint16_t *ret_status)
@@ -168,7 +198,7 @@ static bool own_set(struct hv_vp *vp, uint32_t name, uint64_t value, uint16_t *r
 	case HvX64RegisterCr8:
 		*ret_status = value > 0xF ? HV_STATUS_INVALID_REGISTER_VALUE : HV_STATUS_SUCCESS;
 		if (value <= 0xF) {
-			lapic_tpr_set(vp, (uint32_t)value << 4);
+			set_priority(vp, (uint32_t)value << 4);
 		}
 		return true;
 	case HvX64RegisterApicBase:

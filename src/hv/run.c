@@ -53,7 +53,13 @@ static void fault_ud(struct hv_vp *vp)
 static bool extint_waits(const struct hv_vp *vp)
 {
 	return vp->index == 0 && (__atomic_load_n(&vp->partition->extint, __ATOMIC_SEQ_CST) & 1) &&
-	       lapic_accepts_extint(vp);
+	       (apic_away(vp) || lapic_accepts_extint(vp));
+}
+
+/* Of those that the core injects itself. */
+static int pending(const struct hv_vp *vp)
+{
+	return apic_away(vp) ? -1 : lapic_pending(vp);
 }
 
 static bool wakes(struct hv_vp *vp)
@@ -68,13 +74,13 @@ static bool wakes(struct hv_vp *vp)
 	if (vp->idle && lapic_any_requested(vp)) {
 		return true;
 	}
-	if (lapic_pending(vp) < 0 && vp->extint_vector < 0 && !extint_waits(vp)) {
+	if (pending(vp) < 0 && vp->extint_vector < 0 && !extint_waits(vp)) {
 		return false;
 	}
 	return ops(vp)->can_interrupt(vp->engine);
 }
 
-static void process_init_sipi(struct hv_vp *vp)
+void vp_take_init_sipi(struct hv_vp *vp)
 {
 	uint32_t all;
 
@@ -125,7 +131,7 @@ static void inject_extint(struct hv_vp *vp)
 /* Gives at most one interrupt to the engine and asks for a window if more wait. AGAIN: nothing for the parent to do. */
 static enum step inject_interrupts(struct hv_vp *vp, struct hv_run *how, struct hv_message *message)
 {
-	int vector = lapic_pending(vp);
+	int vector = pending(vp);
 
 	if (vector < 0 && vp->extint_vector < 0 && !extint_waits(vp)) {
 		return STEP_AGAIN;
@@ -142,7 +148,7 @@ static enum step inject_interrupts(struct hv_vp *vp, struct hv_run *how, struct 
 		message_simple(vp, (uint32_t)HvMessageTypeX64InterruptionDeliverable, message);
 		return STEP_INTERCEPT;
 	}
-	how->want_interrupt_window = lapic_pending(vp) >= 0 || extint_waits(vp);
+	how->want_interrupt_window = pending(vp) >= 0 || extint_waits(vp);
 	return STEP_AGAIN;
 }
 
@@ -153,7 +159,9 @@ static void poll_timers(struct hv_vp *vp)
 	uint64_t now = time_guest_tsc(vp->partition);
 
 	stimer_poll(vp, time_reference_of(&vp->partition->time, now));
-	lapic_timer_poll(vp, now);
+	if (!apic_away(vp)) {
+		lapic_timer_poll(vp, now);
+	}
 }
 
 /* Guest TSC of the nearest timer. */
@@ -161,7 +169,7 @@ static uint64_t next_timer(const struct hv_vp *vp, bool lazy_too)
 {
 	uint64_t stimer = time_tsc_of_reference(vp->partition, stimer_next(vp, lazy_too));
 
-	return min_u64(stimer, lapic_timer_deadline(vp));
+	return apic_away(vp) ? stimer : min_u64(stimer, lapic_timer_deadline(vp));
 }
 
 static uint64_t engine_deadline(const struct hv_vp *vp)
@@ -201,6 +209,18 @@ static enum step block(struct hv_vp *vp, uint64_t *ret_wake_ns)
 			mul_div_u64(next - now, NS_PER_SECOND, vp->partition->time.tsc_hz) + 1;
 	}
 	return STEP_BLOCKED;
+}
+
+/*
+ * Idle by MSR where the engine halts: a HLT. That does not end for interrupts which IF holds back, so with IF clear the idle state ends at
+ * once, as it may at any time; guests that start here are not told of it (cpuid.c).
+ */
+static void idle_away(struct hv_vp *vp)
+{
+	vp->idle = false;
+	if (vp_reg(vp, HvX64RegisterRflags) & X86_IF) {
+		vp->partition->apic->set_activity(vp->engine, HV_ACTIVITY_HALTED);
+	}
 }
 
 static bool suspended(const struct hv_vp *vp)
@@ -387,6 +407,9 @@ static enum step handle_exit(struct hv_vp *vp, struct hv_message *message)
 		message_text(vp, (uint32_t)HvMessageTypeUnsupportedFeature, vp->exit.failed.what,
 			     message);
 		return STEP_INTERCEPT;
+	case HV_EXIT_EOI:
+		message_apic_eoi(vp, vp->exit.eoi.vector, message);
+		return STEP_INTERCEPT;
 	case HV_EXIT_INTERRUPTED:
 	case HV_EXIT_INTERRUPT_WINDOW:
 	case HV_EXIT_IRET_NMI:
@@ -400,13 +423,24 @@ static enum step handle_exit(struct hv_vp *vp, struct hv_message *message)
 /* Something came up since the events were looked at. */
 static bool must_not_run(struct hv_vp *vp, const struct hv_run *how)
 {
-	if (vp_request_test(vp, REQUEST_KICK | REQUEST_INIT | REQUEST_SIPI) || suspended(vp)) {
+	if (vp_request_test(vp, REQUEST_KICK | REQUEST_INIT | REQUEST_SIPI) || suspended(vp) ||
+	    __atomic_load_n(&vp->wanted, __ATOMIC_SEQ_CST) != 0) {
 		return true;
 	}
 	if (vp_request_test(vp, REQUEST_NMI) && !how->want_nmi_window) {
 		return true;
 	}
-	return !how->want_interrupt_window && (lapic_pending(vp) >= 0 || extint_waits(vp));
+	return !how->want_interrupt_window && (pending(vp) >= 0 || extint_waits(vp));
+}
+
+/* Messages to the parent name the task priority; who sends to all VPs asks for the mode. */
+static void run_with_apic(struct hv_vp *vp, const struct hv_run *how)
+{
+	const struct hv_engine_apic_ops *apic = vp->partition->apic;
+
+	ops(vp)->run(vp->engine, how, &vp->exit);
+	__atomic_store_n(&vp->lapic.tpr, (uint32_t)apic->cr8(vp->engine) << 4, __ATOMIC_RELAXED);
+	__atomic_store_n(&vp->lapic.base, apic->base(vp->engine), __ATOMIC_RELAXED);
 }
 
 static void run_engine(struct hv_vp *vp, const struct hv_run *how)
@@ -414,6 +448,10 @@ static void run_engine(struct hv_vp *vp, const struct hv_run *how)
 	const struct hv_engine_ops *o = ops(vp);
 	uint8_t priority = (uint8_t)(vp->lapic.tpr >> 4);
 
+	if (apic_away(vp)) {
+		run_with_apic(vp, how);
+		return;
+	}
 	if (o->set_cr8 == NULL) {
 		o->run(vp->engine, how, &vp->exit);
 		return;
@@ -440,7 +478,8 @@ static enum step run(struct hv_vp *vp, struct hv_run *how, struct hv_message *me
 	before = o->tsc(vp->partition->engine);
 	run_engine(vp, how);
 	__atomic_store_n(&vp->running, 0, __ATOMIC_SEQ_CST);
-	vp_assist_sync(vp); /* the exit may be about the APIC: an EOI that was left out came before */
+	vp_assist_sync(
+		vp); /* the exit may be about the APIC: an EOI that was left out came before */
 	vp->runtime += o->tsc(vp->partition->engine) - before;
 	vp->exits[vp->exit.kind & 15]++;
 	return handle_exit(vp, message);
@@ -463,7 +502,7 @@ static enum step step(struct hv_vp *vp, struct hv_message *message, uint64_t *re
 	if (suspended(vp)) {
 		return stay_suspended(vp);
 	}
-	process_init_sipi(vp);
+	vp_take_init_sipi(vp);
 	if (vp->startup_suspend || vp->dead) {
 		return block(vp, ret_wake_ns);
 	}
@@ -471,6 +510,9 @@ static enum step step(struct hv_vp *vp, struct hv_message *message, uint64_t *re
 	vp_assist_sync(vp);
 	if (vp->message_ready) {
 		return STEP_AGAIN;
+	}
+	if (apic_away(vp) && vp->idle) {
+		idle_away(vp);
 	}
 	if ((vp->halted || vp->idle) && !wakes(vp)) {
 		return block(vp, ret_wake_ns);
@@ -486,6 +528,21 @@ static enum step step(struct hv_vp *vp, struct hv_message *message, uint64_t *re
 		return STEP_AGAIN;
 	}
 	return run(vp, &how, message);
+}
+
+/* Others have the VP now, and the APICs go where they belong. */
+static void give_way(struct hv_vp *vp)
+{
+	while (__atomic_load_n(&vp->wanted, __ATOMIC_SEQ_CST) != 0 ||
+	       !apic_settled(vp->partition)) {
+		vp_release(vp);
+		apic_settle(vp->partition);
+		for (unsigned round = 0; __atomic_load_n(&vp->wanted, __ATOMIC_SEQ_CST) != 0;
+		     round++) {
+			hv_host_relax(round);
+		}
+		vp_acquire(vp);
+	}
 }
 
 enum hv_dispatch hv_vp_dispatch(struct hv_vp *vp, struct hv_message *ret_message,
@@ -507,6 +564,7 @@ enum hv_dispatch hv_vp_dispatch(struct hv_vp *vp, struct hv_message *ret_message
 		vp->intercept = false;
 	}
 	do {
+		give_way(vp);
 		s = step(vp, ret_message, ret_wake_ns);
 	} while (s == STEP_AGAIN);
 	vp_release(vp);

@@ -175,6 +175,9 @@ size_t hv_partition_save(struct hv_partition *p, void *buf, size_t bytes)
 	struct state_writer w;
 	struct hv_vp *vp;
 
+	hv_host_lock(&p->apic_lock);
+	apic_gather(p);
+	hv_host_unlock(&p->apic_lock);
 	state_writer_init(&w, buf, bytes);
 	state_begin(&w, TAG_PARTITION, 1);
 	state_put_u64(&w, guest_tsc);

@@ -86,7 +86,7 @@ static void expire(struct hv_vp *vp, struct hv_stimer *t, uint64_t now)
 		t->config &= ~HV_STIMER_ENABLED;
 	}
 	if (is_direct(t)) {
-		lapic_request(vp, (uint8_t)(t->config >> HV_STIMER_VECTOR_SHIFT), false);
+		lapic_request(vp, (uint8_t)(t->config >> HV_STIMER_VECTOR_SHIFT));
 		return;
 	}
 	hv_host_lock(&vp->synic.lock);

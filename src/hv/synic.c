@@ -47,7 +47,7 @@ static void raise(struct hv_vp *vp, unsigned sint)
 	uint64_t config = vp->synic.sint[sint];
 
 	if (!(config & (HV_SINT_MASKED | HV_SINT_POLLING))) {
-		lapic_request(vp, (uint8_t)(config & HV_SINT_VECTOR), false);
+		lapic_request(vp, (uint8_t)(config & HV_SINT_VECTOR));
 	}
 }
 
@@ -236,9 +236,12 @@ bool synic_sint_write(struct hv_vp *vp, unsigned sint, uint64_t value)
 	if (!(value & HV_SINT_MASKED) && (value & HV_SINT_VECTOR) < 16) {
 		return false;
 	}
+	uint64_t old = vp->synic.sint[sint];
+
 	hv_host_lock(&vp->synic.lock);
 	vp->synic.sint[sint] = value;
 	recompute_auto_eoi(vp);
+	apic_tell_sint(vp, sint, old);
 	scan_sint(vp, sint);
 	hv_host_unlock(&vp->synic.lock);
 	return true;

@@ -62,6 +62,35 @@ void vp_acquire(struct hv_vp *vp)
 	}
 }
 
+void vp_claim(struct hv_vp *vp)
+{
+	__atomic_fetch_add(&vp->wanted, 1, __ATOMIC_SEQ_CST);
+	vp_notify(vp);
+	vp_acquire(vp);
+	__atomic_fetch_sub(&vp->wanted, 1, __ATOMIC_SEQ_CST);
+}
+
+bool vp_claim_for(struct hv_vp *vp, const struct hv_vp *owned)
+{
+	bool taken = false;
+
+	if (owned == NULL) {
+		vp_claim(vp);
+		return true;
+	}
+	__atomic_fetch_add(&vp->wanted, 1, __ATOMIC_SEQ_CST);
+	vp_notify(vp);
+	for (unsigned round = 0; !taken; round++) {
+		if (__atomic_load_n(&owned->wanted, __ATOMIC_SEQ_CST) != 0) {
+			break;
+		}
+		taken = vp_try_acquire(vp);
+		hv_host_relax(round);
+	}
+	__atomic_fetch_sub(&vp->wanted, 1, __ATOMIC_SEQ_CST);
+	return taken;
+}
+
 void vp_release(struct hv_vp *vp)
 {
 	__atomic_store_n(&vp->owned, 0, __ATOMIC_RELEASE);
@@ -76,6 +105,14 @@ void vp_tsc_apply(struct hv_vp *vp)
 		vp->tsc_applied = offset;
 		vp_ops(vp)->set_tsc_offset(vp->engine, offset);
 	}
+}
+
+bool vp_waits_for_start(const struct hv_vp *vp)
+{
+	if (apic_away(vp)) {
+		return vp->partition->apic->activity(vp->engine) == HV_ACTIVITY_WAITS_FOR_SIPI;
+	}
+	return vp->startup_suspend;
 }
 
 uint64_t vp_runtime_100ns(const struct hv_vp *vp)
@@ -183,6 +220,9 @@ void vp_set_initial_context(struct hv_vp *vp, const struct hv_initial_vp_context
 	set_table(vp, HvX64RegisterIdtr, &c->idtr);
 	set_table(vp, HvX64RegisterGdtr, &c->gdtr);
 	vp->startup_suspend = false;
+	if (apic_away(vp)) {
+		vp->partition->apic->set_activity(vp->engine, HV_ACTIVITY_RUNNING);
+	}
 }
 
 static void free_pages(struct hv_vp *vp)
@@ -259,6 +299,7 @@ uint16_t vp_create(struct hv_partition *p, uint32_t index)
 	p->vp_count++;
 	__atomic_store_n(&(*table)[index % VPS_PER_TABLE_PAGE], vp, __ATOMIC_RELEASE);
 	__atomic_store_n(&p->vp_limit, (uint32_t)max_u64(p->vp_limit, index + 1), __ATOMIC_RELEASE);
+	apic_adopt(vp);
 	return HV_STATUS_SUCCESS;
 }
 

@@ -25,6 +25,7 @@ void vp_assist_write(struct hv_vp *vp, uint64_t value, bool *ret_ok)
 		__atomic_store_n(assist_word(vp), 0, __ATOMIC_SEQ_CST);
 	}
 	*ret_ok = overlay_set(vp->partition, &vp->assist.overlay, value);
+	apic_tell_assist(vp);
 }
 
 static bool queued_for_vector(const struct hv_vp *vp, uint8_t vector)
@@ -60,16 +61,24 @@ static bool offer_taken(struct hv_vp *vp)
 
 void vp_assist_sync(struct hv_vp *vp)
 {
+	if (!vp->assist.armed) {
+		return;
+	}
+	if (!offer_taken(vp) && bitmap256_test(vp->lapic.isr, vp->assist.vector) &&
+	    !lapic_any_requested(vp)) {
+		return;
+	}
+	vp_assist_withdraw(vp);
+}
+
+void vp_assist_withdraw(struct hv_vp *vp)
+{
 	bool taken;
 
 	if (!vp->assist.armed) {
 		return;
 	}
 	taken = offer_taken(vp);
-	if (!taken && bitmap256_test(vp->lapic.isr, vp->assist.vector) &&
-	    !lapic_any_requested(vp)) {
-		return;
-	}
 	if (!taken) {
 		/* The owner runs here, not the guest: the word cannot change under us any more. */
 		__atomic_fetch_and(assist_word(vp), ~HV_APIC_ASSIST_NO_EOI_REQUIRED,

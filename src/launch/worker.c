@@ -120,9 +120,14 @@ static void add_switches(struct plan *p, const struct launch *l)
 	const struct {
 		bool on;
 		const char *option;
-	} switches[] = {{l->escape, "--escape"}, {l->no_reboot, "--no-reboot"},
-			{l->stats, "--stats"},	 {l->count_instructions, "--count-instructions"},
-			{l->eager, "--eager"},	 {l->detached, "--detached"}};
+	} switches[] = {{l->escape, "--escape"},
+			{l->no_reboot, "--no-reboot"},
+			{l->stats, "--stats"},
+			{l->count_instructions, "--count-instructions"},
+			{l->eager, "--eager"},
+			{l->detached, "--detached"},
+			{l->apic_in_core, "--apic-in-core"},
+			{l->doorbells_exit, "--doorbells-exit"}};
 
 	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {
 		if (switches[i].on) {

@@ -15,7 +15,7 @@
 static const char *const exit_names[] = {
 	"interrupted", "port", "memory",	   "msr",	"cr8",		"cpuid",
 	"hypercall",   "halt", "interrupt-window", "exception", "triple-fault", "iret-nmi",
-	"failed",
+	"failed",      "eoi",
 };
 
 void stats_collect(struct worker *w)

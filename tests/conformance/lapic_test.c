@@ -34,7 +34,7 @@
 
 #define MASKED 0x10000u
 #define TIMER_VECTOR 0xECu
-#define APIC_TICK (RIG_TSC_HZ / UINT64_C(200000000)) /* TSC ticks of one APIC bus tick */
+#define APIC_TICK (RIG_TSC_HZ / HV_APIC_HZ) /* TSC ticks of one APIC bus tick */
 
 static void init(struct rig *r, uint32_t vps)
 {
@@ -648,10 +648,10 @@ static void sdm_timer_wakes_a_halted_vp(struct test *t)
 	init(&r, 1);
 	rig_apic_write(&r, 0, DIVIDE, 0xB);
 	rig_apic_write(&r, 0, LVT_TIMER, TIMER_VECTOR);
-	rig_apic_write(&r, 0, INITIAL, 200000); /* 1 ms */
+	rig_apic_write(&r, 0, INITIAL, HV_APIC_HZ / 1000); /* 1 ms */
 	EXPECT_EQ(t, rig_halt(&r, 0), RIG_BLOCKED);
 	EXPECT(t, r.wake_ns >= 1000000 && r.wake_ns <= 1000010);
-	rig_time(&r, 200000 * APIC_TICK);
+	rig_time(&r, HV_APIC_HZ / 1000 * APIC_TICK);
 	EXPECT(t, rig_took(&r, 0, TIMER_VECTOR));
 	rig_fini(&r);
 }

@@ -19,7 +19,7 @@
 #define RIG_VPS_MAX 64u
 #define RIG_RAM_PAGES 512u
 #define RIG_MESSAGES_MAX 64u
-#define RIG_TSC_HZ UINT64_C(2400000000)
+#define RIG_TSC_HZ UINT64_C(3000000000)
 #define RIG_TICKS_100NS (RIG_TSC_HZ / 10000000)
 
 /* Guest addresses that the fixture and tests agree on; RAM is [0, 2 MiB). */

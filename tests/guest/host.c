@@ -342,6 +342,7 @@ static void on_exit_reason(struct cpu *c, const struct hv_exit *e)
 	case HV_EXIT_INTERRUPTED:
 	case HV_EXIT_INTERRUPT_WINDOW:
 	case HV_EXIT_IRET_NMI:
+	case HV_EXIT_EOI:
 		break;
 	case HV_EXIT_EXCEPTION:
 		printf("Bail out! an exception exit nobody asked for\n");

@@ -45,6 +45,12 @@ const unsigned kvm_engine_ioctls[] = {
 	KVM_SET_MSRS,
 	KVM_SET_CPUID2,
 	KVM_INTERRUPT,
+	KVM_SIGNAL_MSI,
+	KVM_SET_GSI_ROUTING,
+	KVM_GET_LAPIC,
+	KVM_SET_LAPIC,
+	KVM_GET_MP_STATE,
+	KVM_SET_MP_STATE,
 	KVM_NMI,
 	KVM_GET_TSC_KHZ,
 	KVM_SET_TSC_KHZ,
@@ -100,6 +106,7 @@ static void vm_destroy(struct hv_engine_vm *handle)
 		close(vm->fd);
 	}
 	kvm_memory_fini(vm);
+	kvm_apic_fini(vm);
 	pthread_mutex_destroy(&vm->vps_lock);
 	free(vm->vps);
 	free(vm);
@@ -122,7 +129,8 @@ static int set_up(struct kvm_vm *vm)
 	    ioctl(vm->fd, KVM_SET_TSS_ADDR, TSS_GPA) < 0) {
 		return -errno;
 	}
-	if ((r = kvm_memory_init(vm)) != 0 || (r = kvm_cpuid_init(vm)) != 0) {
+	if ((r = kvm_memory_init(vm)) != 0 || (r = kvm_cpuid_init(vm)) != 0 ||
+	    (r = kvm_apic_init(vm)) != 0) {
 		return r;
 	}
 	return kvm_msr_set_filter(vm);
@@ -314,6 +322,11 @@ static uint8_t get_cr8(struct hv_engine_vp *vp)
 	return kvm_vp_of(vp)->cr8;
 }
 
+static const struct hv_engine_apic_ops *apic(struct hv_engine_vm *vm)
+{
+	return kvm_vm_of(vm)->apic.here ? &kvm_apic_ops : NULL;
+}
+
 static bool reg_get(struct hv_engine_vp *vp, uint32_t name, struct hv_u128 *ret_value)
 {
 	return kvm_reg_get(kvm_vp_of(vp), name, ret_value);
@@ -463,6 +476,7 @@ const struct hv_engine_ops kvm_engine_ops = {
 	.inject_nmi = inject_nmi,
 	.set_cr8 = set_cr8,
 	.get_cr8 = get_cr8,
+	.apic = apic,
 	.reg_get = reg_get,
 	.reg_set = reg_set,
 	.msr_get = msr_get,

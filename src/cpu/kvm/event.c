@@ -46,6 +46,11 @@ bool kvm_event_can_interrupt(struct kvm_vp *vp)
 	if (!at_boundary(vp)) {
 		return false;
 	}
+	/* KVM's answer when it came out is the only one that knows LINT0; after changes it has to be asked anew. */
+	if (vp->vm->apic.here) {
+		return vp->started && vp->dirty == 0 && vp->run->kvm_dirty_regs == 0 &&
+		       vp->run->ready_for_interrupt_injection;
+	}
 	kvm_state_fetch(vp, PART_REGS);
 	if (!(kvm_vp_regs(vp)->rflags & X86_IF)) {
 		return false;
@@ -72,6 +77,11 @@ void kvm_event_interrupt(struct kvm_vp *vp, uint8_t vector)
 	struct kvm_interrupt interrupt = {.irq = vector};
 
 	vp->injected = true;
+	/* As if its delivery had begun: what KVM_INTERRUPT gives to an APIC of KVM's is in no state that is saved. */
+	if (vp->vm->apic.here) {
+		kvm_apic_wake(vp);
+		kvm_state_change(vp, PART_EVENTS);
+	}
 	if (vp->dirty & PART_EVENTS) {
 		vp->events.interrupt.injected = 1;
 		vp->events.interrupt.nr = vector;

@@ -243,6 +243,9 @@ bool kvm_exit_translate(struct kvm_vp *vp, struct hv_exit *ret)
 		return answer(ret, HV_EXIT_INTERRUPT_WINDOW);
 	case KVM_EXIT_SET_TPR:
 		return answer(ret, HV_EXIT_INTERRUPTED); /* interrupts may be let in now */
+	case KVM_EXIT_IOAPIC_EOI:
+		*ret = (struct hv_exit){.kind = HV_EXIT_EOI, .eoi.vector = vp->run->eoi.vector};
+		return true;
 	case KVM_EXIT_SHUTDOWN:
 		return answer(ret, HV_EXIT_TRIPLE_FAULT);
 	case KVM_EXIT_INTR:

@@ -3,7 +3,8 @@
  * Model-specific registers in three groups. The few that steer the processor are KVM's, which lets the guest at them without an exit. Those that only
  * store something are kept here, as by the software engine (x86/msrs.h), so that they do not depend on what this host's KVM knows. All others are the hypervisor core's. KVM is told so by a filter that denies everything but the first group.
  *
- * x2APIC registers cannot be filtered; without a local APIC of KVM's they fail there and come out as refused accesses.
+ * x2APIC registers cannot be filtered; without a local APIC of KVM's they fail there and come out as refused accesses. With one, they and the
+ * other MSRs of an APIC are KVM's.
  */
 #include "x86/msrs.h"
 
@@ -27,7 +28,6 @@ struct range {
 	uint32_t count; /* at most 32 */
 	uint32_t flags;
 };
-
 /* For every guest. */
 static const struct range always[] = {
 	{X86_MSR_TSC, 1, READ},
@@ -50,7 +50,14 @@ static const struct {
 	{{X86_MSR_FLUSH_CMD, 1, WRITE}, BIT32(28), 0},
 };
 
-#define RANGES (ARRAY_LEN(always) + ARRAY_LEN(controls))
+/* Where the local APICs are there, too. */
+static const struct range of_apic[] = {
+	{X86_MSR_APIC_BASE, 1, READ | WRITE},
+	{X86_MSR_TSC_DEADLINE, 1, READ | WRITE},
+	{HV_X64_MSR_EOI, 3, READ | WRITE},
+};
+
+#define RANGES (ARRAY_LEN(always) + ARRAY_LEN(of_apic) + ARRAY_LEN(controls))
 
 /* The @n-th range of those that this guest reaches without an exit; NULL: not one of them. */
 static const struct range *range_of(const struct kvm_vm *vm, size_t n)
@@ -61,6 +68,10 @@ static const struct range *range_of(const struct kvm_vm *vm, size_t n)
 		return &always[n];
 	}
 	n -= ARRAY_LEN(always);
+	if (n < ARRAY_LEN(of_apic)) {
+		return vm->apic.here ? &of_apic[n] : NULL;
+	}
+	n -= ARRAY_LEN(of_apic);
 	return (word[X86_CPU_7_EDX] & controls[n].edx) || (word[X86_CPU_88_EBX] & controls[n].ebx)
 		       ? &controls[n].range
 		       : NULL;
@@ -68,6 +79,9 @@ static const struct range *range_of(const struct kvm_vm *vm, size_t n)
 
 bool kvm_msr_in_kernel(const struct kvm_vm *vm, uint32_t index, bool write)
 {
+	if (kvm_apic_has_msr(vm, index)) {
+		return true;
+	}
 	for (size_t i = 0; i < RANGES; i++) {
 		const struct range *r = range_of(vm, i);
 
@@ -108,11 +122,10 @@ int kvm_msr_set_filter(const struct kvm_vm *vm)
 		       : 0;
 }
 
-static bool kernel_get(struct kvm_vp *vp, uint32_t index, uint64_t *ret)
+bool kvm_msr_kernel_get(struct kvm_vp *vp, uint32_t index, uint64_t *ret)
 {
 	struct kvm_one_msr m = {.count = 1, .entry = {.index = index}};
 
-	kvm_vp_settle(vp);
 	if (ioctl(vp->fd, KVM_GET_MSRS, &m) != 1) {
 		return false;
 	}
@@ -120,11 +133,10 @@ static bool kernel_get(struct kvm_vp *vp, uint32_t index, uint64_t *ret)
 	return true;
 }
 
-static bool kernel_set(struct kvm_vp *vp, uint32_t index, uint64_t value)
+bool kvm_msr_kernel_set(struct kvm_vp *vp, uint32_t index, uint64_t value)
 {
 	struct kvm_one_msr m = {.count = 1, .entry = {.index = index, .data = value}};
 
-	kvm_vp_settle(vp);
 	return ioctl(vp->fd, KVM_SET_MSRS, &m) == 1;
 }
 
@@ -154,7 +166,8 @@ enum x86_msrs_result kvm_msr_read(struct kvm_vp *vp, uint32_t index, uint64_t *r
 		return X86_MSRS_DONE;
 	}
 	if (kvm_msr_in_kernel(vp->vm, index, false)) {
-		return kernel_get(vp, index, ret_value) ? X86_MSRS_DONE : X86_MSRS_REFUSED;
+		kvm_vp_settle(vp);
+		return kvm_msr_kernel_get(vp, index, ret_value) ? X86_MSRS_DONE : X86_MSRS_REFUSED;
 	}
 	return x86_msrs_read(&vp->msr, &vp->vm->cpu, index, ret_value);
 }
@@ -195,7 +208,8 @@ enum x86_msrs_result kvm_msr_write(struct kvm_vp *vp, uint32_t index, uint64_t v
 		*cached(vp, index) = value;
 		return X86_MSRS_DONE;
 	}
-	return kernel_set(vp, index, value) ? X86_MSRS_DONE : X86_MSRS_REFUSED;
+	kvm_vp_settle(vp);
+	return kvm_msr_kernel_set(vp, index, value) ? X86_MSRS_DONE : X86_MSRS_REFUSED;
 }
 
 void kvm_msr_reset(struct kvm_vp *vp, bool init)
@@ -213,7 +227,7 @@ void kvm_msr_reset(struct kvm_vp *vp, bool init)
 		/* One that KVM does not take is one that this processor does not have: it keeps nothing, either. */
 		if (kvm_msr_in_kernel(vp->vm, index, true) &&
 		    x86_msrs_read(&vp->msr, &vp->vm->cpu, index, &value) == X86_MSRS_DONE) {
-			kernel_set(vp, index, value);
+			kvm_msr_kernel_set(vp, index, value);
 		}
 	}
 }

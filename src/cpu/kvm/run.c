@@ -5,7 +5,7 @@
  * A wish of another thread (a kick, a flush, a change of the map) is written down first and then looks whether the VP is inside; the VP
  * announces "inside" first and then looks for wishes. A VP that is inside is fetched with a signal, whose handler sets immediate_exit: a
  * signal that comes before KVM_RUN makes it return at once, one that comes within it ends it. So none is lost. Deadlines are a POSIX
- * timer of the thread that sends the same signal.
+ * timer of the thread that sends the same signal, and counts it: one that came before the VP was inside is seen by that.
  */
 #include <errno.h>
 #include <signal.h>
@@ -148,13 +148,18 @@ static bool arm(struct kvm_vp *vp, uint64_t deadline_tsc, uint64_t now)
 	struct itimerspec spec = {0};
 	uint64_t ns;
 
+	/* It has fired: nothing is armed. From here on a signal is seen on the way in (wanted_outside). */
+	if (vp->armed_fires != timer_fires) {
+		vp->armed_fires = timer_fires;
+		vp->armed_tsc = NEVER;
+	}
 	if (deadline_tsc == NEVER) {
 		return true;
 	}
 	if (!timer_of_this_thread(vp)) {
 		return false;
 	}
-	if (vp->armed_tsc <= deadline_tsc && vp->armed_fires == timer_fires) {
+	if (vp->armed_tsc <= deadline_tsc) {
 		return true;
 	}
 	ns = mul_div_u64(deadline_tsc - now, NS_PER_SECOND, vp->vm->tsc_hz);
@@ -162,7 +167,6 @@ static bool arm(struct kvm_vp *vp, uint64_t deadline_tsc, uint64_t now)
 	spec.it_value.tv_sec = (time_t)(ns / NS_PER_SECOND);
 	spec.it_value.tv_nsec = (long)(ns % NS_PER_SECOND);
 	vp->armed_tsc = deadline_tsc;
-	vp->armed_fires = timer_fires;
 	return timer_settime(vp->timer, 0, &spec, NULL) == 0;
 }
 
@@ -172,7 +176,7 @@ static bool arm(struct kvm_vp *vp, uint64_t deadline_tsc, uint64_t now)
 static bool wanted_outside(struct kvm_vp *vp)
 {
 	return atomic_load(&vp->kicked) || atomic_load(&vp->flush) ||
-	       atomic_load(&vp->vm->memory.closed);
+	       atomic_load(&vp->vm->memory.closed) || vp->armed_fires != timer_fires;
 }
 
 static void wait_open(struct kvm_vm *vm)
@@ -261,7 +265,7 @@ static void flush_translations(struct kvm_vp *vp)
 }
 
 /* What must be true before the first instruction. */
-static const char *start(struct kvm_vp *vp)
+const char *kvm_vp_start(struct kvm_vp *vp)
 {
 	kvm_memory_go_live(vp->vm);
 	if (!kvm_cpuid_apply(vp)) {
@@ -279,7 +283,7 @@ static bool run_once(struct kvm_vp *vp, const struct hv_run *how, struct hv_exit
 	int r;
 
 	if (what == NULL && !vp->started) {
-		what = start(vp);
+		what = kvm_vp_start(vp);
 	}
 	wait_open(vp->vm);
 	if (atomic_exchange(&vp->flush, 0)) {
@@ -298,6 +302,7 @@ static bool run_once(struct kvm_vp *vp, const struct hv_run *how, struct hv_exit
 	if (!arm(vp, how->deadline_tsc, now)) {
 		return fail(ret, "no timer for a deadline");
 	}
+	kvm_apic_before_run(vp);
 	vp->run->request_interrupt_window = how->want_interrupt_window;
 	vp->run->cr8 = vp->cr8;
 	r = kvm_vp_enter(vp, false);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "abi/hv.h"
 #include "lib/bits.h"
 #include "lib/check.h"
 #include "vm.h"
@@ -83,12 +84,21 @@ void kvm_state_invalidate(struct kvm_vp *vp)
 static int set_sregs(struct kvm_vp *vp)
 {
 	struct kvm_sregs sregs = vp->sregs;
+	uint64_t tpr;
 
 	/* What is neither ours to tell nor to be told twice. */
 	memset(sregs.interrupt_bitmap, 0, sizeof(sregs.interrupt_bitmap));
 	sregs.cr8 = vp->cr8;
 	if (!(sregs.efer & X86_EFER_LMA)) {
 		sregs.cs.l = 0; /* means nothing here, and KVM minds */
+	}
+	/* An APIC of KVM's would lose the lower half of its task priority. */
+	if (vp->vm->apic.here && kvm_msr_kernel_get(vp, HV_X64_MSR_TPR, &tpr) &&
+	    tpr >> 4 == vp->cr8) {
+		return ioctl(vp->fd, KVM_SET_SREGS, &sregs) < 0 ||
+				       !kvm_msr_kernel_set(vp, HV_X64_MSR_TPR, tpr)
+			       ? -1
+			       : 0;
 	}
 	return ioctl(vp->fd, KVM_SET_SREGS, &sregs);
 }
@@ -192,7 +202,8 @@ void kvm_state_reset(struct kvm_vp *vp, bool init)
 		kvm_state_fetch(vp, PART_FPU);
 		kvm_state_fetch(vp, PART_XCR0);
 	}
-	*kvm_vp_regs(vp) = (struct kvm_regs){.rdx = vp->vm->cpu.signature, .rip = 0xfff0, .rflags = 2};
+	*kvm_vp_regs(vp) =
+		(struct kvm_regs){.rdx = vp->vm->cpu.signature, .rip = 0xfff0, .rflags = 2};
 	reset_sregs(vp, init);
 	vp->debug = (struct kvm_debugregs){.dr6 = DR6_RESET, .dr7 = DR7_RESET};
 	vp->events = (struct kvm_vcpu_events){0};

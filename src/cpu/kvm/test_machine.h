@@ -159,14 +159,36 @@ static inline bool machine_map(struct test_machine *m)
 	return true;
 }
 
+/* The engine's processor, with an APIC and the hypervisor that the core would be. */
+static inline void machine_cpuid(void *ctx, uint32_t vp_index, uint32_t leaf, uint32_t subleaf,
+				 uint32_t regs[4])
+{
+	struct test_machine *m = ctx;
+
+	memset(regs, 0, 4 * sizeof(regs[0]));
+	if (leaf >> 28 == 4) {
+		regs[0] = leaf == 0x40000000   ? 0x40000001
+			  : leaf == 0x40000001 ? HV_CPUID_INTERFACE_SIGNATURE
+					       : 0;
+		return;
+	}
+	m->ops->cpuid(m->vm, leaf, subleaf, regs);
+	if (leaf == 1) {
+		regs[2] |=
+			BIT32(21) | BIT32(24) | BIT32(31); /* x2APIC, TSC deadline, a hypervisor */
+		regs[3] |= BIT32(9);
+	}
+}
+
 static inline bool machine_init_config(struct test_machine *m, const struct hv_engine_ops *ops,
 				       struct hv_engine_config config)
 {
 	config.gmem = &m->gmem;
-	config.vp_max = VPS;
+	config.vp_max = 512;
 	config.clock = machine_clock;
 	config.clock_hz = 1000000000;
 	config.relax = machine_relax;
+	config.cpuid_ctx = m;
 	memset(m, 0, sizeof(*m));
 	m->ops = ops;
 	if (!machine_map(m) || ops->vm_create(&config, &m->vm) != 0) {

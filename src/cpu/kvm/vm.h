@@ -2,7 +2,7 @@
 /*
  * A VM and its VPs as the engine keeps them. Files: engine.c life and the table of operations, memory.c slots, run.c the way into the
  * guest and out, exit.c what exits mean and how they are finished, state.c the cached registers, regs.c and fpu.c registers by name, msr.c,
- * cpuid.c, event.c injection, saved.c saved state, walk.c page walks, dirty.c which pages were written.
+ * cpuid.c, apic.c local APICs in KVM, event.c injection, saved.c saved state, walk.c page walks, dirty.c which pages were written.
  */
 #ifndef KVM_VM_H
 #define KVM_VM_H
@@ -57,6 +57,19 @@ struct kvm_scale {
 	unsigned bits;
 };
 
+/* ---- Local APICs (apic.c) ---- */
+
+/* Level-triggered messages that KVM tells the EOIs of: more than an IOAPIC has pins. */
+#define KVM_LEVEL_ROUTES 64u
+
+struct kvm_apic {
+	bool here;	      /* in KVM */
+	pthread_mutex_t lock; /* what follows */
+	struct hv_engine_message level[KVM_LEVEL_ROUTES];
+	unsigned level_count;
+	unsigned level_next;
+};
+
 /* ---- A VM ---- */
 
 struct kvm_vp;
@@ -71,6 +84,7 @@ struct kvm_vm {
 	struct kvm_scale scale;
 	bool sync_regs; /* general registers come and go with struct kvm_run */
 	struct kvm_memory memory;
+	struct kvm_apic apic;
 	struct x86_cpu cpu; /* what the guest finds */
 	_Atomic(const char *)
 		failed; /* static text: KVM refused something that the VM cannot go on without */
@@ -130,6 +144,9 @@ struct kvm_vp {
 	struct hv_exit exit;
 	bool injected; /* an event is on its way: no other before the next run */
 	uint8_t cr8;
+	bool synic;	       /* KVM ends interrupts of AutoEOI SINTs */
+	uint64_t assist;       /* HV_X64_MSR_VP_ASSIST_PAGE, as the core says */
+	bool assist_changed;   /* KVM does not know yet */
 	uint64_t verified_rip; /* of the hypercall page, found there once */
 
 	timer_t timer;
@@ -203,6 +220,21 @@ struct kvm_vp *kvm_vm_next_vp(struct kvm_vm *vm, uint32_t *cursor);
 int kvm_signal_install(void);
 void kvm_vp_timer_fini(struct kvm_vp *vp);
 
+/* What must be true before the first instruction. NULL, or static text. */
+const char *kvm_vp_start(struct kvm_vp *vp);
+
+/* ---- apic.c ---- */
+
+extern const struct hv_engine_apic_ops kvm_apic_ops;
+/* Before the first VP: whether KVM keeps the APICs is known afterwards. */
+int kvm_apic_init(struct kvm_vm *vm);
+void kvm_apic_fini(struct kvm_vm *vm);
+bool kvm_apic_has_msr(const struct kvm_vm *vm, uint32_t index);
+/* What was put off until memory is there. */
+void kvm_apic_before_run(struct kvm_vp *vp);
+/* A HLT ends. */
+void kvm_apic_wake(struct kvm_vp *vp);
+
 /* ---- clock.c ---- */
 
 int kvm_clock_init(struct kvm_vm *vm);
@@ -254,6 +286,9 @@ enum x86_msrs_result kvm_msr_write(struct kvm_vp *vp, uint32_t index, uint64_t v
 bool kvm_msr_in_kernel(const struct kvm_vm *vm, uint32_t index, bool write);
 /* After kvm_cpuid_init: it depends on the processor. */
 int kvm_msr_set_filter(const struct kvm_vm *vm);
+/* As KVM has it, without looking whose it is. False: KVM refuses. */
+bool kvm_msr_kernel_get(struct kvm_vp *vp, uint32_t index, uint64_t *ret);
+bool kvm_msr_kernel_set(struct kvm_vp *vp, uint32_t index, uint64_t value);
 /* The kernel's struct kvm_msrs ends with an array; this is it with one entry. */
 struct kvm_one_msr {
 	__u32 count;

@@ -2,7 +2,7 @@
 /*
  * A CPU engine: knows how to run guest instructions of one VP and nothing about partitions, hypercalls or SINTs.
  * The hypervisor core owns: CPUID answers, local APIC (xAPIC page, x2APIC MSRs, CR8/TPR), TSC deadline, all MSRs in 0x40000000..,
- * the APIC base MSR, the TSC's offset. The engine owns: the architectural registers and the MSRs that only store or steer
+ * the APIC base MSR, the TSC's offset. An engine may keep the local APICs (struct hv_engine_apic_ops). The engine owns: the architectural registers and the MSRs that only store or steer
  * the processor (EFER, STAR.., FS/GS base, SYSENTER.., PAT, MTRRs, MISC_ENABLE, SPEC_CTRL, ARCH_CAPABILITIES ..).
  *
  * Threads: an engine VP runs on one thread at a time. Functions marked [any] may be called from any thread at any time;
@@ -40,6 +40,7 @@ enum hv_exit_kind {
 	HV_EXIT_TRIPLE_FAULT,
 	HV_EXIT_IRET_NMI, /* NMI blocking ended (only when an NMI is wanted) */
 	HV_EXIT_FAILED,	  /* the engine cannot go on; .failed.what says why, for the log */
+	HV_EXIT_EOI,	  /* an engine with the local APIC: a level-triggered interrupt was ended */
 };
 
 #define HV_ACCESS_READ 0
@@ -90,6 +91,9 @@ struct hv_exit {
 		struct {
 			const char *what; /* static text */
 		} failed;
+		struct {
+			uint8_t vector;
+		} eoi;
 	};
 };
 
@@ -130,6 +134,9 @@ struct hv_engine_config {
 	int device_fd; /* the system's own hypervisor, for an engine that works through it */
 	/* That hypervisor's dirty log as bitmaps even where it offers rings: tests. */
 	bool without_dirty_ring;
+	bool apic_in_core; /* the core keeps the local APICs even if the engine could */
+	bool moves_apics; /* set by the core: it hands the APICs over to an engine that has hv_engine_apic_ops */
+	bool doorbells_exit; /* signals to the parent leave run() even if the engine could pass them on */
 	/* Gives the processor away while one VP waits for another (@round counts from 0); NULL: the engine spins. [any] */
 	void (*relax)(void *ctx, unsigned round);
 	void *relax_ctx;
@@ -137,6 +144,69 @@ struct hv_engine_config {
 	const char *trace;	 /* engine trace selection or NULL */
 	void (*trace_line)(void *ctx, const char *line);
 	void *trace_ctx;
+};
+
+/* ---- Local APICs that the engine keeps ---- */
+
+/* Ticks of the APIC timer in a second. Decision: what KVM has, so that states move. */
+#define HV_APIC_HZ UINT64_C(1000000000)
+
+enum hv_engine_activity {
+	HV_ACTIVITY_RUNNING,
+	HV_ACTIVITY_HALTED,
+	HV_ACTIVITY_WAITS_FOR_SIPI,
+};
+
+/* A local APIC as core and engine hand it over: registers as the guest reads them, and what the processor is doing. */
+struct hv_engine_apic {
+	uint64_t base; /* MSR IA32_APIC_BASE */
+	uint32_t tpr;
+	uint32_t ldr;
+	uint32_t dfr;
+	uint32_t svr;
+	uint32_t irr[8];
+	uint32_t tmr[8];
+	uint32_t isr[8];
+	uint32_t esr;
+	uint32_t icr_low;
+	uint32_t icr_high;
+	uint32_t lvt[6]; /* timer, thermal, performance, LINT0, LINT1, error */
+	uint32_t divide;
+	uint32_t initial_count;
+	uint32_t current_count;
+	uint64_t tsc_deadline; /* as the guest wrote it; 0: not armed */
+	enum hv_engine_activity activity;
+};
+
+struct hv_engine_message {
+	uint32_t type; /* as in an interrupt command register */
+	uint32_t destination;
+	uint8_t vector;
+	bool logical;
+	bool level;
+};
+
+/*
+ * While an engine has the APICs it also halts, takes INIT and SIPI, and serves the MSRs IA32_APIC_BASE, IA32_TSC_DEADLINE, x2APIC's and
+ * HV_X64_MSR_EOI, _ICR and _TPR, which msr_get() and msr_set() then reach; accesses of the guest do not exit, HLT neither. inject_interrupt()
+ * is for interrupts of the 8259 only, and can_interrupt() says whether LINT0 lets them in.
+ */
+struct hv_engine_apic_ops {
+	/* From the core to the engine, and back. The VP is outside run(); no VP of the VM runs. The TSC's offset is set. */
+	void (*give)(struct hv_engine_vp *vp, const struct hv_engine_apic *state);
+	void (*take)(struct hv_engine_vp *vp, struct hv_engine_apic *ret_state);
+	enum hv_engine_activity (*activity)(struct hv_engine_vp *vp);
+	void (*set_activity)(struct hv_engine_vp *vp, enum hv_engine_activity activity);
+	/* A fixed, edge-triggered interrupt, or any message; the VPs that take them need not leave run(). [any] */
+	void (*request)(struct hv_engine_vp *vp, uint8_t vector);
+	void (*message)(struct hv_engine_vm *vm, const struct hv_engine_message *m);
+	/* The vector of a SINT ends itself: @sint's was @vector, and is from now on if @on. */
+	void (*auto_eoi)(struct hv_engine_vp *vp, unsigned sint, uint8_t vector, bool on);
+	/* Where the VP assist page is (HV_X64_MSR_VP_ASSIST_PAGE): the engine may offer to leave out EOIs there. */
+	void (*assist)(struct hv_engine_vp *vp, uint64_t msr);
+	/* As of the VP's last exit, cheap. */
+	uint8_t (*cr8)(const struct hv_engine_vp *vp);
+	uint64_t (*base)(const struct hv_engine_vp *vp);
 };
 
 /*
@@ -184,6 +254,8 @@ struct hv_engine_ops {
 	 */
 	void (*set_cr8)(struct hv_engine_vp *vp, uint8_t value);
 	uint8_t (*get_cr8)(struct hv_engine_vp *vp);
+	/* For engines that can keep the local APICs of this VM; NULL, or NULL: the core does. [any] */
+	const struct hv_engine_apic_ops *(*apic)(struct hv_engine_vm *vm);
 
 	/* False: unknown name, or (set) a value the processor refuses. */
 	bool (*reg_get)(struct hv_engine_vp *vp, uint32_t name, struct hv_u128 *ret_value);

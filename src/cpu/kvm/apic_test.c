@@ -1,0 +1,563 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Local APICs in KVM: their state there and back, interrupts that stop nobody, levels and their EOIs, task priority, the 8259's interrupts, numbers
+ * of many bits, startup; and a storm of interrupts from several threads while VPs are kicked and their state is carried away and back.
+ */
+#include "test_machine.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "kvm/kvm.h"
+
+#define X2APIC_BASE UINT64_C(0xFEE00C00)
+#define XAPIC_BASE UINT64_C(0xFEE00800)
+#define LVT_MASKED 0x10000u
+#define LVT_EXTINT 0x700u
+#define VECTOR 0x50u
+#define END (HANDLER + 0x2000) /* the common end of handlers: EOI and return */
+
+static int device = -1;
+static const char *no_device;
+
+/* Counts at DATA + 8 * vector; RBX is DATA. */
+static void counting_handler(struct test_machine *m, uint8_t vector)
+{
+	uint8_t code[12] = {0x48, 0xFF, 0x83, 0, 0, 0, 0, 0xE9};
+	uint64_t at = HANDLER + 16 * vector;
+
+	store_le32(code + 3, 8u * vector);
+	store_le32(code + 8, (uint32_t)(END - (at + 12)));
+	machine_code(m, at, code, sizeof(code));
+}
+
+static void end_of_handlers(struct test_machine *m)
+{
+	static const uint8_t code[] = {
+		0x50, 0x51, 0x52,	      /* push rax, rcx, rdx */
+		0xB9, 0x0B, 0x08, 0,	0,    /* mov ecx, 0x80B: EOI */
+		0x31, 0xC0, 0x31, 0xD2, 0x0F, /* xor eax, eax; xor edx, edx */
+		0x30,			      /* wrmsr */
+		0x5A, 0x59, 0x58, 0x48, 0xCF};
+
+	machine_code(m, END, code, sizeof(code));
+}
+
+static const struct hv_engine_apic_ops *apic_of(struct test_machine *m)
+{
+	return m->ops->apic(m->vm);
+}
+
+static struct hv_engine_apic fresh(unsigned vp, uint64_t base)
+{
+	struct hv_engine_apic a = {
+		.base = base | (vp == 0 ? 0x100 : 0), .dfr = UINT32_MAX, .svr = 0x1FF};
+
+	for (unsigned i = 0; i < 6; i++) {
+		a.lvt[i] = LVT_MASKED;
+	}
+	return a;
+}
+
+/* Both VPs with APICs in x2APIC mode; RBX for the handlers. */
+static bool start(struct test_machine *m)
+{
+	if (!machine_init_config(m, &kvm_engine_ops,
+				 (struct hv_engine_config){.device_fd = device,
+							   .cpuid = machine_cpuid,
+							   .moves_apics = true}) ||
+	    apic_of(m) == NULL) {
+		return false;
+	}
+	end_of_handlers(m);
+	for (unsigned n = 0; n < VPS; n++) {
+		struct hv_engine_apic a = fresh(n, X2APIC_BASE);
+
+		machine_set(m, n, HvX64RegisterRbx, DATA);
+		apic_of(m)->give(m->vps[n], &a);
+	}
+	return true;
+}
+
+#define MACHINE(t, m, ...)                                                                         \
+	static const uint8_t code_[] = {__VA_ARGS__};                                              \
+	struct test_machine m;                                                                     \
+	if (no_device != NULL) {                                                                   \
+		SKIP(t, no_device);                                                                \
+	}                                                                                          \
+	if (!start(&m)) {                                                                          \
+		test_fail(t, __FILE__, __LINE__, "no machine");                                    \
+		return;                                                                            \
+	}                                                                                          \
+	machine_code(&m, CODE, code_, sizeof(code_))
+
+static uint64_t counted(struct test_machine *m, uint8_t vector)
+{
+	return __atomic_load_n((uint64_t *)(void *)(m->ram + DATA + 8 * vector), __ATOMIC_SEQ_CST);
+}
+
+/* ---- A VP on a thread of its own ---- */
+
+struct runner {
+	struct test_machine *m;
+	unsigned vp;
+	pthread_t thread;
+	_Atomic bool stop;
+	_Atomic unsigned exits[16];
+};
+
+static void *run_vp(void *arg)
+{
+	const struct hv_run how = {.deadline_tsc = NO_DEADLINE};
+	struct runner *r = arg;
+	struct hv_exit exit;
+
+	while (!atomic_load(&r->stop)) {
+		r->m->ops->run(r->m->vps[r->vp], &how, &exit);
+		atomic_fetch_add(&r->exits[exit.kind], 1);
+		if (exit.kind == HV_EXIT_FAILED) {
+			printf("# %s\n", exit.failed.what);
+			return NULL;
+		}
+	}
+	return NULL;
+}
+
+static void runner_start(struct runner *r, struct test_machine *m, unsigned vp)
+{
+	*r = (struct runner){.m = m, .vp = vp};
+	pthread_create(&r->thread, NULL, run_vp, r);
+}
+
+static void runner_stop(struct runner *r)
+{
+	atomic_store(&r->stop, true);
+	r->m->ops->kick(r->m->vps[r->vp]);
+	pthread_join(r->thread, NULL);
+}
+
+static void nap(void)
+{
+	nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+}
+
+static void wait_counted(struct test_machine *m, uint8_t vector, uint64_t n)
+{
+	while (counted(m, vector) < n) {
+		nap();
+	}
+}
+
+/* ---- State ---- */
+
+static void test_carry(struct test *t)
+{
+	MACHINE(t, m, 0xF4);
+	struct hv_engine_apic a = fresh(0, XAPIC_BASE), back;
+
+	a.tpr = 0x2F;
+	a.ldr = 0x04000000;
+	a.icr_low = 0x000840F1;
+	a.icr_high = 0x03000000;
+	a.lvt[0] = 0x200EC; /* periodic */
+	a.lvt[3] = LVT_EXTINT;
+	a.divide = 0xA;
+	a.initial_count = UINT32_MAX;
+	a.current_count = UINT32_MAX / 2;
+	a.irr[2] = 0x11;
+	a.isr[1] = 0x80;
+	a.tmr[1] = 0x80;
+	a.activity = HV_ACTIVITY_HALTED;
+	apic_of(&m)->give(m.vps[0], &a);
+	EXPECT_EQ(t, apic_of(&m)->cr8(m.vps[0]), 2);
+	EXPECT_EQ(t, apic_of(&m)->base(m.vps[0]), a.base);
+	/* Writing control registers touches the priority. */
+	machine_set(&m, 0, HvX64RegisterCr2, 0x1234);
+	machine_get(&m, 0, HvX64RegisterCr2);
+	apic_of(&m)->take(m.vps[0], &back);
+	EXPECT(t,
+	       back.current_count <= a.current_count && back.current_count > a.current_count / 2);
+	back.current_count = a.current_count;
+	EXPECT_MEM(t, &back, &a, sizeof(a));
+
+	a = fresh(1, X2APIC_BASE);
+	a.lvt[0] = 0x400EC; /* TSC deadline */
+	a.tsc_deadline = UINT64_C(1) << 60;
+	a.activity = HV_ACTIVITY_WAITS_FOR_SIPI;
+	apic_of(&m)->give(m.vps[1], &a);
+	apic_of(&m)->take(m.vps[1], &back);
+	EXPECT_MEM(t, &back, &a, sizeof(a));
+	machine_fini(&m);
+}
+
+/* ---- Interrupts ---- */
+
+/* sti; hlt; jmp: halted in KVM between interrupts, and never out. */
+static void test_without_exit(struct test *t)
+{
+	MACHINE(t, m, 0xFB, 0xF4, 0xEB, 0xFC);
+	struct runner r;
+
+	counting_handler(&m, VECTOR);
+	runner_start(&r, &m, 0);
+	for (unsigned n = 1; n <= 200; n++) {
+		apic_of(&m)->request(m.vps[0], VECTOR);
+		wait_counted(&m, VECTOR, n);
+	}
+	runner_stop(&r);
+	EXPECT_EQ(t, counted(&m, VECTOR), 200);
+	EXPECT_EQ(t, atomic_load(&r.exits[HV_EXIT_HALT]), 0);
+	EXPECT_EQ(t, atomic_load(&r.exits[HV_EXIT_MSR]), 0);
+	EXPECT_EQ(t, atomic_load(&r.exits[HV_EXIT_INTERRUPTED]), 1); /* the last kick */
+	machine_fini(&m);
+}
+
+static void test_level(struct test *t)
+{
+	MACHINE(t, m, 0xFB, 0xF4, 0xEB, 0xFC);
+	const struct hv_engine_message level = {.destination = 0, .vector = VECTOR, .level = true};
+
+	counting_handler(&m, VECTOR);
+	for (unsigned n = 1; n <= 3; n++) {
+		apic_of(&m)->message(m.vm, &level);
+		EXPECT_EQ(t, machine_run(&m, 0), HV_EXIT_EOI);
+		EXPECT_EQ(t, m.exit.eoi.vector, VECTOR);
+		EXPECT_EQ(t, counted(&m, VECTOR), n);
+	}
+	machine_fini(&m);
+}
+
+/* More of them than KVM has places for: each is told of all the same. */
+static void test_many_levels(struct test *t)
+{
+	MACHINE(t, m, 0xFB, 0xF4, 0xEB, 0xFC);
+
+	for (unsigned v = 0x20; v < 0x20 + 80; v++) {
+		const struct hv_engine_message level = {.vector = (uint8_t)v, .level = true};
+
+		counting_handler(&m, (uint8_t)v);
+		apic_of(&m)->message(m.vm, &level);
+		EXPECT_EQ(t, machine_run(&m, 0), HV_EXIT_EOI);
+		EXPECT_EQ(t, m.exit.eoi.vector, v);
+	}
+	machine_fini(&m);
+}
+
+static void test_priority(struct test *t)
+{
+	MACHINE(t, m, 0xFB,		/* sti */
+		0x44, 0x0F, 0x22, 0xC0, /* mov cr8, rax */
+		0xE6, 0x10,		/* out 0x10, al */
+		0x31, 0xC0,		/* xor eax, eax */
+		0x44, 0x0F, 0x22, 0xC0, /* mov cr8, rax */
+		0xE6, 0x11);		/* out 0x11, al */
+
+	counting_handler(&m, VECTOR);
+	machine_set(&m, 0, HvX64RegisterRax, 5);
+	EXPECT_EQ(t, machine_run(&m, 0), HV_EXIT_PORT);
+	EXPECT_EQ(t, apic_of(&m)->cr8(m.vps[0]), 5);
+	machine_answer(&m, 0, 0);
+	apic_of(&m)->request(m.vps[0], VECTOR);
+	EXPECT_EQ(t, machine_run(&m, 0), HV_EXIT_PORT);
+	EXPECT_EQ(t, m.exit.port.port, 0x11);
+	EXPECT_EQ(t, counted(&m, VECTOR), 1);
+	machine_fini(&m);
+}
+
+/* ---- The 8259 ---- */
+
+static enum hv_exit_kind run_for_window(struct test_machine *m)
+{
+	const struct hv_run how = {.deadline_tsc = __builtin_ia32_rdtsc() + 300000000,
+				   .want_interrupt_window = true};
+
+	m->ops->run(m->vps[0], &how, &m->exit);
+	return m->exit.kind;
+}
+
+static void test_extint(struct test *t)
+{
+	MACHINE(t, m, 0xFB, 0xF4, 0xE6, 0x10); /* sti; hlt; out 0x10, al */
+	struct hv_engine_apic a = fresh(0, X2APIC_BASE);
+	static const uint8_t count[] = {0x48, 0xFF, 0x03, 0x48, 0xCF}; /* inc [rbx]; iretq */
+
+	machine_code(&m, HANDLER + 16 * VECTOR, count, sizeof(count));
+	/* LINT0 is masked: no window, and the VP halts. */
+	EXPECT_EQ(t, run_for_window(&m), HV_EXIT_INTERRUPTED);
+	EXPECT(t, !m.ops->can_interrupt(m.vps[0]));
+	apic_of(&m)->take(m.vps[0], &a);
+	EXPECT_EQ(t, a.activity, HV_ACTIVITY_HALTED);
+	a.lvt[3] = LVT_EXTINT;
+	apic_of(&m)->give(m.vps[0], &a);
+	EXPECT_EQ(t, run_for_window(&m), HV_EXIT_INTERRUPT_WINDOW);
+	EXPECT(t, m.ops->can_interrupt(m.vps[0]));
+	m.ops->inject_interrupt(m.vps[0], VECTOR);
+	EXPECT(t, !m.ops->can_interrupt(m.vps[0]));
+	EXPECT_EQ(t, machine_run(&m, 0), HV_EXIT_PORT);
+	EXPECT_EQ(t, load_le64(m.ram + DATA), 1);
+	/* It was no interrupt of the APIC's. */
+	apic_of(&m)->take(m.vps[0], &a);
+	EXPECT_EQ(t, a.isr[VECTOR / 32], 0);
+	machine_fini(&m);
+}
+
+/* ---- Who is meant ---- */
+
+static void test_wide_ids(struct test *t)
+{
+	MACHINE(t, m, 0xF4);
+	struct hv_engine_apic a = fresh(257, X2APIC_BASE);
+	struct hv_engine_message to = {.destination = 257, .vector = VECTOR};
+	struct hv_engine_vp *far = NULL;
+
+	EXPECT_EQ(t, m.ops->vp_create(m.vm, 257, &far), 0);
+	apic_of(&m)->give(far, &a);
+	apic_of(&m)->message(m.vm, &to);
+	apic_of(&m)->take(far, &a);
+	EXPECT_EQ(t, a.irr[VECTOR / 32], BIT32(VECTOR % 32));
+	apic_of(&m)->take(m.vps[1], &a);
+	EXPECT_EQ(t, a.irr[VECTOR / 32], 0);
+	/* And to all. */
+	to = (struct hv_engine_message){.destination = UINT32_MAX, .vector = VECTOR + 1};
+	apic_of(&m)->message(m.vm, &to);
+	apic_of(&m)->take(far, &a);
+	EXPECT_EQ(t, a.irr[VECTOR / 32], BIT32(VECTOR % 32) | BIT32(VECTOR % 32 + 1));
+	apic_of(&m)->take(m.vps[1], &a);
+	EXPECT_EQ(t, a.irr[VECTOR / 32], BIT32(VECTOR % 32 + 1));
+	m.ops->vp_destroy(far);
+	machine_fini(&m);
+}
+
+/* INIT and SIPI go by in KVM; registers here must not be those of before. */
+static void test_startup(struct test *t)
+{
+	MACHINE(t, m, 0xE6, 0x10); /* out 0x10, al */
+	struct hv_engine_apic a = fresh(1, X2APIC_BASE);
+	const struct hv_engine_message init = {.type = 5, .destination = 1},
+				       sipi = {.type = 6, .destination = 1, .vector = CODE >> 12};
+
+	EXPECT_EQ(t, machine_get(&m, 1, HvX64RegisterRip), CODE);
+	apic_of(&m)->message(m.vm, &init);
+	EXPECT_EQ(t, apic_of(&m)->activity(m.vps[1]), HV_ACTIVITY_WAITS_FOR_SIPI);
+	EXPECT_EQ(t, machine_get(&m, 1, HvX64RegisterRip), 0xFFF0);
+	apic_of(&m)->message(m.vm, &sipi);
+	EXPECT_EQ(t, machine_run(&m, 1), HV_EXIT_PORT);
+	EXPECT_EQ(t, m.exit.port.port, 0x10);
+	EXPECT_EQ(t, machine_get(&m, 1, HvX64RegisterRip), 0);
+	EXPECT(t, !(machine_get(&m, 1, HvX64RegisterCr0) & X86_CR0_PE));
+	apic_of(&m)->take(m.vps[1], &a);
+	EXPECT_EQ(t, a.activity, HV_ACTIVITY_RUNNING);
+	machine_fini(&m);
+}
+
+/* ---- Hyper-V's part ---- */
+
+static void test_auto_eoi(struct test *t)
+{
+	MACHINE(t, m, 0xFB, 0xF4, 0xEB, 0xFC);
+	static const uint8_t count[] = {
+		0x48, 0xFF, 0x83, VECTOR * 8 & 0xFF, VECTOR * 8 >> 8, 0,
+		0,    0x48, 0xCF}; /* inc [rbx + 8 * vector]; iretq: no EOI */
+	struct runner r;
+
+	machine_code(&m, HANDLER + 16 * VECTOR, count, sizeof(count));
+	apic_of(&m)->auto_eoi(m.vps[0], 2, VECTOR, true);
+	runner_start(&r, &m, 0);
+	for (unsigned n = 1; n <= 5; n++) {
+		apic_of(&m)->request(m.vps[0], VECTOR);
+		wait_counted(&m, VECTOR, n);
+	}
+	runner_stop(&r);
+	EXPECT_EQ(t, counted(&m, VECTOR), 5);
+	machine_fini(&m);
+}
+
+/* The handler asks the VP assist page whether an EOI is needed, and counts those that are not. */
+static void test_assist(struct test *t)
+{
+	MACHINE(t, m, 0xFB, 0xF4, 0xEB, 0xFC);
+	static const uint8_t ask[] = {0x48, 0xFF, 0x83, 0, 0x18, 0, 0, /* inc [rbx + 0x1800] */
+				      0x0F, 0xBA, 0xB3, 0, 0x10, 0, 0,
+				      0,			       /* btr [rbx + 0x1000], 0 */
+				      0x73, 9,			       /* jnc END */
+				      0x48, 0xFF, 0x83, 8, 0x18, 0, 0, /* inc [rbx + 0x1808] */
+				      0x48, 0xCF, 0xE9};
+	const uint64_t at = HANDLER + 0x2100, counts = DATA + 0x1800;
+	struct hv_engine_apic a;
+	uint8_t to_ask[5] = {0xE9}, to_end[4];
+	struct runner r;
+
+	store_le32(to_ask + 1, (uint32_t)(at - (HANDLER + 16 * VECTOR + 5)));
+	machine_code(&m, HANDLER + 16 * VECTOR, to_ask, sizeof(to_ask));
+	machine_code(&m, at, ask, sizeof(ask));
+	store_le32(to_end, (uint32_t)(END - (at + sizeof(ask) + 4)));
+	machine_code(&m, at + sizeof(ask), to_end, sizeof(to_end));
+	apic_of(&m)->assist(m.vps[0], (DATA + 0x1000) | 1);
+	runner_start(&r, &m, 0);
+	for (uint64_t n = 1; n <= 20; n++) {
+		apic_of(&m)->request(m.vps[0], VECTOR);
+		while (__atomic_load_n((uint64_t *)(void *)(m.ram + counts), __ATOMIC_SEQ_CST) <
+		       n) {
+			nap();
+		}
+	}
+	runner_stop(&r);
+	EXPECT_EQ(t, load_le64(m.ram + counts), 20);
+	EXPECT(t, load_le64(m.ram + counts + 8) > 0);
+	/* Whichever way, none is left in service. */
+	apic_of(&m)->take(m.vps[0], &a);
+	EXPECT_EQ(t, a.isr[VECTOR / 32], 0);
+	machine_fini(&m);
+}
+
+/* ---- A storm ---- */
+
+#define SENDERS 3u
+#define EACH 200u
+
+struct storm {
+	struct test_machine *m;
+	pthread_rwlock_t home; /* held for writing while APICs are carried */
+	_Atomic bool go_on;
+};
+
+struct sender {
+	struct storm *storm;
+	unsigned number;
+	pthread_t thread;
+	bool done;
+};
+
+/* One vector each, to both VPs in turn; the next when the one before was counted: what is counted more or less shows. */
+static void *send(void *arg)
+{
+	struct sender *s = arg;
+	struct test_machine *m = s->storm->m;
+	uint8_t vector = (uint8_t)(VECTOR + 16 * s->number);
+
+	for (unsigned n = 1; n <= EACH; n++) {
+		const struct hv_engine_message to = {.destination = n % VPS, .vector = vector};
+
+		pthread_rwlock_rdlock(&s->storm->home);
+		if (n % 3 == 0) {
+			apic_of(m)->message(m->vm, &to);
+		} else {
+			apic_of(m)->request(m->vps[n % VPS], vector);
+		}
+		pthread_rwlock_unlock(&s->storm->home);
+		wait_counted(m, vector, n);
+	}
+	return NULL;
+}
+
+/* Stops the VPs, carries everything out of KVM and back in, and lets them run again. */
+static void carry(struct storm *s, struct runner *runners)
+{
+	struct hv_engine_apic a;
+	uint8_t state[4096];
+
+	pthread_rwlock_wrlock(&s->home);
+	for (unsigned n = 0; n < VPS; n++) {
+		runner_stop(&runners[n]);
+	}
+	for (unsigned n = 0; n < VPS; n++) {
+		struct hv_engine_vp *vp = s->m->vps[n];
+
+		apic_of(s->m)->take(vp, &a);
+		size_t bytes = s->m->ops->save(vp, state, sizeof(state));
+
+		if (!s->m->ops->restore(vp, state, bytes)) {
+			abort();
+		}
+		apic_of(s->m)->give(vp, &a);
+	}
+	for (unsigned n = 0; n < VPS; n++) {
+		runner_start(&runners[n], s->m, n);
+	}
+	pthread_rwlock_unlock(&s->home);
+}
+
+static bool all_counted(struct test_machine *m)
+{
+	for (unsigned n = 0; n < SENDERS; n++) {
+		if (counted(m, (uint8_t)(VECTOR + 16 * n)) < EACH) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void test_storm(struct test *t)
+{
+	MACHINE(t, m, 0xFB, 0xF4, 0xEB, 0xFC);
+	struct storm s = {.m = &m, .home = PTHREAD_RWLOCK_INITIALIZER};
+	struct sender senders[SENDERS];
+	struct runner runners[VPS];
+	unsigned rounds = 0;
+
+	for (unsigned n = 0; n < SENDERS; n++) {
+		counting_handler(&m, (uint8_t)(VECTOR + 16 * n));
+		senders[n] = (struct sender){.storm = &s, .number = n};
+	}
+	for (unsigned n = 0; n < VPS; n++) {
+		runner_start(&runners[n], &m, n);
+	}
+	for (unsigned n = 0; n < SENDERS; n++) {
+		pthread_create(&senders[n].thread, NULL, send, &senders[n]);
+	}
+	for (; !all_counted(&m); rounds++) {
+		m.ops->kick(m.vps[rounds % VPS]);
+		if (rounds % 16 == 0) {
+			carry(&s, runners);
+		}
+		nap();
+	}
+	for (unsigned n = 0; n < SENDERS; n++) {
+		pthread_join(senders[n].thread, NULL);
+	}
+	for (unsigned n = 0; n < VPS; n++) {
+		runner_stop(&runners[n]);
+	}
+	for (unsigned n = 0; n < SENDERS; n++) {
+		EXPECT_EQ(t, counted(&m, (uint8_t)(VECTOR + 16 * n)), EACH);
+	}
+	printf("# carried or kicked %u times\n", rounds);
+	pthread_rwlock_destroy(&s.home);
+	machine_fini(&m);
+}
+
+static const char *unfit(void)
+{
+	struct test_machine m;
+	bool fit = machine_init_config(&m, &kvm_engine_ops,
+				       (struct hv_engine_config){.device_fd = device,
+								 .cpuid = machine_cpuid,
+								 .moves_apics = true});
+	const char *what = fit && apic_of(&m) == NULL
+				   ? "this KVM keeps no local APICs without the chips"
+				   : NULL;
+
+	if (fit && what == NULL) {
+		machine_code(&m, CODE, "\xD9\xE8\xE6\x10", 4); /* fld1; out 0x10, al */
+		fit = machine_run(&m, 0) == HV_EXIT_PORT;
+	}
+	machine_fini(&m);
+	return fit ? what : "this KVM does not know all instructions of a kernel";
+}
+
+int main(void)
+{
+	static const struct test_case cases[] = {
+		TEST(test_carry),	TEST(test_without_exit), TEST(test_level),
+		TEST(test_many_levels), TEST(test_priority),	 TEST(test_extint),
+		TEST(test_wide_ids),	TEST(test_startup),	 TEST(test_auto_eoi),
+		TEST(test_assist),	TEST(test_storm)};
+
+	device = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	no_device = device < 0 ? "/dev/kvm cannot be opened" : kvm_engine_lacks(device);
+	if (no_device == NULL) {
+		no_device = unfit();
+	}
+	return test_main(cases, ARRAY_LEN(cases));
+}
