@@ -92,7 +92,9 @@ static bool one_look_at_storage(json_t *host)
 	int chosen = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		items[i] = menu_text(json_show(json_array_get(folders, i), "", text, sizeof(text)));
+		const char *path = json_string_value(json_array_get(folders, i));
+
+		items[i] = menu_text(path != NULL ? path : "");
 	}
 	if (count == 0) {
 		items[0] = menu_text("(none yet)");
