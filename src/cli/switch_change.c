@@ -10,47 +10,28 @@
 #include "vswitchd/client.h"
 #include "vswitchd/config.h"
 #include "vswitchd/interface.h"
+#include "vswitchd/written.h"
 
-/* The file of switches, locked while it is changed. */
-struct written {
-	char path[4096];
-	int lock;
-	struct switch_list list;
-};
-
-static bool written_open(struct written *w)
+static bool written_open(struct switches_written *w)
 {
 	char error[1200];
 
-	w->list = (struct switch_list){0};
-	w->lock = -1;
-	if (!config_path(w->path, sizeof(w->path), error, sizeof(error)) ||
-	    (w->lock = config_lock(w->path, error, sizeof(error))) < 0 ||
-	    !config_load(w->path, &w->list, error, sizeof(error))) {
-		complain("%s", error);
-		if (w->lock >= 0) {
-			close(w->lock);
-		}
-		return false;
-	}
-	return true;
-}
-
-static bool written_save(struct written *w)
-{
-	char error[1200];
-
-	if (!config_save(w->path, &w->list, error, sizeof(error))) {
+	if (!switches_written_open(w, true, error, sizeof(error))) {
 		complain("%s", error);
 		return false;
 	}
 	return true;
 }
 
-static void written_close(struct written *w)
+static bool written_save(struct switches_written *w)
 {
-	config_fini(&w->list);
-	close(w->lock);
+	char error[1200];
+
+	if (!switches_written_save(w, error, sizeof(error))) {
+		complain("%s", error);
+		return false;
+	}
+	return true;
 }
 
 /* ---- create ---- */
@@ -58,41 +39,11 @@ static void written_close(struct written *w)
 static void add_interfaces(json_t *o, const struct switch_arguments *a)
 {
 	json_t *list = json_array();
-	char name[VSWITCH_NAME_BYTES + 16];
 
 	for (int i = 0; i < a->interface_count; i++) {
 		json_append(list, json_new_text(a->interfaces[i]));
 	}
-	if (a->interface_count == 0 && strcmp(a->type, "internal") == 0) {
-		snprintf(name, sizeof(name), "virid-%s", a->operands[0]);
-		json_append(list, json_new_text(name));
-	}
 	json_add(o, "interfaces", list);
-}
-
-static bool network_is_taken(const struct switch_list *list, const char *network)
-{
-	for (unsigned i = 0; i < list->count; i++) {
-		if (list->switches[i].type == SWITCH_NAT &&
-		    strcmp(list->switches[i].address, network) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
-/* A NAT switch without a network gets the first behind the default one's (10.0.2.0/24) that no other has. */
-static void choose_network(json_t *o, const struct switch_list *list)
-{
-	char network[32];
-
-	for (unsigned i = 3; i < 256; i++) {
-		snprintf(network, sizeof(network), "10.0.%u.0/24", i);
-		if (!network_is_taken(list, network)) {
-			json_add_text(o, "address", network);
-			return;
-		}
-	}
 }
 
 static bool describe(const struct switch_arguments *a, const struct switch_list *list,
@@ -103,7 +54,9 @@ static bool describe(const struct switch_arguments *a, const struct switch_list 
 
 	json_add_text(o, "name", a->operands[0]);
 	json_add_text(o, "type", a->type);
-	add_interfaces(o, a);
+	if (a->interface_count > 0) {
+		add_interfaces(o, a);
+	}
 	if (a->team != NULL) {
 		json_add_text(o, "team", a->team);
 	}
@@ -115,9 +68,8 @@ static bool describe(const struct switch_arguments *a, const struct switch_list 
 	}
 	if (a->address != NULL) {
 		json_add_text(o, "address", a->address);
-	} else if (strcmp(a->type, "nat") == 0) {
-		choose_network(o, list);
 	}
+	switch_config_complete(o, list);
 	bool ok = switch_config_parse(o, ret, error, sizeof(error));
 
 	json_decref(o);
@@ -150,7 +102,7 @@ static json_t *ask_to_create(const struct switch_config *c)
 	return answer;
 }
 
-static bool create(struct written *w, const struct switch_config *c)
+static bool create(struct switches_written *w, const struct switch_config *c)
 {
 	json_t *answer;
 
@@ -176,7 +128,7 @@ static bool create(struct written *w, const struct switch_config *c)
 int switch_create_command(const struct switch_arguments *a)
 {
 	struct switch_config c;
-	struct written w;
+	struct switches_written w;
 
 	if (a->type == NULL) {
 		complain("switch create: --type is missing; expected private, internal, "
@@ -187,12 +139,12 @@ int switch_create_command(const struct switch_arguments *a)
 		return CLI_FAILED;
 	}
 	if (!describe(a, &w.list, &c)) {
-		written_close(&w);
+		switches_written_close(&w);
 		return CLI_USAGE;
 	}
 	bool ok = create(&w, &c);
 
-	written_close(&w);
+	switches_written_close(&w);
 	if (ok && a->json) {
 		json_t *o = switch_config_json(&c);
 
@@ -234,7 +186,7 @@ static bool ask_to_remove(const char *name, bool is_written)
 int switch_remove_command(const struct switch_arguments *a)
 {
 	const char *name = a->operands[0];
-	struct written w;
+	struct switches_written w;
 
 	if (!written_open(&w)) {
 		return CLI_FAILED;
@@ -252,7 +204,7 @@ int switch_remove_command(const struct switch_arguments *a)
 		config_drop(&w.list, c);
 		ok = written_save(&w);
 	}
-	written_close(&w);
+	switches_written_close(&w);
 	return ok ? CLI_OK : CLI_FAILED;
 }
 
@@ -276,7 +228,7 @@ static void append(char *text, size_t size, const char *word)
 static bool write_port(const char *name, const char *port)
 {
 	json_t *request = switch_request("port", name), *answer;
-	struct written w;
+	struct switches_written w;
 
 	if (!written_open(&w)) {
 		json_decref(request);
@@ -293,7 +245,7 @@ static bool write_port(const char *name, const char *port)
 		ok = written_save(&w);
 	}
 	json_decref(answer);
-	written_close(&w);
+	switches_written_close(&w);
 	return ok;
 }
 

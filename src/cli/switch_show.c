@@ -8,30 +8,22 @@
 #include "cli.h"
 #include "switch.h"
 #include "vswitchd/client.h"
-#include "vswitchd/config.h"
+#include "vswitchd/written.h"
 
 /* ---- Without a process: what is written down ---- */
 
 static json_t *written_switches(void)
 {
-	json_t *answer = json_object(), *list = json_array(), *first = json_object();
-	struct switch_list switches;
-	char path[4096], error[1200];
+	struct switches_written w;
+	char error[1200];
 
-	json_add_text(first, "name", SWITCH_DEFAULT);
-	json_add_text(first, "type", "nat");
-	json_append(list, first);
-	json_add(answer, "switches", list);
-	if (!config_path(path, sizeof(path), error, sizeof(error)) ||
-	    !config_load(path, &switches, error, sizeof(error))) {
+	if (!switches_written_open(&w, false, error, sizeof(error))) {
 		complain("%s", error);
-		json_decref(answer);
 		return NULL;
 	}
-	for (unsigned i = 0; i < switches.count; i++) {
-		json_append(list, switch_config_json(&switches.switches[i]));
-	}
-	config_fini(&switches);
+	json_t *answer = switches_written_json(&w.list);
+
+	switches_written_close(&w);
 	return answer;
 }
 

@@ -11,6 +11,7 @@
 #include "vswitchd/client.h"
 #include "vswitchd/config.h"
 #include "vswitchd/interface.h"
+#include "vswitchd/written.h"
 #include "json/json.h"
 
 static void fail(struct switch_ask *a, int error)
@@ -55,87 +56,47 @@ static json_t *ask(struct switch_ask *a, bool start, json_t *request, const int 
 
 /* ---- The file ---- */
 
-struct written {
-	char path[4096];
-	int lock;
-	struct switch_list list;
-};
-
-static bool written_open(struct switch_ask *a, struct written *w, bool lock)
+static bool written_open(struct switch_ask *a, struct switches_written *w, bool lock)
 {
-	w->list = (struct switch_list){0};
-	w->lock = -1;
-	if (!config_path(w->path, sizeof(w->path), a->text, sizeof(a->text)) ||
-	    (lock && (w->lock = config_lock(w->path, a->text, sizeof(a->text))) < 0) ||
-	    !config_load(w->path, &w->list, a->text, sizeof(a->text))) {
-		fail(a, EIO);
-		if (w->lock >= 0) {
-			close(w->lock);
-		}
-		return false;
-	}
-	return true;
-}
-
-static void written_close(struct written *w)
-{
-	config_fini(&w->list);
-	if (w->lock >= 0) {
-		close(w->lock);
-	}
-}
-
-static bool written_save(struct switch_ask *a, struct written *w)
-{
-	if (config_save(w->path, &w->list, a->text, sizeof(a->text))) {
+	if (switches_written_open(w, lock, a->text, sizeof(a->text))) {
 		return true;
 	}
 	fail(a, EIO);
 	return false;
 }
 
-static json_t *default_switch(void)
+static bool written_save(struct switch_ask *a, struct switches_written *w)
 {
-	json_t *o = json_object();
-
-	json_add_text(o, "name", SWITCH_DEFAULT);
-	json_add_text(o, "type", "nat");
-	return o;
+	if (switches_written_save(w, a->text, sizeof(a->text))) {
+		return true;
+	}
+	fail(a, EIO);
+	return false;
 }
 
 static void list_written(struct switch_ask *a)
 {
-	json_t *answer = json_object(), *list = json_array();
-	struct written w;
+	struct switches_written w;
 
-	json_append(list, default_switch());
-	json_add(answer, "switches", list);
 	if (written_open(a, &w, false)) {
-		for (unsigned i = 0; i < w.list.count; i++) {
-			json_append(list, switch_config_json(&w.list.switches[i]));
-		}
-		written_close(&w);
-		a->answer = json_incref(answer);
+		a->answer = switches_written_json(&w.list);
+		switches_written_close(&w);
 	}
-	json_decref(answer);
 }
 
 static void show_written(struct switch_ask *a)
 {
-	json_t *o = NULL;
-	const struct switch_config *c;
-	struct written w;
+	const struct switch_config first = {.name = SWITCH_DEFAULT, .type = SWITCH_NAT}, *c;
+	json_t *o;
+	struct switches_written w;
 
 	if (!written_open(a, &w, false)) {
 		return;
 	}
 	c = config_find(&w.list, a->name);
-	if (c != NULL) {
-		o = switch_config_json(c);
-	} else if (strcmp(a->name, SWITCH_DEFAULT) == 0) {
-		o = default_switch();
-	}
-	written_close(&w);
+	c = c == NULL && strcmp(a->name, SWITCH_DEFAULT) == 0 ? &first : c;
+	o = c == NULL ? NULL : switch_config_json(c);
+	switches_written_close(&w);
 	if (o == NULL) {
 		fail(a, ENOENT);
 		snprintf(a->text, sizeof(a->text), "there is no switch '%s'", a->name);
@@ -160,52 +121,6 @@ static void look(struct switch_ask *a, const char *verb, void (*written)(struct 
 	}
 }
 
-static bool network_is_taken(const struct switch_list *list, const char *network)
-{
-	for (unsigned i = 0; i < list->count; i++) {
-		if (strcmp(list->switches[i].address, network) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
-/* A network for a NAT switch that no other has. */
-static void add_network(json_t *o, const struct switch_list *list)
-{
-	char network[32];
-
-	for (unsigned i = 3; i < 256; i++) {
-		snprintf(network, sizeof(network), "10.0.%u.0/24", i);
-		if (!network_is_taken(list, network)) {
-			json_add_text(o, "address", network);
-			return;
-		}
-	}
-}
-
-/* As `virid switch create` has them: what is missing is chosen. */
-static void complete(json_t *o, const struct switch_list *list)
-{
-	const char *kind = "", *text = "";
-	char interface[256];
-
-	json_text(o, "type", &kind);
-	json_text(o, "name", &text);
-	if (strcmp(kind, "nat") == 0 && json_object_get(o, "address") == NULL) {
-		add_network(o, list);
-	}
-	if (json_object_get(o, "interfaces") == NULL) {
-		json_t *interfaces = json_array();
-
-		if (strcmp(kind, "internal") == 0) {
-			snprintf(interface, sizeof(interface), "virid-%s", text);
-			json_append(interfaces, json_new_text(interface));
-		}
-		json_add(o, "interfaces", interfaces);
-	}
-}
-
 static bool read_config(struct switch_ask *a, const struct switch_list *list,
 			struct switch_config *ret)
 {
@@ -213,7 +128,7 @@ static bool read_config(struct switch_ask *a, const struct switch_list *list,
 	bool ok;
 
 	CHECK(o != NULL);
-	complete(o, list);
+	switch_config_complete(o, list);
 	ok = switch_config_parse(o, ret, a->text, sizeof(a->text));
 	json_decref(o);
 	if (!ok) {
@@ -241,7 +156,8 @@ static bool plug(struct switch_ask *a, const struct switch_config *c)
 	return answer != NULL;
 }
 
-static void create_written(struct switch_ask *a, struct written *w, const struct switch_config *c)
+static void create_written(struct switch_ask *a, struct switches_written *w,
+			   const struct switch_config *c)
 {
 	char text[sizeof(a->text)];
 
@@ -270,7 +186,7 @@ static void create_written(struct switch_ask *a, struct written *w, const struct
 static void create(struct switch_ask *a)
 {
 	struct switch_config c;
-	struct written w;
+	struct switches_written w;
 
 	if (!written_open(a, &w, true)) {
 		return;
@@ -278,10 +194,10 @@ static void create(struct switch_ask *a)
 	if (read_config(a, &w.list, &c)) {
 		create_written(a, &w, &c);
 	}
-	written_close(&w);
+	switches_written_close(&w);
 }
 
-static void remove_written(struct switch_ask *a, struct written *w)
+static void remove_written(struct switch_ask *a, struct switches_written *w)
 {
 	struct switch_config *c = config_find(&w->list, a->name);
 	json_t *answer = ask(a, false, request_of("remove", a->name), NULL, 0);
@@ -303,7 +219,7 @@ static void remove_written(struct switch_ask *a, struct written *w)
 
 static void remove_switch(struct switch_ask *a)
 {
-	struct written w;
+	struct switches_written w;
 
 	if (strcmp(a->name, SWITCH_DEFAULT) == 0) {
 		fail(a, EPERM);
@@ -312,7 +228,7 @@ static void remove_switch(struct switch_ask *a)
 	}
 	if (written_open(a, &w, true)) {
 		remove_written(a, &w);
-		written_close(&w);
+		switches_written_close(&w);
 	}
 }
 
