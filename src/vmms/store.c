@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "config.h"
 #include "events.h"
 #include "host/log.h"
 #include "lib/check.h"
@@ -21,105 +19,7 @@
 #include "saved_state.h"
 #include "vmms.h"
 
-#define HOST_FORMAT 1u
-#define RECORD_FORMAT 1u
 #define COPY_S 600 /* what was touched within that time may still be copied */
-
-/* ---- One VM ---- */
-
-static void refuse(struct vm *vm, bool too_new, const char *reason)
-{
-	vm->unusable = vm->critical = true;
-	vm->too_new = too_new;
-	snprintf(vm->reason, sizeof(vm->reason), "%s", reason);
-	log_line("%s: cannot be used: %s", vm_name(vm), reason);
-}
-
-/* Of a configuration that is wrong at least the name is good for showing. */
-static json_t *name_of(json_t *c, const char *id)
-{
-	const char *name = json_string_value(json_object_get(c, "name"));
-	json_t *o = json_pack("{s:s, s:i}", "name", name == NULL ? id : name, "revision", 0);
-
-	CHECK(o != NULL);
-	json_decref(c);
-	return o;
-}
-
-static bool check_identity(const struct vm *vm, const json_t *c, struct schema_error *error)
-{
-	char id[GUID_TEXT_BYTES];
-	const json_t *value = json_object_get(c, "id");
-
-	if (normal_id(json_string_value(value), id) && strcmp(id, vm->id) == 0) {
-		return true;
-	}
-	return schema_refuse(error, "id", value, "the id that its folder is called by");
-}
-
-static void load_configuration(struct vm *vm)
-{
-	struct json_file_error error;
-	struct schema_error wrong;
-	char path[VM_PATH_BYTES], text[VM_REASON_BYTES];
-	json_t *c = NULL;
-
-	vm_path(vm, "vm.json", path);
-	enum json_file_result r = json_file_load(path, VM_FORMAT, &c, &error);
-
-	vm->configuration = c;
-	if (r != JSON_FILE_OK) {
-		struct json_file_error ignored;
-
-		/* People know it by its name, whoever wrote the rest. */
-		if (r == JSON_FILE_TOO_NEW) {
-			json_file_load(path, UINT_MAX, &c, &ignored);
-		}
-		vm->configuration = name_of(c, vm->id);
-		refuse(vm, r == JSON_FILE_TOO_NEW, error.text);
-	} else if (!vm_config_check(c, &wrong) || !check_identity(vm, c, &wrong)) {
-		snprintf(text, sizeof(text), "%.200s: %.590s", path, wrong.text);
-		vm->configuration = name_of(c, vm->id);
-		refuse(vm, false, text);
-	}
-}
-
-static void load_record(struct vm *vm)
-{
-	struct json_file_error error;
-	char path[VM_PATH_BYTES];
-	json_t *record = NULL;
-
-	vm_path(vm, "state.json", path);
-	switch (json_file_load(path, RECORD_FORMAT, &record, &error)) {
-	case JSON_FILE_OK:
-		vm_record_take(vm, record);
-		json_decref(record);
-		break;
-	case JSON_FILE_ABSENT: /* a folder that was copied in without it */
-		break;
-	case JSON_FILE_TOO_NEW:
-		refuse(vm, true, error.text);
-		break;
-	case JSON_FILE_WRONG:
-	case JSON_FILE_FAILED:
-		/* It only says what went on: without it the VM is off, or saved. */
-		log_line("%s: %s", vm_name(vm), error.text);
-		break;
-	}
-}
-
-static struct vm *load(struct vmms *v, const char *id)
-{
-	struct vm *vm = vm_add(v, id);
-
-	CHECK(vm != NULL);
-	store_sweep(vm);
-	load_configuration(vm);
-	load_record(vm);
-	saved_state_look(vm);
-	return vm;
-}
 
 /* ---- All of them ---- */
 
@@ -176,7 +76,7 @@ static void take_at_start(struct vmms *v, const char *name)
 {
 	clean_up(v, name);
 	if (is_vm(v, name)) {
-		load(v, name);
+		store_load(v, name);
 	}
 }
 
@@ -193,22 +93,23 @@ void store_settle_new(struct vm *vm)
 static void take_new(struct vmms *v, const char *name)
 {
 	if (vm_find_id(v, name) == NULL && is_vm(v, name)) {
-		struct vm *vm = load(v, name);
+		struct vm *vm = store_load(v, name);
 
 		store_settle_new(vm);
 		events_publish(v, "vm.created", vm, NULL, NULL);
 	}
 }
 
-/* One whose folder is gone, or that has become readable meanwhile. */
+/* One whose folder is gone, that has become readable meanwhile, or that was changed. */
 static void look_again(struct vmms *v, struct vm *vm)
 {
-	if (vm->job != NULL || vm_is_active(vm)) {
-		return;
-	}
 	bool there = is_vm(v, vm->id), unusable = vm->unusable;
 
 	if (there && !unusable) {
+		(void)store_look_at_edit(vm);
+		return;
+	}
+	if (vm->job != NULL || vm_is_active(vm)) {
 		return;
 	}
 	if (!there) {
@@ -252,6 +153,8 @@ bool store_is_unsettled(struct vmms *v)
 		if (v->vms[i]->unusable) {
 			vm_path(v->vms[i], "vm.json", path);
 			v->unsettled = v->unsettled || is_fresh(path, COPY_S);
+		} else {
+			v->unsettled = v->unsettled || store_was_edited(v->vms[i]);
 		}
 	}
 	return v->unsettled;
@@ -267,60 +170,6 @@ void store_rescan(struct vmms *v)
 	if (r < 0) {
 		log_line("%s/vms: %s", v->state, strerror(-r));
 	}
-}
-
-/* ---- Settings of the host ---- */
-
-static bool load_host(struct vmms *v, char *error, size_t size)
-{
-	struct json_file_error wrong;
-	char path[VM_PATH_BYTES];
-
-	snprintf(path, sizeof(path), "%s/host.json", v->state);
-	enum json_file_result r = json_file_load(path, HOST_FORMAT, &v->host, &wrong);
-
-	if (r == JSON_FILE_ABSENT) {
-		v->host = json_pack("{s:i}", "format", (int)HOST_FORMAT);
-		CHECK(v->host != NULL);
-		return true;
-	}
-	if (r != JSON_FILE_OK) {
-		snprintf(error, size, "%s", wrong.text);
-	}
-	return r == JSON_FILE_OK;
-}
-
-const json_t *store_host(const struct vmms *v)
-{
-	return v->host;
-}
-
-int store_set_host(struct vmms *v, const json_t *patch, struct json_file_error *error)
-{
-	char path[VM_PATH_BYTES];
-	json_t *host = json_deep_copy(v->host);
-
-	CHECK(host != NULL);
-	for (void *i = json_object_iter((json_t *)(uintptr_t)patch); i != NULL;
-	     i = json_object_iter_next((json_t *)(uintptr_t)patch, i)) {
-		if (json_is_null(json_object_iter_value(i))) {
-			json_object_del(host, json_object_iter_key(i));
-		} else {
-			json_object_set_new(host, json_object_iter_key(i),
-					    json_deep_copy(json_object_iter_value(i)));
-		}
-	}
-	json_object_set_new(host, "format", json_integer(HOST_FORMAT));
-	snprintf(path, sizeof(path), "%s/host.json", v->state);
-	int r = json_file_save(path, host, true, error);
-
-	if (r < 0) {
-		json_decref(host);
-		return r;
-	}
-	json_decref(v->host);
-	v->host = host;
-	return 0;
 }
 
 /* ---- Opening ---- */
@@ -354,7 +203,7 @@ bool store_open(struct vmms *v, bool *ret_first, char *error, size_t size)
 	snprintf(vms, sizeof(vms), "%s/vms", v->state);
 	snprintf(run, sizeof(run), "%s/run", v->runtime);
 	if (!paths_make(vms, 0700, error, size) || !paths_make(run, 0700, error, size) ||
-	    !load_host(v, error, size) || !mark_boot(v, ret_first, error, size)) {
+	    !store_load_host(v, error, size) || !mark_boot(v, ret_first, error, size)) {
 		return false;
 	}
 	int r = scan(v, take_at_start);

@@ -77,6 +77,7 @@ struct vm *store_create(struct vmms *v, json_t *c, struct json_file_error *error
 		return NULL;
 	}
 	vm->configuration = c;
+	store_stamp(vm);
 	vm_record_write(vm, true);
 	events_publish(v, "vm.created", vm, NULL, NULL);
 	return vm;
@@ -84,18 +85,65 @@ struct vm *store_create(struct vmms *v, json_t *c, struct json_file_error *error
 
 /* ---- Changed ---- */
 
+static bool look(const struct vm *vm, struct vm_stamp *ret)
+{
+	char path[VM_PATH_BYTES];
+	struct stat st;
+
+	vm_path(vm, "vm.json", path);
+	if (stat(path, &st) < 0) {
+		return false;
+	}
+	*ret = (struct vm_stamp){.known = true,
+				 .device = st.st_dev,
+				 .file = st.st_ino,
+				 .bytes = (uint64_t)st.st_size,
+				 .changed_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000u +
+					       (uint64_t)st.st_mtim.tv_nsec};
+	return true;
+}
+
+void store_stamp(struct vm *vm)
+{
+	if (!look(vm, &vm->stamp)) {
+		vm->stamp.known = false;
+	}
+}
+
+bool store_was_edited(const struct vm *vm)
+{
+	struct vm_stamp now;
+
+	return vm->stamp.known && look(vm, &now) &&
+	       (now.device != vm->stamp.device || now.file != vm->stamp.file ||
+		now.bytes != vm->stamp.bytes || now.changed_ns != vm->stamp.changed_ns);
+}
+
+/* What a person or a newer version wrote is not ours to throw away. */
+static int refuse_edited(struct json_file_error *error, const char *path)
+{
+	snprintf(error->text, sizeof(error->text),
+		 "%s was changed by somebody else; it is read again when the VM is off or saved, "
+		 "and "
+		 "nothing is changed until then",
+		 path);
+	return -ESTALE;
+}
+
 int store_configure(struct vm *vm, json_t *c, struct json_file_error *error)
 {
 	char path[VM_PATH_BYTES];
 
 	json_object_set_new(c, "revision", json_integer(vm_revision(vm) + 1));
 	vm_path(vm, "vm.json", path);
-	int r = json_file_save(path, c, true, error);
+	int r = store_was_edited(vm) ? refuse_edited(error, path)
+				     : json_file_save(path, c, true, error);
 
 	if (r < 0) {
 		json_decref(c);
 		return r;
 	}
+	store_stamp(vm);
 	json_decref(vm->configuration);
 	vm->configuration = c;
 	events_publish(vm->vmms, "vm.changed", vm, vm->job,

@@ -68,6 +68,12 @@ struct vm_described {
 	enum vm_state state;
 };
 
+/* Which vm.json is known. */
+struct vm_stamp {
+	bool known;
+	uint64_t device, file, bytes, changed_ns;
+};
+
 /* How a worker ended. */
 struct vm_end {
 	char how[24]; /* "power-off", "turned-off", "saved", "crash", "host-failure", "killed" ... */
@@ -79,8 +85,9 @@ struct vm {
 	struct vmms *vmms;
 	char id[GUID_TEXT_BYTES]; /* upper case */
 	json_t *configuration;	  /* vm.json; of one that cannot be used just {"name"} */
-	bool unusable;		  /* vm.json cannot be read: @reason says why */
-	bool too_new;		  /* because a newer version wrote it */
+	struct vm_stamp stamp;
+	bool unusable; /* vm.json cannot be read: @reason says why */
+	bool too_new;  /* because a newer version wrote it */
 	enum vm_state state;
 	bool critical;
 	char reason[VM_REASON_BYTES]; /* why it is critical or unusable; else "" */

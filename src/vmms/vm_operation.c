@@ -7,6 +7,7 @@
 
 #include "call.h"
 #include "job.h"
+#include "store.h"
 #include "vm.h"
 
 #define IN(state) (1u << VM_##state)
@@ -105,6 +106,8 @@ bool vm_op_allowed(struct call *c, struct vm *vm, enum vm_op op)
 {
 	char why[VM_REASON_BYTES + 200];
 
+	/* The kernel may not tell, or not yet. */
+	(void)store_look_at_edit(vm);
 	if (!vm_op_refused(vm, op, why, sizeof(why))) {
 		return check_revision(c, vm);
 	}
