@@ -12,8 +12,8 @@
 #include "lib/bits.h"
 #include "lib/check.h"
 
-#define HV_MEMORY_PAGES 64u
-#define DEPOSIT_PAGES 64u
+#define HV_MEMORY_PAGES 16u
+#define DEPOSIT_PAGES 16u
 #define NONE_WAITING (-1)
 
 _Static_assert(DEPOSIT_PAGES <= (HV_PAGE_SIZE - 8) / 8, "a deposit is one call");
