@@ -98,7 +98,7 @@ class Virid:
         self.program = os.path.join(build, "virid")
 
     def start(self, w):
-        words = [self.program, "run", "--engine", "kvm", "--kernel", w.kernel, "--cmdline", w.cmdline, "--memory", f"{MEMORY_MIB}M",
+        words = [self.program, "run", "--engine", "kvm", "--cpu", "host", "--kernel", w.kernel, "--cmdline", w.cmdline, "--memory", f"{MEMORY_MIB}M",
                  "--processors", str(w.processors)]
         words += ["--initrd", w.initrd] if w.initrd else []
         words += ["--disk", w.disk + ",raw"] if w.disk else []
