@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Command lines of the management verbs: help, options into members of the request, the usual course of a verb. */
+/* Command lines of the management verbs: help, and which words are options and which are operands. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,155 +95,6 @@ const char *manage_value(const struct manage_call *c, const char *name)
 
 /* ---- Options ---- */
 
-static bool is_choice(const char *choices, const char *text)
-{
-	size_t n = strlen(text);
-
-	for (const char *at = choices; at != NULL; at = strchr(at, '|')) {
-		at += at != choices;
-		if (strncmp(at, text, n) == 0 && (at[n] == '|' || at[n] == '\0') && n != 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static json_t *number_of(const struct manage_call *c, const struct manage_option *o,
-			 const char *text)
-{
-	uint64_t value;
-	bool ok = o->kind == OPTION_SIZE     ? parse_size(text, o->bare_mib, &value)
-		  : o->kind == OPTION_NUMBER ? parse_count(text, &value)
-					     : parse_duration_ns(text, &value);
-
-	if (!ok || value > INT64_MAX) {
-		manage_usage(c, "--%s: '%s' is not %s", o->name, text,
-			     o->kind == OPTION_SIZE	? "a size such as 512M or 20G"
-			     : o->kind == OPTION_NUMBER ? "a number"
-							: "a time such as 90, 5m or 1h");
-		return NULL;
-	}
-	if (o->kind == OPTION_DURATION) {
-		value /= 1000000000u;
-	}
-	return json_new_number(value);
-}
-
-json_t *manage_text(const char *text)
-{
-	if (!json_is_utf8(text)) {
-		complain("'%s' is not UTF-8, and the service takes nothing else", text);
-		return NULL;
-	}
-	return json_new_text(text);
-}
-
-json_t *manage_absolute(const char *path)
-{
-	char *folder = path[0] == '/' ? NULL : realpath(".", NULL), *whole;
-	json_t *o;
-
-	if (folder == NULL) {
-		return manage_text(path);
-	}
-	if (asprintf(&whole, "%s/%s", folder, path) < 0) {
-		abort();
-	}
-	o = manage_text(whole);
-	free(whole);
-	free(folder);
-	return o;
-}
-
-static json_t *text_of_file(const struct manage_call *c, const struct manage_option *o,
-			    const char *path)
-{
-	static const size_t max = (size_t)1 << 20;
-	FILE *f = fopen(path, "re");
-	char *text = malloc(max);
-	json_t *value = NULL;
-
-	CHECK(text != NULL);
-	if (f == NULL) {
-		complain("%s: --%s: %s: %m", c->shown_as, o->name, path);
-	} else {
-		value = json_stringn(text, fread(text, 1, max, f));
-		fclose(f);
-		if (value == NULL) {
-			complain("%s: --%s: %s is not UTF-8 text", c->shown_as, o->name, path);
-		}
-	}
-	free(text);
-	return value;
-}
-
-/* What @text means for the request; NULL after a message. */
-static json_t *value_of(const struct manage_call *c, const struct manage_option *o,
-			const char *text)
-{
-	switch (o->kind) {
-	case OPTION_SIZE:
-	case OPTION_NUMBER:
-	case OPTION_DURATION:
-		return number_of(c, o, text);
-	case OPTION_CHOICE:
-		if (!is_choice(o->choices, text)) {
-			manage_usage(c, "--%s: '%s' is not one of %s", o->name, text, o->choices);
-			return NULL;
-		}
-		return manage_text(text);
-	case OPTION_FLAG:
-		return o->choices == NULL ? json_boolean(true) : json_new_text(o->choices);
-	case OPTION_PATH:
-		return manage_absolute(text);
-	case OPTION_FILE:
-		return text_of_file(c, o, text);
-	case OPTION_TEXT:
-	case OPTION_FUNCTION:
-	case OPTION_QUERY:
-	case OPTION_OURS:
-		break;
-	}
-	return manage_text(text);
-}
-
-json_t *manage_body(struct manage_call *c)
-{
-	if (c->body == NULL) {
-		c->body = json_object();
-	}
-	return c->body;
-}
-
-bool manage_put(struct manage_call *c, const char *member, json_t *value)
-{
-	if (value != NULL) {
-		member_set(manage_body(c), member, value);
-	}
-	return value != NULL;
-}
-
-static bool apply(struct manage_call *c, size_t i, const char *text)
-{
-	const struct manage_option *o = &c->verb->options[i];
-
-	c->values[i] = text;
-	if (o->kind == OPTION_OURS) {
-		return true;
-	}
-	if (o->kind == OPTION_FUNCTION) {
-		return o->apply(manage_body(c), text);
-	}
-	if (o->kind == OPTION_QUERY) {
-		size_t used = strlen(c->query);
-
-		snprintf(c->query + used, sizeof(c->query) - used, "%c%s=1", used == 0 ? '?' : '&',
-			 o->member);
-		return true;
-	}
-	return manage_put(c, o->member, value_of(c, o, text));
-}
-
 static bool set_common(struct manage_call *c, enum common which)
 {
 	c->json |= which == COMMON_JSON;
@@ -308,7 +159,7 @@ static int take_option(struct manage_call *c, char **argv, int argc, int *at)
 			}
 			value = argv[++*at];
 		}
-		return apply(c, i, flag ? "" : value) ? 1 : -1;
+		return manage_option_apply(c, i, flag ? "" : value) ? 1 : -1;
 	}
 	if (common >= 0 && value == NULL) {
 		return set_common(c, (enum common)common) ? 1 : 0;
@@ -344,8 +195,7 @@ static int parse(struct manage_call *c, int argc, char **argv)
 
 /* ---- Operands ---- */
 
-/* "VM CHECKPOINT": 2 to 2; "[VM]": 0 to 1; "VM...": 1 to many. */
-static void count_operands(const char *text, size_t *ret_min, size_t *ret_max)
+void manage_count_operands(const char *text, size_t *ret_min, size_t *ret_max)
 {
 	*ret_min = 0;
 	*ret_max = 0;
@@ -377,7 +227,7 @@ static bool check_operands(const struct manage_call *c)
 {
 	size_t min, max;
 
-	count_operands(c->verb->operands, &min, &max);
+	manage_count_operands(c->verb->operands, &min, &max);
 	for (size_t i = 0; i < c->operand_count; i++) {
 		if (c->operands[i][0] == '\0') {
 			manage_usage(c, "a name is empty");
@@ -396,104 +246,6 @@ static bool check_operands(const struct manage_call *c)
 		manage_usage(c, "expected %s", c->verb->operands);
 	}
 	return c->operand_count >= min && c->operand_count <= max;
-}
-
-/* ---- The usual course ---- */
-
-void manage_print(json_t *o)
-{
-	json_print(o != NULL ? o : json_null());
-}
-
-/* "{0} is running": a number is an operand, a name a member of the answer. */
-static void print_done(const struct manage_call *c, size_t each, json_t *answer)
-{
-	for (const char *at = c->verb->done; *at != '\0'; at++) {
-		char name[64], text[512];
-
-		if (*at != '{') {
-			putchar(*at);
-			continue;
-		}
-		snprintf(name, sizeof(name), "%.*s", (int)strcspn(at + 1, "}"), at + 1);
-		at += strlen(name) + 1;
-		size_t n = (size_t)(name[0] - '0');
-
-		json_t *v = n < 10 ? NULL : member_get(answer, name);
-
-		fputs(n < 10 ? c->operands[n == 0 ? each : n]
-			     : json_show(v, "", text, sizeof(text)),
-		      stdout);
-	}
-	putchar('\n');
-}
-
-static bool is_job(json_t *o)
-{
-	return member_get(o, "progress") != NULL && member_get(o, "kind") != NULL;
-}
-
-static int show(struct manage_call *c, size_t each, json_t *answer)
-{
-	if (c->json) {
-		if (answer != NULL) {
-			manage_print(answer);
-		}
-	} else if (c->verb->answer == ANSWER_LIST) {
-		table_print(member_get(answer, c->verb->list), c->verb->columns);
-	} else if (c->verb->answer == ANSWER_SHOW) {
-		table_show(answer, c->verb->columns);
-	} else if (c->verb->done != NULL) {
-		print_done(c, each, answer);
-	}
-	return CLI_OK;
-}
-
-static int send_one(struct manage_call *c, size_t each)
-{
-	json_t *answer = NULL, *result = NULL;
-	int status = manage_send(c, each, &answer);
-
-	if (status != CLI_OK) {
-		return status;
-	}
-	if (c->verb->answer == ANSWER_DONE && is_job(answer)) {
-		if (c->no_wait) {
-			c->json ? manage_print(answer) : (void)puts(member_text(answer, "id"));
-			json_decref(answer);
-			return CLI_OK;
-		}
-		status = manage_wait(c, answer, &result);
-		answer = result;
-	}
-	if (status == CLI_OK) {
-		show(c, each, answer);
-	}
-	json_decref(answer);
-	return status;
-}
-
-int manage_usual(struct manage_call *c)
-{
-	size_t min, max, times;
-	int worst = CLI_OK;
-
-	count_operands(c->verb->operands, &min, &max);
-	for (size_t i = 0; i < 2; i++) {
-		const char *member = c->verb->operand_member[i];
-
-		if (member != NULL && i < c->operand_count &&
-		    !manage_put(c, member, manage_text(c->operands[i]))) {
-			return CLI_USAGE;
-		}
-	}
-	times = max == MANAGE_OPERANDS_MAX ? c->operand_count : 1;
-	for (size_t i = 0; i < times; i++) {
-		int status = send_one(c, i);
-
-		worst = status != CLI_OK ? status : worst;
-	}
-	return worst;
 }
 
 int manage_verb_run(const struct manage_verb *v, const char *shown_as, int argc, char **argv)

@@ -126,6 +126,8 @@ const struct manage_verb *manage_verb_of(const char *noun, const char *name);
 int manage_command(int argc, char **argv);
 /* The same without the noun's help: argv[0] is skipped, @v is known. */
 int manage_verb_run(const struct manage_verb *v, const char *shown_as, int argc, char **argv);
+/* How many operands: "VM CHECKPOINT" 2 to 2, "[VM]" 0 to 1, "VM..." 1 to many. */
+void manage_count_operands(const char *text, size_t *ret_min, size_t *ret_max);
 /* Value of an option that was given; NULL: it was not. */
 const char *manage_value(const struct manage_call *c, const char *name);
 /* Prints what is wrong and where help is; CLI_USAGE. */
@@ -166,11 +168,15 @@ void table_print(json_t *rows, const struct manage_column *columns);
 void table_show(json_t *o, const struct manage_column *columns);
 void table_cell(json_t *row, const struct manage_column *column, char *text, size_t size);
 
-/* command.c, for verbs with a run of their own: what happens without one. */
+/* usual.c, for verbs with a run of their own: what happens without one. */
 int manage_usual(struct manage_call *c);
-json_t *manage_body(struct manage_call *c); /* made when there is none */
 /* Prints @o, as JSON. */
 void manage_print(json_t *o);
+
+/* options.c */
+/* Takes @text as the value of the verb's option @i; false after a message. */
+bool manage_option_apply(struct manage_call *c, size_t i, const char *text);
+json_t *manage_body(struct manage_call *c); /* made when there is none */
 /* Makes @value (taken over) a member of the request. False for NULL, which somebody complained about. */
 bool manage_put(struct manage_call *c, const char *member, json_t *value);
 /* @text for the service, which is JSON and so UTF-8; what is not would mean another name. NULL after a message. */
