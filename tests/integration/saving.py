@@ -7,6 +7,7 @@ import time
 import guests
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+LOAD_MODULES = "hv_vmbus hv_storvsc hv_utils sd_mod sr_mod crc32c_generic crc32c_intel"  # for storage-init
 
 
 def steady(build, flavour):
@@ -17,6 +18,34 @@ def steady(build, flavour):
 def words(text):
     """NAME=NUMBER words."""
     return {name: int(value) for name, value in re.findall(r"(\w+)=(-?\d+)", text)}
+
+
+def status(guest):
+    """What the program in the guest has counted."""
+    return words(guest.shell.run("cat /tmp/status")[1])
+
+
+def goes_on(guest, before):
+    """All that it counts is more than @before, and nothing is wrong."""
+    counted = [n for n, value in before.items() if not n.startswith("bad_") and value != 0]
+    for _ in range(300):
+        now = status(guest)
+        if any(value != 0 for n, value in now.items() if n.startswith("bad_")):
+            return False, now
+        if all(now.get(n, 0) > before[n] for n in counted):
+            return True, now
+        time.sleep(0.1)
+    return False, now
+
+
+def start_load(guest, processors, checked):
+    """@checked: the program that `steady` builds is in the guest; else a shell does a little of it."""
+    if checked:
+        guest.shell.run(f"/steady watch {processors} /dev/$(disk 64) /tmp/status &")
+    else:
+        guest.shell.run("sum=$(head -c 300000 /bin/busybox | md5sum); i=0; b=0; (while :; do [ \"$(head -c 300000 /bin/busybox | md5sum)\" = \"$sum\" ] || b=1; "
+                        "i=$((i + 1)); echo hashes=$i bad_hash=$b >/tmp/status.new; mv /tmp/status.new /tmp/status; done) &")
+    guest.shell.run("until_true 60 '[ -e /tmp/status ]'")
 
 
 class Saved:

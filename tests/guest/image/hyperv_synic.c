@@ -150,7 +150,7 @@ static void held_back(struct vp *vp)
 /* Until the controller is on, and has a page, nothing arrives; then it does. */
 static void switched_off(struct vp *vp)
 {
-	uint64_t simp = rdmsr(HV_X64_MSR_SIMP);
+	uint64_t simp = rdmsr(HV_X64_MSR_SIMP), before = vp->taken[SINT_VECTOR];
 
 	open_sint(vp, SINT, 0, EOI_MSR);
 	wrmsr(HV_X64_MSR_SCONTROL, 0);
@@ -163,6 +163,7 @@ static void switched_off(struct vp *vp)
 	vp_check(vp, "nothing without a page", type_of(vp, SINT), 0);
 	wrmsr(HV_X64_MSR_SIMP, simp);
 	vp_check(vp, "a message", WAIT(type_of(vp, SINT) != 0), true);
+	vp_check(vp, "its interrupt", WAIT(vp->taken[SINT_VECTOR] == before + 1), true);
 	give_back(vp, SINT);
 }
 

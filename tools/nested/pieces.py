@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pieces of check-kvm: what each runs, which selections have it, how long it may take on an emulated processor, which guest kernels it needs.
+
+Pieces of the same group share one emulated machine. All programs run with VIRID_ENGINE=kvm.
+"""
+import glob
+import json
+import os
+import signal
+import subprocess
+
+import results
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SMOKE, QUICK, FULL = 0, 1, 2  # each has all of those before
+ALONE_IN_QEMU = ("faults", "paging", "system", "debug", "legacy", "smc")  # one processor, nothing asked of host.c
+# What the kernel of a group's machine gets on its command line. QEMU lets IRET in user mode read the stack as if it were the kernel's: with SMAP that
+# faults, and the oracle's child uses it.
+APPEND = {"oracle": "clearcpuid=308"}
+NOT_HERE = {
+    "clock": ("tests/guest clock", "KVM counts no instructions"),
+    "conformance": ("tests/conformance", "the core on an engine that plays a script; the guest \"hyperv\" holds the same rows against this engine"),
+}
+
+
+def run(words, seconds, **env):
+    """(status, output); status None: the time was over. What it started ends with it."""
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                               env={**os.environ, "VIRID_ENGINE": "kvm", **env}, start_new_session=True)
+    try:
+        output = process.communicate(timeout=seconds)[0]
+        return process.returncode, output
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return None, process.communicate()[0]
+
+
+class Piece:
+    """@kernels: guest kernels that it needs; @adds: files of the build folder or the source tree that emulated machines do not have by themselves."""
+
+    def __init__(self, name, group, selection, seconds, work, kernels=(), adds=()):
+        self.name, self.group, self.selection, self.seconds, self.work, self.kernels, self.adds = name, group, selection, seconds, work, kernels, adds
+
+
+class Place:
+    """Where pieces run: a build folder, and what QEMU's processor says alone (a folder; None on a real one)."""
+
+    def __init__(self, build, excused):
+        self.build, self.excused = build, excused
+
+    def path(self, name):
+        return os.path.join(self.build, name)
+
+    def excuse(self, guest):
+        if not self.excused or guest not in ALONE_IN_QEMU:
+            return ""
+        with open(os.path.join(self.excused, guest), encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+
+# What pieces do: each returns a function of (tap, place, piece).
+
+
+def program(path, *arguments):
+    """A program of the build folder."""
+    def work(tap, place, piece):
+        status, output = run([place.path(path), *arguments], piece.seconds)
+        results.pass_on(tap, piece.name, status, output)
+    return work
+
+
+def script(path, *arguments, engine="kvm"):
+    """A test of the source tree, which takes the build folder as its first argument."""
+    def work(tap, place, piece):
+        status, output = run([os.path.join(TOP, "tests", path), place.build, *arguments], piece.seconds, VIRID_ENGINE=engine)
+        results.pass_on(tap, piece.name, status, output)
+    return work
+
+
+def left_out(what, why):
+    return lambda tap, place, piece: tap.result(True, what, why)
+
+
+def probe(tap, place, piece):
+    status, output = run([place.path("virid"), "engine", "probe", "--json", "--again"], piece.seconds)
+    answer = json.loads(output) if status == 0 else {}
+    tap.result(answer.get("engine") == "kvm", "virid engine probe finds KVM faster than the software engine")
+    tap.note(answer.get("reason", output))
+
+
+def unit_tests(tap, place, piece):
+    for program in [place.path("src/engines/engines_test")] + sorted(glob.glob(place.path("src/cpu/kvm/*_test"))):
+        status, output = run([program], piece.seconds)
+        results.pass_on(tap, os.path.basename(program), status, output)
+
+
+def small_guest(guest, *options):
+    def work(tap, place, piece):
+        lax = ["--lax"] if place.excused else []
+        status, output = run([place.path("tests/guest/guest_host"), "--engine", "kvm", *lax, *options, place.path("tests/guest/guest-" + guest)], piece.seconds)
+        results.pass_on(tap, piece.name, status, output, place.excuse(guest))
+    return work
+
+
+def several_processors(tap, place, piece):
+    """What the emulated processors get wrong among themselves, a program there shows without KVM."""
+    alone = run([place.path("tests/guest/cross_modify")], 100)[1] if place.excused else ""
+    status, output = run([place.path("tests/guest/guest_host"), "--engine", "kvm", "--cpus", "4", place.path("tests/guest/guest-smp")], piece.seconds)
+    results.pass_on(tap, piece.name, status, output, alone, exact=False)
+
+
+FUZZ = ("fuzz/engine/fuzz_engine_kvm", "fuzz/engine/corpus/run")
+
+
+def fuzz(tap, place, piece):
+    status, output = run([place.path(FUZZ[0]), "--seconds", "20", os.path.join(TOP, FUZZ[1])], piece.seconds)
+    results.pass_on(tap, piece.name, status, output)
+
+
+def oracle(mode, cases):
+    return program("tests/engine/oracle", "--mode", mode, "--cases", cases)
+
+
+CORE = "kvm,apic=core"  # the local APIC in our core instead of KVM
+
+
+def engine_pieces():
+    return [
+        Piece("probe", "engine", SMOKE, 120, probe),
+        Piece("unit", "engine", SMOKE, 200, unit_tests),
+        *[Piece("guest-" + g, "engine", SMOKE if g in ("faults", "paging", "system") else QUICK, 330, small_guest(g)) for g in ALONE_IN_QEMU],
+        Piece("guest-smp", "engine", QUICK, 330, several_processors),
+        *[Piece(name, "engine", SMOKE, 1, left_out(*why)) for name, why in NOT_HERE.items()],
+        Piece("hyperv-x1", "engine", SMOKE, 200, script("guest/hyperv", "1")),
+        Piece("hyperv-x2", "engine", QUICK, 200, script("guest/hyperv", "2")),
+        Piece("hyperv-x4", "engine", FULL, 300, script("guest/hyperv", "4")),
+        Piece("hyperv-x2-core", "engine", QUICK, 200, script("guest/hyperv", "2", engine=CORE)),
+        Piece("hyperv-x4-core", "engine", FULL, 300, script("guest/hyperv", "4", engine=CORE)),
+        Piece("processors", "engine", FULL, 300, script("integration/processors")),
+        Piece("oracle-64", "oracle", QUICK, 200, oracle("64", "4000")),
+        Piece("oracle-32", "oracle", QUICK, 200, oracle("32", "2000")),
+        Piece("oracle-16", "oracle", QUICK, 200, oracle("16", "2000")),
+        Piece("fuzz", "life", FULL, 200, fuzz, adds=FUZZ),
+        Piece("life", "life", FULL, 400, program("src/cpu/kvm/kvm_life_test", "1000")),
+        Piece("kills", "life", FULL, 400, script("integration/kills", "kvm", "15")),
+    ]
+
+
+def boot(flavour, processors, selection=FULL, engine="kvm", suffix=""):
+    return Piece(f"boot-{flavour}-x{processors}{suffix}", "boots-" + flavour, selection, 300,
+                 script("integration/boot", flavour, processors, engine=engine), (flavour,))
+
+
+def system_pieces():
+    """Whole systems."""
+    cloud = ("cloud",)
+    return [
+        boot("cloud", "1"), boot("cloud", "2", QUICK), boot("cloud", "4"), boot("cloud", "2", engine=CORE, suffix="-core"),
+        *[boot(flavour, n) for flavour in ("amd64", "rt", "686-pae") for n in ("1", "2", "4")],
+        Piece("storage", "devices", FULL, 500, script("integration/storage", "cloud", "2"), cloud),
+        Piece("storage-changes", "devices", FULL, 500, script("integration/storage-changes", "cloud"), cloud),
+        Piece("network-user", "networks", FULL, 200, script("integration/network-user"), cloud),
+        Piece("network", "networks", FULL, 400, script("integration/network-kernel", "amd64"), ("cloud", "amd64")),
+        Piece("save-restore", "saves", FULL, 900, script("integration/save-restore", "cloud", "2", "100"), cloud),
+        Piece("engine-changes", "saves", FULL, 600, script("integration/engine-changes", "3"), cloud),
+        Piece("service-guest", "service", FULL, 500, script("integration/vmms-guest", "cloud"), cloud),
+        Piece("service-engine", "service", FULL, 300, script("integration/vmms-engine"), cloud),
+        Piece("service-processors", "service", FULL, 300, script("integration/vmms-processors"), cloud),
+    ]
+
+
+def table():
+    return engine_pieces() + system_pieces()
