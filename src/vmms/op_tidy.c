@@ -20,8 +20,8 @@
 #include "lib/check.h"
 #include "op_checkpoint.h"
 #include "plan.h"
-#include "store.h"
 #include "task.h"
+#include "tidy_chain.h"
 #include "vm_settle.h"
 #include "vmms.h"
 
@@ -98,79 +98,6 @@ static void end(struct tidy *t)
 	then(vm, j, ctx);
 }
 
-/* ---- Records ---- */
-
-/* Checkpoints that name @from name @to. 0 or -errno. */
-static int rename_in_checkpoints(struct vm *vm, const char *from, const char *to,
-				 struct json_file_error *error)
-{
-	json_t *all = json_copy(checkpoints_of(vm)); /* writing changes the one that is kept */
-	int r = 0;
-
-	CHECK(all != NULL);
-	for (void *i = json_object_iter(all); i != NULL && r == 0;
-	     i = json_object_iter_next(all, i)) {
-		const json_t *record = json_object_iter_value(i);
-
-		if (checkpoint_disks_use(json_object_get(record, "configuration"), from)) {
-			json_t *changed = json_deep_copy(record);
-
-			CHECK(changed != NULL);
-			checkpoint_disks_rename(json_object_get(changed, "configuration"), from,
-						to);
-			r = checkpoint_write(vm, changed, error);
-		}
-	}
-	json_decref(all);
-	return r;
-}
-
-/* The data is where it belongs: everybody says so, and what was merged has nothing above it any more. */
-static int record_merge(struct tidy *t, struct json_file_error *error)
-{
-	struct vm *vm = t->vm;
-	char *base = strdup(checkpoint_files_path(vm, t->step.file)),
-	     *last = strdup(checkpoint_files_path(vm, t->step.last));
-
-	CHECK(base != NULL && last != NULL);
-	int r = rename_in_checkpoints(vm, last, base, error);
-
-	if (r == 0) {
-		json_t *c = json_deep_copy(vm->configuration);
-
-		CHECK(c != NULL);
-		checkpoint_disks_rename(c, last, base);
-		checkpoint_files_reparent(c, last, base);
-		for (size_t at = t->step.last; at != t->step.file; at = t->files[at].parent) {
-			json_object_set_new(json_array_get(checkpoint_files(c), at), "parent",
-					    json_null());
-		}
-		r = store_configure(vm, c, error);
-	}
-	free(base);
-	free(last);
-	return r;
-}
-
-static int drop_file(struct vm *vm, const char *path, struct json_file_error *error)
-{
-	char *absolute = plan_path(vm, path);
-	int r = 0;
-
-	if (unlink(absolute) < 0 && errno != ENOENT) {
-		r = -errno;
-		snprintf(error->text, sizeof(error->text), "%s: %s", absolute, strerror(-r));
-	} else {
-		json_t *c = json_deep_copy(vm->configuration);
-
-		CHECK(c != NULL);
-		checkpoint_files_drop(c, path);
-		r = store_configure(vm, c, error);
-	}
-	free(absolute);
-	return r;
-}
-
 /* ---- Merging ---- */
 
 /* Files that a worker has had may be locked a little longer than it lives; a full disk stays full for a while. */
@@ -203,7 +130,7 @@ static void merged(struct tidy *t, bool cancelled, bool failed, const char *why)
 	} else if (failed) {
 		checkpoint_recover_merge(t->vm);
 		end(t);
-	} else if (record_merge(t, &error) < 0) {
+	} else if (tidy_record_merge(t->vm, t->files, &t->step, &error) < 0) {
 		log_line("%s: %s", vm_name(t->vm), error.text);
 		end(t);
 	} else {
@@ -259,76 +186,6 @@ static void merge_here(struct tidy *t, bool only_reconnect, size_t except)
 
 /* ---- Merging in an open chain ---- */
 
-/* The file of @disk in the list; the count when it has none. */
-static size_t top_of(const struct tidy *t, const json_t *disk)
-{
-	const char *path = json_string_value(json_object_get(disk, "path"));
-	size_t i = 0;
-
-	while (i < t->count &&
-	       (path == NULL || strcmp(checkpoint_files_path(t->vm, i), path) != 0)) {
-		i++;
-	}
-	return i;
-}
-
-/* Fills in the chain from @top down to the base; false: the last file is not in it. */
-static bool find_chain(struct tidy *t, size_t top, struct checkpoint_live *l)
-{
-	bool found = false;
-
-	l->chain = calloc(t->count + 1, sizeof(*l->chain));
-	CHECK(l->chain != NULL);
-	for (size_t at = top; at != DISK_TREE_NONE; at = t->files[at].parent) {
-		if (at == t->step.last) {
-			l->depth = (unsigned)l->chain_count;
-			l->count = (unsigned)t->step.count;
-			found = true;
-		}
-		t->above = found ? t->above : at;
-		l->chain[l->chain_count] = strdup(checkpoint_files_path(t->vm, at));
-		CHECK(l->chain[l->chain_count] != NULL);
-		l->chain_count++;
-		if (at == t->step.file) {
-			break;
-		}
-	}
-	return found;
-}
-
-static void forget_chain(struct checkpoint_live *l)
-{
-	for (size_t i = 0; i < l->chain_count; i++) {
-		free(l->chain[i]);
-	}
-	free(l->chain);
-	*l = (struct checkpoint_live){0};
-}
-
-/* The disk that has the last file in its chain; false: none. */
-static bool find_live(struct tidy *t, struct checkpoint_live *l)
-{
-	const json_t *disks = json_object_get(t->vm->configuration, "disks");
-
-	for (size_t i = 0; i < json_array_size(disks); i++) {
-		const json_t *disk = json_array_get(disks, i);
-		const char *controller = json_string_value(json_object_get(disk, "controller"));
-		size_t top = top_of(t, disk);
-
-		*l = (struct checkpoint_live){
-			.ide = controller != NULL && strcmp(controller, "ide") == 0,
-			.number = (unsigned)json_integer_value(json_object_get(disk, "number")),
-			.location = (unsigned)json_integer_value(json_object_get(disk, "location")),
-		};
-		t->above = DISK_TREE_NONE;
-		if (top < t->count && find_chain(t, top, l)) {
-			return true;
-		}
-		forget_chain(l);
-	}
-	return false;
-}
-
 static void live_done(void *ctx, bool cancelled, const char *error)
 {
 	struct tidy *t = ctx;
@@ -366,11 +223,13 @@ static void merge(struct tidy *t)
 	struct checkpoint_live l = {0};
 
 	job_progress(t->job, 0, "merging");
-	bool live = vm_is_active(t->vm) && find_live(t, &l);
+	const struct tidy_tree tree = {
+		.vm = t->vm, .files = t->files, .count = t->count, .step = &t->step};
+	bool live = vm_is_active(t->vm) && tidy_find_live(&tree, &l, &t->above);
 
 	t->live = live;
 	if (!note(t, live && l.depth == 0)) {
-		forget_chain(&l);
+		tidy_forget_chain(&l);
 		end(t);
 	} else if (!live) {
 		merge_here(t, false, DISK_TREE_NONE);
@@ -394,7 +253,7 @@ static void next(struct tidy *t)
 		end(t);
 	} else if (t->step.kind == DISK_TREE_MERGE) {
 		merge(t);
-	} else if (drop_file(t->vm, checkpoint_files_path(t->vm, t->step.file), &error) < 0) {
+	} else if (tidy_drop_file(t->vm, checkpoint_files_path(t->vm, t->step.file), &error) < 0) {
 		log_line("%s: %s", vm_name(t->vm), error.text);
 		end(t);
 	} else {
