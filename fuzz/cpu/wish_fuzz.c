@@ -29,7 +29,7 @@ static void check_granted(const struct x86_cpu_wish *wish, const struct x86_cpu_
 	}
 	CHECK(x86_cpu_parse(text, &same, &word, &length) == X86_CPU_FINE);
 	CHECK(x86_cpu_granted(&same, &cpu) && x86_cpu_resolve(&same, offer, &again, &missing));
-	CHECK(memcmp(&again, &cpu, sizeof(cpu)) == 0);
+	CHECK(x86_cpu_same(&again, &cpu));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -42,7 +42,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t length = 0;
 
 	CHECK(text != NULL);
-	memcpy(text, data, size);
+	if (size != 0) {
+		memcpy(text, data, size);
+	}
 	text[size] = '\0';
 	emu_cpu_offer(true, &offer);
 	bool fine = x86_cpu_parse(text, &wish, &word, &length) == X86_CPU_FINE;

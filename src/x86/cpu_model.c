@@ -159,6 +159,17 @@ void x86_cpu_make(enum x86_cpu_model model, struct x86_cpu *ret)
 	finish(ret, NULL);
 }
 
+bool x86_cpu_same(const struct x86_cpu *a, const struct x86_cpu *b)
+{
+	return a->model == b->model && a->signature == b->signature && a->xcr0 == b->xcr0 &&
+	       a->arch_capabilities == b->arch_capabilities &&
+	       __builtin_memcmp(a->vendor, b->vendor, sizeof(a->vendor)) == 0 &&
+	       __builtin_memcmp(a->brand, b->brand, sizeof(a->brand)) == 0 &&
+	       __builtin_memcmp(a->caches, b->caches, sizeof(a->caches)) == 0 &&
+	       __builtin_memcmp(&a->features, &b->features, sizeof(a->features)) == 0 &&
+	       __builtin_memcmp(a->component, b->component, sizeof(a->component)) == 0;
+}
+
 /* ---- Wishes ---- */
 
 static size_t word_length(const char *s)

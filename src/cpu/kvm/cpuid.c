@@ -160,7 +160,7 @@ static void add_ours(struct x86_cpu_features *f)
 
 /*
  * What may be said of this processor although it does not say so: that REP MOVSB is fast (ERMS, FSRM), for that changes nothing but speed; and that VERW clears
- * buffers (MD_CLEAR) where there is nothing to clear, which is everywhere but on Intel's.
+ * what MDS would show (MD_CLEAR) where no processor has MDS, which is everywhere but on Intel's.
  */
 static void add_harmless(const struct x86_cpu *host, struct x86_cpu_features *f)
 {

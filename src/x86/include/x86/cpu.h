@@ -106,6 +106,9 @@ const char *x86_cpu_model_summary(enum x86_cpu_model model);
 /* A model with all of its features, whoever could run it; not X86_CPU_HOST. */
 void x86_cpu_make(enum x86_cpu_model model, struct x86_cpu *ret);
 
+/* The guest cannot tell one from the other. */
+bool x86_cpu_same(const struct x86_cpu *a, const struct x86_cpu *b);
+
 /* ---- Wishes ---- */
 
 #define X86_CPU_TEXT_MAX 512u
