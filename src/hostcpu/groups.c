@@ -41,6 +41,7 @@ __attribute__((format(printf, 2, 3))) static bool refuse(struct hostcpu_groups *
 	va_list ap;
 
 	va_start(ap, fmt);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
 	vsnprintf(g->reason, sizeof(g->reason), fmt, ap);
 	va_end(ap);
 	return false;

@@ -128,7 +128,7 @@ bool cpu_policy_admits(const struct vm *vm, const json_t *config, char *why, siz
 		hostcpu_set_format(&r.set, where);
 		snprintf(why, size,
 			 "%s reserves %" PRIu64 " %% of a processor (%u virtual processors, %u %% "
-						"each), and of the %" PRIu64
+			 "each), and of the %" PRIu64
 			 " %% of processors %.100s others have reserved %" PRIu64 " %%: %" PRIu64
 			 " %% are left; stop other VMs, or give one of them a smaller "
 			 "reserve (virid vm set --cpu-reserve)",

@@ -78,6 +78,7 @@ __attribute__((format(printf, 2, 3))) static void trouble(struct vm *vm, const c
 	va_list ap;
 
 	va_start(ap, fmt);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
 	vsnprintf(vm->cpu.trouble, sizeof(vm->cpu.trouble), fmt, ap);
 	va_end(ap);
 }

@@ -17,6 +17,8 @@
 	(UINT64_C(2) * 1000000000) /* what workers said is used again for so long */
 #define METRICS_PATIENCE_NS (UINT64_C(1) * 1000000000) /* a worker that says nothing is left out */
 
+struct call;
+
 /* Text that grows. */
 struct metrics_text {
 	char *text;
@@ -41,5 +43,7 @@ __attribute__((sentinel)) void metrics_add(struct metrics_text *t, const char *n
 					   ...);
 /* All that is known about VMs. */
 void metrics_vms(struct metrics_text *t, const struct metrics_vm *vms, size_t count);
+/* All that is known about the service, for whoever asked. */
+void metrics_service(struct metrics_text *t, struct call *c);
 
 #endif
