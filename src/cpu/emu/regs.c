@@ -195,7 +195,8 @@ static bool get_word(struct emu_vp *vp, uint32_t name, uint64_t *ret)
 		*ret = vp->efer;
 		return true;
 	default:
-		return x86_msr_of_register(name, &msr) && emu_msr_read(vp, msr, ret) == X86_MSRS_DONE;
+		return x86_msr_of_register(name, &msr) &&
+		       emu_msr_read(vp, msr, ret) == X86_MSRS_DONE;
 	}
 }
 
@@ -267,7 +268,8 @@ static bool set_word(struct emu_vp *vp, uint32_t name, uint64_t value)
 	case HvX64RegisterEfer:
 		return efer_set(vp, value);
 	default:
-		return x86_msr_of_register(name, &msr) && emu_msr_write(vp, msr, value) == X86_MSRS_DONE;
+		return x86_msr_of_register(name, &msr) &&
+		       emu_msr_write(vp, msr, value) == X86_MSRS_DONE;
 	}
 }
 
