@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Local APICs in KVM; IOAPIC and 8259 are not there (split irqchip). Messages go in with KVM_SIGNAL_MSI, one system call that stops no VP. KVM tells
- * of an EOI only for vectors of its routing table's first entries: a level-triggered message gets one before it is sent. KVM's Hyper-V
- * emulation, otherwise asleep, serves three MSRs (EOI, ICR, TPR), lets the guest leave out EOIs by the VP assist page, and ends the
- * interrupts of AutoEOI SINTs.
+ * Local APICs in KVM; IOAPIC and 8259 are not there (split irqchip). KVM's Hyper-V emulation, otherwise asleep, serves three MSRs (EOI, ICR, TPR),
+ * lets the guest leave out EOIs by the VP assist page, and ends the interrupts of AutoEOI SINTs.
  */
 #include <errno.h>
 #include <string.h>
@@ -33,12 +31,6 @@
 #define BASE_X2APIC UINT64_C(0x400)
 #define LVT_TSC_DEADLINE 0x40000u
 #define LVT_TIMER_MODE 0x60000u
-#define MSI_ADDRESS 0xFEE00000u
-#define MSI_DESTINATION_SHIFT 12
-#define MSI_LOGICAL 0x4u
-#define MSI_TYPE_SHIFT 8
-#define MSI_ASSERT 0x4000u
-#define MSI_LEVEL 0x8000u
 
 /* ---- The VM ---- */
 
@@ -274,93 +266,6 @@ static uint64_t base(const struct hv_engine_vp *vp)
 	return ((const struct kvm_vp *)(const void *)vp)->run->apic_base;
 }
 
-/* ---- Interrupts ---- */
-
-static struct kvm_msi msi_of(const struct hv_engine_message *m)
-{
-	return (struct kvm_msi){.address_lo = MSI_ADDRESS |
-					      (m->destination & 0xFF) << MSI_DESTINATION_SHIFT |
-					      (m->logical ? MSI_LOGICAL : 0),
-				.address_hi = m->destination & ~UINT32_C(0xFF),
-				.data = m->vector | m->type << MSI_TYPE_SHIFT | MSI_ASSERT |
-					(m->level ? MSI_LEVEL : 0)};
-}
-
-/* Nobody there to take it is no error. */
-static void signal_msi(struct kvm_vm *vm, const struct hv_engine_message *m)
-{
-	struct kvm_msi msi = msi_of(m);
-
-	ioctl(vm->fd, KVM_SIGNAL_MSI, &msi);
-}
-
-static bool same_route(const struct hv_engine_message *a, const struct hv_engine_message *b)
-{
-	return a->vector == b->vector && a->destination == b->destination &&
-	       a->logical == b->logical;
-}
-
-static int set_routes(struct kvm_vm *vm)
-{
-	struct {
-		struct kvm_irq_routing header;
-		struct kvm_irq_routing_entry entries[KVM_LEVEL_ROUTES];
-	} table = {.header.nr = vm->apic.level_count};
-
-	for (unsigned i = 0; i < vm->apic.level_count; i++) {
-		struct kvm_msi msi = msi_of(&vm->apic.level[i]);
-
-		table.entries[i] =
-			(struct kvm_irq_routing_entry){.gsi = i,
-						       .type = KVM_IRQ_ROUTING_MSI,
-						       .u.msi = {.address_lo = msi.address_lo,
-								 .address_hi = msi.address_hi,
-								 .data = msi.data}};
-	}
-	return ioctl(vm->fd, KVM_SET_GSI_ROUTING, &table) < 0 ? -errno : 0;
-}
-
-/* The oldest goes when there is no room: it is long ended. */
-static void watch_eoi(struct kvm_vm *vm, const struct hv_engine_message *m)
-{
-	struct kvm_apic *a = &vm->apic;
-
-	pthread_mutex_lock(&a->lock);
-	for (unsigned i = 0; i < a->level_count; i++) {
-		if (same_route(&a->level[i], m)) {
-			pthread_mutex_unlock(&a->lock);
-			return;
-		}
-	}
-	a->level[a->level_next] = *m;
-	a->level_next = (a->level_next + 1) % KVM_LEVEL_ROUTES;
-	if (a->level_count < KVM_LEVEL_ROUTES) {
-		a->level_count++;
-	}
-	if (set_routes(vm) != 0) {
-		atomic_store(&vm->failed, "KVM refuses the routes of interrupts");
-	}
-	pthread_mutex_unlock(&a->lock);
-}
-
-static void message(struct hv_engine_vm *handle, const struct hv_engine_message *m)
-{
-	struct kvm_vm *vm = kvm_vm_of(handle);
-
-	if (m->level) {
-		watch_eoi(vm, m);
-	}
-	signal_msi(vm, m);
-}
-
-static void request(struct hv_engine_vp *handle, uint8_t vector)
-{
-	struct kvm_vp *vp = kvm_vp_of(handle);
-	const struct hv_engine_message m = {.destination = vp->index, .vector = vector};
-
-	signal_msi(vp->vm, &m);
-}
-
 /* ---- Hyper-V's part ---- */
 
 static void auto_eoi(struct hv_engine_vp *handle, unsigned sint, uint8_t vector, bool on)
@@ -404,8 +309,8 @@ const struct hv_engine_apic_ops kvm_apic_ops = {
 	.take = take,
 	.activity = activity,
 	.set_activity = set_activity,
-	.request = request,
-	.message = message,
+	.request = kvm_irq_request,
+	.message = kvm_irq_message,
 	.auto_eoi = auto_eoi,
 	.assist = assist,
 	.cr8 = cr8,

@@ -414,7 +414,7 @@ static void test_assist(struct test *t)
 /* ---- A storm ---- */
 
 #define SENDERS 3u
-#define EACH 200u
+#define EACH 60u
 
 struct storm {
 	struct test_machine *m;

@@ -55,7 +55,7 @@ int kvm_clock_init(struct kvm_vm *vm)
 }
 
 /* Without the attribute (before Linux 5.16) the counter itself is set, as near as that comes. */
-void kvm_clock_set_offset(struct kvm_vp *vp, uint64_t offset)
+static void set_offset(struct kvm_vp *vp, uint64_t offset)
 {
 	struct kvm_device_attr attr = {.group = KVM_VCPU_TSC_CTRL,
 				       .attr = KVM_VCPU_TSC_OFFSET,
@@ -73,6 +73,19 @@ void kvm_clock_set_offset(struct kvm_vp *vp, uint64_t offset)
 	m.entry.data = kvm_clock(vp->vm) + offset;
 	if (ioctl(vp->fd, KVM_SET_MSRS, &m) != 1) {
 		atomic_store(&vp->vm->failed, "KVM does not set the time stamp counter");
+	}
+}
+
+/* A TSC deadline in KVM's local APIC is a time of the host's there already: it is set anew. */
+void kvm_clock_set_offset(struct kvm_vp *vp, uint64_t offset)
+{
+	uint64_t deadline = 0;
+	bool armed = vp->vm->apic.here && kvm_msr_kernel_get(vp, X86_MSR_TSC_DEADLINE, &deadline) &&
+		     deadline != 0;
+
+	set_offset(vp, offset);
+	if (armed && !kvm_msr_kernel_set(vp, X86_MSR_TSC_DEADLINE, deadline)) {
+		atomic_store(&vp->vm->failed, "KVM does not set a TSC deadline");
 	}
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A VM and its VPs as the engine keeps them. Files: engine.c life and the table of operations, memory.c slots, run.c the way into the
+ * A VM and its VPs as the engine keeps them. Files: engine.c life, ops.c the table of operations, memory.c slots, run.c the way into the
  * guest and out, exit.c what exits mean and how they are finished, state.c the cached registers, regs.c and fpu.c registers by name, msr.c,
- * cpuid.c, apic.c local APICs in KVM, event.c injection, saved.c saved state, walk.c page walks, dirty.c which pages were written.
+ * cpuid.c, apic.c and irq.c local APICs in KVM, event.c injection, saved.c saved state, walk.c page walks, dirty.c which pages were written.
  */
 #ifndef KVM_VM_H
 #define KVM_VM_H
@@ -173,6 +173,14 @@ static inline struct kvm_vp *kvm_vp_of(struct hv_engine_vp *vp)
 	return (struct kvm_vp *)(void *)vp;
 }
 
+/* ---- engine.c ---- */
+
+int kvm_vm_create(const struct hv_engine_config *config, struct hv_engine_vm **ret_vm);
+void kvm_vm_destroy(struct hv_engine_vm *handle);
+int kvm_vp_create(struct hv_engine_vm *vm_handle, uint32_t index, struct hv_engine_vp **ret_vp);
+void kvm_vp_destroy(struct hv_engine_vp *handle);
+void kvm_vp_reset(struct hv_engine_vp *handle, bool init);
+
 /* ---- memory.c ---- */
 
 int kvm_memory_init(struct kvm_vm *vm);
@@ -234,6 +242,11 @@ bool kvm_apic_has_msr(const struct kvm_vm *vm, uint32_t index);
 void kvm_apic_before_run(struct kvm_vp *vp);
 /* A HLT ends. */
 void kvm_apic_wake(struct kvm_vp *vp);
+
+/* ---- irq.c: of hv_engine_apic_ops ---- */
+
+void kvm_irq_message(struct hv_engine_vm *handle, const struct hv_engine_message *m);
+void kvm_irq_request(struct hv_engine_vp *handle, uint8_t vector);
 
 /* ---- clock.c ---- */
 
