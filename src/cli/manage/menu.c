@@ -6,7 +6,6 @@
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
-#include <newt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -15,6 +14,7 @@
 #include "lib/bits.h"
 #include "manage.h"
 #include "menu.h"
+#include "newt_late.h"
 
 #define COLUMNS_MIN 80u
 #define LINES_MIN 24u

@@ -2,7 +2,6 @@
 /* What the entries of `virid config` are made of: windows, and programs whose output is shown. */
 #include <errno.h>
 #include <fcntl.h>
-#include <newt.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,8 +11,11 @@
 #include <unistd.h>
 
 #include "menu.h"
+#include "newt_late.h"
 
 #define MESSAGE_ROWS 16
+
+struct late_library newt_library = {.names = {"libnewt.so.0.52"}, .what_for = "for the menu"};
 
 static char ok[] = "OK", cancel[] = "Cancel";
 

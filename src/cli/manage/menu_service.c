@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Entries of `virid config` for what the management service keeps in its settings: it checks them, and says what is wrong. */
-#include <newt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "lib/bits.h"
 #include "manage.h"
 #include "menu.h"
+#include "newt_late.h"
 
 #define FOLDERS_MAX 64u
 
