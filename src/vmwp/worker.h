@@ -58,6 +58,7 @@ struct worker_config {
 	const char *kernel_path; /* for messages */
 	const char *initrd_path;
 	const char *cmdline;
+	const char *cpu; /* processor model as a person writes it (x86/cpu.h); "": the usual one */
 	int console_in_fd;   /* -1: none */
 	int console_out_fd;  /* -1: none */
 	bool console_escape; /* Ctrl-] leaves */
@@ -73,8 +74,7 @@ struct worker_config {
 	int kvm_fd;	     /* /dev/kvm, for the engine kvm; -1: emu */
 	bool apic_in_core;   /* hv/engine.h */
 	bool doorbells_exit; /* hv/engine.h */
-	const char *cpu; /* processor model as a person writes it (x86/cpu.h); "": the usual one */
-	int state_fd;	 /* saved state to go on from; -1: none */
+	int state_fd;	     /* saved state to go on from; -1: none */
 	const char *state_path;
 	bool eager;	     /* all of its memory before the first instruction */
 	bool detached;	     /* outlives its starter */

@@ -88,7 +88,7 @@ const char *x86_cpu_model_summary(enum x86_cpu_model model)
 /* ---- What follows from the features ---- */
 
 /* The feature that stands for a need. */
-static bool met(const struct x86_cpu_features *f, uint8_t needs)
+static bool met(const struct x86_cpu_features *f, unsigned needs)
 {
 	switch ((enum x86_cpu_need)needs) {
 	case X86_CPU_NEEDS_XSAVE:
@@ -109,7 +109,7 @@ static void close_features(struct x86_cpu_features *f)
 	size_t count;
 	const struct x86_cpu_name *names = x86_cpu_names(&count);
 
-	for (uint8_t need = X86_CPU_NEEDS_XSAVE; need <= X86_CPU_NEEDS_AVX512F; need++) {
+	for (unsigned need = X86_CPU_NEEDS_XSAVE; need <= X86_CPU_NEEDS_AVX512F; need++) {
 		for (size_t i = 0; i < count; i++) {
 			if (names[i].needs == need && !met(f, need)) {
 				f->word[names[i].word] &= ~BIT32(names[i].bit);
@@ -153,7 +153,7 @@ void x86_cpu_make(enum x86_cpu_model model, struct x86_cpu *ret)
 				/* L2: 256 KiB, 4 ways, 64-byte lines. */
 				.caches = {{0}, {0, 0, 256u << 16 | 4u << 12 | 64u, 0}},
 				.arch_capabilities = m->arch_capabilities};
-	for (; m->brand[i] != '\0' && i < sizeof(ret->brand) - 1; i++) {
+	for (; i < sizeof(ret->brand) - 1 && m->brand[i] != '\0'; i++) {
 		ret->brand[i] = m->brand[i];
 	}
 	finish(ret, NULL);

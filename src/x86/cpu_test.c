@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "x86/cpu.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/bits.h"
@@ -105,11 +106,11 @@ static void test_names(struct test *t)
 	struct x86_cpu cpu;
 
 	for (size_t i = 0; i < count; i++) {
-		char text[64] = "host,-";
+		char text[64];
 
 		EXPECT(t, names[i].word < X86_CPU_WORDS && names[i].bit < 32);
 		known.word[names[i].word] |= BIT32(names[i].bit);
-		strcat(text, names[i].name);
+		snprintf(text, sizeof(text), "host,-%s", names[i].name);
 		EXPECT(t, wish_of(text).drop.word[names[i].word] & BIT32(names[i].bit));
 	}
 	for (unsigned m = 0; m < X86_CPU_HOST; m++) {

@@ -6,17 +6,18 @@
 #include "mem.h"
 #include "x86/paging.h"
 
-static uint64_t *base_slot(struct emu_vp *vp, uint32_t index)
+static bool is_base(uint32_t index)
 {
-	return index == X86_MSR_FS_BASE	  ? &vp->seg[X86_FS].base
-	       : index == X86_MSR_GS_BASE ? &vp->seg[X86_GS].base
-					  : NULL;
+	return index == X86_MSR_FS_BASE || index == X86_MSR_GS_BASE;
+}
+
+static uint64_t *base(struct emu_vp *vp, uint32_t index)
+{
+	return &vp->seg[index == X86_MSR_FS_BASE ? X86_FS : X86_GS].base;
 }
 
 enum x86_msrs_result emu_msr_read(struct emu_vp *vp, uint32_t index, uint64_t *ret_value)
 {
-	const uint64_t *base = base_slot(vp, index);
-
 	if (index == X86_MSR_EFER) {
 		*ret_value = vp->efer;
 		return X86_MSRS_DONE;
@@ -25,8 +26,8 @@ enum x86_msrs_result emu_msr_read(struct emu_vp *vp, uint32_t index, uint64_t *r
 		*ret_value = emu_tsc(vp);
 		return X86_MSRS_DONE;
 	}
-	if (base != NULL) {
-		*ret_value = *base;
+	if (is_base(index)) {
+		*ret_value = *base(vp, index);
 		return X86_MSRS_DONE;
 	}
 	return x86_msrs_read(&vp->msr, &vp->vm->cpu, index, ret_value);
@@ -34,16 +35,14 @@ enum x86_msrs_result emu_msr_read(struct emu_vp *vp, uint32_t index, uint64_t *r
 
 enum x86_msrs_result emu_msr_write(struct emu_vp *vp, uint32_t index, uint64_t value)
 {
-	uint64_t *base = base_slot(vp, index);
-
 	if (index == X86_MSR_EFER) {
 		return emu_efer_write(vp, value) ? X86_MSRS_DONE : X86_MSRS_REFUSED;
 	}
-	if (base != NULL) {
+	if (is_base(index)) {
 		if (!x86_canonical(value)) {
 			return X86_MSRS_REFUSED;
 		}
-		*base = value;
+		*base(vp, index) = value;
 		return X86_MSRS_DONE;
 	}
 	return x86_msrs_write(&vp->msr, vp->vm->gmem->pa_bits, index, value);
