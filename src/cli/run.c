@@ -149,7 +149,6 @@ static struct launch describe(const struct run_options *o, const struct run_file
 	l.kvm = f->kvm;
 	l.cpu = o->cpu;
 	l.apic_in_core = o->apic_in_core;
-	l.doorbells_exit = o->doorbells_exit;
 	l.launcher = f->launcher[1];
 	l.state = f->state;
 	l.state_path = o->restore;

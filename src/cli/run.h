@@ -22,9 +22,8 @@ struct run_options {
 	bool stats;
 	bool count_instructions;
 	enum run_engine engine;
-	bool apic_in_core; /* words after kvm */
-	bool doorbells_exit;
-	const char *cpu; /* processor model; "": the engine's usual one */
+	bool apic_in_core; /* "kvm,apic=core" */
+	const char *cpu;   /* processor model; "": the engine's usual one */
 	const char *trace;
 	struct launch_disks disks;
 	struct launch_nets nets;

@@ -204,41 +204,19 @@ static bool add_net(struct run_options *o, const char *arg)
 	return true;
 }
 
-/* Words after "kvm,": what the engine is to leave to this program. */
-static bool set_engine_words(struct run_options *o, const char *option, const char *words)
-{
-	static const char *const known[] = {"apic=core", "doorbell=exit", NULL};
-	bool *const wanted[] = {&o->apic_in_core, &o->doorbells_exit};
-
-	while (*words != '\0') {
-		size_t bytes = strcspn(words, ","), n = 0;
-
-		while (known[n] != NULL &&
-		       (strlen(known[n]) != bytes || memcmp(known[n], words, bytes) != 0)) {
-			n++;
-		}
-		if (known[n] == NULL) {
-			complain("%s: '%.*s' behind kvm; expected apic=core or doorbell=exit",
-				 option, (int)bytes, words);
-			return false;
-		}
-		*wanted[n] = true;
-		words += bytes + (words[bytes] == ',');
-	}
-	return true;
-}
-
 static bool set_engine(struct run_options *o, const char *option, const char *arg)
 {
 	static const char *const engines[] = {"auto", "emu", "kvm", NULL};
 
-	if (strncmp(arg, "kvm,", 4) == 0) {
+	if (strcmp(arg, "kvm,apic=core") == 0) {
 		o->engine = RUN_KVM;
-		return set_engine_words(o, option, arg + 4);
+		o->apic_in_core = true;
+		return true;
 	}
 	o->engine = strcmp(arg, "kvm") == 0   ? RUN_KVM
 		    : strcmp(arg, "emu") == 0 ? RUN_EMU
 					      : RUN_AUTO;
+	o->apic_in_core = false;
 	return one_of(option, arg, engines, "auto, emu or kvm");
 }
 

@@ -126,8 +126,7 @@ static void add_switches(struct plan *p, const struct launch *l)
 			{l->count_instructions, "--count-instructions"},
 			{l->eager, "--eager"},
 			{l->detached, "--detached"},
-			{l->apic_in_core, "--apic-in-core"},
-			{l->doorbells_exit, "--doorbells-exit"}};
+			{l->apic_in_core, "--apic-in-core"}};
 
 	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {
 		if (switches[i].on) {

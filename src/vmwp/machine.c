@@ -136,7 +136,6 @@ static int create_partition(struct worker *w)
 				.trace_line = engine_trace,
 				.device_fd = w->config.kvm_fd,
 				.apic_in_core = w->config.apic_in_core,
-				.doorbells_exit = w->config.doorbells_exit,
 				.cpu = &w->cpu,
 			},
 		.pool = {.pages_alloc = pool_alloc, .pages_free = pool_free},

@@ -33,7 +33,6 @@ enum worker_option {
 	OPT_LAUNCHER,
 	OPT_KVM,
 	OPT_APIC_IN_CORE,
-	OPT_DOORBELLS_EXIT,
 	OPT_CPU,
 	OPT_STATE,
 	OPT_STATE_PATH,
@@ -67,7 +66,6 @@ static const struct option options[] = {
 	{"launcher-fd", required_argument, NULL, OPT_LAUNCHER},
 	{"kvm-fd", required_argument, NULL, OPT_KVM},
 	{"apic-in-core", no_argument, NULL, OPT_APIC_IN_CORE},
-	{"doorbells-exit", no_argument, NULL, OPT_DOORBELLS_EXIT},
 	{"cpu", required_argument, NULL, OPT_CPU},
 	{"state-fd", required_argument, NULL, OPT_STATE},
 	{"state-path", required_argument, NULL, OPT_STATE_PATH},
@@ -255,9 +253,6 @@ static bool set_option(struct worker_config *c, int opt, char *arg)
 		return true;
 	case OPT_APIC_IN_CORE:
 		c->apic_in_core = true;
-		return true;
-	case OPT_DOORBELLS_EXIT:
-		c->doorbells_exit = true;
 		return true;
 	case OPT_CPU:
 		c->cpu = arg;

@@ -136,7 +136,6 @@ struct hv_engine_config {
 	bool without_dirty_ring;
 	bool apic_in_core; /* the core keeps the local APICs even if the engine could */
 	bool moves_apics; /* set by the core: it hands the APICs over to an engine that has hv_engine_apic_ops */
-	bool doorbells_exit; /* signals to the parent leave run() even if the engine could pass them on */
 	/* Gives the processor away while one VP waits for another (@round counts from 0); NULL: the engine spins. [any] */
 	void (*relax)(void *ctx, unsigned round);
 	void *relax_ctx;

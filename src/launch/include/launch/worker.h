@@ -41,8 +41,7 @@ struct launch {
 		*affinity; /* processors that it may run on; NULL: those that we may */
 	const struct hostcpu_set *nodes; /* NUMA nodes that its memory comes from; NULL: any */
 	bool apic_in_core; /* what the engine kvm could do without an exit, and shall not */
-	bool doorbells_exit;
-	bool escape; /* Ctrl-] leaves */
+	bool escape;	   /* Ctrl-] leaves */
 	bool no_reboot;
 	bool stats;
 	bool count_instructions;
