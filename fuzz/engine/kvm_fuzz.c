@@ -4,6 +4,9 @@
  * itself. How often both engines come to the same first exit, with the same registers and memory, is counted and told, not judged: the
  * processor below may be an emulated one with faults of its own.
  *
+ * What a guest may bring on itself is no failure: kernel code that KVM would have to emulate and does not know, and registers from the input that
+ * contradict each other, which KVM refuses as a whole.
+ *
  * usage: fuzz_engine_kvm [--seconds N] [--seed N] [--last FILE] [--verbose] PATH...
  *
  * The inputs at PATHs (files and folders) are run, then changed ones for N seconds. FILE: where the input is that runs just now, for one that ends the
@@ -46,7 +49,7 @@ struct fuzz {
 	uint64_t random;
 	struct world *kvm, *emu;
 	unsigned used;
-	unsigned runs, failures;
+	unsigned runs, failures, own_fault;
 	unsigned compared, same, other_exit, other_registers, other_memory;
 };
 
@@ -195,6 +198,23 @@ static void compare(struct fuzz *f, const uint8_t *data, size_t bytes)
 
 /* ---- Runs ---- */
 
+static bool guests_own(const char *what)
+{
+	static const char *const known[] = {
+		"KVM cannot emulate an instruction",
+		"KVM refuses the control registers or segments",
+		"KVM does not drop translations", /* the same, seen when that is asked for */
+		"the processor refuses the guest's state",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		if (strcmp(what, known[i]) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void renew(struct fuzz *f)
 {
 	if (f->kvm != NULL && f->used < INPUTS_A_VM && f->kvm->failed == NULL) {
@@ -219,26 +239,28 @@ static void run(struct fuzz *f, const uint8_t *data, size_t bytes)
 	world_load(f->kvm, data, bytes);
 	world_run(f->kvm,
 		  f->kvm->ops->tsc(f->kvm->vm) + f->kvm->ops->tsc_hz(f->kvm->vm) / RUN_PARTS);
-	if (f->kvm->failed != NULL) {
+	if (f->kvm->failed != NULL && guests_own(f->kvm->failed)) {
+		f->own_fault++;
+	} else if (f->kvm->failed != NULL) {
 		printf("# run %u: the engine gave up: %s\n", f->runs, f->kvm->failed);
 		f->failures++;
-	} else if ((world_draw(f->kvm) & 15) == 0) {
-		world_check_state(f->kvm);
+	} else if ((world_draw(f->kvm) & 3) == 0 && !world_check_state(f->kvm)) {
+		printf("# run %u: saved state does not restore to itself\n", f->runs);
+		f->failures++;
 	}
 	alarm(0);
 	f->runs++;
 }
 
-static void report(const struct fuzz *f, const char *what, bool *ok)
+static void report(const struct fuzz *f)
 {
-	*ok = *ok && f->failures == 0;
-	printf("%sok %u - %s: no engine gave up\n", f->failures == 0 ? "" : "not ", f->runs != 0,
-	       what);
-	printf("# %u runs, %u VMs gave up; of %u that both can do %u came to the same: else %u "
-	       "other exits, %u other registers, %u other "
-	       "memory\n",
-	       f->runs, f->failures, f->compared, f->same, f->other_exit, f->other_registers,
-	       f->other_memory);
+	printf("%sok 1 - any guest: no failure of the engine's\n", f->failures == 0 ? "" : "not ");
+	printf("# %u runs, %u ended by what the guest is to blame for, %u failures\n", f->runs,
+	       f->own_fault, f->failures);
+	printf("# beside the software engine: %u compared, %u the same, else %u other exits, %u "
+	       "other "
+	       "registers, %u other memory\n1..1\n",
+	       f->compared, f->same, f->other_exit, f->other_registers, f->other_memory);
 }
 
 static uint64_t seconds_now(void)
@@ -290,7 +312,6 @@ int main(int argc, char **argv)
 	static struct fuzz f = {.random = UINT64_C(0x9e3779b97f4a7c15)};
 	uint64_t seconds = take_options(&f, argc, argv);
 	const char *why;
-	bool ok = true;
 
 	f.device = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	why = f.device < 0 ? "/dev/kvm cannot be opened" : kvm_engine_lacks(f.device);
@@ -299,7 +320,6 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	run_all(&f, seconds);
-	report(&f, "any guest", &ok);
-	printf("1..1\n");
-	return ok && f.runs != 0 ? 0 : 1;
+	report(&f);
+	return f.failures == 0 && f.runs != 0 ? 0 : 1;
 }

@@ -39,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	world_load(world, data, bytes);
 	run(world);
 	if ((world_draw(world) & 15) == 0) {
-		world_check_state(world);
+		CHECK(world_check_state(world));
 	}
 	if (++used % INPUTS_A_VM == 0) {
 		world_destroy(world);

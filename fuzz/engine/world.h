@@ -41,7 +41,7 @@ uint64_t world_draw(struct world *w);
 bool world_answer(struct world *w, const struct hv_exit *e);
 /* Runs to @end of the engine's time, WORLD_EXITS exits, or the guest's end. */
 void world_run(struct world *w, uint64_t end);
-/* Saved state restores into another processor and saves to the same bytes; damaged state does no harm. */
-void world_check_state(struct world *w);
+/* True: saved state restores into another processor and saves to the same bytes there (else they are printed). Damaged state does no harm. */
+bool world_check_state(struct world *w);
 
 #endif
