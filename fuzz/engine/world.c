@@ -427,6 +427,11 @@ void world_destroy(struct world *w)
 	free(w);
 }
 
+bool world_is_v86(const uint8_t *data, size_t bytes)
+{
+	return bytes != 0 && data[0] % MODES == V86;
+}
+
 void world_load(struct world *w, const uint8_t *data, size_t bytes)
 {
 	struct input in = {data, bytes};
