@@ -19,7 +19,7 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 # What our tests and tools call; a package that this host does not have is left out.
 PACKAGES = """base-files base-passwd bash binutils busybox-static coreutils cpio dash debianutils diffutils e2fsprogs fdisk findutils gawk grep gzip
 hostname iproute2 iputils-ping kmod libc-bin login mawk mount ncurses-base ncurses-bin procps python3-minimal qemu-utils sed strace tar util-linux
-util-linux-extra xz-utils iperf3 fio libcurl3-gnutls libnewt0.52""".split()
+util-linux-extra xorriso xz-utils iperf3 fio libcurl3-gnutls libnewt0.52""".split()
 PYTHON = re.compile(r"(lib)?python3\.\d+-(minimal|stdlib)")
 LEFT_OUT = re.compile(r"/usr/share/(doc|man|locale|info|lintian|bash-completion|zoneinfo|bug)/|/usr/lib/modules|^/etc/(init\.d|cron|systemd)")
 MODULES = "virtio_pci virtio_blk virtio_console overlay kvm-amd tun"
