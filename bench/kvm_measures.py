@@ -15,7 +15,6 @@ COMMAND_LINE = "console=ttyS0 quiet panic=-1"
 KERNELS = {"vmlinuz": "packed kernel", "vmlinux": "unpacked kernel"}
 REQUESTS = (("read", 1, 1000), ("read", 32, 4000), ("write", 1, 1000), ("write", 32, 4000))
 DISK_MIB = 64
-FIO_SECONDS = NET_SECONDS = 5
 WAYS_SECONDS = 90
 SERVER = "192.0.2.1"  # this host, for guests behind address translation
 HOST_TAP, GUEST_TAP = "10.9.0.1", "10.9.0.2"
@@ -29,6 +28,7 @@ class Rows:
 
     def add(self, row, peer, value):
         self.values.setdefault(row, {}).setdefault(peer, []).append(value)
+        print(f"  {peer:<8} {row:<44} {value:12.2f}", flush=True)
 
     def summary(self):
         rows = {}
@@ -156,7 +156,7 @@ def disk(o, rows):
                 for job in REQUESTS:
                     count_requests(worker, peer, rows, job)
                 for what, depth, _ in REQUESTS:
-                    said = worker.run(f"job rand{what} {depth} {FIO_SECONDS}")
+                    said = worker.run(f"job rand{what} {depth} {o.seconds}")
                     found = re.search(r"fio: ([\d.]+)", said)
                     if not found:
                         raise kvm_machines.Failed(f"fio on {peer.name}: {said}")
@@ -189,17 +189,17 @@ def tap_of_host(o, peer):
         ip("link", "del", "bench-tap")
 
 
-def measure_net(worker, peer, rows, name, target):
+def measure_net(worker, peer, rows, name, target, seconds):
     """Megabits a second in both directions, the time of a ping, and exits for each mebibyte."""
     for what, extra in (("guest to host", ""), ("host to guest", "-R")):
         before = kvm_exits.counters()
-        said = worker.run(f"iperf3 -c {target} -t {NET_SECONDS} -f m {extra}")
+        said = worker.run(f"iperf3 -c {target} -t {seconds} -f m {extra}")
         after = kvm_exits.counters()
         found = re.findall(r"([\d.]+) Mbits/sec.*receiver", said)
         if not found:
             raise kvm_machines.Failed(f"iperf3 on {peer.name}, {name}: {said}")
         rows.add(f"iperf3, {name}, {what}, Mbit/s", peer.name, float(found[-1]))
-        mib = float(found[-1]) * NET_SECONDS / 8 * 1e6 / 2**20
+        mib = float(found[-1]) * seconds / 8 * 1e6 / 2**20
         if "exits" in after and mib > 0:
             rows.add(f"iperf3, {name}, {what}: exits per MiB", peer.name, (after["exits"] - before["exits"]) / mib)
     if name == "TAP":
@@ -222,10 +222,10 @@ def net(o, rows):
             for peer in kvm_machines.all_machines(o.build):
                 with Worker(o, peer, net="nat") as worker:
                     worker.run("up dhcp")
-                    measure_net(worker, peer, rows, "NAT", SERVER)
+                    measure_net(worker, peer, rows, "NAT", SERVER, o.seconds)
                 with tap_of_host(o, peer) as name, Worker(o, peer, net=name) as worker:
                     worker.run(f"up {GUEST_TAP}/24")
-                    measure_net(worker, peer, rows, "TAP", HOST_TAP)
+                    measure_net(worker, peer, rows, "TAP", HOST_TAP, o.seconds)
     finally:
         server.terminate()
         server.wait()
