@@ -108,9 +108,13 @@ class Worker:
         self.machine = peer.start(Wanted(os.path.join(o.folder, "vmlinuz"), os.path.join(o.folder, "work.cpio"), COMMAND_LINE, **wanted))
 
     def __enter__(self):
-        self.machine.wait("bench: userspace")
-        self.machine.type("go\n")
-        self.machine.wait("work: done")
+        try:
+            self.machine.wait("bench: userspace")
+            self.machine.type("go\n")
+            self.machine.wait("work: done")
+        except BaseException:
+            self.machine.end()
+            raise
         return self
 
     def __exit__(self, *_):
