@@ -34,8 +34,10 @@ void emu_cpu_offer(bool count_instructions, struct x86_cpu_offer *ret)
 	x86_cpu_make(X86_CPU_SEQUENTIAL, &ret->host);
 	x86_cpu_make(X86_CPU_BASELINE, &baseline);
 	drop_missing(&ret->host.features);
-	if (!emu_random_offered(count_instructions)) {
+	if (!emu_rdrand_offered(count_instructions)) {
 		ret->host.features.word[X86_CPU_1_ECX] &= ~BIT32(30);
+	}
+	if (!emu_rdseed_offered(count_instructions)) {
 		ret->host.features.word[X86_CPU_7_EBX] &= ~BIT32(18);
 	}
 	ret->host.model = X86_CPU_HOST;

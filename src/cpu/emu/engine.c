@@ -42,7 +42,6 @@ static int vm_create(const struct hv_engine_config *config, struct hv_engine_vm 
 	vm->config = *config;
 	vm->gmem = config->gmem;
 	vm->tsc_hz = config->clock_hz;
-	vm->random = emu_random_offered(config->count_instructions);
 	if (config->cpu != NULL) {
 		vm->cpu = *config->cpu;
 	} else {

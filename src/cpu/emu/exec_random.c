@@ -8,17 +8,18 @@
 #include "exec_sys.h"
 #include "sys.h"
 
-bool emu_random_offered(bool count_instructions)
+bool emu_rdrand_offered(bool count_instructions)
 {
 	unsigned a, b, c, d;
 
-	if (count_instructions) {
-		return true;
-	}
-	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & BIT32(30))) {
-		return false;
-	}
-	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & BIT32(18));
+	return count_instructions || (__get_cpuid(1, &a, &b, &c, &d) && (c & BIT32(30)));
+}
+
+bool emu_rdseed_offered(bool count_instructions)
+{
+	unsigned a, b, c, d;
+
+	return count_instructions || (__get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & BIT32(18)));
 }
 
 static bool host_rdrand(uint64_t *ret)

@@ -189,9 +189,11 @@ static bool lift_base(const struct emu_decoded *d, struct emu_insn *i, enum x86_
 	return finish(i, write ? emu_op_wrbase : emu_op_rdbase, false);
 }
 
-static bool lift_random(const struct emu_decoded *d, struct emu_insn *i, emu_fn *fn)
+/* Only for guests that find the instruction in CPUID: not every host can carry it out. */
+static bool lift_random(const struct emu_decoded *d, enum x86_cpu_word word, unsigned bit,
+			struct emu_insn *i, emu_fn *fn)
 {
-	if (!d->vp->vm->random) {
+	if (!x86_cpu_has(&d->vp->vm->cpu.features, word, bit)) {
 		return false;
 	}
 	i->rd = emu_reg_number(d->ops[0].reg.value);
@@ -260,9 +262,9 @@ bool emu_lift_sys(const struct emu_decoded *d, struct emu_insn *i)
 	case ZYDIS_MNEMONIC_WRGSBASE:
 		return lift_base(d, i, X86_GS, true);
 	case ZYDIS_MNEMONIC_RDRAND:
-		return lift_random(d, i, emu_op_rdrand);
+		return lift_random(d, X86_CPU_1_ECX, 30, i, emu_op_rdrand);
 	case ZYDIS_MNEMONIC_RDSEED:
-		return lift_random(d, i, emu_op_rdseed);
+		return lift_random(d, X86_CPU_7_EBX, 18, i, emu_op_rdseed);
 	case ZYDIS_MNEMONIC_INVPCID:
 		return lift_invpcid(d, i);
 	default:

@@ -14,8 +14,9 @@ bool emu_msr_set(struct emu_vp *vp, uint32_t index, uint64_t value);
 /* What a VM gets that does not say. */
 void emu_cpu_usual(bool count_instructions, struct x86_cpu *ret);
 void emu_cpuid(struct emu_vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
-/* Whether VMs have RDRAND and RDSEED; those that count instructions always. Asks the host's processor: once per VM. */
-bool emu_random_offered(bool count_instructions);
+/* Whether VMs can have RDRAND, RDSEED: as the host's processor; those that count instructions always. */
+bool emu_rdrand_offered(bool count_instructions);
+bool emu_rdseed_offered(bool count_instructions);
 bool emu_translate(struct emu_vp *vp, uint64_t gva, unsigned access, bool user, uint64_t *ret_gpa,
 		   uint32_t *ret_error);
 size_t emu_save(struct emu_vp *vp, void *buf, size_t bytes);

@@ -231,7 +231,6 @@ struct emu_vm {
 	_Atomic uint32_t split_lock; /* held around locked accesses that host atomics cannot do */
 	_Atomic uint64_t skipped;    /* counted instructions: time that passed while nothing ran */
 	_Atomic uint64_t first_user; /* clock when a VP first got to CPL 3; 0: not yet */
-	bool random;		     /* RDRAND and RDSEED are there */
 	struct x86_cpu cpu;	     /* what the guest finds */
 	struct emu_code *code;	     /* which lines of guest memory hold decoded code, code.c */
 };
