@@ -7,10 +7,11 @@
  * What a guest may bring on itself is no failure: kernel code that KVM would have to emulate and does not know, and registers from the input that
  * contradict each other, which KVM refuses as a whole.
  *
- * usage: fuzz_engine_kvm [--seconds N] [--seed N] [--last FILE] [--no-v86] [--verbose] PATH...
+ * usage: fuzz_engine_kvm [--seconds N] [--seed N] [--last FILE] [--below-qemu] [--verbose] PATH...
  *
  * The inputs at PATHs (files and folders) are run, then changed ones for N seconds. FILE: where the input is that runs just now, for one that ends the
- * host. --no-v86: none that begins in virtual-8086 mode, where QEMU 7.2's software processor ends itself ("invalid tss type") below a hypervisor. Prints TAP.
+ * host. --below-qemu: only inputs that begin in long or real mode. QEMU 7.2's software processor ends itself ("invalid tss type") when an interrupt
+ * leaves ring 3 of the other modes below a hypervisor, whose task register is busy as the manual says. Prints TAP.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -43,7 +44,7 @@ struct input {
 struct fuzz {
 	int device;
 	const char *last;
-	bool verbose, no_v86;
+	bool verbose, below_qemu;
 	struct input inputs[INPUTS_MAX];
 	size_t count;
 	uint64_t random;
@@ -232,7 +233,7 @@ static void renew(struct fuzz *f)
 
 static void run(struct fuzz *f, const uint8_t *data, size_t bytes)
 {
-	if (f->no_v86 && world_is_v86(data, bytes)) {
+	if (f->below_qemu && world_is_legacy(data, bytes)) {
 		return;
 	}
 	keep_last(f, data, bytes);
@@ -297,8 +298,8 @@ static uint64_t take_options(struct fuzz *f, int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--verbose") == 0) {
 			f->verbose = true;
-		} else if (strcmp(argv[i], "--no-v86") == 0) {
-			f->no_v86 = true;
+		} else if (strcmp(argv[i], "--below-qemu") == 0) {
+			f->below_qemu = true;
 		} else if (i + 1 < argc && strcmp(argv[i], "--seconds") == 0) {
 			seconds = strtoull(argv[++i], NULL, 10);
 		} else if (i + 1 < argc && strcmp(argv[i], "--seed") == 0) {

@@ -56,7 +56,8 @@ static void save_fpu(struct kvm_vp *vp, struct state_writer *w)
 	unsigned top = fx->fsw >> TOP_SHIFT & 7;
 
 	state_begin(w, HV_ENGINE_STATE_FPU, HV_ENGINE_STATE_FPU_VERSION);
-	state_put_u16(w, fx->fcw);
+	/* An emulated processor may keep bits that no real one has. */
+	state_put_u16(w, (fx->fcw & FCW_WRITABLE) | FCW_FIXED);
 	state_put_u16(w, fx->fsw);
 	state_put_u8(w, fx->ftw);
 	state_put_u16(w, fx->fop);
