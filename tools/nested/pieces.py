@@ -118,7 +118,7 @@ FUZZ = ("fuzz/engine/fuzz_engine_kvm", "fuzz/engine/corpus/run")
 
 
 def fuzz(tap, place, piece):
-    status, output = run([place.path(FUZZ[0]), "--no-v86", "--seconds", "20", os.path.join(TOP, FUZZ[1])], piece.seconds)
+    status, output = run([place.path(FUZZ[0]), "--below-qemu", "--seconds", "20", os.path.join(TOP, FUZZ[1])], piece.seconds)
     results.pass_on(tap, piece.name, status, output)
 
 
