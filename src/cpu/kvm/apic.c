@@ -302,6 +302,14 @@ void kvm_apic_before_run(struct kvm_vp *vp)
 		kvm_msr_kernel_set(vp, HV_X64_MSR_VP_ASSIST_PAGE, 0);
 	}
 	vp->assist_changed = false;
+	/*
+	 * KVM takes its offer to leave out the EOI back at every exit, and makes it again only when it looks at events. Interop: Linux's handler of
+	 * the synthetic timer sets the timer, an exit, before it ends the interrupt. Registers that come from here make KVM look.
+	 */
+	if ((vp->assist & HV_MSR_PAGE_ENABLE) && vp->unsettled && vp->vm->sync_regs &&
+	    (vp->valid & PART_REGS) && vp->run->exit_reason == KVM_EXIT_X86_WRMSR) {
+		vp->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
+	}
 }
 
 const struct hv_engine_apic_ops kvm_apic_ops = {
