@@ -8,6 +8,7 @@
 #include "abi/hv.h"
 #include "lib/bits.h"
 #include "lib/check.h"
+#include "test/guest_ram.h"
 #include "x86/arch.h"
 
 #define MEMORY_BYTES WORLD_MEMORY_BYTES
@@ -55,22 +56,6 @@ uint64_t world_draw(struct world *w)
 	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
 	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
 	return z ^ (z >> 31);
-}
-
-static void *page_alloc(void *ctx)
-{
-	void *page = aligned_alloc(GMEM_PAGE_BYTES, GMEM_PAGE_BYTES);
-
-	(void)ctx;
-	CHECK(page != NULL);
-	memset(page, 0, GMEM_PAGE_BYTES);
-	return page;
-}
-
-static void page_free(void *ctx, void *page)
-{
-	(void)ctx;
-	free(page);
 }
 
 static void code_written(void *ctx, uint64_t gpa, size_t bytes)
@@ -396,7 +381,6 @@ static void patches_apply(struct world *w, struct input *in)
 struct world *world_create(const struct hv_engine_ops *ops, int device_fd)
 {
 	struct world *w = calloc(1, sizeof(*w));
-	struct gmem_pages pages = {page_alloc, page_free, NULL};
 	struct hv_engine_config config = {.vp_max = 2,
 					  .clock = no_clock,
 					  .clock_hz = 1000000000,
@@ -406,8 +390,8 @@ struct world *world_create(const struct hv_engine_ops *ops, int device_fd)
 	CHECK(w != NULL);
 	config.gmem = &w->gmem;
 	w->ops = ops;
-	w->memory = aligned_alloc(GMEM_PAGE_BYTES, MEMORY_BYTES);
-	CHECK(w->memory != NULL && gmem_init(&w->gmem, 40, &pages) == 0);
+	w->memory = test_pages_alloc(MEMORY_BYTES / GMEM_PAGE_BYTES);
+	CHECK(w->memory != NULL && test_space_init(&w->gmem, 40) == 0);
 	memory_map(w);
 	CHECK(w->ops->vm_create(&config, &w->vm) == 0);
 	w->ops->gpa_changed(w->vm, 0, MEMORY_BYTES / GMEM_PAGE_BYTES);

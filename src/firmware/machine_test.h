@@ -8,28 +8,13 @@
 
 #include "firmware/memory_map.h"
 #include "gmem/gmem.h"
+#include "test/guest_ram.h"
 
 struct machine {
 	struct memory_map map;
 	struct gmem gm;
 	uint8_t *ram; /* contiguous; GPA 4 GiB follows GPA low_bytes */
 };
-
-static inline void *machine_page_alloc(void *ctx)
-{
-	void *page = NULL;
-
-	if (posix_memalign(&page, GMEM_PAGE_BYTES, GMEM_PAGE_BYTES) != 0) {
-		return NULL;
-	}
-	__builtin_memset(page, 0, GMEM_PAGE_BYTES);
-	return page;
-}
-
-static inline void machine_page_free(void *ctx, void *page)
-{
-	free(page);
-}
 
 static inline bool machine_map(struct machine *m, uint64_t gpa, uint8_t *ram, uint64_t bytes)
 {
@@ -45,9 +30,7 @@ static inline bool machine_map(struct machine *m, uint64_t gpa, uint8_t *ram, ui
 /* False: out of memory, or a size that memory_map_init refuses. */
 static inline bool machine_init(struct machine *m, uint64_t ram_bytes)
 {
-	const struct gmem_pages pages = {machine_page_alloc, machine_page_free, NULL};
-
-	if (!memory_map_init(&m->map, ram_bytes) || gmem_init(&m->gm, 46, &pages) != 0) {
+	if (!memory_map_init(&m->map, ram_bytes) || test_space_init(&m->gm, 46) != 0) {
 		return false;
 	}
 	m->ram = mmap(NULL, ram_bytes, PROT_READ | PROT_WRITE,

@@ -23,6 +23,7 @@
 #include "gmem/gmem.h"
 #include "kvm/kvm.h"
 #include "lib/bits.h"
+#include "test/guest_ram.h"
 #include "x86/arch.h"
 
 #define MEMORY_BYTES (64u << 20)
@@ -73,23 +74,6 @@ static _Noreturn void die(const char *what)
 {
 	printf("Bail out! %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static void *page_alloc(void *ctx)
-{
-	void *page = aligned_alloc(GMEM_PAGE_BYTES, GMEM_PAGE_BYTES);
-
-	(void)ctx;
-	if (page != NULL) {
-		memset(page, 0, GMEM_PAGE_BYTES);
-	}
-	return page;
-}
-
-static void page_free(void *ctx, void *page)
-{
-	(void)ctx;
-	free(page);
 }
 
 static void code_written(void *ctx, uint64_t gpa, size_t bytes)
@@ -396,7 +380,6 @@ static void *watchdog(void *arg)
 
 static void machine_init(struct machine *m)
 {
-	struct gmem_pages pages = {page_alloc, page_free, NULL};
 	struct hv_engine_config config = {.gmem = &m->gmem,
 					  .vp_max = m->cpus,
 					  .clock = clock_ns,
@@ -407,13 +390,11 @@ static void machine_init(struct machine *m)
 	m->memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			 -1, 0);
 	m->output = malloc(OUTPUT_MAX);
-	if (m->memory == MAP_FAILED || m->output == NULL || gmem_init(&m->gmem, 40, &pages) != 0) {
+	if (m->memory == MAP_FAILED || m->output == NULL || test_space_init(&m->gmem, 40) != 0) {
 		die("memory");
 	}
-	for (uint64_t gpn = 0; gpn < MEMORY_BYTES / GMEM_PAGE_BYTES; gpn++) {
-		if (gmem_map(&m->gmem, gpn, m->memory + gpn * GMEM_PAGE_BYTES, GMEM_RIGHTS) != 0) {
-			die("gmem_map");
-		}
+	if (test_ram_map(&m->gmem, m->memory, 0, MEMORY_BYTES / GMEM_PAGE_BYTES) != 0) {
+		die("gmem_map");
 	}
 	if (m->ops->vm_create(&config, &m->vm) != 0) {
 		die("vm_create");

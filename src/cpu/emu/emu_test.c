@@ -8,6 +8,7 @@
 #include "core.h"
 #include "emu/emu.h"
 #include "flags.h"
+#include "test/guest_ram.h"
 
 #define RAM_PAGES 1024u
 #define PAGE_TABLES 0x1000u
@@ -23,21 +24,6 @@ struct machine {
 	struct hv_engine_vm *vm;
 	struct hv_engine_vp *vps[VPS];
 };
-
-static void *page_alloc(void *ctx)
-{
-	void *page = aligned_alloc(4096, 4096);
-
-	if (page != NULL) {
-		memset(page, 0, 4096);
-	}
-	return page;
-}
-
-static void page_free(void *ctx, void *page)
-{
-	free(page);
-}
 
 static uint64_t fake_clock(void *ctx)
 {
@@ -103,7 +89,6 @@ static void enter_long_mode(struct emu_vp *vp)
 
 static bool machine_init(struct machine *m, bool count)
 {
-	const struct gmem_pages pages = {.alloc = page_alloc, .free = page_free};
 	const struct gmem_watch watch = {.code_written = watch_code, .ctx = m};
 	struct hv_engine_config config = {
 		.gmem = &m->gmem,
@@ -115,17 +100,12 @@ static bool machine_init(struct machine *m, bool count)
 	};
 
 	memset(m, 0, sizeof(*m));
-	m->ram = aligned_alloc(4096, RAM_PAGES * 4096);
-	if (m->ram == NULL || gmem_init(&m->gmem, 40, &pages) != 0) {
+	m->ram = test_pages_alloc(RAM_PAGES);
+	if (m->ram == NULL || test_space_init(&m->gmem, 40) != 0 ||
+	    test_ram_map(&m->gmem, m->ram, 0, RAM_PAGES) != 0) {
 		return false;
 	}
-	memset(m->ram, 0, RAM_PAGES * 4096);
 	gmem_set_watch(&m->gmem, &watch);
-	for (unsigned n = 0; n < RAM_PAGES; n++) {
-		if (gmem_map(&m->gmem, n, m->ram + n * 4096, GMEM_RIGHTS) != 0) {
-			return false;
-		}
-	}
 	build_page_tables(m);
 	if (emu_engine_ops.vm_create(&config, &m->vm) != 0) {
 		return false;

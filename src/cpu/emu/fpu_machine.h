@@ -17,6 +17,7 @@
 #include "gmem/gmem.h"
 #include "hv/engine.h"
 #include "lib/bits.h"
+#include "test/guest_ram.h"
 #include "x86/arch.h"
 
 #define PAGES 64u
@@ -60,21 +61,6 @@ struct code {
 		static const uint8_t bytes_[] = {__VA_ARGS__};                                     \
 		(struct code){bytes_, bytes_ + sizeof(bytes_)};                                    \
 	})
-
-static inline void *page_alloc(void *ctx)
-{
-	void *page = aligned_alloc(4096, 4096);
-
-	if (page == NULL) {
-		abort();
-	}
-	return memset(page, 0, 4096);
-}
-
-static inline void page_free(void *ctx, void *page)
-{
-	free(page);
-}
 
 static inline uint64_t no_clock(void *ctx)
 {
@@ -145,22 +131,16 @@ static inline void code_written(void *ctx, uint64_t gpa, size_t bytes)
 static inline void machine_start(struct machine *m)
 {
 	struct gmem_watch watch = {.code_written = code_written, .ctx = m};
-	static const struct gmem_pages pages = {.alloc = page_alloc, .free = page_free};
 	struct hv_engine_config config = {
 		.gmem = &m->gm, .vp_max = 1, .clock = no_clock, .clock_hz = 1000000000};
 
 	memset(m, 0, sizeof(*m));
-	m->ram = aligned_alloc(4096, PAGES * 4096);
-	if (m->ram == NULL || gmem_init(&m->gm, 36, &pages) != 0) {
+	m->ram = test_pages_alloc(PAGES);
+	if (m->ram == NULL || test_space_init(&m->gm, 36) != 0 ||
+	    test_ram_map(&m->gm, m->ram, 0, PAGES) != 0) {
 		abort();
 	}
-	memset(m->ram, 0, PAGES * 4096);
 	m->data = m->ram + DATA;
-	for (unsigned n = 0; n < PAGES; n++) {
-		if (gmem_map(&m->gm, n, m->ram + n * 4096u, GMEM_R | GMEM_W | GMEM_X) != 0) {
-			abort();
-		}
-	}
 	if (emu_engine_ops.vm_create(&config, &m->vm) != 0 ||
 	    emu_engine_ops.vp_create(m->vm, 0, &m->vp) != 0) {
 		abort();

@@ -9,6 +9,7 @@
 #include "flags.h"
 #include "segment.h"
 #include "sys.h"
+#include "test/guest_ram.h"
 #include "x86/msr.h"
 #include "x86/paging.h"
 
@@ -52,21 +53,6 @@ struct machine {
 	struct hv_engine_vp *handle;
 	struct emu_vp *vp;
 };
-
-static void *page_alloc(void *ctx)
-{
-	void *page = aligned_alloc(4096, 4096);
-
-	if (page != NULL) {
-		memset(page, 0, 4096);
-	}
-	return page;
-}
-
-static void page_free(void *ctx, void *page)
-{
-	free(page);
-}
 
 static uint64_t fake_clock(void *ctx)
 {
@@ -122,7 +108,6 @@ static void build_gdt(struct machine *m)
 
 static bool machine_init(struct machine *m)
 {
-	const struct gmem_pages pages = {.alloc = page_alloc, .free = page_free};
 	struct hv_engine_config config = {.gmem = &m->gmem,
 					  .vp_max = 1,
 					  .clock = fake_clock,
@@ -130,15 +115,10 @@ static bool machine_init(struct machine *m)
 					  .relax = relax};
 
 	memset(m, 0, sizeof(*m));
-	m->ram = aligned_alloc(4096, RAM_PAGES * 4096);
-	if (m->ram == NULL || gmem_init(&m->gmem, 40, &pages) != 0) {
+	m->ram = test_pages_alloc(RAM_PAGES);
+	if (m->ram == NULL || test_space_init(&m->gmem, 40) != 0 ||
+	    test_ram_map(&m->gmem, m->ram, 0, RAM_PAGES) != 0) {
 		return false;
-	}
-	memset(m->ram, 0, RAM_PAGES * 4096);
-	for (unsigned n = 0; n < RAM_PAGES; n++) {
-		if (gmem_map(&m->gmem, n, m->ram + n * 4096, GMEM_RIGHTS) != 0) {
-			return false;
-		}
 	}
 	build_gdt(m);
 	if (emu_engine_ops.vm_create(&config, &m->vm) != 0 ||
@@ -842,7 +822,8 @@ static void test_msrs(struct test *t)
 		 UINT64_C(0xffffffff81000000)},
 		{X86_MSR_LSTAR, UINT64_C(0x8000000000000000), X86_MSRS_REFUSED,
 		 UINT64_C(0xffffffff81000000)},
-		{X86_MSR_FS_BASE, UINT64_C(0x7fffffffffff), X86_MSRS_DONE, UINT64_C(0x7fffffffffff)},
+		{X86_MSR_FS_BASE, UINT64_C(0x7fffffffffff), X86_MSRS_DONE,
+		 UINT64_C(0x7fffffffffff)},
 		{X86_MSR_FS_BASE, UINT64_C(0x800000000000), X86_MSRS_REFUSED,
 		 UINT64_C(0x7fffffffffff)},
 		{X86_MSR_PAT, UINT64_C(0x0407010600070106), X86_MSRS_DONE,

@@ -128,7 +128,7 @@ static void test_overlay(struct test *t)
 	MACHINE(t, m, 0x8B, 0x03, /* mov eax, [rbx] */
 		0x89, 0x0B,	  /* mov [rbx], ecx */
 		0xEB, 0xFA);	  /* back to the start */
-	uint8_t *page = machine_page_alloc(NULL);
+	uint8_t *page = test_pages_alloc(1);
 	struct gmem_overlay overlay;
 
 	store_le32(m.ram + DATA, 1);
@@ -261,7 +261,7 @@ static void test_hypercall(struct test *t)
 {
 	MACHINE(t, m, 0xFF, 0xD0, /* call rax */
 		0xF4);
-	uint8_t *page = machine_page_alloc(NULL), insn[8];
+	uint8_t *page = test_pages_alloc(1), insn[8];
 	unsigned bytes = m.ops->hypercall_insn(m.vm, insn);
 	struct gmem_overlay overlay;
 
@@ -368,7 +368,7 @@ static void *change_map(void *arg)
 {
 	struct changer *c = arg;
 	struct test_machine *m = c->m;
-	uint8_t *page = machine_page_alloc(NULL);
+	uint8_t *page = test_pages_alloc(1);
 	struct gmem_overlay overlay;
 
 	/* Not before the VP runs: a hundred rounds may take less time than its first instruction. */

@@ -15,6 +15,7 @@
 #include "abi/hv.h"
 #include "hv/engine.h"
 #include "lib/bits.h"
+#include "test/guest_ram.h"
 #include "x86/arch.h"
 
 #define RAM_PAGES 1024u
@@ -37,21 +38,6 @@ struct test_machine {
 	struct hv_engine_vp *vps[VPS];
 	struct hv_exit exit;
 };
-
-static inline void *machine_page_alloc(void *ctx)
-{
-	void *page = aligned_alloc(4096, 4096);
-
-	if (page != NULL) {
-		memset(page, 0, 4096);
-	}
-	return page;
-}
-
-static inline void machine_page_free(void *ctx, void *page)
-{
-	free(page);
-}
 
 static inline uint64_t machine_clock(void *ctx)
 {
@@ -142,17 +128,10 @@ static inline void machine_long_mode(struct test_machine *m, unsigned vp)
 
 static inline bool machine_map(struct test_machine *m)
 {
-	const struct gmem_pages pages = {.alloc = machine_page_alloc, .free = machine_page_free};
-
-	m->ram = aligned_alloc(4096, RAM_PAGES * 4096);
-	if (m->ram == NULL || gmem_init(&m->gmem, 40, &pages) != 0) {
+	m->ram = test_pages_alloc(RAM_PAGES);
+	if (m->ram == NULL || test_space_init(&m->gmem, 40) != 0 ||
+	    test_ram_map(&m->gmem, m->ram, 1, RAM_PAGES) != 0) {
 		return false;
-	}
-	memset(m->ram, 0, RAM_PAGES * 4096);
-	for (unsigned n = 1; n < RAM_PAGES; n++) {
-		if (gmem_map(&m->gmem, n, m->ram + n * 4096, GMEM_RIGHTS) != 0) {
-			return false;
-		}
 	}
 	machine_tables(m);
 	machine_idt(m);

@@ -8,41 +8,23 @@
 
 #include "lib/bits.h"
 #include "lib/check.h"
+#include "test/guest_ram.h"
 
 #define DEFAULT_PAGES 4096u
 
 /* ---- Memory ---- */
 
-static void *alloc_table(void *ctx)
-{
-	void *page = aligned_alloc(GMEM_PAGE_BYTES, GMEM_PAGE_BYTES);
-
-	CHECK(page != NULL);
-	return memset(page, 0, GMEM_PAGE_BYTES);
-}
-
-static void free_table(void *ctx, void *page)
-{
-	free(page);
-}
-
 static void make_memory(struct fake_guest *g, uint32_t pages)
 {
-	const struct gmem_pages ops = {alloc_table, free_table, NULL};
-
 	g->pages = pages;
 	g->next_page = 1; /* page 0 means "none" in many messages */
-	g->memory = aligned_alloc(GMEM_PAGE_BYTES, (size_t)pages * GMEM_PAGE_BYTES);
+	g->memory = test_pages_alloc(pages);
 	CHECK(g->memory != NULL);
-	memset(g->memory, 0, (size_t)pages * GMEM_PAGE_BYTES);
-	int err = gmem_init(&g->gm, 40, &ops);
+	int err = test_space_init(&g->gm, 40);
 
 	CHECK(err == 0);
-	for (uint32_t i = 0; i < pages; i++) {
-		err = gmem_map(&g->gm, i, g->memory + (size_t)i * GMEM_PAGE_BYTES,
-			       GMEM_R | GMEM_W | GMEM_X);
-		CHECK(err == 0);
-	}
+	err = test_ram_map(&g->gm, g->memory, 0, pages);
+	CHECK(err == 0);
 }
 
 void fake_guest_alloc(struct fake_guest *g, uint32_t count, uint64_t *pfns)

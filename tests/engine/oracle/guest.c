@@ -14,6 +14,7 @@
 #include "kvm/kvm.h"
 #include "lib/bits.h"
 #include "oracle.h"
+#include "test/guest_ram.h"
 #include "x86/arch.h"
 
 #define TABLES 0x1000u /* GPA of the page tables; everything else is at GPA = linear address */
@@ -33,23 +34,6 @@ struct oracle_guest {
 	bool delivered;	  /* exceptions are not intercepted */
 	uint64_t bp_bias; /* the engine reports #BP with RIP at or after INT3 */
 };
-
-static void *page_alloc(void *ctx)
-{
-	void *page = aligned_alloc(GMEM_PAGE_BYTES, GMEM_PAGE_BYTES);
-
-	(void)ctx;
-	if (page != NULL) {
-		memset(page, 0, GMEM_PAGE_BYTES);
-	}
-	return page;
-}
-
-static void page_free(void *ctx, void *page)
-{
-	(void)ctx;
-	free(page);
-}
 
 static void code_written(void *ctx, uint64_t gpa, size_t bytes)
 {
@@ -237,19 +221,17 @@ struct oracle_guest *oracle_guest_create(uint8_t *code, const uint8_t *pool, uns
 					 int device, bool delivered)
 {
 	struct oracle_guest *g = calloc(1, sizeof(*g));
-	struct gmem_pages pages = {page_alloc, page_free, NULL};
 
-	if (g == NULL || gmem_init(&g->gmem, 40, &pages) != 0) {
+	if (g == NULL || test_space_init(&g->gmem, 40) != 0) {
 		give_up("no memory");
 	}
 	g->mode = mode;
 	g->pool = pool;
 	g->delivered = delivered || device >= 0;
-	g->memory = aligned_alloc(GMEM_PAGE_BYTES, (SYSTEM_PAGES + 3) * GMEM_PAGE_BYTES);
+	g->memory = test_pages_alloc(SYSTEM_PAGES + 3);
 	if (g->memory == NULL) {
 		give_up("no memory");
 	}
-	memset(g->memory, 0, (SYSTEM_PAGES + 3) * GMEM_PAGE_BYTES);
 	memcpy(g->memory + (SYSTEM_PAGES + 2) * GMEM_PAGE_BYTES, pool, GMEM_PAGE_BYTES);
 	build_tables(g);
 	engine_create(g, device);
