@@ -3,13 +3,11 @@
  * Local APICs in KVM: their state there and back, interrupts that stop nobody, levels and their EOIs, task priority, the 8259's interrupts, numbers
  * of many bits, startup; and a storm of interrupts from several threads while VPs are kicked and their state is carried away and back.
  */
-#include "test_machine.h"
+#include "test_kvm.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
-
-#include "kvm/kvm.h"
 
 #define X2APIC_BASE UINT64_C(0xFEE00C00)
 #define XAPIC_BASE UINT64_C(0xFEE00800)
@@ -17,9 +15,6 @@
 #define LVT_EXTINT 0x700u
 #define VECTOR 0x50u
 #define END (HANDLER + 0x2000) /* the common end of handlers: EOI and return */
-
-static int device = -1;
-static const char *no_device;
 
 /* Counts at DATA + 8 * vector; RBX is DATA. */
 static void counting_handler(struct test_machine *m, uint8_t vector)
@@ -80,17 +75,7 @@ static bool start(struct test_machine *m)
 	return true;
 }
 
-#define MACHINE(t, m, ...)                                                                         \
-	static const uint8_t code_[] = {__VA_ARGS__};                                              \
-	struct test_machine m;                                                                     \
-	if (no_device != NULL) {                                                                   \
-		SKIP(t, no_device);                                                                \
-	}                                                                                          \
-	if (!start(&m)) {                                                                          \
-		test_fail(t, __FILE__, __LINE__, "no machine");                                    \
-		return;                                                                            \
-	}                                                                                          \
-	machine_code(&m, CODE, code_, sizeof(code_))
+#define APIC_MACHINE(t, m, ...) MACHINE_THAT(t, m, start(&m), __VA_ARGS__)
 
 static uint64_t counted(struct test_machine *m, uint8_t vector)
 {
@@ -153,7 +138,7 @@ static void wait_counted(struct test_machine *m, uint8_t vector, uint64_t n)
 
 static void test_carry(struct test *t)
 {
-	MACHINE(t, m, 0xF4);
+	APIC_MACHINE(t, m, 0xF4);
 	struct hv_engine_apic a = fresh(0, XAPIC_BASE), back;
 
 	a.tpr = 0x2F;
@@ -196,7 +181,7 @@ static void test_carry(struct test *t)
 /* sti; hlt; jmp: halted in KVM between interrupts, and never out. */
 static void test_without_exit(struct test *t)
 {
-	MACHINE(t, m, 0xFB, 0xF4, 0xEB, 0xFC);
+	APIC_MACHINE(t, m, 0xFB, 0xF4, 0xEB, 0xFC);
 	struct runner r;
 
 	counting_handler(&m, VECTOR);
@@ -215,7 +200,7 @@ static void test_without_exit(struct test *t)
 
 static void test_level(struct test *t)
 {
-	MACHINE(t, m, 0xFB, 0xF4, 0xEB, 0xFC);
+	APIC_MACHINE(t, m, 0xFB, 0xF4, 0xEB, 0xFC);
 	const struct hv_engine_message level = {.destination = 0, .vector = VECTOR, .level = true};
 
 	counting_handler(&m, VECTOR);
@@ -231,7 +216,7 @@ static void test_level(struct test *t)
 /* More of them than KVM has places for: each is told of all the same. */
 static void test_many_levels(struct test *t)
 {
-	MACHINE(t, m, 0xFB, 0xF4, 0xEB, 0xFC);
+	APIC_MACHINE(t, m, 0xFB, 0xF4, 0xEB, 0xFC);
 
 	for (unsigned v = 0x20; v < 0x20 + 80; v++) {
 		const struct hv_engine_message level = {.vector = (uint8_t)v, .level = true};
@@ -246,12 +231,12 @@ static void test_many_levels(struct test *t)
 
 static void test_priority(struct test *t)
 {
-	MACHINE(t, m, 0xFB,		/* sti */
-		0x44, 0x0F, 0x22, 0xC0, /* mov cr8, rax */
-		0xE6, 0x10,		/* out 0x10, al */
-		0x31, 0xC0,		/* xor eax, eax */
-		0x44, 0x0F, 0x22, 0xC0, /* mov cr8, rax */
-		0xE6, 0x11);		/* out 0x11, al */
+	APIC_MACHINE(t, m, 0xFB,	     /* sti */
+		     0x44, 0x0F, 0x22, 0xC0, /* mov cr8, rax */
+		     0xE6, 0x10,	     /* out 0x10, al */
+		     0x31, 0xC0,	     /* xor eax, eax */
+		     0x44, 0x0F, 0x22, 0xC0, /* mov cr8, rax */
+		     0xE6, 0x11);	     /* out 0x11, al */
 
 	counting_handler(&m, VECTOR);
 	machine_set(&m, 0, HvX64RegisterRax, 5);
@@ -278,7 +263,7 @@ static enum hv_exit_kind run_for_window(struct test_machine *m)
 
 static void test_extint(struct test *t)
 {
-	MACHINE(t, m, 0xFB, 0xF4, 0xE6, 0x10); /* sti; hlt; out 0x10, al */
+	APIC_MACHINE(t, m, 0xFB, 0xF4, 0xE6, 0x10); /* sti; hlt; out 0x10, al */
 	struct hv_engine_apic a = fresh(0, X2APIC_BASE);
 	static const uint8_t count[] = {0x48, 0xFF, 0x03, 0x48, 0xCF}; /* inc [rbx]; iretq */
 
@@ -306,7 +291,7 @@ static void test_extint(struct test *t)
 
 static void test_wide_ids(struct test *t)
 {
-	MACHINE(t, m, 0xF4);
+	APIC_MACHINE(t, m, 0xF4);
 	struct hv_engine_apic a = fresh(257, X2APIC_BASE);
 	struct hv_engine_message to = {.destination = 257, .vector = VECTOR};
 	struct hv_engine_vp *far = NULL;
@@ -332,7 +317,7 @@ static void test_wide_ids(struct test *t)
 /* INIT and SIPI go by in KVM; registers here must not be those of before. */
 static void test_startup(struct test *t)
 {
-	MACHINE(t, m, 0xE6, 0x10); /* out 0x10, al */
+	APIC_MACHINE(t, m, 0xE6, 0x10); /* out 0x10, al */
 	struct hv_engine_apic a = fresh(1, X2APIC_BASE);
 	const struct hv_engine_message init = {.type = 5, .destination = 1},
 				       sipi = {.type = 6, .destination = 1, .vector = CODE >> 12};
@@ -355,7 +340,7 @@ static void test_startup(struct test *t)
 
 static void test_auto_eoi(struct test *t)
 {
-	MACHINE(t, m, 0xFB, 0xF4, 0xEB, 0xFC);
+	APIC_MACHINE(t, m, 0xFB, 0xF4, 0xEB, 0xFC);
 	static const uint8_t count[] = {
 		0x48, 0xFF, 0x83, VECTOR * 8 & 0xFF, VECTOR * 8 >> 8, 0,
 		0,    0x48, 0xCF}; /* inc [rbx + 8 * vector]; iretq: no EOI */
@@ -376,7 +361,7 @@ static void test_auto_eoi(struct test *t)
 /* The handler asks the VP assist page whether an EOI is needed, and counts those that are not. */
 static void test_assist(struct test *t)
 {
-	MACHINE(t, m, 0xFB, 0xF4, 0xEB, 0xFC);
+	APIC_MACHINE(t, m, 0xFB, 0xF4, 0xEB, 0xFC);
 	static const uint8_t ask[] = {0x48, 0xFF, 0x83, 0, 0x18, 0, 0, /* inc [rbx + 0x1800] */
 				      0x0F, 0xBA, 0xB3, 0, 0x10, 0, 0,
 				      0,			       /* btr [rbx + 0x1000], 0 */
@@ -414,8 +399,9 @@ static void test_assist(struct test *t)
 /* A handler that exits for an MSR first is offered to leave out the EOI all the same; not where the host's own interrupt comes in between. */
 static void test_assist_after_exit(struct test *t)
 {
-	MACHINE(t, m, 0x8B, 0x83, 0, 0x10, 0, 0, /* mov eax, [rbx + 0x1000]: mapped from here on */
-		0xFB, 0x90, 0xEB, 0xFE);	 /* sti; nop; jmp $ */
+	APIC_MACHINE(t, m, 0x8B, 0x83, 0, 0x10, 0,
+		     0,			      /* mov eax, [rbx + 0x1000]: mapped from here on */
+		     0xFB, 0x90, 0xEB, 0xFE); /* sti; nop; jmp $ */
 	static const uint8_t ask[] = {0xB9, 0xB1, 0,	0,    0x40,	  /* mov ecx, 0x400000B1 */
 				      0x31, 0xC0, 0x31, 0xD2, 0x0F, 0x30, /* zero; wrmsr */
 				      0x0F, 0xBA, 0xB3, 0,    0x10, 0,	  0,
@@ -526,7 +512,7 @@ static bool all_counted(struct test_machine *m)
 
 static void test_storm(struct test *t)
 {
-	MACHINE(t, m, 0xFB, 0xF4, 0xEB, 0xFC);
+	APIC_MACHINE(t, m, 0xFB, 0xF4, 0xEB, 0xFC);
 	struct storm s = {.m = &m, .home = PTHREAD_RWLOCK_INITIALIZER};
 	struct sender senders[SENDERS];
 	struct runner runners[VPS];
@@ -590,8 +576,7 @@ int main(void)
 		TEST(test_wide_ids),	TEST(test_startup),	      TEST(test_auto_eoi),
 		TEST(test_assist),	TEST(test_assist_after_exit), TEST(test_storm)};
 
-	device = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	no_device = device < 0 ? "/dev/kvm cannot be opened" : kvm_engine_lacks(device);
+	open_device();
 	if (no_device == NULL) {
 		no_device = unfit();
 	}

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The rate of the guest's time stamp counter: taken over by engines that can, refused whole by those that cannot. */
-#include "test_machine.h"
+#include "test_kvm.h"
 
 #include <linux/kvm.h>
 #include <sys/ioctl.h>
 
 #include "emu/emu.h"
-#include "kvm/kvm.h"
 
 #define EMU_HZ UINT64_C(1000000000) /* what machine_init says of its clock */
-
-static int device = -1;
-static const char *no_device;
 
 static bool can_scale(const struct test_machine *m)
 {
@@ -104,7 +100,6 @@ int main(void)
 	static const struct test_case cases[] = {TEST(test_emu), TEST(test_kvm),
 						 TEST(test_tolerance)};
 
-	device = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	no_device = device < 0 ? "/dev/kvm cannot be opened" : kvm_engine_lacks(device);
+	open_device();
 	return test_main(cases, ARRAY_LEN(cases));
 }

@@ -3,13 +3,12 @@
  * The dirty log on every engine: memory is copied while two VPs write to it, the map changes and the host writes; what was taken last makes the
  * copy equal to all of memory, page for page.
  */
-#include "test_machine.h"
+#include "test_kvm.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 #include "emu/emu.h"
-#include "kvm/kvm.h"
 
 #define BIG_GPN 0x1000u /* more pages than a ring has entries */
 #define BIG_PAGES 8192u
@@ -17,9 +16,6 @@
 #define COVERED 3u /* pages of it that overlays cover now and then */
 #define ROUNDS 12u
 #define WRITES_A_ROUND 300u
-
-static int device = -1;
-static const char *no_device;
 
 static const struct variant {
 	const char *name;
@@ -321,7 +317,6 @@ int main(void)
 	static const struct test_case cases[] = {TEST(test_one_store),
 						 TEST(test_copy_while_running)};
 
-	device = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	no_device = device < 0 ? "/dev/kvm cannot be opened" : kvm_engine_lacks(device);
+	open_device();
 	return test_main(cases, ARRAY_LEN(cases));
 }

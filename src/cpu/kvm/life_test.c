@@ -3,20 +3,17 @@
  * VMs come and go and leave nothing: descriptors, mappings, threads, timers, memory of ours, and what the kernel shows of its own. Cycles: the
  * first argument, 60 without one; "kvm" as the second: no others.
  */
-#include "test_machine.h"
+#include "test_kvm.h"
 
 #include <dirent.h>
 #include <malloc.h>
 #include <time.h>
 
 #include "emu/emu.h"
-#include "kvm/kvm.h"
 
 #define WARM_UP 5u
 #define PORT 0x42u
 
-static int device = -1;
-static const char *no_device;
 static unsigned cycles = 60;
 
 /* What must not grow. -1: not to be seen here. */
@@ -206,8 +203,7 @@ int main(int argc, char **argv)
 	if (argc > 1) {
 		cycles = (unsigned)strtoul(argv[1], NULL, 10);
 	}
-	device = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	no_device = device < 0 ? "/dev/kvm cannot be opened" : kvm_engine_lacks(device);
+	open_device();
 	if (argc > 2 && strcmp(argv[2], "kvm") == 0) {
 		return test_main(&cases[1], 1);
 	}
