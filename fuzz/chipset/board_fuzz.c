@@ -8,6 +8,7 @@
 
 #include "chipset/board.h"
 #include "lib/bits.h"
+#include "test/input.h"
 
 struct world {
 	uint64_t now_ns;
@@ -15,11 +16,6 @@ struct world {
 	uint64_t deadline_ns;
 	bool extint;
 	uint64_t sum; /* keeps the compiler from dropping reads */
-};
-
-struct input {
-	const uint8_t *data;
-	size_t left;
 };
 
 struct ports {
@@ -34,17 +30,6 @@ static const struct ports focus[][3] = {
 	{{0x400, 0x40}, {0x400, 0x10}, {0x430, 4}}, {{0xcf8, 8}, {0x92, 1}, {0xcf9, 1}},
 	{{0x60, 1}, {0x64, 1}, {0x80, 1}},	    {{0, 0xffff}, {0x3f8, 8}, {0x40, 4}},
 };
-
-static uint64_t take(struct input *in, size_t bytes)
-{
-	uint64_t v = 0;
-
-	for (size_t i = 0; i < bytes && in->left > 0; i++) {
-		v |= (uint64_t)*in->data++ << (8 * i);
-		in->left--;
-	}
-	return v;
-}
 
 static uint64_t now_ns(void *ctx)
 {
@@ -161,18 +146,18 @@ static struct board *replant(struct world *w, struct board *b)
 
 static uint16_t pick_port(struct input *in, unsigned chip)
 {
-	uint8_t v = (uint8_t)take(in, 1);
+	uint8_t v = input_u8(in);
 	const struct ports *p = &focus[chip][v >> 6 > 2 ? 0 : v >> 6];
 
 	if (p->count > 0x100) {
-		return (uint16_t)(p->first + take(in, 2));
+		return (uint16_t)(p->first + input_u16(in));
 	}
 	return (uint16_t)(p->first + (v & 0x3f) % p->count);
 }
 
 static struct board *step(struct world *w, struct board *b, struct input *in, unsigned chip)
 {
-	uint8_t op = (uint8_t)take(in, 1);
+	uint8_t op = input_u8(in);
 	unsigned bytes = 1u << (op >> 4) % 3;
 	uint8_t buf[32];
 	uint64_t data;
@@ -187,40 +172,40 @@ static struct board *step(struct world *w, struct board *b, struct input *in, un
 	case 4:
 	case 5:
 	case 6:
-		board_port_write(b, pick_port(in, chip), bytes, (uint32_t)take(in, bytes));
+		board_port_write(b, pick_port(in, chip), bytes, (uint32_t)input_number(in, bytes));
 		break;
 	case 7:
-		pass_time(w, b, take(in, 1) << (op >> 4));
+		pass_time(w, b, input_number(in, 1) << (op >> 4));
 		break;
 	case 8:
-		pass_time(w, b, take(in, 2) << (12 + (op >> 4)));
+		pass_time(w, b, input_number(in, 2) << (12 + (op >> 4)));
 		break;
 	case 9:
-		data = take(in, 1);
+		data = input_u8(in);
 		board_set_irq(b, (unsigned)data & 0x3f, data >> 7);
 		break;
 	case 10:
 		w->sum += (unsigned)board_pic_ack(b);
 		break;
 	case 11:
-		board_eoi(b, (uint8_t)take(in, 1));
+		board_eoi(b, input_u8(in));
 		break;
 	case 12:
-		board_mmio_write(b, BOARD_IOAPIC_GPA, 4, take(in, 1));
-		board_mmio_write(b, BOARD_IOAPIC_GPA + (op & 0x80 ? take(in, 1) : 0x10), 4,
-				 take(in, 4));
+		board_mmio_write(b, BOARD_IOAPIC_GPA, 4, input_u8(in));
+		board_mmio_write(b, BOARD_IOAPIC_GPA + (op & 0x80 ? input_u8(in) : 0x10), 4,
+				 input_u32(in));
 		break;
 	case 13:
-		board_mmio_read(b, BOARD_IOAPIC_GPA + take(in, 1), 1u << (op >> 6), &data);
+		board_mmio_read(b, BOARD_IOAPIC_GPA + input_u8(in), 1u << (op >> 6), &data);
 		w->sum += data;
 		break;
 	case 14:
 		memset(buf, op, sizeof(buf));
-		w->sum += board_serial_in(b, op >> 7, buf, take(in, 1) % sizeof(buf));
+		w->sum += board_serial_in(b, op >> 7, buf, input_u8(in) % sizeof(buf));
 		break;
 	default:
 		if (op & 0x80) {
-			w->wall_ns += take(in, 4) << 12;
+			w->wall_ns += input_number(in, 4) << 12;
 		} else if (op & 0x40) {
 			board_power_button(b);
 		} else if (op & 0x20) {
@@ -242,7 +227,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 			  .wall_ns = UINT64_C(1795269598500000000),
 			  .deadline_ns = UINT64_MAX};
 	struct board *b = make_board(&w);
-	unsigned chip = (unsigned)take(&in, 1) % ARRAY_LEN(focus);
+	unsigned chip = input_u8(&in) % ARRAY_LEN(focus);
 
 	while (in.left > 0) {
 		b = step(&w, b, &in, chip);

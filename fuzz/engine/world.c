@@ -9,6 +9,7 @@
 #include "lib/bits.h"
 #include "lib/check.h"
 #include "test/guest_ram.h"
+#include "test/input.h"
 #include "x86/arch.h"
 
 #define MEMORY_BYTES WORLD_MEMORY_BYTES
@@ -32,22 +33,6 @@
 #define SEL_TSS 0x40
 
 enum mode { REAL, V86, PROTECTED_16, PROTECTED_32, PAGING_32, PAE, LONG_64, COMPAT, MODES };
-
-struct input {
-	const uint8_t *data;
-	size_t left;
-};
-
-static uint64_t take(struct input *in, size_t bytes)
-{
-	uint64_t v = 0;
-
-	for (size_t i = 0; i < bytes && in->left > 0; i++) {
-		v |= (uint64_t)*in->data++ << (8 * i);
-		in->left--;
-	}
-	return v;
-}
 
 uint64_t world_draw(struct world *w)
 {
@@ -362,19 +347,19 @@ bool world_check_state(struct world *w)
 
 static void patches_apply(struct world *w, struct input *in)
 {
-	unsigned count = (unsigned)take(in, 1) & 31;
+	unsigned count = input_u8(in) & 31;
 
 	for (unsigned i = 0; i < count; i++) {
-		uint32_t at = (uint32_t)take(in, 3) % MEMORY_BYTES;
-		unsigned bytes = (unsigned)take(in, 1);
+		uint32_t at = (uint32_t)input_number(in, 3) % MEMORY_BYTES;
+		unsigned bytes = input_u8(in);
 
 		while (bytes-- > 0 && in->left > 0) {
-			w->memory[at] = (uint8_t)take(in, 1);
+			w->memory[at] = input_u8(in);
 			at = (at + 1) % MEMORY_BYTES;
 		}
 	}
 	for (uint32_t at = CODE; in->left > 0 && at < MEMORY_BYTES; at++) {
-		w->memory[at] = (uint8_t)take(in, 1);
+		w->memory[at] = input_u8(in);
 	}
 }
 
@@ -421,10 +406,10 @@ bool world_is_legacy(const uint8_t *data, size_t bytes)
 void world_load(struct world *w, const uint8_t *data, size_t bytes)
 {
 	struct input in = {data, bytes};
-	enum mode mode = (enum mode)(take(&in, 1) % MODES);
-	uint8_t features = (uint8_t)take(&in, 1);
+	enum mode mode = (enum mode)(input_u8(&in) % MODES);
+	uint8_t features = input_u8(&in);
 
-	w->random = take(&in, 8);
+	w->random = input_u64(&in);
 	memset(w->memory, 0, MEMORY_BYTES);
 	tables_build(w, mode);
 	paging_build(w);

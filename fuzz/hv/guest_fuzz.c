@@ -6,6 +6,7 @@
  * its end that no page was lost. What the tables leave out (life cycle, memory pools, garbage) is partition_fuzz.c's.
  */
 #include "../../tests/conformance/rig.h"
+#include "test/input.h"
 
 #define VPS 3u
 #define SINT 2u
@@ -14,54 +15,31 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
-struct input {
-	const uint8_t *at;
-	size_t left;
-};
-
-static uint8_t take8(struct input *in)
-{
-	if (in->left == 0) {
-		return 0;
-	}
-	in->left--;
-	return *in->at++;
-}
-
-static void take(struct input *in, void *buf, size_t bytes)
-{
-	uint8_t *to = buf;
-
-	for (size_t i = 0; i < bytes; i++) {
-		to[i] = take8(in);
-	}
-}
-
 /* A number of the kind that interfaces stumble over. */
 static uint64_t take_value(struct input *in)
 {
-	uint8_t kind = take8(in);
+	uint8_t kind = input_u8(in);
 	uint64_t raw = 0;
 
 	switch (kind & 7) {
 	case 0:
 		return kind >> 3;
 	case 1:
-		return (uint64_t)take8(in) << HV_PAGE_SHIFT |
+		return (uint64_t)input_u8(in) << HV_PAGE_SHIFT |
 		       HV_MSR_PAGE_ENABLE; /* a page in RAM */
 	case 2:
 		return BIT64(kind >> 2);
 	case 3:
 		return ~(uint64_t)(kind >> 3);
 	case 4:
-		return (uint64_t)take8(in) << 16 | take8(in);
+		return (uint64_t)input_u8(in) << 16 | input_u8(in);
 	default:
-		take(in, &raw, sizeof(raw));
+		input_take(in, &raw, sizeof(raw));
 		return raw;
 	}
 }
 
-#define PICK(in, table) ((table)[take8(in) % ARRAY_LEN(table)])
+#define PICK(in, table) ((table)[input_u8(in) % ARRAY_LEN(table)])
 
 /* ---- The guest ---- */
 
@@ -70,7 +48,7 @@ static void settle(struct rig *r, struct input *in, uint32_t vp, int what)
 	const uint64_t values[4] = {1, 2, 3, 4};
 
 	if (what == RIG_INTERCEPT) {
-		uint8_t answer = take8(in);
+		uint8_t answer = input_u8(in);
 
 		if (answer & 1) {
 			hv_vp_finish(r->vp[vp], values);
@@ -103,8 +81,8 @@ static void guest_msr(struct rig *r, struct input *in, uint32_t vp)
 		{0x6E0, 1},
 		{0x800, 0x40},
 	};
-	uint8_t op = take8(in), group = take8(in) % (uint8_t)ARRAY_LEN(groups);
-	uint32_t index = groups[group].first + take8(in) % groups[group].count;
+	uint8_t op = input_u8(in), group = input_u8(in) % (uint8_t)ARRAY_LEN(groups);
+	uint32_t index = groups[group].first + input_u8(in) % groups[group].count;
 	uint64_t value;
 
 	if (op & 3) {
@@ -191,9 +169,9 @@ static const uint32_t register_names[] = {
 static void fill_input(struct rig *r, struct input *in, uint8_t *page, uint8_t shape)
 {
 	static const uint32_t vps[] = {HV_VP_INDEX_SELF, 0, 1, 2, 3, HV_ANY_VP};
-	unsigned bytes = take8(in);
+	unsigned bytes = input_u8(in);
 
-	take(in, page, bytes);
+	input_take(in, page, bytes);
 	if (shape & 1) {
 		store_le64(page, shape & 2 ? HV_PARTITION_ID_SELF : r->id);
 		store_le32(page + 8, PICK(in, vps));
@@ -214,7 +192,7 @@ static void fill_input(struct rig *r, struct input *in, uint8_t *page, uint8_t s
 static void guest_call(struct rig *r, struct input *in, uint32_t vp)
 {
 	struct fake_vp *f = r->fake[vp];
-	uint8_t shape = take8(in), reps = take8(in), more = take8(in);
+	uint8_t shape = input_u8(in), reps = input_u8(in), more = input_u8(in);
 	uint64_t control = PICK(in, guest_codes), p1 = RIG_INPUT_GPA, p2 = RIG_OUTPUT_GPA, result;
 
 	control |= (uint64_t)reps << HV_HYPERCALL_REP_COUNT_SHIFT;
@@ -244,8 +222,8 @@ static void guest_call(struct rig *r, struct input *in, uint32_t vp)
 
 static void guest_apic(struct rig *r, struct input *in, uint32_t vp)
 {
-	uint8_t op = take8(in);
-	uint64_t gpa = UINT64_C(0xFEE00000) + (uint64_t)(take8(in) & 0x3F) * 16;
+	uint8_t op = input_u8(in);
+	uint64_t gpa = UINT64_C(0xFEE00000) + (uint64_t)(input_u8(in) & 0x3F) * 16;
 
 	if (op & 1) {
 		settle(r, in, vp, rig_write(r, vp, gpa, 4, take_value(in)));
@@ -260,19 +238,19 @@ static void guest_other(struct rig *r, struct input *in, uint32_t vp)
 		0, 1, 4, 7, 0xB, 0x1F, 0x80000007, 0x80000008, 0x40000000, 0x40000003, 0x40000006};
 	struct hv_exit e = {.kind = HV_EXIT_HALT};
 
-	switch (take8(in) % 6) {
+	switch (input_u8(in) % 6) {
 	case 0:
 		e = (struct hv_exit){.kind = HV_EXIT_CPUID,
 				     .insn_bytes = 2,
-				     .cpuid = {PICK(in, leaves), take8(in)}};
+				     .cpuid = {PICK(in, leaves), input_u8(in)}};
 		break;
 	case 1:
 		e = (struct hv_exit){.kind = HV_EXIT_PORT,
 				     .insn_bytes = 1,
-				     .port = {take8(in), 1, take8(in) & 1}};
+				     .port = {input_u8(in), 1, input_u8(in) & 1}};
 		break;
 	case 2:
-		e = (struct hv_exit){.kind = HV_EXIT_CR8, .cr8 = {take8(in) & 1, take8(in)}};
+		e = (struct hv_exit){.kind = HV_EXIT_CR8, .cr8 = {input_u8(in) & 1, input_u8(in)}};
 		break;
 	case 3:
 		settle(r, in, vp, rig_write(r, vp, take_value(in) & ~UINT64_C(7), 8, 1));
@@ -323,8 +301,8 @@ static void parent_call(struct rig *r, struct input *in)
 		HvCallGetMemoryBalance,
 		HvCallGetNextChildPartition,
 	};
-	uint8_t page[512] = {0}, out[512], shape = take8(in);
-	uint64_t control = PICK(in, codes) | (uint64_t)(take8(in) & 7)
+	uint8_t page[512] = {0}, out[512], shape = input_u8(in);
+	uint64_t control = PICK(in, codes) | (uint64_t)(input_u8(in) & 7)
 						     << HV_HYPERCALL_REP_COUNT_SHIFT;
 
 	fill_input(r, in, page, shape | 1);
@@ -333,7 +311,7 @@ static void parent_call(struct rig *r, struct input *in)
 	}
 	if (shape & 16) {
 		memset(page, 0, 8);
-		page[0] = take8(in); /* a connection */
+		page[0] = input_u8(in); /* a connection */
 	}
 	rig_root_raw(r, control, page, sizeof(page), out, sizeof(out));
 }
@@ -345,8 +323,8 @@ static bool parent_restore(struct rig *r, struct input *in)
 	uint32_t at = 0;
 
 	CHECK(bytes <= sizeof(image));
-	take(in, &at, 3);
-	image[at % bytes] ^= take8(in);
+	input_take(in, &at, 3);
+	image[at % bytes] ^= input_u8(in);
 	if (!hv_partition_restore(r->partition, image, bytes)) {
 		return false;
 	}
@@ -359,20 +337,20 @@ static bool parent_step(struct rig *r, struct input *in)
 	struct hv_message m;
 	uint32_t port;
 	uint16_t flag;
-	uint8_t op = take8(in);
+	uint8_t op = input_u8(in);
 
 	switch (op % 8) {
 	case 0:
-		rig_root_post(r, 5 + (op >> 3 & 1), 1 + take8(in), "payload", op >> 5);
+		rig_root_post(r, 5 + (op >> 3 & 1), 1 + input_u8(in), "payload", op >> 5);
 		break;
 	case 1:
-		rig_root_signal(r, 7, take8(in));
+		rig_root_signal(r, 7, input_u8(in));
 		break;
 	case 2:
 		rig_time(r, take_value(in) >> 8);
 		break;
 	case 3:
-		rig_assert(r, op >> 5, take8(in), take8(in), (uint64_t)(op >> 3 & 3) << 32);
+		rig_assert(r, op >> 5, input_u8(in), input_u8(in), (uint64_t)(op >> 3 & 3) << 32);
 		break;
 	case 4:
 		hv_partition_set_extint(r->partition, op & 8);
@@ -431,9 +409,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	bool usable = true;
 	struct rig r;
 
-	set_up(&r, take8(&in));
+	set_up(&r, input_u8(&in));
 	for (unsigned i = 0; i < STEPS_MAX && in.left != 0 && usable; i++) {
-		uint8_t op = take8(&in);
+		uint8_t op = input_u8(&in);
 		uint32_t vp = (op >> 4) % VPS;
 
 		switch (op & 7) {

@@ -14,6 +14,7 @@
 #include "hv/host.h"
 #include "lib/bits.h"
 #include "lib/check.h"
+#include "test/input.h"
 #include "x86/arch.h"
 
 #define HV_PAGES 32u
@@ -83,47 +84,6 @@ void hv_host_root_message(void *cookie)
 
 void hv_host_root_event(void *cookie)
 {
-}
-
-/* ---- Input ---- */
-
-struct input {
-	const uint8_t *at;
-	size_t left;
-};
-
-static void take(struct input *in, void *buf, size_t bytes)
-{
-	size_t n = (size_t)min_u64(bytes, in->left);
-
-	memset(buf, 0, bytes);
-	memcpy(buf, in->at, n);
-	in->at += n;
-	in->left -= n;
-}
-
-static uint8_t take8(struct input *in)
-{
-	uint8_t v;
-
-	take(in, &v, sizeof(v));
-	return v;
-}
-
-static uint64_t take64(struct input *in)
-{
-	uint64_t v;
-
-	take(in, &v, sizeof(v));
-	return v;
-}
-
-static uint32_t take32(struct input *in)
-{
-	uint32_t v;
-
-	take(in, &v, sizeof(v));
-	return v;
 }
 
 /* ---- Set-up ---- */
@@ -216,35 +176,35 @@ static uint64_t set_up(struct hv *hv, uint8_t options)
 
 static void guest_msr(struct input *in, struct hv_exit *exit)
 {
-	uint8_t kind = take8(in);
+	uint8_t kind = input_u8(in);
 	uint16_t index;
 
-	take(in, &index, sizeof(index));
+	input_take(in, &index, sizeof(index));
 	exit->kind = HV_EXIT_MSR;
 	exit->msr.write = kind & 1;
 	exit->msr.index = kind & 2   ? 0x800u + (index & 0xFF)
 			  : kind & 4 ? index
 				     : 0x40000000u + (index & 0x1FF);
-	exit->msr.data = exit->msr.write ? take64(in) : 0;
+	exit->msr.data = exit->msr.write ? input_u64(in) : 0;
 }
 
 static void guest_apic(struct input *in, struct hv_exit *exit)
 {
 	uint16_t offset;
 
-	take(in, &offset, sizeof(offset));
+	input_take(in, &offset, sizeof(offset));
 	exit->kind = HV_EXIT_MEMORY;
 	exit->memory.gpa = 0xFEE00000u + (offset & 0xFFF);
 	exit->memory.access = (offset >> 12) % 3;
 	exit->memory.bytes = (uint8_t)(1u << (offset >> 14));
-	exit->memory.data = take32(in);
+	exit->memory.data = input_u32(in);
 	exit->memory.mapped = offset & 0x1000;
 }
 
 static void guest_hypercall(struct input *in, struct hv_exit *exit, struct hv_engine_vp *vp)
 {
-	uint8_t kind = take8(in);
-	uint64_t control = take64(in), a = take64(in), b = take64(in);
+	uint8_t kind = input_u8(in);
+	uint64_t control = input_u64(in), a = input_u64(in), b = input_u64(in);
 
 	exit->kind = HV_EXIT_HYPERCALL;
 	exit->insn_bytes = 3;
@@ -252,14 +212,14 @@ static void guest_hypercall(struct input *in, struct hv_exit *exit, struct hv_en
 	if (kind & 1) {
 		a = (a % (RAM_PAGES * HV_PAGE_SIZE)) & ~UINT64_C(7);
 		b = (b % (RAM_PAGES * HV_PAGE_SIZE)) & ~UINT64_C(7);
-		take(in, &ram[a / HV_PAGE_SIZE][a % HV_PAGE_SIZE],
-		     (size_t)min_u64(take8(in), HV_PAGE_SIZE - a % HV_PAGE_SIZE));
+		input_take(in, &ram[a / HV_PAGE_SIZE][a % HV_PAGE_SIZE],
+			   (size_t)min_u64(input_u8(in), HV_PAGE_SIZE - a % HV_PAGE_SIZE));
 	}
 	if (kind & 2) {
 		for (uint32_t i = 0; i < 6; i++) {
-			uint64_t lo = take64(in);
+			uint64_t lo = input_u64(in);
 
-			fuzz_reg_set(vp, HvX64RegisterXmm0 + i, lo, take64(in));
+			fuzz_reg_set(vp, HvX64RegisterXmm0 + i, lo, input_u64(in));
 		}
 	}
 	fuzz_reg_set(vp, HvX64RegisterRcx, kind & 4 ? b : control, 0);
@@ -273,7 +233,7 @@ static void guest_hypercall(struct input *in, struct hv_exit *exit, struct hv_en
 
 static void guest_other(struct input *in, struct hv_exit *exit)
 {
-	uint8_t kind = take8(in);
+	uint8_t kind = input_u8(in);
 
 	exit->insn_bytes = 2;
 	switch (kind % 7) {
@@ -285,13 +245,13 @@ static void guest_other(struct input *in, struct hv_exit *exit)
 		break;
 	case 1:
 		exit->kind = HV_EXIT_CPUID;
-		exit->cpuid.leaf = take32(in);
+		exit->cpuid.leaf = input_u32(in);
 		exit->cpuid.subleaf = kind & 3;
 		break;
 	case 2:
 		exit->kind = HV_EXIT_CR8;
 		exit->cr8.write = kind & 8;
-		exit->cr8.data = take8(in);
+		exit->cr8.data = input_u8(in);
 		break;
 	case 3:
 		exit->kind = HV_EXIT_EXCEPTION;
@@ -306,7 +266,7 @@ static void guest_other(struct input *in, struct hv_exit *exit)
 		break;
 	default:
 		exit->kind = HV_EXIT_MEMORY;
-		exit->memory.gpa = take64(in);
+		exit->memory.gpa = input_u64(in);
 		exit->memory.bytes = 8;
 		exit->memory.access = kind % 3;
 		break;
@@ -362,7 +322,7 @@ static void guest_step(struct input *in, struct hv_partition *p, uint8_t op)
 		break;
 	default:
 		world.queued = false;
-		set_mode(engine, take8(in));
+		set_mode(engine, input_u8(in));
 		break;
 	}
 	dispatch(in, vp, op >> 5);
@@ -374,11 +334,11 @@ static void guest_step(struct input *in, struct hv_partition *p, uint8_t op)
 static void root_call(struct input *in, struct hv *hv)
 {
 	static uint64_t output[HV_PAGE_SIZE / 8], page[HV_PAGE_SIZE / 8];
-	uint64_t control = take64(in);
-	uint8_t bytes = take8(in);
+	uint64_t control = input_u64(in);
+	uint8_t bytes = input_u8(in);
 
 	memset(page, 0, sizeof(page));
-	take(in, page, bytes);
+	input_take(in, page, bytes);
 	hv_root_hypercall(hv, control, page, output);
 }
 
@@ -390,12 +350,12 @@ static void parent_restore(struct input *in, struct hv *hv, struct hv_partition 
 	CHECK(bytes <= sizeof(image) && hv_partition_save(p, NULL, 0) == bytes);
 	if (own) {
 		/* One damaged place in a good image. */
-		uint32_t at = take32(in);
+		uint32_t at = input_u32(in);
 
-		image[at % bytes] ^= take8(in);
+		image[at % bytes] ^= input_u8(in);
 	} else {
 		bytes = (size_t)min_u64(in->left, sizeof(image));
-		take(in, image, bytes);
+		input_take(in, image, bytes);
 	}
 	hv_partition_restore(p, image, bytes);
 }
@@ -414,12 +374,12 @@ static void parent_step(struct input *in, struct hv *hv, uint64_t id, uint8_t op
 		root_call(in, hv);
 		break;
 	case 2:
-		world.now += take64(in) >> 16;
+		world.now += input_u64(in) >> 16;
 		break;
 	case 3: {
-		uint32_t name = take32(in);
+		uint32_t name = input_u32(in);
 
-		set_register(hv, id, vp_indexes[(op >> 3) % VPS], name, take64(in));
+		set_register(hv, id, vp_indexes[(op >> 3) % VPS], name, input_u64(in));
 		break;
 	}
 	case 4:
@@ -495,9 +455,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	memset(pool_given, 0, sizeof(pool_given));
 	memset(&world, 0, sizeof(world));
 	hv = hv_init(&config);
-	id = set_up(hv, take8(&in));
+	id = set_up(hv, input_u8(&in));
 	for (unsigned i = 0; i < STEPS_MAX && in.left != 0; i++) {
-		usable(hv, id, take8(&in), &in);
+		usable(hv, id, input_u8(&in), &in);
 	}
 	tear_down(hv);
 	return 0;

@@ -8,11 +8,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../input.h"
 #include "format.h"
 #include "lib/bits.h"
 #include "lib/check.h"
 #include "lib/crc32c.h"
+#include "test/input.h"
 
 #define FIELDS_BYTES 64u
 #define REST_MAX 65536u

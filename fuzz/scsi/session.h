@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../input.h"
 #include "lib/bits.h"
 #include "storage/scsi.h"
+#include "test/input.h"
 #include "testing.h"
 
 #define IN_FLIGHT 8u

@@ -6,7 +6,7 @@
 #ifndef FUZZ_VHD_HOSTILE_H
 #define FUZZ_VHD_HOSTILE_H
 
-#include "../input.h"
+#include "test/input.h"
 #include "testing.h"
 
 #define HOSTILE_DISK "/disk"

@@ -2,9 +2,9 @@
 /* A parent locator of a VHDX: read, written again with what was read, and turned into places to look at. */
 #include <stdlib.h>
 
-#include "../input.h"
 #include "lib/check.h"
 #include "locator.h"
+#include "test/input.h"
 #include "vhdx.h"
 
 /* Places are absolute paths, and there is an end of them. */

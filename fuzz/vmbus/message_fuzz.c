@@ -5,8 +5,8 @@
  */
 #include <stdlib.h>
 
-#include "../input.h"
 #include "lib/bits.h"
+#include "test/input.h"
 #include "vmbus/testing/guest.h"
 
 #define DEVICES 3u

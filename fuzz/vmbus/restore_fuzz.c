@@ -2,8 +2,8 @@
 /* Any bytes as a saved bus: restored or refused, and afterwards the bus lives on. What was restored can be saved and restored again. */
 #include <stdlib.h>
 
-#include "../input.h"
 #include "lib/bits.h"
+#include "test/input.h"
 #include "vmbus/testing/guest.h"
 
 #define DEVICES 3u

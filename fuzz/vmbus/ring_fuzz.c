@@ -2,8 +2,8 @@
 /* Any contents of a channel's rings, changed at any time: packets come out whole or not at all, and no byte outside the guest is touched. */
 #include <stdlib.h>
 
-#include "../input.h"
 #include "lib/bits.h"
+#include "test/input.h"
 #include "vmbus/testing/guest.h"
 
 #define RING_PAGES 3u

@@ -5,10 +5,10 @@
  */
 #include <stdlib.h>
 
-#include "../input.h"
 #include "headers.h"
 #include "lib/bits.h"
 #include "lib/check.h"
+#include "test/input.h"
 #include "vswitch/vswitch.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);

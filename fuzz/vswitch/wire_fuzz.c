@@ -2,9 +2,9 @@
 /* A cable whose other side writes whatever it likes, at any moment between two steps of ours. */
 #include <stdlib.h>
 
-#include "../input.h"
 #include "lib/bits.h"
 #include "lib/check.h"
+#include "test/input.h"
 #include "vswitch/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);

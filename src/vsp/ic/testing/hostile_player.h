@@ -5,11 +5,11 @@
 
 #include "hostile.h"
 #include "rig.h"
+#include "test/input.h"
 
 struct player {
 	struct rig *r;
-	const uint8_t *script;
-	size_t left;
+	struct input in;
 	uint32_t write[VSP_IC_KINDS]; /* our index, whatever the control page says */
 	uint64_t violations;	      /* of components that are gone */
 	unsigned ended;		      /* requests */

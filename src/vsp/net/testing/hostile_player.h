@@ -5,6 +5,7 @@
 
 #include "hostile.h"
 #include "rig.h"
+#include "test/input.h"
 
 #define PLAYER_STATE_BYTES (256u << 10)
 #define PLAYER_RING_PAGES 4u
@@ -12,8 +13,7 @@
 
 struct player {
 	struct rig *r;
-	const uint8_t *script;
-	size_t left;
+	struct input in;
 	uint32_t write[RIG_QUEUES]; /* our index, whatever the control page says */
 	uint64_t transaction;
 	struct hostile_result result;

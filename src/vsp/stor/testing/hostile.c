@@ -15,13 +15,7 @@
 
 uint64_t player_take(struct player *p, size_t bytes)
 {
-	uint64_t v = 0;
-
-	for (size_t i = 0; i < bytes && p->left > 0; i++) {
-		v |= (uint64_t)*p->script++ << (8 * i);
-		p->left--;
-	}
-	return v;
+	return input_number(&p->in, bytes);
 }
 
 uint32_t player_edge(struct player *p)
@@ -237,13 +231,12 @@ struct hostile_result hostile_play(const uint8_t *script, size_t bytes)
 	uint8_t first;
 
 	CHECK(p != NULL);
-	p->script = script;
-	p->left = bytes;
+	p->in = (struct input){script, bytes};
 	p->transaction = 1;
 	p->r = make_world();
 	first = (uint8_t)player_take(p, 1);
 	begin(p, first >> 6);
-	while (p->left > 0 && p->result.steps < STEPS_MAX && !p->over) {
+	while (p->in.left > 0 && p->result.steps < STEPS_MAX && !p->over) {
 		step(p, themes[first % THEMES]);
 	}
 	end(p);
