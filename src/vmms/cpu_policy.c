@@ -118,12 +118,16 @@ static void weigh(struct vmms *v)
 	free(weights);
 }
 
-/* What of its sets is there; empty: all. */
-static void narrow(struct cpu_settings *s, const struct hostcpu_host *host,
-		   const struct hostcpu_capacity *c)
+/* Of its sets what is there now; empty: all. */
+static void settings_now(const struct vm *vm, struct cpu_settings *ret_settings)
 {
-	hostcpu_set_intersect(&s->claim.set, &c->set);
-	hostcpu_set_intersect(&s->nodes, &host->nodes);
+	struct hostcpu_host host;
+	struct hostcpu_capacity capacity;
+
+	cpu_settings_of(vm->configuration, ret_settings);
+	cpu_capacity_of(vm->vmms->cpu, &host, &capacity);
+	hostcpu_set_intersect(&ret_settings->claim.set, &capacity.set);
+	hostcpu_set_intersect(&ret_settings->nodes, &host.nodes);
 }
 
 static void set_limits(struct vm *vm, const struct cpu_settings *s)
@@ -175,13 +179,9 @@ static void say(const struct vm *vm, const struct cpu_settings *s)
 void cpu_policy_begin(struct vm *vm, struct machine_plan *plan)
 {
 	const struct cpu_policy *p = vm->vmms->cpu;
-	struct hostcpu_host host;
-	struct hostcpu_capacity capacity;
 	struct cpu_settings s;
 
-	cpu_settings_of(vm->configuration, &s);
-	cpu_capacity_of(p, &host, &capacity);
-	narrow(&s, &host, &capacity);
+	settings_now(vm, &s);
 	make_group(vm, &s);
 	if (vm->cpu.grouped) {
 		plan->group = hostcpu_group_open(&p->groups, vm->id);
@@ -222,13 +222,9 @@ static void move_threads(struct vm *vm, const struct cpu_settings *s)
 void cpu_policy_adopt(struct vm *vm)
 {
 	const struct cpu_policy *p = vm->vmms->cpu;
-	struct hostcpu_host host;
-	struct hostcpu_capacity capacity;
 	struct cpu_settings s;
 
-	cpu_settings_of(vm->configuration, &s);
-	cpu_capacity_of(p, &host, &capacity);
-	narrow(&s, &host, &capacity);
+	settings_now(vm, &s);
 	make_group(vm, &s);
 	if (vm->cpu.grouped) {
 		int r = hostcpu_group_take(&p->groups, vm->id, vm->worker.pid);
@@ -247,17 +243,12 @@ void cpu_policy_adopt(struct vm *vm)
 
 void cpu_policy_change(struct vm *vm)
 {
-	const struct cpu_policy *p = vm->vmms->cpu;
-	struct hostcpu_host host;
-	struct hostcpu_capacity capacity;
 	struct cpu_settings s;
 
 	if (!vm->cpu.claims) {
 		return;
 	}
-	cpu_settings_of(vm->configuration, &s);
-	cpu_capacity_of(p, &host, &capacity);
-	narrow(&s, &host, &capacity);
+	settings_now(vm, &s);
 	if (vm->cpu.grouped) {
 		set_limits(vm, &s);
 	}
