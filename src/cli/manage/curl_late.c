@@ -25,27 +25,24 @@ void curl_easy_cleanup(CURL *curl)
 	LATE(&library, curl_easy_cleanup)(curl);
 }
 
-/* Each option takes a pointer, a function, a long or a curl_off_t: one machine word. */
+/* What follows @last: every option and every inquiry takes a pointer, a function, a long or a curl_off_t, one machine word. */
+#define WORD_AFTER(last)                                                                           \
+	({                                                                                         \
+		va_list list_;                                                                     \
+		va_start(list_, last);                                                             \
+		void *word_ = va_arg(list_, void *);                                               \
+		va_end(list_);                                                                     \
+		word_;                                                                             \
+	})
+
 CURLcode curl_easy_setopt(CURL *curl, CURLoption option, ...)
 {
-	va_list list;
-
-	va_start(list, option);
-	void *word = va_arg(list, void *);
-
-	va_end(list);
-	return LATE(&library, curl_easy_setopt)(curl, option, word);
+	return LATE(&library, curl_easy_setopt)(curl, option, WORD_AFTER(option));
 }
 
 CURLcode curl_easy_getinfo(CURL *curl, CURLINFO info, ...)
 {
-	va_list list;
-
-	va_start(list, info);
-	void *where = va_arg(list, void *);
-
-	va_end(list);
-	return LATE(&library, curl_easy_getinfo)(curl, info, where);
+	return LATE(&library, curl_easy_getinfo)(curl, info, WORD_AFTER(info));
 }
 
 CURLcode curl_easy_perform(CURL *curl)
