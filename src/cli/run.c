@@ -148,7 +148,7 @@ static struct launch describe(const struct run_options *o, const struct run_file
 	l.control = f->control;
 	l.kvm = f->kvm;
 	l.cpu = o->cpu;
-	l.apic_in_core = o->apic_in_core;
+	l.without = o->without;
 	l.launcher = f->launcher[1];
 	l.state = f->state;
 	l.state_path = o->restore;

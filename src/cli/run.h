@@ -22,7 +22,7 @@ struct run_options {
 	bool stats;
 	bool count_instructions;
 	enum run_engine engine;
-	bool apic_in_core; /* "kvm,apic=core" */
+	char without[32];  /* "kvm,apic=core,..": launch.without */
 	const char *cpu;   /* processor model; "": the engine's usual one */
 	const char *trace;
 	struct launch_disks disks;

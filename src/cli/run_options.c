@@ -204,19 +204,64 @@ static bool add_net(struct run_options *o, const char *arg)
 	return true;
 }
 
+/* What the engine kvm does without an exit, each of which can be left to the core. */
+static const struct accelerator {
+	const char *on, *off;
+	const char *name; /* in launch.without */
+} accelerators[] = {{"apic=kvm", "apic=core", "apic"}, {"stimer=on", "stimer=off", "stimer"}};
+
+#define ACCELERATORS (sizeof(accelerators) / sizeof(accelerators[0]))
+
+static bool set_accelerator(bool off[ACCELERATORS], const char *word)
+{
+	for (size_t i = 0; i < ACCELERATORS; i++) {
+		bool is_off = strcmp(word, accelerators[i].off) == 0;
+
+		if (is_off || strcmp(word, accelerators[i].on) == 0) {
+			off[i] = is_off;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The last word about one of them counts. */
+static bool set_accelerators(struct run_options *o, const char *option, const char *list)
+{
+	bool off[ACCELERATORS] = {false};
+	char copy[128], *save = NULL;
+
+	snprintf(copy, sizeof(copy), "%s", list);
+	for (char *word = strtok_r(copy, ",", &save); word != NULL;
+	     word = strtok_r(NULL, ",", &save)) {
+		if (!set_accelerator(off, word)) {
+			complain("%s kvm: '%s'; expected apic=core, apic=kvm, stimer=off or "
+				 "stimer=on",
+				 option, word);
+			return false;
+		}
+	}
+	for (size_t i = 0; i < ACCELERATORS; i++) {
+		if (off[i]) {
+			strcat(o->without, o->without[0] != '\0' ? "," : "");
+			strcat(o->without, accelerators[i].name);
+		}
+	}
+	return true;
+}
+
 static bool set_engine(struct run_options *o, const char *option, const char *arg)
 {
 	static const char *const engines[] = {"auto", "emu", "kvm", NULL};
 
-	if (strcmp(arg, "kvm,apic=core") == 0) {
+	o->without[0] = '\0';
+	if (strncmp(arg, "kvm,", 4) == 0) {
 		o->engine = RUN_KVM;
-		o->apic_in_core = true;
-		return true;
+		return set_accelerators(o, option, arg + 4);
 	}
 	o->engine = strcmp(arg, "kvm") == 0   ? RUN_KVM
 		    : strcmp(arg, "emu") == 0 ? RUN_EMU
 					      : RUN_AUTO;
-	o->apic_in_core = false;
 	return one_of(option, arg, engines, "auto, emu or kvm");
 }
 

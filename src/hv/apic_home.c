@@ -118,6 +118,7 @@ static void give(struct hv_vp *vp)
 
 		apic->auto_eoi(vp->engine, i, (uint8_t)sint, ends_itself(sint));
 	}
+	stimer_lend_all(vp);
 }
 
 /* What only the core can do comes before: requests of old, a timer that is due, an EOI that the guest has left out. */
@@ -176,6 +177,7 @@ static void take(struct hv_vp *vp)
 
 	vp->partition->apic->take(vp->engine, &state);
 	lapic_import(vp, &state);
+	stimer_recall_all(vp);
 	vp->startup_suspend = state.activity == HV_ACTIVITY_WAITS_FOR_SIPI;
 	vp->halted = state.activity == HV_ACTIVITY_HALTED;
 }

@@ -213,6 +213,7 @@ struct hv_stimer {
 	uint64_t count;
 	uint64_t expiry; /* reference time of the next expiration while armed */
 	bool armed;
+	bool lent;	      /* a timer of the engine's raises the interrupt */
 	bool message_pending; /* a message waits for its slot */
 	uint64_t message_expiry;
 };
@@ -256,7 +257,11 @@ void synic_purge(struct hv_vp *vp, struct hv_port *port);
 
 bool stimer_config_write(struct hv_vp *vp, unsigned n, uint64_t value);
 void stimer_count_write(struct hv_vp *vp, unsigned n, uint64_t value);
+uint64_t stimer_config_read(struct hv_vp *vp, unsigned n);
 void stimer_poll(struct hv_vp *vp, uint64_t reference);
+/* The APIC goes to the engine, and timers with it; or it has come back. */
+void stimer_lend_all(struct hv_vp *vp);
+void stimer_recall_all(struct hv_vp *vp);
 /* Reference time of the next expiration; lazy timers only count when @lazy_too. UINT64_MAX: none. */
 uint64_t stimer_next(const struct hv_vp *vp, bool lazy_too);
 /* With the SynIC locked: the message of a timer that waits for @sint; false: none. */

@@ -233,9 +233,7 @@ static enum msr_result sint_write(struct hv_vp *vp, unsigned n, uint64_t value)
 
 static enum msr_result stimer_read(struct hv_vp *vp, unsigned n, uint64_t *ret)
 {
-	const struct hv_stimer *t = &vp->synic.timer[n / 2];
-
-	*ret = (n & 1) ? t->count : t->config;
+	*ret = (n & 1) ? vp->synic.timer[n / 2].count : stimer_config_read(vp, n / 2);
 	return MSR_OK;
 }
 

@@ -198,7 +198,7 @@ static uint16_t start_engine(struct hv_partition *p)
 	config.gmem = &p->gmem;
 	config.cpuid = vp_cpuid;
 	config.cpuid_ctx = p;
-	config.moves_apics = !config.apic_in_core;
+	config.moves_apics = (config.without & HV_WITHOUT_APICS) == 0;
 	if (p->hv->engine->vm_create(&config, &p->engine) != 0) {
 		return HV_STATUS_NO_RESOURCES;
 	}

@@ -120,13 +120,9 @@ static void add_switches(struct plan *p, const struct launch *l)
 	const struct {
 		bool on;
 		const char *option;
-	} switches[] = {{l->escape, "--escape"},
-			{l->no_reboot, "--no-reboot"},
-			{l->stats, "--stats"},
-			{l->count_instructions, "--count-instructions"},
-			{l->eager, "--eager"},
-			{l->detached, "--detached"},
-			{l->apic_in_core, "--apic-in-core"}};
+	} switches[] = {{l->escape, "--escape"}, {l->no_reboot, "--no-reboot"},
+			{l->stats, "--stats"},	 {l->count_instructions, "--count-instructions"},
+			{l->eager, "--eager"},	 {l->detached, "--detached"}};
 
 	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {
 		if (switches[i].on) {
@@ -158,6 +154,9 @@ static void build(struct plan *p, const struct launch *l)
 	}
 	if (l->cpu != NULL && l->cpu[0] != '\0') {
 		add_arg(p, "--cpu=%s", l->cpu);
+	}
+	if (l->without != NULL && l->without[0] != '\0') {
+		add_arg(p, "--without=%s", l->without);
 	}
 	add_fd_arg(p, "control-fd", l->control);
 	add_fd_arg(p, "launcher-fd", l->launcher);

@@ -135,7 +135,7 @@ static int create_partition(struct worker *w)
 				.trace = w->config.trace,
 				.trace_line = engine_trace,
 				.device_fd = w->config.kvm_fd,
-				.apic_in_core = w->config.apic_in_core,
+				.without = w->config.without,
 				.cpu = &w->cpu,
 			},
 		.pool = {.pages_alloc = pool_alloc, .pages_free = pool_free},

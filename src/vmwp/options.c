@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hv/engine.h"
 #include "worker.h"
 
 enum worker_option {
@@ -32,7 +33,7 @@ enum worker_option {
 	OPT_NET,
 	OPT_LAUNCHER,
 	OPT_KVM,
-	OPT_APIC_IN_CORE,
+	OPT_WITHOUT,
 	OPT_CPU,
 	OPT_STATE,
 	OPT_STATE_PATH,
@@ -65,7 +66,7 @@ static const struct option options[] = {
 	{"net", required_argument, NULL, OPT_NET},
 	{"launcher-fd", required_argument, NULL, OPT_LAUNCHER},
 	{"kvm-fd", required_argument, NULL, OPT_KVM},
-	{"apic-in-core", no_argument, NULL, OPT_APIC_IN_CORE},
+	{"without", required_argument, NULL, OPT_WITHOUT},
 	{"cpu", required_argument, NULL, OPT_CPU},
 	{"state-fd", required_argument, NULL, OPT_STATE},
 	{"state-path", required_argument, NULL, OPT_STATE_PATH},
@@ -74,6 +75,22 @@ static const struct option options[] = {
 	{"end-fd", required_argument, NULL, OPT_END},
 	{0},
 };
+
+/* Names of what the engine shall leave to the core. */
+static bool add_without(struct worker_config *c, const char *list)
+{
+	static const struct {
+		const char *name;
+		uint32_t bit;
+	} known[] = {{"apic", HV_WITHOUT_APICS}, {"stimer", HV_WITHOUT_TIMERS}};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strstr(list, known[i].name) != NULL) {
+			c->without |= known[i].bit;
+		}
+	}
+	return c->without != 0;
+}
 
 /* SLOT:FD:WRITABLE:BYTES:PATH, then from BYTES on the real path */
 static bool add_file(struct storage_config *s, char *arg)
@@ -251,9 +268,8 @@ static bool set_option(struct worker_config *c, int opt, char *arg)
 	case OPT_KVM:
 		c->kvm_fd = atoi(arg);
 		return true;
-	case OPT_APIC_IN_CORE:
-		c->apic_in_core = true;
-		return true;
+	case OPT_WITHOUT:
+		return add_without(c, arg);
 	case OPT_CPU:
 		c->cpu = arg;
 		return true;

@@ -72,7 +72,7 @@ struct worker_config {
 	struct net_config net;
 	int launcher_fd;   /* connected socket; -1: none */
 	int kvm_fd;	   /* /dev/kvm, for the engine kvm; -1: emu */
-	bool apic_in_core; /* hv/engine.h */
+	uint32_t without;  /* hv/engine.h */
 	int state_fd;	   /* saved state to go on from; -1: none */
 	const char *state_path;
 	bool eager;	     /* all of its memory before the first instruction */

@@ -295,6 +295,7 @@ static void run(struct hv_engine_vp *vp, const struct hv_run *how, struct hv_exi
 	v->runs++;
 	v->how = *how;
 	v->event_pending = false;
+	fake_timers_look(v);
 	for (;;) {
 		if (stop_early(v, how, ret_exit)) {
 			return;
@@ -320,6 +321,11 @@ static void run(struct hv_engine_vp *vp, const struct hv_run *how, struct hv_exi
 			return;
 		}
 	}
+}
+
+static const struct hv_engine_apic_ops *apic(struct hv_engine_vm *vm)
+{
+	return to_vm(vm)->machine->apics ? &fake_apic : NULL;
 }
 
 static void kick(struct hv_engine_vp *vp)
@@ -540,6 +546,7 @@ const struct hv_engine_ops fake_engine = {
 	.vp_destroy = vp_destroy,
 	.vp_reset = vp_reset,
 	.run = run,
+	.apic = apic,
 	.kick = kick,
 	.complete = complete,
 	.abandon = abandon,

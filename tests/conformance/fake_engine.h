@@ -18,6 +18,7 @@
 #define FAKE_REGISTER_BANK 0x100u
 #define FAKE_VPS_MAX 2048u
 #define FAKE_MSRS 16u
+#define FAKE_TIMERS 4u
 
 struct fake_vp;
 
@@ -40,6 +41,13 @@ struct fake_event {
 	uint64_t tsc; /* engine time of the injection */
 };
 
+struct fake_timer {
+	bool set;
+	bool fired;
+	uint8_t vector;
+	uint64_t deadline_tsc;
+};
+
 struct fake_vp {
 	struct fake_vm *vm;
 	uint32_t index;
@@ -59,6 +67,12 @@ struct fake_vp {
 	bool shadow;	    /* STI or MOV SS before */
 	bool nmi_blocked;
 	uint32_t kicked; /* atomic */
+
+	/* fake_apic.c */
+	bool has_apic;
+	struct hv_engine_apic apic;
+	struct fake_timer timer[FAKE_TIMERS];
+	unsigned requests[256]; /* by vector */
 
 	/* What the hypervisor did. */
 	unsigned runs;
@@ -95,6 +109,8 @@ struct fake_machine {
 	uint64_t now; /* engine TSC; atomic */
 	uint64_t hz;
 	bool scales; /* takes another rate */
+	bool apics;  /* keeps local APICs */
+	bool no_timers;
 	struct fake_vm *vm; /* of the newest partition */
 	bool fail_create;   /* vm_create and vp_create answer -ENOMEM */
 	unsigned vms;	    /* alive */
@@ -102,6 +118,9 @@ struct fake_machine {
 };
 
 extern const struct hv_engine_ops fake_engine;
+extern const struct hv_engine_apic_ops fake_apic;
+/* The VP is run: timers whose time has come make their requests. */
+void fake_timers_look(struct fake_vp *vp);
 uint64_t fake_clock(void *machine);
 
 void fake_push(struct fake_vp *vp, const struct hv_exit *exit);

@@ -41,6 +41,7 @@ struct rig_options {
 	bool no_hypercall_page;
 	bool start_waiting; /* VPs above 0 stay in wait-for-SIPI */
 	bool frozen;	    /* partition time */
+	bool apics;	    /* the engine keeps the local APICs */
 };
 
 /* Everything that a child may be given. */

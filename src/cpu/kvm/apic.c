@@ -226,6 +226,7 @@ static void give(struct hv_engine_vp *handle, const struct hv_engine_apic *a)
 	vp->cr8 = (uint8_t)(a->tpr >> 4);
 	vp->run->cr8 = vp->cr8;
 	vp->run->apic_base = a->base;
+	vp->reference = (struct kvm_clock_pair){0}; /* the rate may be another one now */
 	if (what != NULL || !kvm_state_flush(vp, &what)) {
 		refused(vp, what);
 		return;
@@ -268,20 +269,23 @@ static uint64_t base(const struct hv_engine_vp *vp)
 
 /* ---- Hyper-V's part ---- */
 
-static void auto_eoi(struct hv_engine_vp *handle, unsigned sint, uint8_t vector, bool on)
+bool kvm_apic_synic(struct kvm_vp *vp)
 {
 	struct kvm_enable_cap cap = {.cap = KVM_CAP_HYPERV_SYNIC2};
+
+	vp->synic = vp->synic || ioctl(vp->fd, KVM_ENABLE_CAP, &cap) == 0;
+	return vp->synic;
+}
+
+static void auto_eoi(struct hv_engine_vp *handle, unsigned sint, uint8_t vector, bool on)
+{
 	struct kvm_vp *vp = kvm_vp_of(handle);
 
 	if (!on && !vp->synic) {
 		return;
 	}
-	if (!vp->synic && ioctl(vp->fd, KVM_ENABLE_CAP, &cap) < 0) {
-		refused(vp, "KVM does not end interrupts by itself");
-		return;
-	}
-	vp->synic = true;
-	if (!kvm_msr_kernel_set(vp, HV_X64_MSR_SINT0 + sint,
+	if (!kvm_apic_synic(vp) ||
+	    !kvm_msr_kernel_set(vp, HV_X64_MSR_SINT0 + sint,
 				on ? vector | HV_SINT_AUTO_EOI : HV_SINT_MASKED)) {
 		refused(vp, "KVM does not end interrupts by itself");
 	}
@@ -321,6 +325,8 @@ const struct hv_engine_apic_ops kvm_apic_ops = {
 	.message = kvm_irq_message,
 	.auto_eoi = auto_eoi,
 	.assist = assist,
+	.timer_set = kvm_stimer_set,
+	.timer_end = kvm_stimer_end,
 	.cr8 = cr8,
 	.base = base,
 };

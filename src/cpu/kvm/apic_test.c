@@ -3,84 +3,11 @@
  * Local APICs in KVM: their state there and back, interrupts that stop nobody, levels and their EOIs, task priority, the 8259's interrupts, numbers
  * of many bits, startup; and a storm of interrupts from several threads while VPs are kicked and their state is carried away and back.
  */
-#include "test_kvm.h"
-
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
 
-#define X2APIC_BASE UINT64_C(0xFEE00C00)
-#define XAPIC_BASE UINT64_C(0xFEE00800)
-#define LVT_MASKED 0x10000u
-#define LVT_EXTINT 0x700u
-#define VECTOR 0x50u
-#define END (HANDLER + 0x2000) /* the common end of handlers: EOI and return */
-
-/* Counts at DATA + 8 * vector; RBX is DATA. */
-static void counting_handler(struct test_machine *m, uint8_t vector)
-{
-	uint8_t code[12] = {0x48, 0xFF, 0x83, 0, 0, 0, 0, 0xE9};
-	uint64_t at = HANDLER + 16 * vector;
-
-	store_le32(code + 3, 8u * vector);
-	store_le32(code + 8, (uint32_t)(END - (at + 12)));
-	machine_code(m, at, code, sizeof(code));
-}
-
-static void end_of_handlers(struct test_machine *m)
-{
-	static const uint8_t code[] = {
-		0x50, 0x51, 0x52,	      /* push rax, rcx, rdx */
-		0xB9, 0x0B, 0x08, 0,	0,    /* mov ecx, 0x80B: EOI */
-		0x31, 0xC0, 0x31, 0xD2, 0x0F, /* xor eax, eax; xor edx, edx */
-		0x30,			      /* wrmsr */
-		0x5A, 0x59, 0x58, 0x48, 0xCF};
-
-	machine_code(m, END, code, sizeof(code));
-}
-
-static const struct hv_engine_apic_ops *apic_of(struct test_machine *m)
-{
-	return m->ops->apic(m->vm);
-}
-
-static struct hv_engine_apic fresh(unsigned vp, uint64_t base)
-{
-	struct hv_engine_apic a = {
-		.base = base | (vp == 0 ? 0x100 : 0), .dfr = UINT32_MAX, .svr = 0x1FF};
-
-	for (unsigned i = 0; i < 6; i++) {
-		a.lvt[i] = LVT_MASKED;
-	}
-	return a;
-}
-
-/* Both VPs with APICs in x2APIC mode; RBX for the handlers. */
-static bool start(struct test_machine *m)
-{
-	if (!machine_init_config(m, &kvm_engine_ops,
-				 (struct hv_engine_config){.device_fd = device,
-							   .cpuid = machine_cpuid,
-							   .moves_apics = true}) ||
-	    apic_of(m) == NULL) {
-		return false;
-	}
-	end_of_handlers(m);
-	for (unsigned n = 0; n < VPS; n++) {
-		struct hv_engine_apic a = fresh(n, X2APIC_BASE);
-
-		machine_set(m, n, HvX64RegisterRbx, DATA);
-		apic_of(m)->give(m->vps[n], &a);
-	}
-	return true;
-}
-
-#define APIC_MACHINE(t, m, ...) MACHINE_THAT(t, m, start(&m), __VA_ARGS__)
-
-static uint64_t counted(struct test_machine *m, uint8_t vector)
-{
-	return __atomic_load_n((uint64_t *)(void *)(m->ram + DATA + 8 * vector), __ATOMIC_SEQ_CST);
-}
+#include "test_apic.h"
 
 /* ---- A VP on a thread of its own ---- */
 
@@ -549,25 +476,6 @@ static void test_storm(struct test *t)
 	machine_fini(&m);
 }
 
-static const char *unfit(void)
-{
-	struct test_machine m;
-	bool fit = machine_init_config(&m, &kvm_engine_ops,
-				       (struct hv_engine_config){.device_fd = device,
-								 .cpuid = machine_cpuid,
-								 .moves_apics = true});
-	const char *what = fit && apic_of(&m) == NULL
-				   ? "this KVM keeps no local APICs without the chips"
-				   : NULL;
-
-	if (fit && what == NULL) {
-		machine_code(&m, CODE, "\xD9\xE8\xE6\x10", 4); /* fld1; out 0x10, al */
-		fit = machine_run(&m, 0) == HV_EXIT_PORT;
-	}
-	machine_fini(&m);
-	return fit ? what : "this KVM does not know all instructions of a kernel";
-}
-
 int main(void)
 {
 	static const struct test_case cases[] = {
@@ -576,9 +484,6 @@ int main(void)
 		TEST(test_wide_ids),	TEST(test_startup),	      TEST(test_auto_eoi),
 		TEST(test_assist),	TEST(test_assist_after_exit), TEST(test_storm)};
 
-	open_device();
-	if (no_device == NULL) {
-		no_device = unfit();
-	}
+	open_apic_device();
 	return test_main(cases, ARRAY_LEN(cases));
 }

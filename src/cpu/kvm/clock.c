@@ -19,9 +19,14 @@ static uint64_t scaled(const struct kvm_scale *s, uint64_t host_tsc)
 			    : (uint64_t)((unsigned __int128)host_tsc * s->ratio >> s->bits);
 }
 
+uint64_t kvm_clock_at(const struct kvm_vm *vm, uint64_t host_tsc)
+{
+	return scaled(&vm->scale, host_tsc);
+}
+
 uint64_t kvm_clock(const struct kvm_vm *vm)
 {
-	return scaled(&vm->scale, __builtin_ia32_rdtsc());
+	return kvm_clock_at(vm, __builtin_ia32_rdtsc());
 }
 
 /* Before Linux 5.18 the rate is known of VPs only: asked of one in a VM that is thrown away again, which takes as long as all else together. */

@@ -43,6 +43,7 @@ const unsigned kvm_engine_ioctls[] = {
 	KVM_SET_VCPU_EVENTS,
 	KVM_GET_MSRS,
 	KVM_SET_MSRS,
+	KVM_GET_CLOCK,
 	KVM_SET_CPUID2,
 	KVM_INTERRUPT,
 	KVM_SIGNAL_MSI,

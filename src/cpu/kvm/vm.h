@@ -2,7 +2,7 @@
 /*
  * A VM and its VPs as the engine keeps them. Files: engine.c life, ops.c the table of operations, memory.c slots, run.c the way into the
  * guest and out, exit.c what exits mean and how they are finished, state.c the cached registers, regs.c and fpu.c registers by name, msr.c,
- * cpuid.c, apic.c and irq.c local APICs in KVM, event.c injection, saved.c saved state, walk.c page walks, dirty.c which pages were written.
+ * cpuid.c, apic.c and irq.c local APICs in KVM, stimer.c timers there, event.c injection, saved.c saved state, walk.c page walks, dirty.c which pages were written.
  */
 #ifndef KVM_VM_H
 #define KVM_VM_H
@@ -68,6 +68,15 @@ struct kvm_apic {
 	struct hv_engine_message level[KVM_LEVEL_ROUTES];
 	unsigned level_count;
 	unsigned level_next;
+};
+
+/* ---- Timers (stimer.c) ---- */
+
+/* KVM's clock was @ns when the engine's was @tsc. */
+struct kvm_clock_pair {
+	uint64_t tsc;
+	uint64_t ns;
+	bool steady; /* it counts ticks of the host's TSC */
 };
 
 /* ---- A VM ---- */
@@ -144,10 +153,11 @@ struct kvm_vp {
 	struct hv_exit exit;
 	bool injected; /* an event is on its way: no other before the next run */
 	uint8_t cr8;
-	bool synic;	       /* KVM ends interrupts of AutoEOI SINTs */
-	uint64_t assist;       /* HV_X64_MSR_VP_ASSIST_PAGE, as the core says */
-	bool assist_changed;   /* KVM does not know yet */
-	uint64_t verified_rip; /* of the hypercall page, found there once */
+	bool synic; /* KVM has one, which ends interrupts of AutoEOI SINTs and has timers */
+	struct kvm_clock_pair reference; /* KVM's reference time (stimer.c) */
+	uint64_t assist;		 /* HV_X64_MSR_VP_ASSIST_PAGE, as the core says */
+	bool assist_changed;		 /* KVM does not know yet */
+	uint64_t verified_rip;		 /* of the hypercall page, found there once */
 
 	timer_t timer;
 	pid_t timer_tid; /* 0: no timer yet */
@@ -243,6 +253,14 @@ void kvm_apic_before_run(struct kvm_vp *vp);
 /* A HLT ends. */
 void kvm_apic_wake(struct kvm_vp *vp);
 
+/* The VP has a SynIC in KVM from now on. False: refused. */
+bool kvm_apic_synic(struct kvm_vp *vp);
+
+/* ---- stimer.c: of hv_engine_apic_ops ---- */
+
+bool kvm_stimer_set(struct hv_engine_vp *handle, unsigned n, uint8_t vector, uint64_t deadline_tsc);
+bool kvm_stimer_end(struct hv_engine_vp *handle, unsigned n);
+
 /* ---- irq.c: of hv_engine_apic_ops ---- */
 
 void kvm_irq_message(struct hv_engine_vm *handle, const struct hv_engine_message *m);
@@ -253,6 +271,8 @@ void kvm_irq_request(struct hv_engine_vp *handle, uint8_t vector);
 int kvm_clock_init(struct kvm_vm *vm);
 /* The guest's TSC without a VP's offset. [any] */
 uint64_t kvm_clock(const struct kvm_vm *vm);
+/* What it was when the host's TSC was @host_tsc. */
+uint64_t kvm_clock_at(const struct kvm_vm *vm, uint64_t host_tsc);
 void kvm_clock_set_offset(struct kvm_vp *vp, uint64_t offset);
 struct kvm_scale kvm_scale_of(uint64_t guest_khz, uint64_t host_khz, unsigned bits);
 /* hv_engine_ops.set_tsc_hz. */

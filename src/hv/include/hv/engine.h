@@ -134,7 +134,7 @@ struct hv_engine_config {
 	int device_fd; /* the system's own hypervisor, for an engine that works through it */
 	/* That hypervisor's dirty log as bitmaps even where it offers rings: tests. */
 	bool without_dirty_ring;
-	bool apic_in_core; /* the core keeps the local APICs even if the engine could */
+	uint32_t without; /* HV_WITHOUT_*: what the core does itself even if the engine could */
 	bool moves_apics; /* set by the core: it hands the APICs over to an engine that has hv_engine_apic_ops */
 	/* Gives the processor away while one VP waits for another (@round counts from 0); NULL: the engine spins. [any] */
 	void (*relax)(void *ctx, unsigned round);
@@ -144,6 +144,9 @@ struct hv_engine_config {
 	void (*trace_line)(void *ctx, const char *line);
 	void *trace_ctx;
 };
+
+#define HV_WITHOUT_APICS 0x1u  /* struct hv_engine_apic_ops */
+#define HV_WITHOUT_TIMERS 0x2u /* timer_set, timer_end */
 
 /* ---- Local APICs that the engine keeps ---- */
 
@@ -203,6 +206,15 @@ struct hv_engine_apic_ops {
 	void (*auto_eoi)(struct hv_engine_vp *vp, unsigned sint, uint8_t vector, bool on);
 	/* Where the VP assist page is (HV_X64_MSR_VP_ASSIST_PAGE): the engine may offer to leave out EOIs there. */
 	void (*assist)(struct hv_engine_vp *vp, uint64_t msr);
+	/*
+	 * Timers of the engine's own, @n below HV_SYNIC_STIMER_COUNT: one requests @vector of the VP soon after tsc() has reached @deadline_tsc, without an
+	 * exit, and never before. It takes the place of the one that @n was. False: not at present, and the old one goes on; run() gets a deadline
+	 * instead. NULL: the engine has none.
+	 */
+	bool (*timer_set)(struct hv_engine_vp *vp, unsigned n, uint8_t vector,
+			  uint64_t deadline_tsc);
+	/* It ends. True: it has made its request. */
+	bool (*timer_end)(struct hv_engine_vp *vp, unsigned n);
 	/* As of the VP's last exit, cheap. */
 	uint8_t (*cr8)(const struct hv_engine_vp *vp);
 	uint64_t (*base)(const struct hv_engine_vp *vp);

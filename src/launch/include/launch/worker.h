@@ -40,7 +40,8 @@ struct launch {
 	const struct hostcpu_set
 		*affinity; /* processors that it may run on; NULL: those that we may */
 	const struct hostcpu_set *nodes; /* NUMA nodes that its memory comes from; NULL: any */
-	bool apic_in_core; /* what the engine kvm could do without an exit, and shall not */
+	/* What the engine kvm could do without an exit and shall not: some of "apic,stimer"; NULL: nothing */
+	const char *without;
 	bool escape;	   /* Ctrl-] leaves */
 	bool no_reboot;
 	bool stats;
