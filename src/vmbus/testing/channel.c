@@ -82,6 +82,15 @@ uint32_t fake_guest_open(struct fake_guest *g, const struct fake_guest_offer *of
 	return r.open_result.status;
 }
 
+bool fake_guest_open_index(struct fake_guest *g, const struct guid *instance, uint32_t index,
+			   uint32_t pages, struct fake_guest_channel *ret)
+{
+	const struct fake_guest_offer *offer = fake_guest_find(g, instance, index);
+
+	return offer != NULL &&
+	       fake_guest_open(g, offer, pages, pages, index % FAKE_GUEST_VPS, ret) == 0;
+}
+
 void fake_guest_post_close(struct fake_guest_channel *ch)
 {
 	const struct vmbus_relid_message m = {.header.type = CHANNELMSG_CLOSECHANNEL,
@@ -90,14 +99,29 @@ void fake_guest_post_close(struct fake_guest_channel *ch)
 	fake_guest_post(ch->g, &m, sizeof(m));
 }
 
-bool fake_guest_close(struct fake_guest_channel *ch)
+void fake_guest_begin_close(struct fake_guest_channel *ch)
 {
+	const struct vmbus_gpadl_teardown m = {.header.type = CHANNELMSG_GPADL_TEARDOWN,
+					       .relid = ch->offer.relid,
+					       .gpadl = ch->gpadl};
+
 	fake_guest_post_close(ch);
-	if (!fake_guest_teardown(ch->g, ch->offer.relid, ch->gpadl)) {
+	fake_guest_post(ch->g, &m, sizeof(m));
+}
+
+bool fake_guest_end_close(struct fake_guest_channel *ch)
+{
+	if (!fake_guest_take(ch->g, CHANNELMSG_GPADL_TORNDOWN, NULL)) {
 		return false;
 	}
 	fake_guest_abandon(ch);
 	return true;
+}
+
+bool fake_guest_close(struct fake_guest_channel *ch)
+{
+	fake_guest_begin_close(ch);
+	return fake_guest_end_close(ch);
 }
 
 void fake_guest_abandon(struct fake_guest_channel *ch)

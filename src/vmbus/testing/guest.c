@@ -274,6 +274,11 @@ bool fake_guest_request_offers(struct fake_guest *g)
 	return fake_guest_take(g, CHANNELMSG_ALLOFFERS_DELIVERED, NULL);
 }
 
+bool fake_guest_arrive(struct fake_guest *g, uint32_t version)
+{
+	return fake_guest_connect(g, version) == 1 && fake_guest_request_offers(g);
+}
+
 struct fake_guest_offer *fake_guest_find(struct fake_guest *g, const struct guid *instance,
 					 uint32_t index)
 {

@@ -44,7 +44,7 @@ static void test_timeout(struct test *t)
 	EXPECT(t, rig_answer(r, VSP_IC_SHUTDOWN, &second, 0));
 	EXPECT_EQ(t, b.count, 1);
 	EXPECT_EQ(t, a.count, 1);
-	EXPECT_EQ(t, r->logs, 0); /* late is not wrong */
+	EXPECT_EQ(t, r->owner.logs, 0); /* late is not wrong */
 	rig_destroy(r);
 }
 
@@ -158,7 +158,7 @@ static void test_wrong_answers(struct test *t)
 		EXPECT(t, rig_send(r, VSP_IC_SHUTDOWN, packet,
 				   w->size != 0 ? w->size : HEAD_BYTES + m.bytes));
 		EXPECT_EQ(t, a.count, 0);
-		EXPECT_EQ(t, r->logs, w->logs);
+		EXPECT_EQ(t, r->owner.logs, w->logs);
 		EXPECT_EQ(t, rig_state(r, VSP_IC_SHUTDOWN), VSP_IC_READY);
 		EXPECT(t, rig_answer(r, VSP_IC_SHUTDOWN, &m, 0)); /* the right one */
 		EXPECT_EQ(t, a.count, 1);
@@ -176,9 +176,9 @@ static void test_wrong_packets(struct test *t)
 	EXPECT(t, fake_guest_write(&r->channels[VSP_IC_SHUTDOWN], VMBUS_PACKET_COMPLETION, false, 7,
 				   NULL, 0, big, 100));
 	rig_run(r);
-	EXPECT_EQ(t, r->logs, 1);
+	EXPECT_EQ(t, r->owner.logs, 1);
 	EXPECT(t, rig_send(r, VSP_IC_SHUTDOWN, big, sizeof(big)));
-	EXPECT_EQ(t, r->logs, 2);
+	EXPECT_EQ(t, r->owner.logs, 2);
 	EXPECT_EQ(t, rig_state(r, VSP_IC_SHUTDOWN), VSP_IC_READY);
 	rig_destroy(r);
 }
@@ -204,7 +204,7 @@ static void test_flood(struct test *t)
 	EXPECT(t, sent < 1000); /* the ring is full, and stays so */
 	EXPECT_EQ(t, rig_state(r, VSP_IC_SHUTDOWN), VSP_IC_BROKEN);
 	EXPECT_EQ(t, a.result, VSP_IC_GONE);
-	EXPECT(t, r->logs >= 1 && r->logs < 12);
+	EXPECT(t, r->owner.logs >= 1 && r->owner.logs < 12);
 	EXPECT(t, rig_close(r, VSP_IC_SHUTDOWN));
 	EXPECT(t, rig_up(r, VSP_IC_SHUTDOWN));
 	rig_destroy(r);

@@ -47,7 +47,7 @@ static void test_contact(struct test *t)
 	expect_contact(t, r, VSP_IC_OK_CONTACT);
 	EXPECT(t, rig_close(r, VSP_IC_HEARTBEAT));
 	expect_contact(t, r, VSP_IC_NO_CONTACT);
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	rig_destroy(r);
 }
 
@@ -96,7 +96,7 @@ static void test_wrong(struct test *t)
 		}
 		EXPECT(t, rig_answer(r, VSP_IC_HEARTBEAT, &m, i == 2 ? IC_STATUS_FAIL : 0));
 		expect_contact(t, r, VSP_IC_NO_CONTACT);
-		EXPECT(t, r->logs >= 1);
+		EXPECT(t, r->owner.logs >= 1);
 		rig_pass(r, 2 * RIG_S);
 		beat(t, r, 2);
 		expect_contact(t, r, VSP_IC_OK_CONTACT);

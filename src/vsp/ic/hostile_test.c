@@ -4,30 +4,10 @@
 
 #include "hostile.h"
 #include "lib/bits.h"
+#include "vmbus/testing/foul.h"
 
 #define SEQUENCES 1000u
 #define SCRIPT_BYTES 2000u
-
-static uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
-/* Themes and beginnings in turn; a third of the bytes small, so that numbers are often near what is there. */
-static void write_script(uint32_t sequence, uint8_t *script)
-{
-	uint64_t state = UINT64_C(0x9e3779b97f4a7c15) * (sequence + 1);
-
-	for (size_t i = 0; i < SCRIPT_BYTES; i++) {
-		uint64_t v = next_random(&state) >> 20;
-
-		script[i] = (uint8_t)(v % 3 == 0 ? v >> 8 & 0x0f : v >> 8);
-	}
-	script[0] = (uint8_t)(sequence % 4 | (sequence % 5 < 3 ? 3 : sequence % 5 - 3) << 6);
-}
 
 static void test_sequences(struct test *t)
 {
@@ -36,7 +16,7 @@ static void test_sequences(struct test *t)
 	uint64_t sent[4] = {0};
 
 	for (uint32_t i = 0; i < SEQUENCES; i++) {
-		write_script(i, script);
+		foul_script(i, 4, script, sizeof(script));
 		struct hostile_result r = hostile_play(script, sizeof(script));
 
 		sum.steps += r.steps;
@@ -64,7 +44,7 @@ static void test_same_every_time(struct test *t)
 	static uint8_t script[SCRIPT_BYTES];
 
 	for (uint32_t i = 0; i < 16; i++) {
-		write_script(i, script);
+		foul_script(i, 4, script, sizeof(script));
 		struct hostile_result a = hostile_play(script, sizeof(script));
 		struct hostile_result b = hostile_play(script, sizeof(script));
 

@@ -105,7 +105,7 @@ static void test_items(struct test *t)
 	EXPECT_EQ(t, r->changes[VSP_IC_KVP], 4);
 	EXPECT(t, rig_close(r, VSP_IC_KVP));
 	EXPECT_EQ(t, vsp_ic_kvp_items(r->ic, &items), 0);
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	rig_destroy(r);
 }
 
@@ -198,7 +198,7 @@ static void test_hostile_items(struct test *t)
 	EXPECT(t, strcmp(items[1].value, "18446744073709551615") == 0);
 	EXPECT_EQ(t, strlen(items[2].value), 3 * 1024); /* U+4141 is three bytes */
 	EXPECT_EQ(t, rig_state(r, VSP_IC_KVP), VSP_IC_READY);
-	EXPECT(t, r->logs >= 3);
+	EXPECT(t, r->owner.logs >= 3);
 	rig_destroy(r);
 }
 
@@ -283,7 +283,7 @@ static void test_get(struct test *t)
 	value_in(&m)->value_bytes = 3;
 	EXPECT(t, rig_answer(r, VSP_IC_KVP, &m, 0));
 	EXPECT_EQ(t, reader.result, VSP_IC_REFUSED);
-	EXPECT_EQ(t, r->logs, 1);
+	EXPECT_EQ(t, r->owner.logs, 1);
 	rig_destroy(r);
 }
 
@@ -402,7 +402,7 @@ static void test_get_ip(struct test *t)
 	}
 	EXPECT(t, reader.ip.ipv4 && reader.ip.ipv6 && reader.ip.dhcp);
 	EXPECT(t, strcmp(reader.ip.addresses, "192.0.2.7;2001:db8::7") == 0);
-	EXPECT_EQ(t, r->logs, 1);
+	EXPECT_EQ(t, r->owner.logs, 1);
 	rig_destroy(r);
 }
 

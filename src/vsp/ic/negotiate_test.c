@@ -81,7 +81,7 @@ static void test_pick(struct test *t)
 				EXPECT_EQ(t, s.message_major,
 					  rig_newest((enum vsp_ic_kind)kind).major);
 			}
-			EXPECT_EQ(t, r->logs, old);
+			EXPECT_EQ(t, r->owner.logs, old);
 			rig_destroy(r);
 		}
 	}
@@ -141,7 +141,7 @@ static void test_refused(struct test *t)
 		}
 		EXPECT(t, rig_answer(r, VSP_IC_SHUTDOWN, &m, 0));
 		EXPECT_EQ(t, rig_state(r, VSP_IC_SHUTDOWN), VSP_IC_INCOMPATIBLE);
-		EXPECT_EQ(t, r->logs, bads[i].logs);
+		EXPECT_EQ(t, r->owner.logs, bads[i].logs);
 		EXPECT_EQ(t, vsp_ic_shutdown(r->ic, &how, rig_done(&a)), -ENODEV);
 		rig_pass(r, 100 * RIG_S);
 		EXPECT(t, !rig_take(r, VSP_IC_SHUTDOWN, &m));

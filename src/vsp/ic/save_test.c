@@ -48,7 +48,7 @@ static void test_each_step(struct test *t)
 		EXPECT(t, rig_close(r, kind));
 		move(t, r);
 		EXPECT_EQ(t, rig_state(r, kind), VSP_IC_CLOSED);
-		EXPECT_EQ(t, r->logs, 0);
+		EXPECT_EQ(t, r->owner.logs, 0);
 		rig_destroy(r);
 	}
 }
@@ -91,7 +91,7 @@ static void test_orphan(struct test *t)
 	EXPECT(t, rig_answer(r, VSP_IC_SHUTDOWN, &next, 0));
 	EXPECT_EQ(t, b.result, VSP_IC_DONE);
 	EXPECT_EQ(t, b.count, 1);
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	rig_destroy(r);
 }
 

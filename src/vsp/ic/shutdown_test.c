@@ -44,7 +44,7 @@ static void test_requests(struct test *t)
 		EXPECT_EQ(t, a.result, i % 2 != 0 ? VSP_IC_REFUSED : VSP_IC_DONE);
 		EXPECT_EQ(t, a.status, i % 2 != 0 ? IC_STATUS_FAIL : 0);
 	}
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	rig_destroy(r);
 }
 

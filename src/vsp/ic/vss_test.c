@@ -63,7 +63,7 @@ static void test_backup(struct test *t)
 	EXPECT_EQ(t, vsp_ic_thaw(r->ic, rig_done(&a)), -EINVAL);
 	rig_pass(r, 1000 * RIG_S);
 	expect_silence(t, r);
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	rig_destroy(r);
 }
 

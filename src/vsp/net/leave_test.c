@@ -50,7 +50,7 @@ static void test_quiet_guest(struct test *t)
 	rig_offer(r, 0, frame, sizeof(frame), NET_TAG_NONE, NULL);
 	EXPECT(t, left(r));
 	EXPECT(t, rig_frame_message(r, 0) == NULL);
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	rig_destroy(r);
 }
 

@@ -18,7 +18,7 @@ static void test_every_version(struct test *t)
 		EXPECT(t, rig_start(r, versions[i], 1500));
 		EXPECT_EQ(t, r->n->settings.version, versions[i]);
 		EXPECT_EQ(t, rig_set_filter(r, 0xd), RNDIS_STATUS_SUCCESS);
-		EXPECT_EQ(t, r->logs, 0);
+		EXPECT_EQ(t, r->owner.logs, 0);
 		EXPECT(t, rig_close(r, 0));
 		EXPECT_EQ(t, r->n->settings.version, 0);
 		EXPECT_EQ(t, r->n->pool.count, 0);
@@ -93,7 +93,7 @@ static void test_out_of_order(struct test *t)
 		EXPECT_EQ(t, r->completions[r->completion_count - 1].transaction, id);
 	}
 	EXPECT(t, r->n->violations[VIOLATION_NVSP] > 150);
-	EXPECT(t, r->logs < 30);
+	EXPECT(t, r->owner.logs < 30);
 	rig_destroy(r);
 }
 
@@ -204,7 +204,7 @@ static void test_reopen(struct test *t)
 		EXPECT_EQ(t, r->n->settings.filter, 0);
 		EXPECT_EQ(t, rig_set_filter(r, 0xd), 0);
 	}
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	rig_destroy(r);
 }
 
@@ -219,7 +219,7 @@ static void test_data_path(struct test *t)
 	EXPECT_EQ(t, rig_ask(r, &m), sizeof(m));
 	EXPECT_EQ(t, m.pd_api.operation, 1);
 	EXPECT(t, m.pd_api.status != NVSP_STAT_SUCCESS);
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	rig_destroy(r);
 }
 

@@ -89,7 +89,7 @@ static void test_checksums(struct test *t)
 		}
 		EXPECT_EQ(t, last(r)->tag, c->tagged ? 7 : NET_TAG_NONE);
 	}
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	rig_destroy(r);
 }
 
@@ -183,7 +183,7 @@ static void test_large(struct test *t)
 			EXPECT_EQ(t, f->offload.csum_start, p.l4);
 		}
 	}
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	rig_destroy(r);
 }
 

@@ -56,7 +56,7 @@ static void test_values(struct test *t)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		EXPECT_EQ(t, query_u32(r, cases[i].oid), cases[i].value);
 	}
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	rig_destroy(r);
 }
 

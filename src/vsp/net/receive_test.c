@@ -64,7 +64,7 @@ static void test_plain(struct test *t)
 	EXPECT_EQ(t, s.rx_bytes, 14 + 60 + 191 + 192 + 193 + 1000 + 1514 + 1518);
 	EXPECT_EQ(t, s.rx_dropped, 0);
 	EXPECT_EQ(t, r->received, ARRAY_LEN(sizes));
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	rig_destroy(r);
 }
 

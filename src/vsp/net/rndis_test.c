@@ -194,7 +194,7 @@ static void test_link_changes(struct test *t)
 	m = indication(r, 2);
 	EXPECT(t, m != NULL);
 	EXPECT_EQ(t, load_le32(m->data + 8), RNDIS_STATUS_MEDIA_DISCONNECT);
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	rig_destroy(r);
 }
 

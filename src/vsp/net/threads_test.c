@@ -308,27 +308,16 @@ static void control(struct rig *r, const void *message, uint32_t bytes)
 
 static void open_channel(struct test *t, struct rig *r, unsigned index)
 {
-	const struct fake_guest_offer *offer = fake_guest_find(r->g, &r->instance, index);
-
-	EXPECT(t, offer != NULL);
-	EXPECT_EQ(t,
-		  fake_guest_open(r->g, offer, 5, 5, index % FAKE_GUEST_VPS, &r->channels[index]),
-		  0);
+	EXPECT(t, fake_guest_open_index(r->g, &r->instance, index, 5, &r->channels[index]));
 }
 
 static void close_channel(struct rig *r, unsigned index)
 {
-	const struct vmbus_gpadl_teardown m = {.header.type = CHANNELMSG_GPADL_TEARDOWN,
-					       .relid = r->channels[index].offer.relid,
-					       .gpadl = r->channels[index].gpadl};
-
-	fake_guest_post_close(&r->channels[index]);
-	fake_guest_post(r->g, &m, sizeof(m));
-	while (!fake_guest_take(r->g, CHANNELMSG_GPADL_TORNDOWN, NULL)) {
+	fake_guest_begin_close(&r->channels[index]);
+	while (!fake_guest_end_close(&r->channels[index])) {
 		fake_guest_run(r->g);
 		sched_yield();
 	}
-	fake_guest_abandon(&r->channels[index]);
 }
 
 static void start_driver(struct test *t, struct rig *r)

@@ -55,7 +55,7 @@ static void test_ways(struct test *t)
 	vsp_net_get_stats(r->n, &s);
 	EXPECT_EQ(t, s.tx_frames, 21);
 	EXPECT_EQ(t, s.tx_bytes, 3 * (14 + 60 + 191 + 192 + 193 + 1000 + 1514));
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	EXPECT(t, r->flushes != 0);
 	rig_destroy(r);
 }
@@ -155,7 +155,7 @@ static void test_malformed(struct test *t)
 
 	vsp_net_get_stats(r->n, &s);
 	EXPECT(t, s.tx_dropped > ARRAY_LEN(cases));
-	EXPECT(t, r->logs < 10);
+	EXPECT(t, r->owner.logs < 10);
 	rig_destroy(r);
 }
 

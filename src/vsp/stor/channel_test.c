@@ -63,15 +63,15 @@ static void test_signals(struct test *t)
 static void test_wakes(struct test *t)
 {
 	struct rig *r = slow_rig(NULL);
-	unsigned wakes = r->wakes;
+	unsigned wakes = r->owner.wakes;
 
 	for (unsigned i = 0; i < 10; i++) {
 		fake_guest_signal(&r->channels[0]);
 	}
-	EXPECT_EQ(t, r->wakes, wakes + 1);
+	EXPECT_EQ(t, r->owner.wakes, wakes + 1);
 	stor_poll(r->s);
 	fake_guest_signal(&r->channels[0]);
-	EXPECT_EQ(t, r->wakes, wakes + 2);
+	EXPECT_EQ(t, r->owner.wakes, wakes + 2);
 	rig_destroy(r);
 }
 
@@ -100,7 +100,7 @@ static void test_channels(struct test *t)
 		EXPECT_EQ(t, receive_all(r, ch, &last), 100);
 		EXPECT_EQ(t, last / 1000, ch);
 	}
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	rig_destroy(r);
 }
 
@@ -141,7 +141,7 @@ static void test_ring_full(struct test *t)
 		}
 	}
 	EXPECT_EQ(t, next, 1000);
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	EXPECT_EQ(t, r->s->channels[0].outstanding, 0);
 	rig_destroy(r);
 }
@@ -206,7 +206,7 @@ static void test_depth(struct test *t)
 	}
 	EXPECT_EQ(t, answers, 0);
 	EXPECT_EQ(t, r->s->pool_free, STOR_POOL_MAX);
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	rig_destroy(r);
 }
 
@@ -263,7 +263,7 @@ static void test_close_in_flight(struct test *t)
 	EXPECT(t, rig_open(r, 0));
 	EXPECT(t, rig_start(r, VSTOR_VERSION_WIN10));
 	EXPECT(t, rig_create_subchannels(r, 1));
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	rig_destroy(r);
 }
 

@@ -10,30 +10,10 @@
 #include "hostile.h"
 #include "lib/bits.h"
 #include "rig.h"
+#include "vmbus/testing/foul.h"
 
 #define SEQUENCES 1200u
 #define SCRIPT_BYTES 2500u
-
-static uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
-/* Themes and beginnings in turn; a third of the bytes small, so that numbers are often near what is there. */
-static void write_script(uint32_t sequence, uint8_t *script)
-{
-	uint64_t state = UINT64_C(0x9e3779b97f4a7c15) * (sequence + 1);
-
-	for (size_t i = 0; i < SCRIPT_BYTES; i++) {
-		uint64_t v = next_random(&state) >> 20;
-
-		script[i] = (uint8_t)(v % 3 == 0 ? v >> 8 & 0x0f : v >> 8);
-	}
-	script[0] = (uint8_t)(sequence % 8 | (sequence % 5 < 3 ? 3 : sequence % 5 - 3) << 6);
-}
 
 static void test_sequences(struct test *t)
 {
@@ -41,7 +21,7 @@ static void test_sequences(struct test *t)
 	struct hostile_result sum = {0}, theme[8] = {{0}};
 
 	for (uint32_t i = 0; i < SEQUENCES; i++) {
-		write_script(i, script);
+		foul_script(i, 8, script, sizeof(script));
 		struct hostile_result r = hostile_play(script, sizeof(script));
 
 		sum.steps += r.steps;
@@ -64,7 +44,7 @@ static void test_same_every_time(struct test *t)
 	static uint8_t script[SCRIPT_BYTES];
 
 	for (uint32_t i = 0; i < 16; i++) {
-		write_script(i, script);
+		foul_script(i, 8, script, sizeof(script));
 		struct hostile_result a = hostile_play(script, sizeof(script));
 		struct hostile_result b = hostile_play(script, sizeof(script));
 
@@ -95,7 +75,7 @@ static void *scribbler_main(void *arg)
 
 	while (!__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE)) {
 		for (unsigned i = 0; i < 64; i++) {
-			uint64_t v = next_random(&state);
+			uint64_t v = foul_random(&state);
 
 			scribble(v & 1 ? &s->r->channels[v >> 60 & 1].out
 				       : &s->r->channels[v >> 60 & 1].in,

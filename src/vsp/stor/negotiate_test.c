@@ -84,7 +84,7 @@ static void test_linux(struct test *t)
 	EXPECT_EQ(t, packet.properties.max_transfer_bytes, STOR_MAX_TRANSFER_BYTES);
 	EXPECT_EQ(t, packet.properties.max_transfer_bytes % 4096, 0);
 	EXPECT_EQ(t, rig_operation(r, 0, VSTOR_OPERATION_END_INITIALIZATION), STATUS_SUCCESS);
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	rig_destroy(r);
 }
 
@@ -185,7 +185,7 @@ static void test_order(struct test *t)
 					  ours & BIT32(op) ? STATUS_INVALID_DEVICE_STATE
 							   : STATUS_INVALID_DEVICE_REQUEST);
 				EXPECT_EQ(t, r->s->state, state);
-				EXPECT_EQ(t, r->logs, 1);
+				EXPECT_EQ(t, r->owner.logs, 1);
 			}
 			rig_destroy(r);
 		}
@@ -287,7 +287,7 @@ static void test_reopen(struct test *t)
 		EXPECT(t, rig_open(r, 0));
 		EXPECT(t, rig_start(r, versions[i]));
 	}
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	rig_destroy(r);
 }
 

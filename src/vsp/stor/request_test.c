@@ -69,7 +69,7 @@ static void test_sizes_and_alignments(struct test *t)
 			EXPECT_EQ(t, back[at + bytes + 63], 0xee);
 		}
 	}
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	rig_destroy(r);
 }
 
@@ -153,7 +153,7 @@ static void test_range_forms(struct test *t)
 	EXPECT_EQ(t, raw_execute(r, &w, &srb, &answer), SRB_STATUS_SUCCESS);
 	rig_data_out(r, 3 * 4096, back, 4096);
 	EXPECT_MEM(t, back, data + 7 * 4096, 4096);
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	rig_destroy(r);
 }
 
@@ -452,7 +452,7 @@ static void test_old_versions(struct test *t)
 		} else {
 			EXPECT_EQ(t, answer.srb.srb_status, SRB_STATUS_INVALID_REQUEST);
 		}
-		EXPECT_EQ(t, r->logs, !old);
+		EXPECT_EQ(t, r->owner.logs, !old);
 		rig_destroy(r);
 	}
 }

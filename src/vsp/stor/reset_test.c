@@ -48,7 +48,7 @@ static void test_reset_idle(struct test *t)
 		srb = rig_test_unit_ready(0);
 		rig_execute(r, 0, &srb, &answer);
 		EXPECT_EQ(t, answer.srb.sense[12], 0x29);
-		EXPECT_EQ(t, r->logs, 0);
+		EXPECT_EQ(t, r->owner.logs, 0);
 		rig_destroy(r);
 	}
 }

@@ -84,7 +84,7 @@ static void test_scan(struct test *t)
 		EXPECT(t, rig_up(r));
 		EXPECT_EQ(t, linux_scan(t, r, &luns), (unsigned)__builtin_popcountll(sets[i]));
 		EXPECT_EQ(t, luns, sets[i]);
-		EXPECT_EQ(t, r->logs, 0);
+		EXPECT_EQ(t, r->owner.logs, 0);
 		rig_destroy(r);
 	}
 }
@@ -118,7 +118,7 @@ static void test_absent(struct test *t)
 			EXPECT_EQ(t, answer.srb.lun, where[i].lun);
 		}
 	}
-	EXPECT_EQ(t, r->logs, 0);
+	EXPECT_EQ(t, r->owner.logs, 0);
 	rig_destroy(r);
 }
 

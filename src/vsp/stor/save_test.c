@@ -58,7 +58,7 @@ static void test_each_step(struct test *t)
 		struct rig_srb srb = rig_test_unit_ready(0);
 
 		EXPECT(t, rig_execute(r, 0, &srb, NULL) != 0);
-		EXPECT_EQ(t, r->logs, 0);
+		EXPECT_EQ(t, r->owner.logs, 0);
 		rig_destroy(r);
 	}
 }

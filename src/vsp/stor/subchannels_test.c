@@ -112,8 +112,8 @@ static void test_log_is_bounded(struct test *t)
 	for (unsigned i = 0; i < 5000; i++) {
 		rig_operation(r, 0, VSTOR_OPERATION_END_INITIALIZATION);
 	}
-	EXPECT_EQ(t, r->logs, 13);
-	EXPECT(t, strstr(r->log, "(4096 such packets so far)") != NULL);
+	EXPECT_EQ(t, r->owner.logs, 13);
+	EXPECT(t, strstr(r->owner.log, "(4096 such packets so far)") != NULL);
 	rig_destroy(r);
 }
 

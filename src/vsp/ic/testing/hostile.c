@@ -13,22 +13,11 @@
 #define OFFERS_MAX 1000u
 #define HEAD_BYTES (sizeof(struct vmbus_pipe_header) + sizeof(struct ic_header))
 
-uint64_t player_take(struct player *p, size_t bytes)
-{
-	return input_number(&p->in, bytes);
-}
-
-uint32_t player_edge(struct player *p)
-{
-	static const uint32_t edges[] = {
-		0,	  1,	      4,	  7,	      8,	 12,	 16,	20,
-		27,	  28,	      36,	  48,	      100,	 511,	 512,	2048,
-		2580,	  4095,	      4096,	  8192,	      0x3000,	 0x4000, 65535, 65536,
-		1u << 20, 0x7fffffff, 0x80000000, 0xfffffff8, 0xffffffff};
-	uint8_t pick = (uint8_t)player_take(p, 1);
-
-	return pick < 200 ? edges[pick % ARRAY_LEN(edges)] : (uint32_t)player_take(p, 4);
-}
+/* Numbers at which things change. */
+static const uint32_t edges[] = {
+	0,	1,	4,     7,     8,	12,	    16,		20,	    27,	       28,
+	36,	48,	100,   511,   512,	2048,	    2580,	4095,	    4096,      8192,
+	0x3000, 0x4000, 65535, 65536, 1u << 20, 0x7fffffff, 0x80000000, 0xfffffff8, 0xffffffff};
 
 /* ---- Answers ---- */
 
@@ -66,8 +55,8 @@ static uint32_t any_status(struct player *p)
 /* The answer that is waited for, with a body of the script's. */
 static void do_answer(struct player *p)
 {
-	enum vsp_ic_kind kind;
-	struct fake_guest_channel *guest = player_pick(p, &kind);
+	int channel = foul_pick(&p->foul);
+	enum vsp_ic_kind kind = channel >= 0 ? (enum vsp_ic_kind)channel : VSP_IC_SHUTDOWN;
 	const struct ic_channel *ch = &p->r->ic->channels[kind];
 	bool versions = ch->state == VSP_IC_NEGOTIATING;
 	size_t bytes = versions ? 32 : body_bytes(p, kind);
@@ -93,16 +82,16 @@ static void do_answer(struct player *p)
 	if (kind == VSP_IC_HEARTBEAT && !versions && player_take(p, 1) % 4 != 0) {
 		store_le64(p->packet + HEAD_BYTES, p->r->ic->heartbeat.sequence + 1);
 	}
-	if (guest != NULL) {
-		player_send(p, kind, VMBUS_PACKET_DATA_INBAND, p->packet, HEAD_BYTES + bytes);
+	if (channel >= 0) {
+		foul_send_good(&p->foul, kind, VMBUS_PACKET_DATA_INBAND, NULL, 0, p->packet,
+			       HEAD_BYTES + bytes);
 	}
 }
 
 /* Any header. */
 static void do_foul(struct player *p)
 {
-	enum vsp_ic_kind kind;
-	struct fake_guest_channel *guest = player_pick(p, &kind);
+	int channel = foul_pick(&p->foul);
 	uint16_t type = player_take(p, 1) % 4 == 0 ? (uint16_t)player_take(p, 1) % 16
 						   : VMBUS_PACKET_DATA_INBAND;
 	size_t bytes = player_edge(p) % IC_PACKET_BYTES;
@@ -115,9 +104,25 @@ static void do_foul(struct player *p)
 		store_le32(p->packet, VMBUS_PIPE_DATA);
 		store_le32(p->packet + 4, player_edge(p));
 	}
-	if (guest != NULL) {
-		player_send(p, kind, type, p->packet, bytes);
+	if (channel >= 0) {
+		foul_send_good(&p->foul, (unsigned)channel, type, NULL, 0, p->packet, bytes);
 	}
+}
+
+/* ---- Rings and channels, by nobody's rules ---- */
+
+FOUL_STEP(ring_word)
+FOUL_STEP(ring_bytes)
+FOUL_STEP(drain)
+FOUL_STEP(close)
+FOUL_STEP(connect)
+
+static void do_open(struct player *p)
+{
+	unsigned kind = (unsigned)player_take(p, 1) % VSP_IC_KINDS;
+	uint32_t pages = 2 + (uint32_t)player_take(p, 1) % RIG_RING_PAGES;
+
+	foul_open(&p->foul, kind, rig_offer(p->r, (enum vsp_ic_kind)kind), pages);
 }
 
 static void do_run(struct player *p)
@@ -134,17 +139,16 @@ enum { THEMES = 4, THEME_ACTIONS = 16 };
 /* What a script's steps mean, by its first byte. */
 static action_fn *const themes[THEMES][THEME_ACTIONS] = {
 	{do_answer, do_answer, do_answer, do_answer, do_answer, do_foul, player_do_ask,
-	 player_do_ask, player_do_ask, player_do_time, player_do_drain, do_run, player_do_open,
-	 player_do_close, player_do_drain, player_do_replace},
+	 player_do_ask, player_do_ask, player_do_time, do_drain, do_run, do_open, do_close,
+	 do_drain, player_do_replace},
 	{do_answer, do_answer, do_answer, do_answer, do_answer, do_answer, do_answer, do_answer,
-	 player_do_ask, player_do_ask, player_do_ask, player_do_ask, player_do_time,
-	 player_do_drain, player_do_drain, do_run},
-	{do_foul, do_foul, do_foul, do_foul, player_do_ring_word, player_do_ring_bytes, do_answer,
-	 do_answer, player_do_ask, player_do_time, player_do_open, player_do_open, player_do_close,
-	 player_do_drain, do_run, player_do_connect},
+	 player_do_ask, player_do_ask, player_do_ask, player_do_ask, player_do_time, do_drain,
+	 do_drain, do_run},
+	{do_foul, do_foul, do_foul, do_foul, do_ring_word, do_ring_bytes, do_answer, do_answer,
+	 player_do_ask, player_do_time, do_open, do_open, do_close, do_drain, do_run, do_connect},
 	{do_answer, do_answer, do_answer, player_do_ask, player_do_ask, player_do_ask,
-	 player_do_replace, player_do_replace, player_do_connect, player_do_open, player_do_open,
-	 player_do_close, player_do_time, player_do_drain, player_do_drain, do_run},
+	 player_do_replace, player_do_replace, do_connect, do_open, do_open, do_close,
+	 player_do_time, do_drain, do_drain, do_run},
 };
 
 /* How far a well-behaved driver came before: nothing, connected, everything open, everything agreed on. */
@@ -161,8 +165,8 @@ static void begin(struct player *p, unsigned level)
 			rig_negotiate(p->r, (enum vsp_ic_kind)i, framework,
 				      rig_newest((enum vsp_ic_kind)i));
 		}
-		p->write[i] = p->r->channels[i].out.control->write_index;
 	}
+	foul_take_over(&p->foul);
 }
 
 static void step(struct player *p, action_fn *const *actions)
@@ -188,6 +192,7 @@ static void end(struct player *p)
 	}
 	p->result.violations = p->violations;
 	p->result.done = p->ended;
+	p->result.sent = p->foul.sent;
 	if (!p->over) {
 		rig_pass(r, 100 * RIG_S);
 		vmbus_reset(r->g->bus);
@@ -199,6 +204,11 @@ static void end(struct player *p)
 	CHECK(p->ended == p->result.asked);
 }
 
+static void run(void *ctx)
+{
+	rig_run(ctx);
+}
+
 struct hostile_result hostile_play(const uint8_t *script, size_t bytes)
 {
 	const struct rig_config config = {.guest = {.pages = GUEST_PAGES}};
@@ -207,11 +217,20 @@ struct hostile_result hostile_play(const uint8_t *script, size_t bytes)
 	uint8_t first;
 
 	CHECK(p != NULL);
-	p->in = (struct input){script, bytes};
 	p->r = rig_create(&config);
+	p->foul = (struct foul){.in = {script, bytes},
+				.g = p->r->g,
+				.channels = p->r->channels,
+				.count = VSP_IC_KINDS,
+				.choices = VSP_IC_KINDS,
+				.edges = edges,
+				.edge_count = ARRAY_LEN(edges),
+				.run = run,
+				.ctx = p->r,
+				.transaction = 1};
 	first = (uint8_t)player_take(p, 1);
 	begin(p, first >> 6);
-	while (p->in.left > 0 && p->result.steps < STEPS_MAX && !p->over) {
+	while (p->foul.in.left > 0 && p->result.steps < STEPS_MAX && !p->over) {
 		step(p, themes[first % THEMES]);
 	}
 	end(p);

@@ -5,14 +5,13 @@
 
 #include "hostile.h"
 #include "rig.h"
-#include "test/input.h"
+#include "vmbus/testing/foul.h"
 
 struct player {
 	struct rig *r;
-	struct input in;
-	uint32_t write[VSP_IC_KINDS]; /* our index, whatever the control page says */
-	uint64_t violations;	      /* of components that are gone */
-	unsigned ended;		      /* requests */
+	struct foul foul;
+	uint64_t violations; /* of components that are gone */
+	unsigned ended;	     /* requests */
 	bool over;
 	struct hostile_result result;
 	uint8_t packet[IC_PACKET_BYTES + 64];
@@ -20,22 +19,15 @@ struct player {
 };
 
 /* The script's next bytes as a number; zeros after its end. And one of the numbers at which things change. */
-uint64_t player_take(struct player *p, size_t bytes);
-uint32_t player_edge(struct player *p);
+static inline uint64_t player_take(struct player *p, size_t bytes)
+{
+	return foul_take(&p->foul, bytes);
+}
 
-/* ---- hostile_ring.c ---- */
-
-/* A component that has a ring; NULL: none. */
-struct fake_guest_channel *player_pick(struct player *p, enum vsp_ic_kind *ret_kind);
-/* A packet that keeps to the rules of rings, if there is room. */
-void player_send(struct player *p, enum vsp_ic_kind kind, uint16_t type, const void *data,
-		 size_t bytes);
-void player_do_ring_word(struct player *p);
-void player_do_ring_bytes(struct player *p);
-void player_do_drain(struct player *p);
-void player_do_open(struct player *p);
-void player_do_close(struct player *p);
-void player_do_connect(struct player *p);
+static inline uint32_t player_edge(struct player *p)
+{
+	return foul_edge(&p->foul);
+}
 
 /* ---- hostile_owner.c ---- */
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rig.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,22 +27,6 @@ static uint64_t reference_100ns(void *ctx)
 	return ((struct rig *)ctx)->reference_100ns;
 }
 
-static void wake(void *ctx)
-{
-	((struct rig *)ctx)->wakes++;
-}
-
-static void log_line(void *ctx, const char *line)
-{
-	struct rig *r = ctx;
-
-	r->logs++;
-	snprintf(r->log, sizeof(r->log), "%s", line);
-	if (r->g->log_show) {
-		printf("# %s\n", line);
-	}
-}
-
 static void changed(void *ctx, enum vsp_ic_kind kind)
 {
 	((struct rig *)ctx)->changes[kind]++;
@@ -58,6 +41,7 @@ struct rig *rig_create(const struct rig_config *config)
 	CHECK(r != NULL);
 	r->config = config != NULL ? *config : none;
 	r->g = fake_guest_create(&r->config.guest);
+	r->owner.g = r->g;
 	r->now_ns = 5 * RIG_S;
 	r->utc_100ns = RIG_UTC;
 	r->reference_100ns = 1000;
@@ -66,8 +50,8 @@ struct rig *rig_create(const struct rig_config *config)
 		.now_ns = now_ns,
 		.utc_100ns = utc_100ns,
 		.reference_100ns = reference_100ns,
-		.wake = wake,
-		.log = log_line,
+		.wake = fake_owner_wake,
+		.log = fake_owner_log,
 		.changed = changed,
 		.ctx = r,
 	};
@@ -97,12 +81,12 @@ void rig_run(struct rig *r)
 	unsigned i = 0, quiet = 0;
 
 	for (; i < RUNS_MAX && quiet < 3; i++) {
-		unsigned wakes = r->wakes;
+		unsigned wakes = r->owner.wakes;
 		uint64_t next;
 
 		fake_guest_run(r->g);
 		next = vsp_ic_poll(r->ic);
-		quiet = next <= r->now_ns || wakes != r->wakes ? 0 : quiet + 1;
+		quiet = next <= r->now_ns || wakes != r->owner.wakes ? 0 : quiet + 1;
 	}
 	CHECK(quiet == 3);
 }
@@ -160,7 +144,7 @@ static const struct ic_component *component_of(enum vsp_ic_kind kind)
 
 bool rig_connect(struct rig *r, uint32_t vmbus_version)
 {
-	return fake_guest_connect(r->g, vmbus_version) == 1 && fake_guest_request_offers(r->g);
+	return fake_guest_arrive(r->g, vmbus_version);
 }
 
 const struct fake_guest_offer *rig_offer(struct rig *r, enum vsp_ic_kind kind)

@@ -7,7 +7,7 @@
 #define IC_RIG_H
 
 #include "service.h"
-#include "vmbus/testing/guest.h"
+#include "vmbus/testing/owner.h"
 
 #define RIG_RING_PAGES 4u /* as Linux: 12 KiB and the control page */
 #define RIG_UTC UINT64_C(134000000000000000)
@@ -47,6 +47,7 @@ struct rig_answer {
 };
 
 struct rig {
+	struct fake_owner owner; /* first */
 	struct rig_config config;
 	struct vsp_ic_config ic_config;
 	struct fake_guest *g;
@@ -54,9 +55,7 @@ struct rig {
 	uint64_t now_ns, utc_100ns, reference_100ns;
 	struct fake_guest_channel channels[VSP_IC_KINDS];
 	bool open[VSP_IC_KINDS];
-	unsigned wakes, logs;
 	unsigned changes[VSP_IC_KINDS];
-	char log[300]; /* the last line */
 };
 
 /* Guest, bus, components; not connected. Stops the program when there is no memory. */

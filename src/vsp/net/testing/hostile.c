@@ -10,22 +10,12 @@
 #define GUEST_PAGES 500u
 #define STEPS_MAX 400u
 
-uint64_t player_take(struct player *p, size_t bytes)
-{
-	return input_number(&p->in, bytes);
-}
-
-uint32_t player_edge(struct player *p)
-{
-	static const uint32_t edges[] = {
-		0,	  1,	   4,	       7,	   8,	       11,	  12,	 16,
-		20,	  36,	   40,	       44,	   60,	       152,	  1514,	 1727,
-		1728,	  4096,	   6144,       6145,	   65535,      65536,	  65600, 65601,
-		1u << 20, 0x60001, 0x7fffffff, 0x80000000, 0xfffffff8, 0xffffffff};
-	uint8_t pick = (uint8_t)player_take(p, 1);
-
-	return pick < 200 ? edges[pick % ARRAY_LEN(edges)] : (uint32_t)player_take(p, 4);
-}
+/* Numbers at which things change. */
+static const uint32_t edges[] = {0,	   1,	    4,		7,	    8,		11,
+				 12,	   16,	    20,		36,	    40,		44,
+				 60,	   152,	    1514,	1727,	    1728,	4096,
+				 6144,	   6145,    65535,	65536,	    65600,	65601,
+				 1u << 20, 0x60001, 0x7fffffff, 0x80000000, 0xfffffff8, 0xffffffff};
 
 /* ---- What the owner does ---- */
 
@@ -92,6 +82,12 @@ static void do_turn(struct player *p)
 	}
 }
 
+/* Rings, by nobody's rules. */
+FOUL_STEP(raw)
+FOUL_STEP(ring_word)
+FOUL_STEP(ring_bytes)
+FOUL_STEP(drain)
+
 static void do_run(struct player *p)
 {
 	rig_run_host(p->r);
@@ -132,29 +128,29 @@ enum { THEMES = 8, THEME_ACTIONS = 16 };
 /* What a script's steps mean, by its first byte: everything, or mostly something. */
 static action_fn *const themes[THEMES][THEME_ACTIONS] = {
 	{player_do_frame, player_do_frame, player_do_control, player_do_oid, do_offer, do_offer,
-	 do_run, player_do_drain, player_do_completion, player_do_nvsp, player_do_raw, do_room,
-	 do_turn, do_link, player_do_ring_word, player_do_map},
+	 do_run, do_drain, player_do_completion, player_do_nvsp, do_raw, do_room, do_turn, do_link,
+	 do_ring_word, player_do_map},
 	{player_do_frame, player_do_frame, player_do_frame, player_do_frame, player_do_frame,
-	 player_do_frame, player_do_frame, player_do_frame, do_run, player_do_drain, do_room,
-	 do_turn, player_do_memory, player_do_map, player_do_oid, player_do_completion},
+	 player_do_frame, player_do_frame, player_do_frame, do_run, do_drain, do_room, do_turn,
+	 player_do_memory, player_do_map, player_do_oid, player_do_completion},
 	{player_do_nvsp, player_do_nvsp, player_do_nvsp, player_do_nvsp, player_do_nvsp,
 	 player_do_open, player_do_close, player_do_teardown, player_do_frame, do_offer, do_run,
-	 player_do_drain, do_turn, player_do_completion, player_do_start, player_do_oid},
-	{player_do_ring_word, player_do_ring_bytes, player_do_ring_bytes, player_do_frame,
-	 player_do_frame, player_do_frame, do_offer, do_offer, do_turn, do_run, player_do_drain,
-	 player_do_close, player_do_open, player_do_start, player_do_completion, player_do_raw},
+	 do_drain, do_turn, player_do_completion, player_do_start, player_do_oid},
+	{do_ring_word, do_ring_bytes, do_ring_bytes, player_do_frame, player_do_frame,
+	 player_do_frame, do_offer, do_offer, do_turn, do_run, do_drain, player_do_close,
+	 player_do_open, player_do_start, player_do_completion, do_raw},
 	{do_offer, do_offer, do_offer, do_offer, do_offer, player_do_completion,
-	 player_do_completion, player_do_completion, player_do_completion, player_do_drain,
-	 player_do_drain, do_run, do_turn, player_do_oid, player_do_map, player_do_nvsp},
+	 player_do_completion, player_do_completion, player_do_completion, do_drain, do_drain,
+	 do_run, do_turn, player_do_oid, player_do_map, player_do_nvsp},
 	{player_do_control, player_do_control, player_do_control, player_do_oid, player_do_oid,
-	 player_do_oid, player_do_oid, player_do_oid, player_do_oid, do_run, player_do_drain,
+	 player_do_oid, player_do_oid, player_do_oid, player_do_oid, do_run, do_drain,
 	 player_do_completion, do_offer, do_link, do_turn, player_do_frame},
-	{player_do_raw, player_do_raw, player_do_raw, player_do_raw, player_do_frame,
-	 player_do_memory, player_do_map, player_do_map, player_do_teardown, do_offer,
-	 player_do_completion, do_run, player_do_drain, do_turn, player_do_start, player_do_close},
+	{do_raw, do_raw, do_raw, do_raw, player_do_frame, player_do_memory, player_do_map,
+	 player_do_map, player_do_teardown, do_offer, player_do_completion, do_run, do_drain,
+	 do_turn, player_do_start, player_do_close},
 	{do_replace, do_replace, do_offer, do_offer, player_do_frame, player_do_frame,
-	 player_do_oid, player_do_completion, player_do_drain, do_turn, do_turn, do_room,
-	 player_do_close, player_do_open, player_do_start, player_do_nvsp},
+	 player_do_oid, player_do_completion, do_drain, do_turn, do_turn, do_room, player_do_close,
+	 player_do_open, player_do_start, player_do_nvsp},
 };
 
 /* How far a well-behaved driver came before: from nothing to everything open. */
@@ -171,11 +167,7 @@ static void begin(struct player *p, unsigned level)
 	if (level >= 3) {
 		rig_create_subchannels(r, RIG_QUEUES - 1);
 	}
-	for (unsigned i = 0; i < RIG_QUEUES; i++) {
-		if (r->channels[i].out.pages != NULL) {
-			p->write[i] = r->channels[i].out.control->write_index;
-		}
-	}
+	foul_take_over(&p->foul);
 }
 
 static uint32_t chain_length(const struct net_pool *pool, uint32_t first)
@@ -218,6 +210,7 @@ static void end(struct player *p)
 	struct rig *r = p->r;
 
 	add_up(p);
+	p->result.sent = p->foul.sent;
 	if (!p->over) {
 		vmbus_reset(r->g->bus);
 		rig_run_host(r);
@@ -231,6 +224,11 @@ static void end(struct player *p)
 	rig_destroy(r);
 }
 
+static void run(void *ctx)
+{
+	rig_run_host(ctx);
+}
+
 struct hostile_result hostile_play(const uint8_t *script, size_t bytes)
 {
 	const struct rig_config config = {.queues = RIG_QUEUES,
@@ -241,13 +239,21 @@ struct hostile_result hostile_play(const uint8_t *script, size_t bytes)
 	uint8_t first;
 
 	CHECK(p != NULL);
-	p->in = (struct input){script, bytes};
-	p->transaction = 1;
 	p->r = rig_create(&config);
+	p->foul = (struct foul){.in = {script, bytes},
+				.g = p->r->g,
+				.channels = p->r->channels,
+				.count = RIG_QUEUES,
+				.choices = 8,
+				.edges = edges,
+				.edge_count = ARRAY_LEN(edges),
+				.run = run,
+				.ctx = p->r,
+				.transaction = 1};
 	player_fill_canaries(p->r);
 	first = (uint8_t)player_take(p, 1);
 	begin(p, first >> 6);
-	while (p->in.left > 0 && p->result.steps < STEPS_MAX && !p->over) {
+	while (p->foul.in.left > 0 && p->result.steps < STEPS_MAX && !p->over) {
 		themes[first % THEMES][player_take(p, 1) % THEME_ACTIONS](p);
 		p->result.steps++;
 		free_sent(p->r);

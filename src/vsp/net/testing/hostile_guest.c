@@ -104,7 +104,7 @@ void player_do_nvsp(struct player *p)
 		.type = types[player_take(p, 1) % ARRAY_LEN(types)],
 		.raw = {player_edge(p), player_edge(p), player_edge(p)},
 	};
-	int queue = player_queue(p);
+	int queue = foul_pick(&p->foul);
 	uint8_t cut = (uint8_t)player_take(p, 1);
 
 	if (queue < 0) {
@@ -133,8 +133,8 @@ void player_do_nvsp(struct player *p)
 	default:
 		break;
 	}
-	player_send(p, (unsigned)queue, VMBUS_PACKET_DATA_INBAND, NULL, 0, &m,
-		    cut < 220 ? sizeof(m) : cut % sizeof(m));
+	foul_send_good(&p->foul, (unsigned)queue, VMBUS_PACKET_DATA_INBAND, NULL, 0, &m,
+		       cut < 220 ? sizeof(m) : cut % sizeof(m));
 }
 
 /* ---- RNDIS ---- */
@@ -180,7 +180,7 @@ static void send_message(struct player *p, uint8_t *message, uint32_t bytes, uin
 		struct vmbus_gpa_range range;
 		uint64_t pfn[16];
 	} h = {.count = 1};
-	int queue = player_queue(p);
+	int queue = foul_pick(&p->foul);
 	uint32_t pages;
 
 	if (queue < 0) {
@@ -194,7 +194,8 @@ static void send_message(struct player *p, uint8_t *message, uint32_t bytes, uin
 		m.rndis.section_bytes = (uint32_t)now_and_then(p, in_section);
 	}
 	if (in_section == bytes) {
-		player_send(p, (unsigned)queue, VMBUS_PACKET_DATA_INBAND, NULL, 0, &m, sizeof(m));
+		foul_send_good(&p->foul, (unsigned)queue, VMBUS_PACKET_DATA_INBAND, NULL, 0, &m,
+			       sizeof(m));
 		return;
 	}
 	h.range = (struct vmbus_gpa_range){bytes - in_section, 40 + in_section};
@@ -202,8 +203,8 @@ static void send_message(struct player *p, uint8_t *message, uint32_t bytes, uin
 	for (uint32_t i = 0; i < pages && i < 16; i++) {
 		h.pfn[i] = player_take(p, 1) % 16 == 0 ? pick_pfn(p) : p->r->data_pfns[i];
 	}
-	player_send(p, (unsigned)queue, VMBUS_PACKET_DATA_USING_GPA_DIRECT, &h, 16 + pages * 8, &m,
-		    sizeof(m));
+	foul_send_good(&p->foul, (unsigned)queue, VMBUS_PACKET_DATA_USING_GPA_DIRECT, &h,
+		       16 + pages * 8, &m, sizeof(m));
 }
 
 /* A frame that a checksum or a large segment could be asked for. */
@@ -251,7 +252,7 @@ void player_do_frame(struct player *p)
 
 void player_do_control(struct player *p)
 {
-	uint32_t m[64] = {(uint32_t)(player_take(p, 1) % 10), 0, (uint32_t)p->transaction};
+	uint32_t m[64] = {(uint32_t)(player_take(p, 1) % 10), 0, (uint32_t)p->foul.transaction};
 	uint32_t bytes = 8 + (uint32_t)(player_take(p, 1) % 60) * 4;
 
 	m[1] = bytes;
@@ -285,7 +286,7 @@ void player_do_oid(struct player *p)
 
 static void set_write(struct player *p, unsigned queue)
 {
-	p->write[queue] = p->r->channels[queue].out.control->write_index;
+	p->foul.write[queue] = p->r->channels[queue].out.control->write_index;
 }
 
 void player_do_open(struct player *p)
@@ -305,7 +306,7 @@ void player_do_open(struct player *p)
 
 void player_do_close(struct player *p)
 {
-	int queue = player_queue(p);
+	int queue = foul_pick(&p->foul);
 
 	if (queue >= 0 && player_take(p, 1) % 4 == 0) {
 		if (!rig_close(p->r, (unsigned)queue)) {
@@ -330,6 +331,29 @@ void player_do_teardown(struct player *p)
 	fake_guest_gpadl(r->g, r->channels[0].offer.relid, id, pages * GMEM_PAGE_BYTES, 0, pfns);
 }
 
+/* Of what the guest has, of what it may have, or of nothing that there is. */
+void player_do_completion(struct player *p)
+{
+	const struct net_pool *pool = &p->r->n->pool;
+	uint32_t which = (uint32_t)player_take(p, 2);
+	const uint32_t body[2] = {NVSP_MSG1_TYPE_SEND_RNDIS_PKT_COMPLETE, which & 1};
+	struct vmbus_packet_descriptor d = {
+		.type = VMBUS_PACKET_COMPLETION, .offset8 = 2, .length8 = 3};
+	int queue = foul_pick(&p->foul);
+
+	if (queue < 0) {
+		return;
+	}
+	d.transaction = which % 16 == 0 ? player_edge(p) : which;
+	for (uint32_t i = 0; i < pool->count && which % 16 > 3; i++) {
+		if (pool->owner[(i + which) % pool->count] == queue + 1) {
+			d.transaction = (i + which) % pool->count + 1;
+			break;
+		}
+	}
+	foul_send(&p->foul, (unsigned)queue, &d, NULL, 0, body, sizeof(body));
+}
+
 /* A good driver begins, as far as it gets. */
 void player_do_start(struct player *p)
 {
@@ -348,7 +372,7 @@ void player_do_start(struct player *p)
 		return;
 	}
 	for (unsigned i = 0; i < 3; i++) {
-		player_send(p, 0, VMBUS_PACKET_DATA_INBAND, NULL, 0, &m[i], sizeof(m[i]));
+		foul_send_good(&p->foul, 0, VMBUS_PACKET_DATA_INBAND, NULL, 0, &m[i], sizeof(m[i]));
 	}
 	memcpy(copy, init, sizeof(init));
 	send_message(p, copy, sizeof(init), NVSP_CHANNEL_CONTROL);

@@ -2,7 +2,6 @@
 /* The owner of the adapter, its port, and channels. */
 #include "rig.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,34 +9,13 @@
 
 /* ---- The owner ---- */
 
-static void lock(void *ctx)
-{
-	CHECK(((struct rig *)ctx)->locks++ == 0);
-}
-
-static void unlock(void *ctx)
-{
-	CHECK(--((struct rig *)ctx)->locks == 0);
-}
-
 static void wake(void *ctx, unsigned queue)
 {
 	struct rig *r = ctx;
 
-	CHECK(r->locks == 0 && queue < r->net_config.queues_max);
-	r->wakes++;
+	CHECK(r->owner.locks == 0 && queue < r->net_config.queues_max);
+	r->owner.wakes++;
 	r->woken[queue]++;
-}
-
-static void log_line(void *ctx, const char *line)
-{
-	struct rig *r = ctx;
-
-	r->logs++;
-	snprintf(r->log, sizeof(r->log), "%s", line);
-	if (r->g->log_show) {
-		printf("# %s\n", line);
-	}
 }
 
 /* ---- The port ---- */
@@ -170,6 +148,7 @@ struct rig *rig_create(const struct rig_config *config)
 	}
 	r->instance = (struct guid)GUID(0x99887766, 0x5544, 0x3322, 1, 2, 3, 4, 5, 6, 7, 8);
 	r->g = fake_guest_create(&r->config.guest);
+	r->owner.g = r->g;
 	r->room = UINT32_MAX;
 	r->transaction = 0x1000;
 	r->net_config = (struct vsp_net_config){
@@ -182,9 +161,9 @@ struct rig *rig_create(const struct rig_config *config)
 		.port = &port_ops,
 		.port_ctx = r,
 		.lock = r,
-		.lock_ops = {lock, unlock},
+		.lock_ops = {fake_owner_lock, fake_owner_unlock},
 		.wake = wake,
-		.log = log_line,
+		.log = fake_owner_log,
 		.ctx = r,
 	};
 	memcpy(r->net_config.mac, RIG_MAC, NET_MAC_BYTES);
@@ -236,14 +215,14 @@ void rig_run_host(struct rig *r)
 	unsigned quiet = 0;
 
 	for (unsigned i = 0; i < 100000 && quiet < 3; i++) {
-		unsigned wakes = r->wakes;
+		unsigned wakes = r->owner.wakes;
 		bool busy = false;
 
 		fake_guest_run(r->g);
 		for (unsigned q = 0; q < r->net_config.queues_max; q++) {
 			busy |= vsp_net_poll(r->n, q);
 		}
-		quiet = busy || wakes != r->wakes ? 0 : quiet + 1;
+		quiet = busy || wakes != r->owner.wakes ? 0 : quiet + 1;
 	}
 	CHECK(quiet == 3);
 }
@@ -299,11 +278,9 @@ bool rig_restore(struct rig *r, const void *buf, size_t bytes)
 
 bool rig_open(struct rig *r, unsigned index)
 {
-	const struct fake_guest_offer *offer = fake_guest_find(r->g, &r->instance, index);
 	uint32_t pages = r->config.ring_pages != 0 ? r->config.ring_pages : RIG_RING_PAGES;
 
-	if (offer == NULL || fake_guest_open(r->g, offer, pages, pages, index % FAKE_GUEST_VPS,
-					     &r->channels[index]) != 0) {
+	if (!fake_guest_open_index(r->g, &r->instance, index, pages, &r->channels[index])) {
 		return false;
 	}
 	r->open[index] = true;
@@ -314,23 +291,13 @@ bool rig_open(struct rig *r, unsigned index)
 /* The bus answers the teardown when our side let go. */
 bool rig_close(struct rig *r, unsigned index)
 {
-	const struct vmbus_gpadl_teardown m = {.header.type = CHANNELMSG_GPADL_TEARDOWN,
-					       .relid = r->channels[index].offer.relid,
-					       .gpadl = r->channels[index].gpadl};
-
 	r->open[index] = false;
-	fake_guest_post_close(&r->channels[index]);
-	fake_guest_post(r->g, &m, sizeof(m));
+	fake_guest_begin_close(&r->channels[index]);
 	rig_run_host(r);
-	if (!fake_guest_take(r->g, CHANNELMSG_GPADL_TORNDOWN, NULL)) {
-		return false;
-	}
-	fake_guest_abandon(&r->channels[index]);
-	return true;
+	return fake_guest_end_close(&r->channels[index]);
 }
 
 bool rig_connect(struct rig *r, uint32_t vmbus_version)
 {
-	return fake_guest_connect(r->g, vmbus_version) == 1 && fake_guest_request_offers(r->g) &&
-	       rig_open(r, 0);
+	return fake_guest_arrive(r->g, vmbus_version) && rig_open(r, 0);
 }

@@ -7,7 +7,7 @@
 #define NET_RIG_H
 
 #include "adapter.h"
-#include "vmbus/testing/guest.h"
+#include "vmbus/testing/owner.h"
 
 #define RIG_QUEUES 5u
 #define RIG_RING_PAGES 9u
@@ -56,6 +56,7 @@ struct rig_completion {
 };
 
 struct rig {
+	struct fake_owner owner; /* first */
 	struct rig_config config;
 	struct vsp_net_config net_config;
 	struct fake_guest *g;
@@ -90,10 +91,8 @@ struct rig {
 	uint8_t mac[NET_MAC_BYTES];
 	bool mac_refused;
 
-	unsigned wakes, logs, gone;
+	unsigned gone;
 	unsigned woken[VSP_NET_QUEUES_MAX]; /* by queue */
-	int locks;
-	char log[256];
 };
 
 /* Guest, bus, adapter; not connected. */

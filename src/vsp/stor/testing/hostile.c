@@ -13,22 +13,12 @@
 #define STEPS_MAX 400u
 #define OFFERS_MAX 1000u
 
-uint64_t player_take(struct player *p, size_t bytes)
-{
-	return input_number(&p->in, bytes);
-}
-
-uint32_t player_edge(struct player *p)
-{
-	static const uint32_t edges[] = {
-		0,	    1,		7,	    8,	       12,    16,	20,
-		36,	    48,		64,	    511,       512,   4088,	4095,
-		4096,	    4097,	16384,	    65535,     65536, 1u << 20, (1u << 20) + 1,
-		0x7fffffff, 0x80000000, 0xfffffff8, 0xffffffff};
-	uint8_t pick = (uint8_t)player_take(p, 1);
-
-	return pick < 200 ? edges[pick % ARRAY_LEN(edges)] : (uint32_t)player_take(p, 4);
-}
+/* Numbers at which things change. */
+static const uint32_t edges[] = {
+	0,	    1,		7,	    8,	       12,    16,	20,
+	36,	    48,		64,	    511,       512,   4088,	4095,
+	4096,	    4097,	16384,	    65535,     65536, 1u << 20, (1u << 20) + 1,
+	0x7fffffff, 0x80000000, 0xfffffff8, 0xffffffff};
 
 /* ---- What the owner does ---- */
 
@@ -92,6 +82,14 @@ static void do_turn(struct player *p)
 	}
 }
 
+/* Rings and channels, by nobody's rules. */
+FOUL_STEP(raw)
+FOUL_STEP(ring_word)
+FOUL_STEP(ring_bytes)
+FOUL_STEP(drain)
+FOUL_STEP(close)
+FOUL_STEP(connect)
+
 static void do_run(struct player *p)
 {
 	rig_run(p->r);
@@ -110,31 +108,30 @@ enum { THEMES = 8, THEME_ACTIONS = 16 };
 
 /* What a script's steps mean, by its first byte: everything, or mostly something. */
 static action_fn *const themes[THEMES][THEME_ACTIONS] = {
-	{player_do_srb, player_do_srb, player_do_srb, player_do_srb, do_run, player_do_drain,
-	 player_do_operation, player_do_ring_word, player_do_ring_bytes, player_do_map,
-	 player_do_raw, do_disk, do_time, do_turn, player_do_message, player_do_step},
+	{player_do_srb, player_do_srb, player_do_srb, player_do_srb, do_run, do_drain,
+	 player_do_operation, do_ring_word, do_ring_bytes, player_do_map, do_raw, do_disk, do_time,
+	 do_turn, player_do_message, player_do_step},
 	{player_do_srb, player_do_srb, player_do_srb, player_do_srb, player_do_srb, player_do_srb,
-	 player_do_srb, player_do_srb, do_run, player_do_drain, do_time, do_turn,
-	 player_do_data_bytes, player_do_map, player_do_step, player_do_drain},
+	 player_do_srb, player_do_srb, do_run, do_drain, do_time, do_turn, player_do_data_bytes,
+	 player_do_map, player_do_step, do_drain},
 	{player_do_operation, player_do_operation, player_do_operation, player_do_operation,
-	 player_do_step, player_do_step, player_do_step, player_do_raw, player_do_raw,
-	 player_do_srb, player_do_drain, do_run, player_do_close, player_do_open, do_turn, do_time},
-	{player_do_ring_word, player_do_ring_word, player_do_ring_bytes, player_do_ring_bytes,
-	 player_do_srb, player_do_srb, player_do_srb, do_turn, do_turn, do_run, player_do_drain,
-	 player_do_close, player_do_open, player_do_step, player_do_step, player_do_step},
-	{player_do_message, player_do_message, player_do_message, player_do_message,
-	 player_do_connect, player_do_open, player_do_open, player_do_close, player_do_step,
-	 player_do_step, player_do_step, player_do_step, player_do_srb, player_do_srb, do_turn,
-	 do_run},
-	{player_do_raw, player_do_raw, player_do_raw, player_do_raw, player_do_raw, player_do_srb,
-	 player_do_srb, player_do_drain, do_run, do_turn, player_do_close, player_do_open,
-	 player_do_step, player_do_step, player_do_step, do_time},
+	 player_do_step, player_do_step, player_do_step, do_raw, do_raw, player_do_srb, do_drain,
+	 do_run, do_close, player_do_open, do_turn, do_time},
+	{do_ring_word, do_ring_word, do_ring_bytes, do_ring_bytes, player_do_srb, player_do_srb,
+	 player_do_srb, do_turn, do_turn, do_run, do_drain, do_close, player_do_open,
+	 player_do_step, player_do_step, player_do_step},
+	{player_do_message, player_do_message, player_do_message, player_do_message, do_connect,
+	 player_do_open, player_do_open, do_close, player_do_step, player_do_step, player_do_step,
+	 player_do_step, player_do_srb, player_do_srb, do_turn, do_run},
+	{do_raw, do_raw, do_raw, do_raw, do_raw, player_do_srb, player_do_srb, do_drain, do_run,
+	 do_turn, do_close, player_do_open, player_do_step, player_do_step, player_do_step,
+	 do_time},
 	{player_do_srb, player_do_srb, player_do_srb, player_do_map, player_do_map,
-	 player_do_data_bytes, do_turn, do_turn, do_disk, do_disk, do_time, do_run, player_do_drain,
+	 player_do_data_bytes, do_turn, do_turn, do_disk, do_disk, do_time, do_run, do_drain,
 	 player_do_step, player_do_operation, player_do_map},
-	{player_do_srb, player_do_srb, player_do_open, player_do_open, player_do_close, do_replace,
-	 do_disk, player_do_step, player_do_step, player_do_step, player_do_drain, do_time, do_turn,
-	 player_do_connect, player_do_operation, do_run},
+	{player_do_srb, player_do_srb, player_do_open, player_do_open, do_close, do_replace,
+	 do_disk, player_do_step, player_do_step, player_do_step, do_drain, do_time, do_turn,
+	 do_connect, player_do_operation, do_run},
 };
 
 static struct rig *make_world(void)
@@ -169,11 +166,7 @@ static void begin(struct player *p, unsigned level)
 	if (level >= 3) {
 		rig_create_subchannels(p->r, RIG_CHANNELS - 1);
 	}
-	for (unsigned i = 0; i < RIG_CHANNELS; i++) {
-		if (p->r->channels[i].out.pages != NULL) {
-			p->write[i] = p->r->channels[i].out.control->write_index;
-		}
-	}
+	foul_take_over(&p->foul);
 }
 
 /* Every request is in the pool or owed to a channel. */
@@ -220,8 +213,13 @@ static void end(struct player *p)
 	}
 	player_check_canaries(r);
 	p->result.violations = p->violations + violations(r->s);
-	p->result.sent = p->transaction - 1;
+	p->result.sent = p->foul.sent;
 	rig_destroy(r);
+}
+
+static void run(void *ctx)
+{
+	rig_run(ctx);
 }
 
 struct hostile_result hostile_play(const uint8_t *script, size_t bytes)
@@ -231,12 +229,20 @@ struct hostile_result hostile_play(const uint8_t *script, size_t bytes)
 	uint8_t first;
 
 	CHECK(p != NULL);
-	p->in = (struct input){script, bytes};
-	p->transaction = 1;
 	p->r = make_world();
+	p->foul = (struct foul){.in = {script, bytes},
+				.g = p->r->g,
+				.channels = p->r->channels,
+				.count = RIG_CHANNELS,
+				.choices = 8,
+				.edges = edges,
+				.edge_count = ARRAY_LEN(edges),
+				.run = run,
+				.ctx = p->r,
+				.transaction = 1};
 	first = (uint8_t)player_take(p, 1);
 	begin(p, first >> 6);
-	while (p->in.left > 0 && p->result.steps < STEPS_MAX && !p->over) {
+	while (p->foul.in.left > 0 && p->result.steps < STEPS_MAX && !p->over) {
 		step(p, themes[first % THEMES]);
 	}
 	end(p);

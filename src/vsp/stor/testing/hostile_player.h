@@ -5,7 +5,7 @@
 
 #include "hostile.h"
 #include "rig.h"
-#include "test/input.h"
+#include "vmbus/testing/foul.h"
 
 #define PLAYER_STATE_BYTES (256u << 10)
 #define PLAYER_RING_PAGES 5u
@@ -13,9 +13,7 @@
 
 struct player {
 	struct rig *r;
-	struct input in;
-	uint32_t write[RIG_CHANNELS]; /* our index, whatever the control page says */
-	uint64_t transaction;
+	struct foul foul;
 	uint64_t violations; /* of controllers that are gone */
 	struct hostile_result result;
 	uint8_t packet[64 << 10];
@@ -24,8 +22,15 @@ struct player {
 };
 
 /* The script's next bytes as a number; zeros after its end. And one of the numbers at which things change. */
-uint64_t player_take(struct player *p, size_t bytes);
-uint32_t player_edge(struct player *p);
+static inline uint64_t player_take(struct player *p, size_t bytes)
+{
+	return foul_take(&p->foul, bytes);
+}
+
+static inline uint32_t player_edge(struct player *p)
+{
+	return foul_edge(&p->foul);
+}
 
 /* ---- hostile_memory.c ---- */
 
@@ -37,20 +42,6 @@ uint64_t player_pick_pfn(struct player *p);
 void player_do_data_bytes(struct player *p);
 void player_do_map(struct player *p);
 
-/* ---- hostile_ring.c ---- */
-
-/* A channel that has a ring; NULL: none. */
-struct fake_guest_channel *player_pick_channel(struct player *p, unsigned *ret_index);
-/* A packet that keeps to the rules of rings. */
-void player_send_good(struct player *p, unsigned index, uint16_t type, const void *header,
-		      size_t header_bytes, const void *payload, size_t bytes);
-/* In-band, sometimes cut. */
-void player_send_operation(struct player *p, unsigned index, struct vstor_packet *packet);
-void player_do_raw(struct player *p);
-void player_do_ring_word(struct player *p);
-void player_do_ring_bytes(struct player *p);
-void player_do_drain(struct player *p);
-
 /* ---- hostile_srb.c ---- */
 
 void player_do_step(struct player *p);
@@ -60,8 +51,6 @@ void player_do_srb(struct player *p);
 /* ---- hostile_message.c ---- */
 
 void player_do_open(struct player *p);
-void player_do_close(struct player *p);
 void player_do_message(struct player *p);
-void player_do_connect(struct player *p);
 
 #endif

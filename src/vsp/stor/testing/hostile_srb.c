@@ -26,22 +26,32 @@ void player_do_step(struct player *p)
 	} else if (packet.header.operation == VSTOR_OPERATION_CREATE_SUB_CHANNELS) {
 		packet.subchannels = (uint16_t)player_take(p, 1) % (RIG_CHANNELS + 1);
 	}
-	player_send_good(p, 0, VMBUS_PACKET_DATA_INBAND, NULL, 0, &packet, sizeof(packet));
+	foul_send_good(&p->foul, 0, VMBUS_PACKET_DATA_INBAND, NULL, 0, &packet, sizeof(packet));
 	rig_run(p->r);
+}
+
+/* In-band, sometimes cut. */
+static void send_operation(struct player *p, unsigned index, struct vstor_packet *packet)
+{
+	uint8_t cut = (uint8_t)player_take(p, 1);
+	size_t bytes = cut < 200 ? sizeof(*packet) : cut % (sizeof(*packet) + 1);
+
+	packet->header.flags = 1;
+	foul_send_good(&p->foul, index, VMBUS_PACKET_DATA_INBAND, NULL, 0, packet, bytes);
 }
 
 void player_do_operation(struct player *p)
 {
 	struct vstor_packet packet = {.header.operation = (uint32_t)player_take(p, 1) % 18};
-	unsigned index;
+	int index = foul_pick(&p->foul);
 
-	if (player_pick_channel(p, &index) == NULL) {
+	if (index < 0) {
 		return;
 	}
 	for (size_t i = 0; i < 8; i++) {
 		packet.body[i] = (uint8_t)player_take(p, 1);
 	}
-	player_send_operation(p, index, &packet);
+	send_operation(p, (unsigned)index, &packet);
 }
 
 static void fill_cdb(struct player *p, struct vstor_srb *srb)
@@ -104,9 +114,9 @@ void player_do_srb(struct player *p)
 {
 	struct vstor_packet packet = {.header = {VSTOR_OPERATION_EXECUTE_SRB, 1, 0}};
 	uint8_t where = (uint8_t)player_take(p, 1);
-	unsigned index;
+	int index = foul_pick(&p->foul);
 
-	if (player_pick_channel(p, &index) == NULL) {
+	if (index < 0) {
 		return;
 	}
 	packet.srb.lun = where & 7;
@@ -114,11 +124,11 @@ void player_do_srb(struct player *p)
 	packet.srb.target = (where & 0x1c) == 0x1c;
 	fill_cdb(p, &packet.srb);
 	if (where & 0x20 && packet.srb.data_bytes == 0) {
-		player_send_operation(p, index, &packet);
+		send_operation(p, (unsigned)index, &packet);
 		return;
 	}
 	size_t header_bytes = fill_ranges(p, packet.srb.data_bytes);
 
-	player_send_good(p, index, VMBUS_PACKET_DATA_USING_GPA_DIRECT, p->packet, header_bytes,
-			 &packet, sizeof(packet));
+	foul_send_good(&p->foul, (unsigned)index, VMBUS_PACKET_DATA_USING_GPA_DIRECT, p->packet,
+		       header_bytes, &packet, sizeof(packet));
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rig.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,32 +9,6 @@
 #include "lib/check.h"
 
 /* ---- The owner of the controller ---- */
-
-static void lock(void *ctx)
-{
-	CHECK(((struct rig *)ctx)->locks++ == 0);
-}
-
-static void unlock(void *ctx)
-{
-	CHECK(--((struct rig *)ctx)->locks == 0);
-}
-
-static void wake(void *ctx)
-{
-	((struct rig *)ctx)->wakes++;
-}
-
-static void log_line(void *ctx, const char *line)
-{
-	struct rig *r = ctx;
-
-	r->logs++;
-	snprintf(r->log, sizeof(r->log), "%s", line);
-	if (r->g->log_show) {
-		printf("# %s\n", line);
-	}
-}
 
 static struct guid instance_of(const struct rig_config *c)
 {
@@ -55,6 +28,7 @@ struct rig *rig_create(const struct rig_config *config)
 	r->config = config != NULL ? *config : none;
 	r->instance = instance_of(&r->config);
 	r->g = fake_guest_create(&r->config.guest);
+	r->owner.g = r->g;
 	io_context_init(&r->io, NULL);
 	testing_clock_init(&r->clock, 1000);
 	r->stor_config = (struct stor_config){
@@ -66,9 +40,9 @@ struct rig *rig_create(const struct rig_config *config)
 		.context = &r->io,
 		.name = "scsi0",
 		.lock = r,
-		.lock_ops = {lock, unlock},
-		.wake = wake,
-		.log = log_line,
+		.lock_ops = {fake_owner_lock, fake_owner_unlock},
+		.wake = fake_owner_wake,
+		.log = fake_owner_log,
 		.ctx = r,
 	};
 	err = stor_create(r->g->bus, &r->stor_config, &r->s);
@@ -170,14 +144,14 @@ void rig_run(struct rig *r)
 	unsigned quiet = 0;
 
 	for (unsigned i = 0; i < 100000 && quiet < 4; i++) {
-		unsigned wakes = r->wakes;
+		unsigned wakes = r->owner.wakes;
 		bool busy;
 
 		fake_guest_run(r->g);
 		poll_filters(r);
 		busy = io_poll(&r->io, false, 0) != 0;
 		busy |= stor_poll(r->s);
-		quiet = busy || wakes != r->wakes ? 0 : quiet + 1;
+		quiet = busy || wakes != r->owner.wakes ? 0 : quiet + 1;
 	}
 	CHECK(quiet == 4);
 }
@@ -242,11 +216,9 @@ bool rig_restore(struct rig *r, const void *buf, size_t bytes)
 
 bool rig_open(struct rig *r, unsigned index)
 {
-	const struct fake_guest_offer *offer = fake_guest_find(r->g, &r->instance, index);
 	uint32_t pages = r->config.ring_pages != 0 ? r->config.ring_pages : RIG_RING_PAGES;
 
-	if (offer == NULL || fake_guest_open(r->g, offer, pages, pages, index % FAKE_GUEST_VPS,
-					     &r->channels[index]) != 0) {
+	if (!fake_guest_open_index(r->g, &r->instance, index, pages, &r->channels[index])) {
 		return false;
 	}
 	r->open[index] = true;
@@ -257,25 +229,15 @@ bool rig_open(struct rig *r, unsigned index)
 /* The bus answers the teardown when our side let go. */
 bool rig_close(struct rig *r, unsigned index)
 {
-	const struct vmbus_gpadl_teardown m = {.header.type = CHANNELMSG_GPADL_TEARDOWN,
-					       .relid = r->channels[index].offer.relid,
-					       .gpadl = r->channels[index].gpadl};
-
 	r->open[index] = false;
-	fake_guest_post_close(&r->channels[index]);
-	fake_guest_post(r->g, &m, sizeof(m));
+	fake_guest_begin_close(&r->channels[index]);
 	rig_run(r);
-	if (!fake_guest_take(r->g, CHANNELMSG_GPADL_TORNDOWN, NULL)) {
-		return false;
-	}
-	fake_guest_abandon(&r->channels[index]);
-	return true;
+	return fake_guest_end_close(&r->channels[index]);
 }
 
 bool rig_connect(struct rig *r, uint32_t vmbus_version)
 {
-	return fake_guest_connect(r->g, vmbus_version) == 1 && fake_guest_request_offers(r->g) &&
-	       rig_open(r, 0);
+	return fake_guest_arrive(r->g, vmbus_version) && rig_open(r, 0);
 }
 
 /* ---- Packets ---- */

@@ -8,7 +8,7 @@
 
 #include "controller.h"
 #include "testing.h"
-#include "vmbus/testing/guest.h"
+#include "vmbus/testing/owner.h"
 
 #define RIG_CHANNELS 5u
 #define RIG_DATA_PAGES 300u
@@ -28,6 +28,7 @@ struct rig_disk {
 };
 
 struct rig {
+	struct fake_owner owner; /* first */
 	struct rig_config config;
 	struct stor_config stor_config;
 	struct fake_guest *g;
@@ -39,10 +40,8 @@ struct rig {
 	struct fake_guest_channel channels[RIG_CHANNELS];
 	bool open[RIG_CHANNELS];
 	uint64_t data_pfns[RIG_DATA_PAGES]; /* what SRBs read and write */
-	unsigned wakes, logs, gone;
+	unsigned gone;
 	struct scsi_unit *gone_unit;
-	int locks;
-	char log[256]; /* the last line */
 };
 
 /* Guest, bus, controller; not connected. Stops the program when there is no memory. */

@@ -95,6 +95,8 @@ void fake_guest_forget_inbox(struct fake_guest *g);
 int fake_guest_connect(struct fake_guest *g, uint32_t version);
 /* REQUESTOFFERS until ALLOFFERS_DELIVERED; the offers are in g->offers. */
 bool fake_guest_request_offers(struct fake_guest *g);
+/* Both: it is connected, and the offers are there. */
+bool fake_guest_arrive(struct fake_guest *g, uint32_t version);
 /* The offer of a device (first 16 bytes: instance) and subchannel index; NULL: none, or rescinded. */
 struct fake_guest_offer *fake_guest_find(struct fake_guest *g, const struct guid *instance,
 					 uint32_t index);
@@ -137,8 +139,14 @@ uint32_t fake_guest_open(struct fake_guest *g, const struct fake_guest_offer *of
 uint32_t fake_guest_prepare(struct fake_guest *g, const struct fake_guest_offer *offer,
 			    uint32_t out_pages, uint32_t in_pages, struct fake_guest_channel *ret);
 void fake_guest_post_open(struct fake_guest_channel *ch, uint32_t vp);
+/* Channel @index of the device, with rings of @pages each and its interrupts on a VP of its own. False: no offer of it, or not opened. */
+bool fake_guest_open_index(struct fake_guest *g, const struct guid *instance, uint32_t index,
+			   uint32_t pages, struct fake_guest_channel *ret);
 /* CLOSECHANNEL and GPADL_TEARDOWN. True: TORNDOWN came; the ring's memory is not used any more. */
 bool fake_guest_close(struct fake_guest_channel *ch);
+/* The same in steps: the messages; then, when the host has let go, the answer. */
+void fake_guest_begin_close(struct fake_guest_channel *ch);
+bool fake_guest_end_close(struct fake_guest_channel *ch);
 void fake_guest_post_close(struct fake_guest_channel *ch);
 /* Frees our side without a word. */
 void fake_guest_abandon(struct fake_guest_channel *ch);
