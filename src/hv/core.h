@@ -58,6 +58,7 @@ struct hv_time {
 		lost_hz; /* the rate where the restored state came from, which the engine could not take; 0: none */
 	uint64_t scale; /* reference time = (guest TSC * scale >> 64) + reference_offset */
 	int64_t reference_offset;
+	uint64_t apic_hz; /* ticks of the local APICs' timers in a second */
 };
 
 #define REFERENCE_HZ UINT64_C(10000000)

@@ -243,6 +243,20 @@ bool lapic_accepts_extint(const struct hv_vp *vp)
 
 /* ---- Timer ---- */
 
+static uint64_t tsc_of_ticks(const struct hv_vp *vp, uint64_t ticks)
+{
+	const struct hv_time *time = &vp->partition->time;
+
+	return mul_div_u64(ticks, time->tsc_hz, time->apic_hz);
+}
+
+static uint64_t ticks_of_tsc(const struct hv_vp *vp, uint64_t tsc)
+{
+	const struct hv_time *time = &vp->partition->time;
+
+	return mul_div_u64(tsc, time->apic_hz, time->tsc_hz);
+}
+
 static unsigned divide_shift(const struct lapic *l)
 {
 	return (((l->divide & 3) | ((l->divide & 8) >> 1)) + 1) & 7;
@@ -252,7 +266,7 @@ static uint64_t timer_period(const struct hv_vp *vp)
 {
 	uint64_t ticks = (uint64_t)vp->lapic.initial_count << divide_shift(&vp->lapic);
 
-	return max_u64(mul_div_u64(ticks, vp->partition->time.tsc_hz, HV_APIC_HZ), 1);
+	return max_u64(tsc_of_ticks(vp, ticks), 1);
 }
 
 static uint32_t timer_mode(const struct hv_vp *vp)
@@ -280,8 +294,7 @@ static uint32_t current_count(const struct hv_vp *vp)
 	if (l->timer_deadline == 0 || l->timer_deadline <= now) {
 		return 0;
 	}
-	left = mul_div_u64(l->timer_deadline - now, HV_APIC_HZ, vp->partition->time.tsc_hz) >>
-	       divide_shift(l);
+	left = ticks_of_tsc(vp, l->timer_deadline - now) >> divide_shift(l);
 	return (uint32_t)min_u64(left, l->initial_count);
 }
 
@@ -418,8 +431,7 @@ void lapic_import(struct hv_vp *vp, const struct hv_engine_apic *a)
 	l->timer_deadline = 0;
 	if (timer_mode(vp) != TIMER_TSC_DEADLINE && (a->current_count != 0 || may_have_fired(a))) {
 		ticks = (uint64_t)a->current_count << divide_shift(l);
-		l->timer_deadline = time_guest_tsc(vp->partition) +
-				    mul_div_u64(ticks, vp->partition->time.tsc_hz, HV_APIC_HZ);
+		l->timer_deadline = time_guest_tsc(vp->partition) + tsc_of_ticks(vp, ticks);
 	}
 }
 

@@ -115,7 +115,9 @@ static enum msr_result reference_tsc_write(struct hv_vp *vp, unsigned n, uint64_
 
 static enum msr_result frequency_read(struct hv_vp *vp, unsigned n, uint64_t *ret)
 {
-	*ret = n == 0 ? vp->partition->time.tsc_hz : HV_APIC_HZ;
+	const struct hv_time *time = &vp->partition->time;
+
+	*ret = n == 0 ? time->tsc_hz : time->apic_hz;
 	return MSR_OK;
 }
 

@@ -7,6 +7,7 @@
 #include "hv/saved_registers.h"
 
 #define TAG_PARTITION STATE_TAG('P', 'A', 'R', 'T')
+#define TAG_APIC_HZ STATE_TAG('A', 'P', 'H', 'Z')
 #define TAG_VP STATE_TAG('V', 'P', ' ', ' ')
 #define TAG_RUN STATE_TAG('R', 'U', 'N', ' ')
 #define TAG_REGISTERS STATE_TAG('R', 'E', 'G', 'S')
@@ -196,6 +197,9 @@ size_t hv_partition_save(struct hv_partition *p, void *buf, size_t bytes)
 	state_put_u64(&w, p->tsc_emulation);
 	state_put_u64(&w, p->tsc_invariant);
 	state_put_u32(&w, p->extint & 1);
+	state_end(&w);
+	state_begin(&w, TAG_APIC_HZ, 1);
+	state_put_u64(&w, p->time.apic_hz);
 	state_end(&w);
 	for (uint32_t i = 0; (vp = vp_next(p, &i)) != NULL;) {
 		save_vp(&w, vp);
@@ -416,6 +420,27 @@ static bool restore_partition(struct state_reader *r, struct hv_partition *p)
 	       overlay_set(p, &p->reference_tsc, reference_tsc);
 }
 
+uint64_t hv_saved_apic_hz(const void *buf, size_t bytes)
+{
+	struct state_reader r, payload;
+	uint16_t version;
+	uint32_t tag;
+
+	state_reader_init(&r, buf, bytes);
+	while (state_next(&r, &tag, &version, &payload)) {
+		if (tag == TAG_APIC_HZ) {
+			return state_get_u64(&payload);
+		}
+	}
+	return HV_APIC_HZ_BEFORE;
+}
+
+/* What the core can count, and what the engine counts if it keeps the APICs. */
+static bool apic_hz_fits(const struct hv_partition *p, uint64_t hz)
+{
+	return hz == HV_APIC_HZ || (hz == HV_APIC_HZ_BEFORE && p->apic == NULL);
+}
+
 bool hv_partition_restore(struct hv_partition *p, const void *buf, size_t bytes)
 {
 	struct state_reader r, payload;
@@ -423,6 +448,10 @@ bool hv_partition_restore(struct hv_partition *p, const void *buf, size_t bytes)
 	uint32_t vps = 0, tag;
 	uint16_t version;
 
+	if (!apic_hz_fits(p, hv_saved_apic_hz(buf, bytes))) {
+		return false;
+	}
+	p->time.apic_hz = hv_saved_apic_hz(buf, bytes);
 	state_reader_init(&r, buf, bytes);
 	while (ok && state_next(&r, &tag, &version, &payload)) {
 		if (tag == TAG_PARTITION && !partition) {

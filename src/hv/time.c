@@ -34,7 +34,9 @@ void time_init(struct hv_partition *p, bool frozen)
 {
 	struct hv_time *time = &p->time;
 
-	*time = (struct hv_time){.tsc_hz = p->hv->engine->tsc_hz(p->engine), .frozen = frozen};
+	*time = (struct hv_time){.tsc_hz = p->hv->engine->tsc_hz(p->engine),
+				 .apic_hz = HV_APIC_HZ,
+				 .frozen = frozen};
 	time->scale = scale_of(time->tsc_hz);
 	time->offset = 0 - engine_tsc(p);
 }

@@ -588,6 +588,11 @@ void vid_stats(struct vid_partition *p, struct vid_stats *ret)
 	memcpy(ret->hypercalls, stats.hypercalls, sizeof(ret->hypercalls));
 }
 
+uint64_t vid_saved_apic_hz(const void *buf, size_t bytes)
+{
+	return hv_saved_apic_hz(buf, bytes);
+}
+
 uint64_t vid_lost_tsc_hz(struct vid_partition *p)
 {
 	return hv_partition_lost_tsc_hz(p->handle);

@@ -218,6 +218,16 @@ static bool restore_singles(struct worker *w, const struct state_reader *run,
 	return true;
 }
 
+uint64_t device_state_apic_hz(const void *data, size_t bytes)
+{
+	struct state_reader run, partition;
+
+	state_reader_init(&run, data, bytes);
+	return find(&run, TAG_PARTITION, &partition)
+		       ? vid_saved_apic_hz(partition.buf, partition.left)
+		       : HV_APIC_HZ;
+}
+
 bool device_state_restore(struct worker *w, const void *data, size_t bytes,
 			  char why[DEVICE_STATE_WHY_BYTES])
 {

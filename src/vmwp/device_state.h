@@ -21,5 +21,7 @@ int device_state_save(struct worker *w, uint8_t **ret, size_t *ret_bytes);
  */
 bool device_state_restore(struct worker *w, const void *data, size_t bytes,
 			  char why[DEVICE_STATE_WHY_BYTES]);
+/* The rate of the APIC timers in these records: what has to be known before a machine is made for them (vid.h). */
+uint64_t device_state_apic_hz(const void *data, size_t bytes);
 
 #endif

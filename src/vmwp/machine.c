@@ -6,6 +6,7 @@
 
 #include "abi/hv.h"
 #include "bus.h"
+#include "device_state.h"
 #include "emu/emu.h"
 #include "firmware/acpi.h"
 #include "host/log.h"
@@ -121,6 +122,29 @@ static int set_memory_types(struct vid_vp *vp, unsigned pa_bits)
 	return r;
 }
 
+/* Whether it goes on from a state whose APIC timers run at a rate that the host's hypervisor does not have. */
+static bool has_old_apics(const struct worker *w)
+{
+	size_t bytes;
+	const void *records = restore_pending(w) ? restore_records(w, &bytes) : NULL;
+
+	return records != NULL && device_state_apic_hz(records, bytes) != HV_APIC_HZ;
+}
+
+static uint32_t without(const struct worker *w)
+{
+	if (!has_old_apics(w)) {
+		return w->config.without;
+	}
+	if (w->config.kvm_fd >= 0) {
+		log_line(
+			"the state is of an earlier version, where the guest's APIC timers ran at "
+			"another "
+			"rate than KVM's: until the guest is reset, KVM leaves its APICs to Virid");
+	}
+	return w->config.without | HV_WITHOUT_APICS;
+}
+
 static int create_partition(struct worker *w)
 {
 	const struct vid_config config = {
@@ -135,7 +159,7 @@ static int create_partition(struct worker *w)
 				.trace = w->config.trace,
 				.trace_line = engine_trace,
 				.device_fd = w->config.kvm_fd,
-				.without = w->config.without,
+				.without = without(w),
 				.cpu = &w->cpu,
 			},
 		.pool = {.pages_alloc = pool_alloc, .pages_free = pool_free},

@@ -242,6 +242,115 @@ static void another_clock_rate(struct test *t)
 	clock_rate_differs(t, true);
 }
 
+#define APIC_SVR 0xF0u
+#define APIC_LVT_TIMER 0x320u
+#define APIC_INITIAL 0x380u
+#define APIC_CURRENT 0x390u
+#define APIC_DIVIDE 0x3E0u
+#define DIVIDE_BY_1 0xBu
+#define HZ_RECORD_BYTES 20u
+
+/* Where the image tells of the rate of APIC timers. */
+static uint8_t *hz_record(struct test *t, uint8_t *image, size_t bytes)
+{
+	for (size_t at = 0; at + HZ_RECORD_BYTES <= bytes; at++) {
+		if (memcmp(image + at, "APHZ", 4) == 0) {
+			EXPECT_EQ(t, load_le32(image + at + 8), 8);
+			return image + at;
+		}
+	}
+	test_fail(t, __FILE__, __LINE__, "no record of the APIC timers' rate");
+	return NULL;
+}
+
+/* As it was written before there was that record: 200 MHz. */
+static size_t without_rate(struct test *t, uint8_t *image, size_t bytes)
+{
+	uint8_t *record = hz_record(t, image, bytes);
+
+	if (record == NULL) {
+		return bytes;
+	}
+	memmove(record, record + HZ_RECORD_BYTES,
+		bytes - (size_t)(record - image) - HZ_RECORD_BYTES);
+	return bytes - HZ_RECORD_BYTES;
+}
+
+/* VP 0's timer, a millisecond of @hz: what remains is as the guest's program expects, and it comes in time. */
+static void timer_runs_at(struct test *t, struct rig *r, uint64_t hz)
+{
+	const uint64_t ms = RIG_TSC_HZ / 1000;
+
+	EXPECT_EQ(t, rig_msr(r, 0, HV_X64_MSR_APIC_FREQUENCY), hz);
+	rig_apic_write(r, 0, APIC_SVR, 0x1FF);
+	rig_apic_write(r, 0, APIC_DIVIDE, DIVIDE_BY_1);
+	rig_apic_write(r, 0, APIC_LVT_TIMER, 0xEA);
+	rig_apic_write(r, 0, APIC_INITIAL, (uint32_t)(hz / 1000));
+	rig_time(r, ms / 2);
+	EXPECT_EQ(t, rig_apic_read(r, 0, APIC_CURRENT), hz / 2000);
+	EXPECT(t, rig_took(r, 0, -1));
+	rig_time(r, ms / 2 - 1);
+	EXPECT(t, rig_took(r, 0, -1));
+	rig_time(r, 1);
+	EXPECT(t, rig_took(r, 0, 0xEA));
+}
+
+/* A guest has measured its APIC timer once: it keeps the rate where it was saved, and when it is saved again. */
+static void old_apic_timers_keep_their_rate(struct test *t)
+{
+	static uint8_t image[IMAGE_MAX];
+	struct rig from, to, again;
+	size_t bytes;
+
+	rig_init(&from, NULL);
+	timer_runs_at(t, &from, HV_APIC_HZ);
+	freeze(t, &from, true);
+	bytes = save(t, &from, image);
+	EXPECT_EQ(t, hv_saved_apic_hz(image, bytes), HV_APIC_HZ);
+	bytes = without_rate(t, image, bytes);
+	EXPECT_EQ(t, hv_saved_apic_hz(image, bytes), HV_APIC_HZ_BEFORE);
+	rig_init(&to, &(struct rig_options){.frozen = true});
+	EXPECT(t, hv_partition_restore(to.partition, image, bytes));
+	freeze(t, &to, false);
+	timer_runs_at(t, &to, HV_APIC_HZ_BEFORE);
+	freeze(t, &to, true);
+	bytes = save(t, &to, image);
+	EXPECT_EQ(t, hv_saved_apic_hz(image, bytes), HV_APIC_HZ_BEFORE);
+	rig_init(&again, &(struct rig_options){.frozen = true});
+	EXPECT(t, hv_partition_restore(again.partition, image, bytes));
+	freeze(t, &again, false);
+	timer_runs_at(t, &again, HV_APIC_HZ_BEFORE);
+	rig_fini(&from);
+	rig_fini(&to);
+	rig_fini(&again);
+}
+
+/* An engine that keeps the APICs has one rate; and there are no others than the two. */
+static void apic_rates_that_nobody_has_are_refused(struct test *t)
+{
+	static const uint64_t foreign[] = {0, 1, 200000001, UINT64_MAX};
+	static uint8_t image[IMAGE_MAX];
+	struct rig from, to;
+	size_t bytes;
+
+	rig_init(&from, NULL);
+	freeze(t, &from, true);
+	bytes = save(t, &from, image);
+	rig_init(&to, &(struct rig_options){.frozen = true});
+	for (size_t i = 0; i < ARRAY_LEN(foreign); i++) {
+		store_le64(hz_record(t, image, bytes) + 12, foreign[i]);
+		EXPECT(t, !hv_partition_restore(to.partition, image, bytes));
+	}
+	rig_fini(&to);
+	rig_init(&to, &(struct rig_options){.frozen = true, .apics = true});
+	store_le64(hz_record(t, image, bytes) + 12, HV_APIC_HZ);
+	EXPECT(t, hv_partition_restore(to.partition, image, bytes));
+	bytes = without_rate(t, image, bytes);
+	EXPECT(t, !hv_partition_restore(to.partition, image, bytes));
+	rig_fini(&to);
+	rig_fini(&from);
+}
+
 /* A processor's own fixed registers are in the image, and need not be set: but they must be the same. */
 static void locked_registers_have_their_value(struct test *t)
 {
@@ -347,6 +456,8 @@ int main(void)
 		TEST(round_trip_compares_with_a_second_save),
 		TEST(the_guest_goes_on),
 		TEST(another_clock_rate),
+		TEST(old_apic_timers_keep_their_rate),
+		TEST(apic_rates_that_nobody_has_are_refused),
 		TEST(locked_registers_have_their_value),
 		TEST(wrong_shapes_are_refused),
 		TEST(torn_images_are_refused),

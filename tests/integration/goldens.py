@@ -8,6 +8,9 @@ import time
 # What `virid run` is given, but --kernel and --restore. They hold for ever, as the states were made with them.
 DEVICES = ["--memory", "16M", "--processors", "2", "--disk", "a.vhdx,lun=0", "--dvd", ",lun=1", "--net", "none,mac=00:15:5d:00:00:01", "--control", "socket"]
 
+# What a guest that can measure its APIC timer finds for ever: the rate where its state was made.
+APIC_MHZ = {"devices-3.vmrs": 200, "devices-4.vmrs": 1000}
+
 
 class Machine:
     """The guest that uses its devices (tests/guest/image/devices.c) in `virid run`; what it says is in .text."""

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A guest that uses its devices when it is told to, and waits in between: for saved states, which have to go on years later. On the console: 'd' writes
- * and reads its disk, 'n' sends a frame, 'b' tells how many heartbeats it answered, 'q' turns off. What it learned from the devices stays in
+ * and reads its disk, 'n' sends a frame, 'b' tells how many heartbeats it answered, 't' measures its APIC timer, 'q' turns off. What it learned from the devices stays in
  * its memory only: nothing is asked again after it said "ready".
  */
 #include "devices.h"
@@ -127,6 +127,60 @@ static bool start_beat(void)
 	return o != NULL && bus_open(&beat, o, BEAT_RING_PFN, 4, 0);
 }
 
+/* ---- APIC timer: its rate by the reference time ---- */
+
+#define APIC_BASE 0x1bu
+#define APIC_BASE_X2APIC 0xc00u
+#define X2APIC_LVT_TIMER 0x832u
+#define X2APIC_INITIAL 0x838u
+#define X2APIC_CURRENT 0x839u
+#define X2APIC_DIVIDE 0x83eu
+#define DIVIDE_BY_1 0xbu
+#define LVT_MASKED 0x10000u
+#define MEASURED_100NS 200000u /* 20 ms */
+#define NEAR_100NS 500u
+
+/* Reads the count at a known time: a host that does something else in between is waited for. */
+static uint32_t count_at(uint64_t *ret_100ns)
+{
+	for (;;) {
+		uint64_t before = bus_now();
+		uint32_t count = (uint32_t)rdmsr(X2APIC_CURRENT);
+
+		*ret_100ns = bus_now();
+		if (*ret_100ns - before <= NEAR_100NS) {
+			return count;
+		}
+	}
+}
+
+static unsigned apic_mhz(void)
+{
+	uint64_t from, to;
+	uint32_t first, last;
+
+	wrmsr(APIC_BASE, rdmsr(APIC_BASE) | APIC_BASE_X2APIC);
+	wrmsr(X2APIC_LVT_TIMER, LVT_MASKED);
+	wrmsr(X2APIC_DIVIDE, DIVIDE_BY_1);
+	do {
+		wrmsr(X2APIC_INITIAL, UINT32_MAX);
+		first = count_at(&from);
+		do {
+			last = count_at(&to);
+		} while (to - from < MEASURED_100NS);
+	} while (last == 0); /* the host slept */
+	wrmsr(X2APIC_INITIAL, 0);
+	return (unsigned)((first - last) * 10ull / (to - from));
+}
+
+/* To the next hundred: enough to tell rates apart. */
+static void say_apic(void)
+{
+	print("apic ");
+	print_decimal((apic_mhz() + 50) / 100 * 100);
+	print(" MHz\n");
+}
+
 /* ---- The console ---- */
 
 static void say(const char *what, bool well)
@@ -148,6 +202,9 @@ static void obey(uint8_t key)
 		print("beats ");
 		print_decimal((unsigned)beats);
 		print("\n");
+		break;
+	case 't':
+		say_apic();
 		break;
 	case 'q':
 		__asm__ volatile("outw %0, %1" : : "a"((uint16_t)0x2000), "Nd"((uint16_t)0x404));

@@ -150,8 +150,10 @@ struct hv_engine_config {
 
 /* ---- Local APICs that the engine keeps ---- */
 
-/* Ticks of the APIC timer in a second. Decision: what KVM has, so that states move. */
+/* Ticks of the APIC timer in a second. Decision: what KVM has, so that states move. An engine that keeps APICs has no other. */
 #define HV_APIC_HZ UINT64_C(1000000000)
+/* In states that do not tell of it; what goes on from one keeps it, with the APICs in the core. */
+#define HV_APIC_HZ_BEFORE UINT64_C(200000000)
 
 enum hv_engine_activity {
 	HV_ACTIVITY_RUNNING,

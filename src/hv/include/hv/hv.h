@@ -124,5 +124,9 @@ uint64_t hv_partition_lost_tsc_hz(struct hv_partition *p);
  */
 size_t hv_partition_save(struct hv_partition *p, void *buf, size_t bytes);
 bool hv_partition_restore(struct hv_partition *p, const void *buf, size_t bytes);
+/*
+ * The rate of the APIC timers in a saved partition. Unless it is HV_APIC_HZ, restore wants a partition whose APICs the core keeps (HV_WITHOUT_APICS).
+ */
+uint64_t hv_saved_apic_hz(const void *buf, size_t bytes);
 
 #endif

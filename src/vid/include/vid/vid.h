@@ -159,6 +159,8 @@ void vid_stats(struct vid_partition *p, struct vid_stats *ret);
 /* Whole partition (VPs, APICs, SynIC, timers, time); all VPs stopped. Returns bytes needed. */
 size_t vid_save(struct vid_partition *p, void *buf, size_t bytes);
 int vid_restore(struct vid_partition *p, const void *buf, size_t bytes);
+/* The rate of the APIC timers there. Unless it is HV_APIC_HZ, vid_restore wants a partition with HV_WITHOUT_APICS. */
+uint64_t vid_saved_apic_hz(const void *buf, size_t bytes);
 /* After vid_restore: the rate of the guest's TSC where the state was saved, if it could not be kept (0: it was); and the present one. */
 uint64_t vid_lost_tsc_hz(struct vid_partition *p);
 uint64_t vid_tsc_hz(struct vid_partition *p);
