@@ -232,12 +232,13 @@ static void port_write(struct cpu *c, uint16_t port, uint32_t v)
 
 #define PORT_TEST_HOST 0xe7
 #define TEST_HOST 0x56
+#define TEST_HOST_EMULATED 0x57 /* its processor is */
 
 static uint32_t port_read(struct cpu *c, uint16_t port)
 {
 	switch (port) {
 	case PORT_TEST_HOST:
-		return c->m->lax ? UINT32_MAX : TEST_HOST;
+		return c->m->lax ? TEST_HOST_EMULATED : TEST_HOST;
 	case 0xe8:
 		return c->m->cpus;
 	default:

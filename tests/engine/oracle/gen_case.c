@@ -293,7 +293,8 @@ static bool try_case(const struct oracle_gen *gen, struct oracle_rng *rng, struc
 	state_init(gen, rng, c, oracle_group_of(&insn, ops), kind);
 	c->pool = (uint32_t)kind * ORACLE_POOL_REGION_BYTES +
 		  16 * oracle_below(rng, (ORACLE_POOL_REGION_BYTES - ORACLE_MEM_BYTES) / 16);
-	if (!oracle_steer(gen, rng, c, &insn, ops)) {
+	if (!oracle_steer(gen, rng, c, &insn, ops) ||
+	    (gen->below_qemu && oracle_emulated_wrong(c, &insn, ops))) {
 		return false;
 	}
 	if ((insn.attributes & (ZYDIS_ATTRIB_ACCEPTS_LOCK | ZYDIS_ATTRIB_HAS_LOCK)) == 0 &&

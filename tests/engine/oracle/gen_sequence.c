@@ -80,7 +80,9 @@ static unsigned append(const struct oracle_gen *gen, struct oracle_rng *rng,
 		oracle_put_code(gen, f, rng, buf);
 		if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&gen->decoder, buf, 15, &insn, ops)) &&
 		    insn.length <= room && oracle_acceptable(gen->forms, gen->mode, &insn, ops) &&
-		    fits(c, &insn, ops, &opens) && !(*af && looks_at_af(insn.mnemonic))) {
+		    fits(c, &insn, ops, &opens) &&
+		    !(gen->below_qemu && oracle_emulated_wrong(c, &insn, ops)) &&
+		    !(*af && looks_at_af(insn.mnemonic))) {
 			*af = *af || opens;
 			memcpy(at, buf, insn.length);
 			return insn.length;

@@ -24,7 +24,8 @@ struct options {
 	unsigned failures_max;
 	bool alone; /* the engine without the host: for builds with sanitizers */
 	bool kvm;
-	bool delivered; /* exceptions go through an IDT, as always with KVM */
+	bool below_qemu; /* this host's processor is QEMU's */
+	bool delivered;	 /* exceptions go through an IDT, as always with KVM */
 };
 
 struct totals {
@@ -70,7 +71,7 @@ static void usage(FILE *to)
 		"64|32]\n"
 		"              [--engine emu|kvm] [--delivered] [--failures N] [--case S:N] "
 		"[--alone]\n"
-		"              [--list] [--open]\n"
+		"              [--below-qemu] [--list] [--open]\n"
 		"  --cases N     cases to run, 0: until stopped (default 100000)\n"
 		"  --failures N  stop after N failures (default 20)\n"
 		"  --case S:N    run case N of seed S alone and print everything\n"
@@ -79,6 +80,7 @@ static void usage(FILE *to)
 		"  --delivered   the guest's exceptions are delivered to it, not intercepted; "
 		"always with "
 		"KVM\n"
+		"  --below-qemu  this host's processor is QEMU's: without what that gets wrong\n"
 		"  --alone       run the engine only and compare nothing (builds with sanitizers)\n"
 		"  --list        print the number of forms of each mnemonic and leave\n"
 		"  --open        print what is not compared, and why, and leave\n");
@@ -126,19 +128,13 @@ static uint64_t parse_number(const char *option, const char *text, char terminat
 static bool parse_options(int argc, char **argv, struct options *opt)
 {
 	static const struct option longs[] = {
-		{"cases", required_argument, NULL, 'n'},
-		{"seed", required_argument, NULL, 's'},
-		{"group", required_argument, NULL, 'g'},
-		{"mode", required_argument, NULL, 'm'},
-		{"case", required_argument, NULL, 'c'},
-		{"failures", required_argument, NULL, 'f'},
-		{"list", no_argument, NULL, 'l'},
-		{"alone", no_argument, NULL, 'a'},
-		{"open", no_argument, NULL, 'o'},
-		{"engine", required_argument, NULL, 'e'},
-		{"delivered", no_argument, NULL, 'd'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{"cases", required_argument, NULL, 'n'}, {"seed", required_argument, NULL, 's'},
+		{"group", required_argument, NULL, 'g'}, {"mode", required_argument, NULL, 'm'},
+		{"case", required_argument, NULL, 'c'},	 {"failures", required_argument, NULL, 'f'},
+		{"list", no_argument, NULL, 'l'},	 {"alone", no_argument, NULL, 'a'},
+		{"open", no_argument, NULL, 'o'},	 {"engine", required_argument, NULL, 'e'},
+		{"delivered", no_argument, NULL, 'd'},	 {"below-qemu", no_argument, NULL, 'q'},
+		{"help", no_argument, NULL, 'h'},	 {NULL, 0, NULL, 0},
 	};
 	const char *engine = getenv("VIRID_ENGINE");
 	bool list = false;
@@ -182,6 +178,9 @@ static bool parse_options(int argc, char **argv, struct options *opt)
 			break;
 		case 'd':
 			opt->delivered = true;
+			break;
+		case 'q':
+			opt->below_qemu = true;
 			break;
 		case 'l':
 			list = true;
@@ -269,7 +268,8 @@ static void setup(struct oracle *o)
 				     .mode = o->opt.mode,
 				     .seed = o->opt.seed,
 				     .pool = o->shared->pool,
-				     .sequences = (o->opt.groups & ORACLE_INT) != 0};
+				     .sequences = (o->opt.groups & ORACLE_INT) != 0,
+				     .below_qemu = o->opt.below_qemu};
 	oracle_decoder_init(&o->gen.decoder, o->opt.mode);
 	o->native = o->opt.alone ? NULL : oracle_native_start(o->shared, fd);
 	if (o->native == NULL && !o->opt.alone) {

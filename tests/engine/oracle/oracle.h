@@ -204,6 +204,7 @@ struct oracle_gen {
 	uint64_t seed;
 	const uint8_t *pool;
 	bool sequences; /* integer instructions are among the forms */
+	bool below_qemu; /* without what QEMU's processor gets wrong */
 };
 void oracle_case_make(const struct oracle_gen *gen, uint64_t number, struct oracle_case *ret_case);
 /* The case's code as it lies in its slot; @slot has ORACLE_SLOT_BYTES. */
@@ -225,6 +226,11 @@ bool oracle_steer(const struct oracle_gen *gen, struct oracle_rng *rng, struct o
 uint64_t oracle_effective(const struct oracle_case *c, const ZydisDecodedInstruction *insn,
 			  const ZydisDecodedOperand *op);
 bool oracle_patch_add(struct oracle_case *c, uint64_t address, const void *data, uint32_t bytes);
+
+/* ---- emulated.c ---- */
+/* The case, as it is now, is one that QEMU's processor gets wrong by itself. */
+bool oracle_emulated_wrong(const struct oracle_case *c, const ZydisDecodedInstruction *insn,
+			   const ZydisDecodedOperand *ops);
 
 /* ---- native.c ---- */
 struct oracle_native;

@@ -406,6 +406,10 @@ static void v86(const uint8_t *code, uint32_t bytes, uint32_t eflags)
 
 static void test_v86(void)
 {
+	if (on_emulated_host()) { /* its #VMEXIT leaves VM set in RFLAGS: the host goes on in virtual-8086 mode */
+		test_skip("virtual-8086 mode", "QEMU's AMD-V does not survive an exit in it");
+		return;
+	}
 	test_begin("virtual-8086 mode");
 	/* mov $0x1234, %ax; mov %ax, %ds:0x20; int3 */
 	*(volatile uint16_t *)0xd020 = 0;

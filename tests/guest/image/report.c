@@ -62,6 +62,17 @@ void test_begin(const char *name)
 	tests.failures = 0;
 }
 
+void test_skip(const char *name, const char *why)
+{
+	print("ok ");
+	print_decimal(++tests.number);
+	print(" - ");
+	print(name);
+	print(" # SKIP ");
+	print(why);
+	print("\n");
+}
+
 void test_end(void)
 {
 	print(tests.failures != 0 ? "not ok " : "ok ");
@@ -108,4 +119,9 @@ _Noreturn void guest_exit(void)
 bool on_test_host(void)
 {
 	return inb(PORT_HOST) == 0x56;
+}
+
+bool on_emulated_host(void)
+{
+	return inb(PORT_HOST) == 0x57;
 }

@@ -24,8 +24,8 @@ void *memset(void *to, int c, size_t bytes);
 #define PORT_POKE_ADDRESS 0xe4	  /* dword: GPA */
 #define PORT_POKE 0xe5		  /* byte written there by the host, as a device would */
 #define PORT_EXPECT_SHUTDOWN 0xe6 /* byte: 1, a triple fault is the end that is wanted */
-#define PORT_HOST 0xe7		  /* reads 56h on the test host, something else elsewhere */
-#define MMIO_BASE 0xfeb00000u	  /* 4 KiB of storage that is not memory */
+#define PORT_HOST 0xe7	      /* 56h: the test host; 57h: on an emulated processor; else another */
+#define MMIO_BASE 0xfeb00000u /* 4 KiB of storage that is not memory */
 
 /* ---- results ---- */
 void test_begin(const char *name);
@@ -40,6 +40,10 @@ void print_decimal(unsigned v);
 void test_plan(void);
 _Noreturn void guest_exit(void);
 bool on_test_host(void);
+/* KVM runs the guest on a processor that is QEMU's. */
+bool on_emulated_host(void);
+/* A test that says why it cannot be here. */
+void test_skip(const char *name, const char *why);
 
 static inline void outb(uint16_t port, uint8_t v)
 {
