@@ -22,7 +22,6 @@ hostname iproute2 iputils-ping kmod libc-bin login mawk mount ncurses-base ncurs
 util-linux-extra xorriso xz-utils iperf3 fio libcurl3-gnutls libnewt0.52""".split()
 PYTHON = re.compile(r"(lib)?python3\.\d+-(minimal|stdlib)")
 LEFT_OUT = re.compile(r"/usr/share/(doc|man|locale|info|lintian|bash-completion|zoneinfo|bug)/|/usr/lib/modules|^/etc/(init\.d|cron|systemd)")
-MODULES = "virtio_pci virtio_blk virtio_console overlay kvm-amd tun"
 SPARE_MIB = 24
 
 
@@ -178,24 +177,27 @@ def remove_old(folder):
             shutil.rmtree(old.path) if old.is_dir() else os.unlink(old.path)
 
 
-def system_files(kernel):
-    """(initramfs, system disk), made when they are not there or something they are made of has changed."""
+def system_files(kernel, modules):
+    """(initramfs with @modules, system disk), made when they are not there or something they are made of has changed."""
     folder = os.path.join(cache(), "nested")
     os.makedirs(folder, exist_ok=True)
     key = hashlib.sha256(versions().encode() + os.path.realpath(kernel).encode())
     for name in ("image.py", "boot"):
         with open(os.path.join(HERE, name), "rb") as f:
             key.update(f.read())
-    name = key.hexdigest()[:16]
-    initrd, disk = os.path.join(folder, name + ".cpio"), os.path.join(folder, name + ".ext4")
+    disk = os.path.join(folder, key.hexdigest()[:16] + ".ext4")
+    key.update(modules.encode())
+    initrd = os.path.join(folder, key.hexdigest()[:16] + ".cpio")
     with open(os.path.join(folder, ".lock"), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if os.path.exists(disk):
-            os.utime(disk)
-        else:
-            remove_old(folder)
-            must(os.path.join(TOP, "tools/make-initramfs"), kernel, os.path.join(HERE, "boot"), initrd, env={"MODULES": MODULES})
+        remove_old(folder)
+        if not os.path.exists(initrd):
+            must(os.path.join(TOP, "tools/make-initramfs"), kernel, os.path.join(HERE, "boot"), initrd + ".part", env={"MODULES": modules})
+            os.replace(initrd + ".part", initrd)
+        if not os.path.exists(disk):
             make_system(kernel, disk)
+        for path in (initrd, disk):
+            os.utime(path)
     return initrd, disk
 
 
@@ -261,8 +263,8 @@ def make_work(o, root, command, settings):
 
 def prepare(o, folder, command, settings):
     """The files of one run: those in @folder are its own."""
-    kernel = guest_kernel("cloud")
-    initrd, system = system_files(kernel)
+    kernel = guest_kernel(o.machine)
+    initrd, system = system_files(kernel, o.emulator.MODULES)
     root, disk = os.path.join(folder, "root"), os.path.join(folder, "work.ext4")
     os.mkdir(root)
     make_work(o, root, command, settings)
