@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "backend/backend.h"
+#include "lib/text.h"
 #include "vhd_host.h"
 
 /* Makes names that were made or changed in the folder of @path durable. */
@@ -18,10 +19,9 @@ static int sync_folder(const char *path)
 {
 	char copy[PATH_MAX];
 
-	if (strlen(path) >= sizeof(copy)) {
+	if (!text_copy(copy, sizeof(copy), path)) {
 		return -ENAMETOOLONG;
 	}
-	strcpy(copy, path);
 	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0) {
@@ -104,11 +104,7 @@ static int host_real_path(void *ctx, const char *path, char *ret, size_t size)
 	if (realpath(path, real) == NULL) {
 		return -errno;
 	}
-	if (strlen(real) >= size) {
-		return -ENAMETOOLONG;
-	}
-	strcpy(ret, real);
-	return 0;
+	return text_copy(ret, size, real) ? 0 : -ENAMETOOLONG;
 }
 
 void backend_vhd_host(struct backend *b, struct vhd_host *ret)

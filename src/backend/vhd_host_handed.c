@@ -9,6 +9,7 @@
 #include "backend/backend.h"
 #include "engine.h"
 #include "lib/bits.h"
+#include "lib/text.h"
 #include "vhd_host.h"
 
 struct entry {
@@ -174,11 +175,7 @@ static int handed_real_path(void *ctx, const char *path, char *ret, size_t size)
 	if (e == NULL) {
 		return -ENOENT;
 	}
-	if (strlen(e->real) >= size) {
-		return -ENAMETOOLONG;
-	}
-	strcpy(ret, e->real);
-	return 0;
+	return text_copy(ret, size, e->real) ? 0 : -ENAMETOOLONG;
 }
 
 static int fill_entry(struct entry *e, const struct backend_handed *file)

@@ -8,16 +8,16 @@
 
 #include "cli.h"
 #include "control.h"
+#include "lib/text.h"
 
 static bool fill_address(const char *path, struct sockaddr_un *ret)
 {
 	*ret = (struct sockaddr_un){.sun_family = AF_UNIX};
-	if (strlen(path) >= sizeof(ret->sun_path)) {
+	if (!text_copy(ret->sun_path, sizeof(ret->sun_path), path)) {
 		complain("%s: the path of a socket has at most %zu characters", path,
 			 sizeof(ret->sun_path) - 1);
 		return false;
 	}
-	strcpy(ret->sun_path, path);
 	return true;
 }
 

@@ -2,6 +2,7 @@
 /* `virid control`: words about the machine as a whole. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -160,14 +161,12 @@ static int watch(const char *socket_path, const char *name, char **operands, int
 /* Written beside, so that an old file of that name stays whole until the new one is. */
 static char *begin_file(const char *path, int *ret_fd)
 {
-	char *part = malloc(strlen(path) + sizeof(".part"));
+	char *part;
 
-	if (part == NULL) {
+	if (asprintf(&part, "%s.part", path) < 0) {
 		complain("%s: %s", path, strerror(ENOMEM));
 		return NULL;
 	}
-	strcpy(part, path);
-	strcat(part, ".part");
 	*ret_fd = open(part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (*ret_fd < 0) {
 		complain("%s: %s; expected a path where a file can be made", part, strerror(errno));

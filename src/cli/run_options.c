@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The options of `virid run`. */
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
 #include "host/memory.h"
 #include "launch/cpu.h"
+#include "lib/text.h"
 #include "run.h"
 #include "run_disks.h"
 
@@ -177,12 +179,11 @@ static bool check_trace(const char *list)
 	static const char *const kinds[] = {"port", "mmio", "msr", "cpuid", "exception", NULL};
 	char copy[128];
 
-	if (strlen(list) >= sizeof(copy)) {
+	if (!text_copy(copy, sizeof(copy), list)) {
 		complain("--trace: the list is too long; expected some of port, mmio, msr, cpuid, "
 			 "exception");
 		return false;
 	}
-	strcpy(copy, list);
 	for (char *save = NULL, *word = strtok_r(copy, ",", &save); word != NULL;
 	     word = strtok_r(NULL, ",", &save)) {
 		if (!one_of("--trace", word, kinds,
@@ -242,9 +243,11 @@ static bool set_accelerators(struct run_options *o, const char *option, const ch
 		}
 	}
 	for (size_t i = 0; i < ACCELERATORS; i++) {
+		size_t used = strlen(o->without);
+
 		if (off[i]) {
-			strcat(o->without, o->without[0] != '\0' ? "," : "");
-			strcat(o->without, accelerators[i].name);
+			snprintf(o->without + used, sizeof(o->without) - used, "%s%s",
+				 used != 0 ? "," : "", accelerators[i].name);
 		}
 	}
 	return true;

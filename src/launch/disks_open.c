@@ -57,6 +57,11 @@ static bool keep(struct opening *o, const char *path, int fd, bool writable)
 				     .real = strdup(real)};
 
 	if (f.fd < 0 || f.path == NULL || f.real == NULL) {
+		if (f.fd >= 0) {
+			close(f.fd);
+		}
+		free(f.path);
+		free(f.real);
 		return false;
 	}
 	files[all->file_count++] = f;

@@ -10,6 +10,8 @@
 
 #include "launch/worker.h"
 
+#include "lib/text.h"
+
 #define LISTEN_BACKLOG 8
 
 int launch_open_image(const char *option, const char *path, struct launch_error *error)
@@ -51,13 +53,12 @@ int launch_control_listen(const char *path, struct launch_error *error)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
-	if (strlen(path) >= sizeof(address.sun_path)) {
+	if (!text_copy(address.sun_path, sizeof(address.sun_path), path)) {
 		launch_refuse(error, "%s: the path of a socket has at most %zu characters", path,
 			      sizeof(address.sun_path) - 1);
 		close(fd);
 		return -1;
 	}
-	strcpy(address.sun_path, path);
 	/* The mode is the descriptor's before it has a name: nobody gets in between, and no mask of the process changes. */
 	if (fd < 0 || fchmod(fd, 0600) < 0 ||
 	    bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||

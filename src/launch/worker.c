@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "hostcpu/set.h"
+#include "lib/text.h"
 
 #define ARGS_MAX (48 + LAUNCH_DISKS_MAX * 8 + LAUNCH_NETS_MAX)
 #define NET_DESCRIPTORS (3u + WIRE_QUEUES_WORKER)
@@ -181,11 +182,10 @@ static void find_program(char *path, size_t size)
 		path[n] = '\0';
 		char *slash = strrchr(path, '/');
 
-		if (slash != NULL && (size_t)(slash - path) + sizeof("/virid-vmwp") <= size) {
-			strcpy(slash, "/virid-vmwp");
-			if (access(path, X_OK) == 0) {
-				return;
-			}
+		if (slash != NULL &&
+		    text_copy(slash, size - (size_t)(slash - path), "/virid-vmwp") &&
+		    access(path, X_OK) == 0) {
+			return;
 		}
 	}
 	snprintf(path, size, "%s", VIRID_LIBEXECDIR "/virid-vmwp");
@@ -209,9 +209,8 @@ static void leave_identity(int file)
 	int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
 
-	if (n > 0) {
-		n = write(file, text, (size_t)n);
-	}
+	/* Where it cannot be written nobody finds us, and nothing else is lost. */
+	(void)(n > 0 && write(file, text, (size_t)n) == n);
 	close(fd);
 }
 

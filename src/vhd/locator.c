@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/bits.h"
+#include "lib/text.h"
 
 static bool is_separator(char c)
 {
@@ -181,15 +182,13 @@ int vhd_locator_make(const char *child_dir, const char *parent, struct vhd_locat
 			parent);
 	}
 	memset(ret, 0, sizeof(*ret));
-	if (strlen(parent) >= sizeof(ret->absolute) ||
-	    strlen(last_name(parent)) >= sizeof(ret->name) ||
+	if (!text_copy(ret->absolute, sizeof(ret->absolute), parent) ||
+	    !text_copy(ret->name, sizeof(ret->name), last_name(parent)) ||
 	    !make_relative(child_dir, parent, ret->relative, sizeof(ret->relative))) {
 		return vhd_fail(error, VHD_INVALID_ARGUMENT, "%s: the parent's path is too long",
 				parent);
 	}
-	strcpy(ret->absolute, parent);
 	to_backslashes(ret->absolute);
-	strcpy(ret->name, last_name(parent));
 	return 0;
 }
 

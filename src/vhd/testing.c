@@ -154,10 +154,11 @@ static const struct storage_file_ops handle_ops = {
 
 static struct storage_file *open_handle(struct vhd_testing *t, struct entry *e, bool write)
 {
-	struct handle *h = calloc(1, sizeof(*h) + strlen(e->path) + 1);
+	size_t name_bytes = strlen(e->path) + 1;
+	struct handle *h = calloc(1, sizeof(*h) + name_bytes);
 
 	CHECK(h != NULL);
-	strcpy(h->name, e->path);
+	memcpy(h->name, e->path, name_bytes);
 	h->testing = t;
 	h->entry = e;
 	h->file = (struct storage_file){

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/bits.h"
+#include "lib/text.h"
 #include "lib/utf16.h"
 #include "vhd_image.h"
 
@@ -42,10 +43,10 @@ static void decode_url(const uint8_t *text, uint32_t bytes, struct vhd_locator *
 	}
 	path[n] = '\0';
 	/* Only what is said nowhere else. */
-	if (path[0] == '/' && ret->absolute[0] == '\0' && n < sizeof(ret->absolute)) {
-		strcpy(ret->absolute, path);
-	} else if (path[0] == '.' && ret->relative[0] == '\0' && n < sizeof(ret->relative)) {
-		strcpy(ret->relative, path);
+	if (path[0] == '/' && ret->absolute[0] == '\0') {
+		text_copy(ret->absolute, sizeof(ret->absolute), path);
+	} else if (path[0] == '.' && ret->relative[0] == '\0') {
+		text_copy(ret->relative, sizeof(ret->relative), path);
 	}
 }
 

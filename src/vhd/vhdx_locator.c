@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The parent locator. Spec: MS-VHDX 2.6.2.6. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -186,13 +187,13 @@ static bool add_text(struct builder *b, const char *key, const char *value)
 
 static bool add_guid(struct builder *b, const char *key, const struct guid *g)
 {
-	char text[GUID_TEXT_BYTES + 2] = "{";
+	char plain[GUID_TEXT_BYTES], text[GUID_TEXT_BYTES + 2];
 
 	if (guid_is_zero(g)) {
 		return true;
 	}
-	guid_format(g, text + 1);
-	strcat(text, "}");
+	guid_format(g, plain);
+	snprintf(text, sizeof(text), "{%s}", plain);
 	return add_text(b, key, text);
 }
 

@@ -104,7 +104,7 @@ static void test_deep_json(struct test *t)
 
 	memset(at, '[', 40);
 	memset(at + 40, ']', 40);
-	strcpy(at + 80, "}");
+	at[80] = '}';
 	const char *a =
 		ask("POST /api/v1/things" HEAD "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
 
@@ -177,8 +177,8 @@ static void test_malformed(struct test *t)
 		"POST /api/v1/things HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
 		"GET /api/v1/things HTTP/1.1\r\nnocolon\r\n\r\n",
 		"GET * HTTP/1.1\r\n\r\n",
-		"GET /api/v1/things HTTP/1.1\r\nAuthorization: Basic ====\r\nConnection: "
-		"Upgrade\r\nUpgrade: h2c\r\n\r\n",
+		("GET /api/v1/things HTTP/1.1\r\nAuthorization: Basic ====\r\n"
+		 "Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"),
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/bits.h"
+#include "lib/check.h"
 
 #define ANSWER_MS 60000
 
@@ -113,7 +114,7 @@ static void on_upgraded_data(void *ctx)
 	ssize_t n = read(server.up->fd, buf, sizeof(buf));
 
 	if (n > 0) {
-		n = write(server.up->fd, buf, (size_t)n);
+		CHECK(write(server.up->fd, buf, (size_t)n) == n);
 	} else if (n == 0) {
 		loop_remove(server.loop, server.up->fd);
 		server.up->close(server.up);

@@ -18,6 +18,7 @@
 #include "front.h"
 #include "host/log.h"
 #include "lib/check.h"
+#include "lib/text.h"
 #include "notify.h"
 #include "paths.h"
 #include "policy.h"
@@ -80,11 +81,10 @@ void check_failed(const char *expr, const char *file, int line)
 
 static bool set_path(struct program *p, const char *option, const char *value, char *ret)
 {
-	if (value[0] == '\0' || strlen(value) >= PATH_MAX) {
+	if (value[0] == '\0' || !text_copy(ret, PATH_MAX, value)) {
 		snprintf(p->error, sizeof(p->error), "--%s: expected a path", option);
 		return false;
 	}
-	strcpy(ret, value);
 	return true;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/bits.h"
+#include "lib/text.h"
 
 #define WORDS_MAX 40u
 #define TEXT_MAX 400u
@@ -192,11 +193,10 @@ bool acl_parse(const char *text, struct vswitch_acl *ret, char *error, size_t si
 	char *words[WORDS_MAX], *save = NULL;
 	unsigned count = 0, at = 0;
 
-	if (strlen(text) >= sizeof(copy)) {
+	if (!text_copy(copy, sizeof(copy), text)) {
 		snprintf(error, size, "acl: longer than %u characters", TEXT_MAX - 1);
 		return false;
 	}
-	strcpy(copy, text);
 	for (char *w = strtok_r(copy, " ", &save); w != NULL && count < WORDS_MAX;
 	     w = strtok_r(NULL, " ", &save)) {
 		words[count++] = w;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/text.h"
 #include "message.h"
 
 #define AGING_MAX 1000000
@@ -192,7 +193,7 @@ static bool parse_interfaces(json_t *list, struct switch_config *c, char *error,
 		if (!check_interface(name, error, size)) {
 			return false;
 		}
-		strcpy(c->interfaces[c->interface_count++], name);
+		text_copy(c->interfaces[c->interface_count++], IFNAMSIZ, name);
 	}
 	return true;
 }
@@ -229,8 +230,8 @@ static bool parse_member(const char *key, json_t *v, struct switch_config *c, ch
 		c->no_snooping = !json_is_true(v);
 		return true;
 	}
-	if (strcmp(key, "address") == 0 && text != NULL && strlen(text) < sizeof(c->address)) {
-		strcpy(c->address, text);
+	if (strcmp(key, "address") == 0 && text != NULL &&
+	    text_copy(c->address, sizeof(c->address), text)) {
 		return true;
 	}
 	return refuse(error, size,
@@ -251,7 +252,7 @@ bool switch_config_parse(json_t *o, struct switch_config *ret, char *error, size
 	if (!check_name(name, error, size)) {
 		return false;
 	}
-	strcpy(c.name, name);
+	text_copy(c.name, sizeof(c.name), name);
 	json_object_foreach(o, key, value)
 	{
 		if (!parse_member(key, value, &c, error, size)) {

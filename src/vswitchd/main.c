@@ -28,6 +28,7 @@
 #include "host/log.h"
 #include "host/sandbox.h"
 #include "lib/check.h"
+#include "lib/text.h"
 #include "paths.h"
 #include "seal.h"
 #include "json/json.h"
@@ -103,7 +104,7 @@ static bool open_socket(struct start *s, struct daemon *d)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-	strcpy(address.sun_path, s->socket_path);
+	text_copy(address.sun_path, sizeof(address.sun_path), s->socket_path);
 	d->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	unlink(s->socket_path); /* of one that was killed: we have the lock */
 	mode_t before = umask(0177);

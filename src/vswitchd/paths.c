@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/text.h"
 #include "vswitchd/config.h"
 
 static bool fits(int n, size_t ret_size, char *error, size_t size)
@@ -112,11 +113,10 @@ void paths_program(char *ret, size_t ret_size)
 		ret[n] = '\0';
 		char *slash = strrchr(ret, '/');
 
-		if (slash != NULL && (size_t)(slash - ret) + sizeof("/virid-vswitch") <= ret_size) {
-			strcpy(slash, "/virid-vswitch");
-			if (access(ret, X_OK) == 0) {
-				return;
-			}
+		if (slash != NULL &&
+		    text_copy(slash, ret_size - (size_t)(slash - ret), "/virid-vswitch") &&
+		    access(ret, X_OK) == 0) {
+			return;
 		}
 	}
 	snprintf(ret, ret_size, "%s", VIRID_LIBEXECDIR "/virid-vswitch");

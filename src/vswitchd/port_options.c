@@ -76,7 +76,7 @@ static int configure(struct port *p, json_t *options, char *error, size_t size)
 	struct vswitch_port_config config = {.role = before->role, .takes = before->takes};
 	struct vswitch_acl *acls = NULL;
 
-	strcpy(config.name, before->name);
+	memcpy(config.name, before->name, sizeof(config.name));
 	if (!options_config(options, &config, &acls, error, size)) {
 		return -EINVAL;
 	}

@@ -8,6 +8,7 @@
 
 #include "acl.h"
 #include "daemon.h"
+#include "lib/text.h"
 #include "message.h"
 #include "options.h"
 #include "verbs.h"
@@ -84,7 +85,7 @@ static int get_adapter(struct request *q, struct vswitch_port_config *config, ui
 	const char *name;
 
 	if (!json_text(q->message->body, "port", &name) || name[0] == '\0' ||
-	    strlen(name) >= VSWITCH_NAME_BYTES) {
+	    !text_copy(config->name, sizeof(config->name), name)) {
 		return verbs_fail(q, -EINVAL,
 				  "the adapter's port has no name of 1 to %u characters",
 				  VSWITCH_NAME_BYTES - 1);
@@ -99,7 +100,6 @@ static int get_adapter(struct request *q, struct vswitch_port_config *config, ui
 	if (json_object_get(q->message->body, "mac") == NULL) {
 		return verbs_fail(q, -EINVAL, "port '%s': no address; expected \"mac\"", name);
 	}
-	strcpy(config->name, name);
 	return 0;
 }
 
