@@ -133,7 +133,7 @@ static void test_taken(struct test *t)
 static void test_owner(struct test *t)
 {
 	static const char *const requests[] = {
-		PLUG(""),
+		(PLUG("")),
 		"{\"do\":\"list\"}",
 		"{\"do\":\"show\",\"switch\":\"lan\"}",
 		"{\"do\":\"port\",\"switch\":\"lan\",\"port\":\"a\",\"spoofing\":true}",
