@@ -26,6 +26,8 @@
 /* Threads, and copies that write saved states: far more than any machine has, and nothing to a host. */
 #define TASKS_MAX 1024u
 #define POPULATE_ALIGN ((size_t)2 << 20)
+/* A default stack holds a whole large page, and hosts that give those to everybody gave it one, which outlives the thread in glibc's cache. */
+#define POPULATE_STACK_BYTES ((size_t)64 << 10)
 
 void worker_end_round(struct worker *w, enum worker_end why)
 {
@@ -198,6 +200,7 @@ static void start_populating(struct worker *w)
 	uint8_t head[LOADER_HEAD_BYTES];
 	ssize_t n = pread(w->config.kernel_fd, head, sizeof(head), 0);
 	uint64_t gpa, bytes;
+	pthread_attr_t attr;
 	pthread_t thread;
 
 	if (n < 0 || !loader_footprint(head, (size_t)n, &gpa, &bytes)) {
@@ -209,9 +212,11 @@ static void start_populating(struct worker *w)
 	}
 	w->populate_gpa = gpa;
 	w->populate_bytes = bytes;
-	if (pthread_create(&thread, NULL, populate_main, w) == 0) {
-		pthread_detach(thread);
-	}
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, POPULATE_STACK_BYTES);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_create(&thread, &attr, populate_main, w); /* refused: pages come as they are touched */
+	pthread_attr_destroy(&attr);
 }
 
 static int enter_sandbox(const struct worker *w)
