@@ -12,8 +12,7 @@ import peers
 
 LIMIT = 240
 MEMORY_MIB = 512
-ROMS = ("/usr/share/qemu/qboot.rom", "/usr/share/qemu/linuxboot_dma.bin", "/usr/share/qemu/pvh.bin", "/usr/share/qemu/kvmvapic.bin",
-        "/usr/share/seabios/bios-256k.bin", "/usr/share/seabios/bios.bin", "/usr/share/seabios/bios-microvm.bin")
+ROMS = ("qboot.rom", "linuxboot_dma.bin", "pvh.bin", "kvmvapic.bin", "bios-256k.bin", "bios.bin", "bios-microvm.bin")
 
 
 class Failed(Exception):
@@ -131,13 +130,19 @@ class Microvm(Qemu):
     name = "microvm"
     machine = "microvm,x-option-roms=off,pit=off,pic=off,rtc=on,isa-serial=on"
     bus = "device"
-    firmware = ["-bios", "/usr/share/qemu/qboot.rom"]
+    firmware = ["-bios", "qboot.rom"]
 
 
 class Q35(Qemu):
     name = "q35"
     machine = "q35,usb=off,hpet=off,sata=off,smbus=off"
     bus = "pci"
+
+
+def roms(qemu):
+    """The files that these machines of QEMU load, wherever this one looks for them."""
+    folders = subprocess.run([qemu, "-L", "help"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout.split()
+    return [path for path in (os.path.join(folder, rom) for folder in folders for rom in ROMS) if os.path.exists(path)]
 
 
 def all_machines(build):
