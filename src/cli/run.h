@@ -22,8 +22,8 @@ struct run_options {
 	bool stats;
 	bool count_instructions;
 	enum run_engine engine;
-	char without[32];  /* "kvm,apic=core,..": launch.without */
-	const char *cpu;   /* processor model; "": the engine's usual one */
+	char without[32]; /* "kvm,apic=core,..": launch.without */
+	const char *cpu;  /* processor model; "": the engine's usual one */
 	const char *trace;
 	struct launch_disks disks;
 	struct launch_nets nets;

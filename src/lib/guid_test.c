@@ -21,7 +21,7 @@ static void test_order(struct test *t)
 	EXPECT(t, strcmp(out, text) == 0);
 	EXPECT(t, guid_parse(text, &parsed) && guid_equal(&parsed, &g));
 	EXPECT(t, guid_parse("{BA6163D9-04A1-4D29-B605-72E2FFB1DC7F}", &parsed) &&
-			      guid_equal(&parsed, &g));
+			  guid_equal(&parsed, &g));
 	swapped = guid_swap(&g);
 	EXPECT(t, swapped.bytes[0] == 0xba && swapped.bytes[7] == 0x29);
 	swapped = guid_swap(&swapped);
@@ -31,8 +31,12 @@ static void test_order(struct test *t)
 static void test_refused(struct test *t)
 {
 	static const char *const bad[] = {
-		"", "{", "ba6163d9-04a1-4d29-b605-72e2ffb1dc7", "ba6163d9-04a1-4d29-b605-72e2ffb1dc7f0",
-		"ba6163d9004a1-4d29-b605-72e2ffb1dc7f", "{ba6163d9-04a1-4d29-b605-72e2ffb1dc7f",
+		"",
+		"{",
+		"ba6163d9-04a1-4d29-b605-72e2ffb1dc7",
+		"ba6163d9-04a1-4d29-b605-72e2ffb1dc7f0",
+		"ba6163d9004a1-4d29-b605-72e2ffb1dc7f",
+		"{ba6163d9-04a1-4d29-b605-72e2ffb1dc7f",
 		"ga6163d9-04a1-4d29-b605-72e2ffb1dc7f",
 	};
 	struct guid g = {{1}};
@@ -55,7 +59,8 @@ static void test_random(struct test *t)
 
 int main(void)
 {
-	static const struct test_case cases[] = {TEST(test_order), TEST(test_refused), TEST(test_random)};
+	static const struct test_case cases[] = {TEST(test_order), TEST(test_refused),
+						 TEST(test_random)};
 
 	return test_main(cases, sizeof(cases) / sizeof(cases[0]));
 }

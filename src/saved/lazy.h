@@ -16,7 +16,7 @@ enum lazy_chunk {
 	LAZY_MISSING,
 	LAZY_CLAIMED,
 	LAZY_AWAITED, /* claimed, and somebody may have missed that it came */
-	LAZY_THERE, /* or zeros: a page of it that is missing is zeros */
+	LAZY_THERE,   /* or zeros: a page of it that is missing is zeros */
 };
 
 /* One thread. */

@@ -72,9 +72,9 @@ static bool take_making(struct request *r, json_t *item)
 		char id[GUID_TEXT_BYTES];
 
 		new_id(id); /* so that it is no other's */
-		json_object_set_new(item, "path",
-				    json_sprintf("disks/disk-%s.%s", id,
-						 parent != NULL ? "avhdx" : "vhdx"));
+		json_object_set_new(
+			item, "path",
+			json_sprintf("disks/disk-%s.%s", id, parent != NULL ? "avhdx" : "vhdx"));
 	} else if (path[0] != '/' && strncmp(path, "disks/", 6) != 0) {
 		json_object_set_new(item, "path", json_sprintf("disks/%s", path));
 	}

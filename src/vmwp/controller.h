@@ -51,11 +51,11 @@ struct controller {
 	_Atomic bool give_up;		  /* requests that are held for trouble fail */
 	_Atomic bool troubled;		  /* there are such */
 	/* To be done for all disks, once. */
-	_Atomic bool retry;			   /* what is held */
-	_Atomic bool forget;			   /* branches */
-	_Atomic bool switched;			   /* switches are to be finished */
-	char *shown[STOR_LUNS];			   /* under lock: the file that each disk writes */
-	char *below[STOR_LUNS];			   /* under lock: the one that it lies on; NULL: none */
+	_Atomic bool retry;	/* what is held */
+	_Atomic bool forget;	/* branches */
+	_Atomic bool switched;	/* switches are to be finished */
+	char *shown[STOR_LUNS]; /* under lock: the file that each disk writes */
+	char *below[STOR_LUNS]; /* under lock: the one that it lies on; NULL: none */
 	struct block_counters counters[STOR_LUNS]; /* of the disks; any thread reads them */
 	bool flush_failed;			   /* the last THREAD_FLUSHING; read while parked */
 	pthread_mutex_t mailbox;		   /* of the stor */

@@ -70,10 +70,10 @@ struct worker_config {
 	struct storage_config storage;
 	int control_fd; /* listening socket; -1: none */
 	struct net_config net;
-	int launcher_fd;   /* connected socket; -1: none */
-	int kvm_fd;	   /* /dev/kvm, for the engine kvm; -1: emu */
-	uint32_t without;  /* hv/engine.h */
-	int state_fd;	   /* saved state to go on from; -1: none */
+	int launcher_fd;  /* connected socket; -1: none */
+	int kvm_fd;	  /* /dev/kvm, for the engine kvm; -1: emu */
+	uint32_t without; /* hv/engine.h */
+	int state_fd;	  /* saved state to go on from; -1: none */
 	const char *state_path;
 	bool eager;	     /* all of its memory before the first instruction */
 	bool detached;	     /* outlives its starter */

@@ -222,7 +222,7 @@ struct emu_vp {
 struct emu_vm {
 	struct hv_engine_config config;
 	struct gmem *gmem;
-	uint64_t tsc_hz;	       /* of tsc(); config.clock_hz unless a state came with another rate */
+	uint64_t tsc_hz; /* of tsc(); config.clock_hz unless a state came with another rate */
 	_Atomic(struct emu_vp *) *vps; /* config.vp_max of them; NULL: not created */
 	_Atomic uint32_t vp_top;       /* one more than the highest index ever created */
 	_Atomic uint32_t exceptions;   /* intercepted vectors */

@@ -169,7 +169,8 @@ enum rndis_type {
 #define RNDIS_STATUS_MEDIA_CONNECT 0x4001000bu
 #define RNDIS_STATUS_MEDIA_DISCONNECT 0x4001000cu
 #define RNDIS_STATUS_LINK_SPEED_CHANGE 0x40010013u
-#define RNDIS_STATUS_NETWORK_CHANGE 0x40010018u /* another network: addresses may not fit any more */
+#define RNDIS_STATUS_NETWORK_CHANGE                                                                \
+	0x40010018u /* another network: addresses may not fit any more */
 #define RNDIS_STATUS_FAILURE 0xc0000001u
 #define RNDIS_STATUS_NOT_SUPPORTED 0xc00000bbu
 #define RNDIS_STATUS_NOT_ACCEPTED 0xc0010003u

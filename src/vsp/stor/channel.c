@@ -256,8 +256,8 @@ static bool take_packet(struct stor_channel *ch, struct stor_request *r)
 /* Subchannels are not looked at before the primary one has negotiated what their packets mean. */
 bool stor_channel_more(const struct stor_channel *ch)
 {
-	return ch->state == STOR_CHANNEL_OPEN && !ch->stor->held && ch->readable && !ch->blocked && !ch->broken &&
-	       ch->outstanding < STOR_CHANNEL_DEPTH && !stor_pool_empty(ch->stor) &&
+	return ch->state == STOR_CHANNEL_OPEN && !ch->stor->held && ch->readable && !ch->blocked &&
+	       !ch->broken && ch->outstanding < STOR_CHANNEL_DEPTH && !stor_pool_empty(ch->stor) &&
 	       (ch->index == 0 || ch->stor->state == STOR_READY);
 }
 

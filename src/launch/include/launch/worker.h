@@ -42,7 +42,7 @@ struct launch {
 	const struct hostcpu_set *nodes; /* NUMA nodes that its memory comes from; NULL: any */
 	/* What the engine kvm could do without an exit and shall not: some of "apic,stimer"; NULL: nothing */
 	const char *without;
-	bool escape;	   /* Ctrl-] leaves */
+	bool escape; /* Ctrl-] leaves */
 	bool no_reboot;
 	bool stats;
 	bool count_instructions;

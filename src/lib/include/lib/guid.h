@@ -18,8 +18,13 @@ struct guid {
 
 /* A constant from the usual notation: GUID(0xba6163d9, 0x04a1, 0x4d29, 0xb6, 0x05, 0x72, ...). */
 #define GUID(a, b, c, ...)                                                                         \
-	{{(uint8_t)(a), (uint8_t)((a) >> 8), (uint8_t)((a) >> 16), (uint8_t)((a) >> 24),           \
-	  (uint8_t)(b), (uint8_t)((b) >> 8), (uint8_t)(c), (uint8_t)((c) >> 8), __VA_ARGS__}}
+	{                                                                                          \
+		{                                                                                  \
+			(uint8_t)(a), (uint8_t)((a) >> 8), (uint8_t)((a) >> 16),                   \
+				(uint8_t)((a) >> 24), (uint8_t)(b), (uint8_t)((b) >> 8),           \
+				(uint8_t)(c), (uint8_t)((c) >> 8), __VA_ARGS__                     \
+		}                                                                                  \
+	}
 
 static inline bool guid_equal(const struct guid *a, const struct guid *b)
 {
