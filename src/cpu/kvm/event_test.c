@@ -308,6 +308,15 @@ static void test_carry_events(struct test *t)
 	}
 }
 
+/* A VP that has made a hypercall goes on at what follows it in the page of another engine. */
+static void test_hypercall_return(struct test *t)
+{
+	uint8_t ours[8], theirs[8];
+
+	EXPECT_EQ(t, kvm_engine_ops.hypercall_insn(NULL, ours),
+		  emu_engine_ops.hypercall_insn(NULL, theirs));
+}
+
 static void test_torn_state(struct test *t)
 {
 	MACHINE(t, m, 0xF4);
@@ -350,6 +359,7 @@ int main(void)
 						 TEST(test_priority),
 						 TEST(test_carry),
 						 TEST(test_carry_events),
+						 TEST(test_hypercall_return),
 						 TEST(test_torn_state)};
 
 	open_device();

@@ -186,8 +186,9 @@ static uint64_t instructions(struct hv_engine_vp *vp)
 
 unsigned kvm_hypercall_insn(uint8_t bytes[8])
 {
-	bytes[0] = 0xE7;
-	bytes[1] = HYPERCALL_PORT;
+	bytes[0] = 0x3E; /* a prefix without effect */
+	bytes[1] = 0xE7;
+	bytes[2] = HYPERCALL_PORT;
 	return HYPERCALL_BYTES;
 }
 

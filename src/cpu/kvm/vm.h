@@ -338,9 +338,12 @@ void kvm_cpuid_get(const struct kvm_vm *vm, uint32_t leaf, uint32_t subleaf, uin
 /* Gives KVM the hypervisor core's answers for this VP. False: refused. */
 bool kvm_cpuid_apply(struct kvm_vp *vp);
 
-/* The hypercall page's instruction: OUT imm8, EAX. Returns its length. */
-#define HYPERCALL_PORT 0xE5u
-#define HYPERCALL_BYTES 2u
+/*
+ * The hypercall page's instruction: OUT imm8, EAX, made as long as VMCALL. The port is the number of the instruction RET: states of a time when there was no prefix
+ * may go on at what is its last byte now.
+ */
+#define HYPERCALL_PORT 0xC3u
+#define HYPERCALL_BYTES 3u
 unsigned kvm_hypercall_insn(uint8_t bytes[8]);
 
 /* ---- event.c ---- */

@@ -336,7 +336,10 @@ struct hv_engine_ops {
 	bool (*skip)(struct hv_engine_vm *vm, uint64_t ticks);
 	/* tsc() when a VP of this VM first ran with CPL 3; 0: not yet. [any] */
 	uint64_t (*first_user)(struct hv_engine_vm *vm);
-	/* The trapping instruction for the hypercall page and its length ("vmcall": 0F 01 C1). */
+	/*
+	 * The trapping instruction for the hypercall page and its length ("vmcall": 0F 01 C1). As long as those of all other engines: a VP whose state goes
+	 * to one of them may be about to return.
+	 */
 	unsigned (*hypercall_insn)(struct hv_engine_vm *vm, uint8_t bytes[8]);
 };
 
