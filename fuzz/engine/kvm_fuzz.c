@@ -7,11 +7,11 @@
  * What a guest may bring on itself is no failure: kernel code that KVM would have to emulate and does not know, and registers from the input that
  * contradict each other, which KVM refuses as a whole.
  *
- * usage: fuzz_engine_kvm [--seconds N] [--seed N] [--last FILE] [--below-qemu] [--verbose] PATH...
+ * usage: fuzz_engine_kvm [--runs N] [--seconds N] [--seed N] [--last FILE] [--below-qemu] [--verbose] PATH...
  *
- * The inputs at PATHs (files and folders) are run, then changed ones for N seconds. FILE: where the input is that runs just now, for one that ends the
- * host. --below-qemu: only inputs that begin in long or real mode. QEMU 7.2's software processor ends itself ("invalid tss type") when an interrupt
- * leaves ring 3 of the other modes below a hypervisor, whose task register is busy as the manual says. Prints TAP.
+ * The inputs at PATHs (files and folders) are run, then N changed ones, or as many as N seconds take. FILE: where the input is that runs just now, for one that ends the
+ * host. --below-qemu: no input that begins in virtual-8086 mode: the #VMEXIT of QEMU's AMD-V leaves VM set in RFLAGS, and the host goes on in that mode.
+ * Prints TAP.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -47,7 +47,7 @@ struct fuzz {
 	bool verbose, below_qemu;
 	struct input inputs[INPUTS_MAX];
 	size_t count;
-	uint64_t random;
+	uint64_t random, more, seconds; /* changed inputs; time for them */
 	struct world *kvm, *emu;
 	unsigned used;
 	unsigned runs, failures, own_fault;
@@ -233,7 +233,7 @@ static void renew(struct fuzz *f)
 
 static void run(struct fuzz *f, const uint8_t *data, size_t bytes)
 {
-	if (f->below_qemu && world_is_legacy(data, bytes)) {
+	if (f->below_qemu && world_is_v86(data, bytes)) {
 		return;
 	}
 	keep_last(f, data, bytes);
@@ -275,7 +275,7 @@ static uint64_t seconds_now(void)
 	return (uint64_t)ts.tv_sec;
 }
 
-static void run_all(struct fuzz *f, uint64_t seconds)
+static void run_all(struct fuzz *f)
 {
 	uint8_t buf[INPUT_MAX];
 	uint64_t end;
@@ -283,25 +283,25 @@ static void run_all(struct fuzz *f, uint64_t seconds)
 	for (size_t i = 0; i < f->count; i++) {
 		run(f, f->inputs[i].data, f->inputs[i].bytes);
 	}
-	end = seconds_now() + seconds;
-	while (f->count != 0 && seconds_now() < end) {
+	end = seconds_now() + f->seconds;
+	for (uint64_t n = 0; f->count != 0 && (n < f->more || seconds_now() < end); n++) {
 		size_t bytes = change(f, buf);
 
 		run(f, buf, bytes);
 	}
 }
 
-static uint64_t take_options(struct fuzz *f, int argc, char **argv)
+static void take_options(struct fuzz *f, int argc, char **argv)
 {
-	uint64_t seconds = 0;
-
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--verbose") == 0) {
 			f->verbose = true;
 		} else if (strcmp(argv[i], "--below-qemu") == 0) {
 			f->below_qemu = true;
 		} else if (i + 1 < argc && strcmp(argv[i], "--seconds") == 0) {
-			seconds = strtoull(argv[++i], NULL, 10);
+			f->seconds = strtoull(argv[++i], NULL, 10);
+		} else if (i + 1 < argc && strcmp(argv[i], "--runs") == 0) {
+			f->more = strtoull(argv[++i], NULL, 10);
 		} else if (i + 1 < argc && strcmp(argv[i], "--seed") == 0) {
 			f->random += strtoull(argv[++i], NULL, 10);
 		} else if (i + 1 < argc && strcmp(argv[i], "--last") == 0) {
@@ -310,22 +310,21 @@ static uint64_t take_options(struct fuzz *f, int argc, char **argv)
 			add_path(f, argv[i]);
 		}
 	}
-	return seconds;
 }
 
 int main(int argc, char **argv)
 {
 	static struct fuzz f = {.random = UINT64_C(0x9e3779b97f4a7c15)};
-	uint64_t seconds = take_options(&f, argc, argv);
 	const char *why;
 
+	take_options(&f, argc, argv);
 	f.device = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	why = f.device < 0 ? "/dev/kvm cannot be opened" : kvm_engine_lacks(f.device);
 	if (why != NULL) {
 		printf("1..0 # SKIP %s\n", why);
 		return 0;
 	}
-	run_all(&f, seconds);
+	run_all(&f);
 	report(&f);
 	return f.failures == 0 && f.runs != 0 ? 0 : 1;
 }

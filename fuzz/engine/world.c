@@ -396,11 +396,9 @@ void world_destroy(struct world *w)
 	free(w);
 }
 
-bool world_is_legacy(const uint8_t *data, size_t bytes)
+bool world_is_v86(const uint8_t *data, size_t bytes)
 {
-	enum mode mode = (enum mode)(bytes != 0 ? data[0] % MODES : 0);
-
-	return mode != REAL && mode != LONG_64 && mode != COMPAT;
+	return bytes != 0 && data[0] % MODES == V86;
 }
 
 void world_load(struct world *w, const uint8_t *data, size_t bytes)
