@@ -116,7 +116,7 @@ static bool restore_synic(struct state_reader *r, struct hv_vp *vp)
 static bool restore_timers(struct state_reader *r, struct hv_vp *vp)
 {
 	for (unsigned i = 0; i < HV_SYNIC_STIMER_COUNT; i++) {
-		struct hv_stimer t;
+		struct hv_stimer t = {.lent = false};
 
 		t.config = state_get_u64(r) & HV_STIMER_CONFIG_BITS;
 		t.count = state_get_u64(r);
