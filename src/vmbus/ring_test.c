@@ -4,7 +4,7 @@
 
 static void test_wrap_everywhere(struct test *t)
 {
-	struct world *w = malloc(sizeof(*w));
+	struct world *w = calloc(1, sizeof(*w));
 	uint8_t data[6000];
 	size_t bytes;
 
@@ -38,7 +38,7 @@ static void test_wrap_everywhere(struct test *t)
 static void test_largest_packet(struct test *t)
 {
 	static uint8_t data[8192];
-	struct world *w = malloc(sizeof(*w));
+	struct world *w = calloc(1, sizeof(*w));
 	const size_t largest = 8192 - 16 - 8 - 8;
 	struct vmbus_packet p;
 
@@ -66,7 +66,7 @@ static void test_largest_packet(struct test *t)
 static void test_length_field(struct test *t)
 {
 	static uint8_t data[65535 * 8];
-	struct world *w = malloc(sizeof(*w));
+	struct world *w = calloc(1, sizeof(*w));
 	const size_t largest = 65535 * 8 - 16;
 
 	start(t, w, 140);
@@ -82,7 +82,7 @@ static void test_payload_vectors(struct test *t)
 {
 	static char a[] = "in ", b[] = "three ", c[] = "pieces";
 	const struct io_vec v[] = {{a, 3}, {NULL, 0}, {b, 6}, {c, 7}};
-	struct world *w = malloc(sizeof(*w));
+	struct world *w = calloc(1, sizeof(*w));
 	const uint64_t *d = w->buf;
 	size_t bytes;
 
@@ -107,7 +107,7 @@ static void test_payload_vectors(struct test *t)
 static void test_transfer_pages(struct test *t)
 {
 	const struct vmbus_xfer_range ranges[] = {{1500, 0}, {60, 4096}, {9000, 65536}};
-	struct world *w = malloc(sizeof(*w));
+	struct world *w = calloc(1, sizeof(*w));
 	const uint8_t *raw = (const uint8_t *)w->buf;
 
 	start(t, w, 3);

@@ -79,7 +79,7 @@ static void drop(struct model *m, size_t user)
 /* Does to the data what the service would do to the files. */
 static void carry_out(struct model *m, const struct disk_tree_step *s)
 {
-	size_t chain[FILES], n = 0;
+	size_t chain[FILES] = {0}, n = 0;
 
 	if (s->kind == DISK_TREE_MERGE) {
 		for (size_t at = s->last; at != s->file; at = m->files[at].parent) {

@@ -152,6 +152,8 @@ static const char *describe(const struct thing *t, char name[NAME_BYTES])
 {
 	char place[NAME_BYTES];
 
+	/* cppcheck-suppress nullPointerRedundantCheck ; differ shows the one of two that is there */
+	/* cppcheck-suppress ctunullpointer */
 	switch ((enum thing_kind)t->kind) {
 	case THING_MEMORY:
 		snprintf(name, NAME_BYTES, "%" PRIu64 " MiB of memory", t->value >> 20);

@@ -25,7 +25,7 @@ static int hex(char c)
 
 bool mac_parse(const char *text, uint8_t *ret)
 {
-	uint8_t mac[NET_MAC_BYTES];
+	uint8_t mac[NET_MAC_BYTES] = {0};
 
 	for (unsigned i = 0; i < NET_MAC_BYTES; i++, text += 3) {
 		if (hex(text[0]) < 0 || hex(text[1]) < 0) {

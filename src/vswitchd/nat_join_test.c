@@ -147,7 +147,7 @@ static const struct row rows[] = {
 static void check_row(struct test *t, const struct row *row, struct nat_join *j, struct store *s)
 {
 	uint8_t made[6][FRAME];
-	uint32_t bytes[6];
+	uint32_t bytes[6] = {0};
 	bool found;
 
 	memset(j, 0, sizeof(*j));

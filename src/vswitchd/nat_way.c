@@ -196,7 +196,7 @@ static struct in_addr address4(const struct nat_network *n, unsigned last)
 
 static struct in6_addr address6(const struct nat_network *n, unsigned last)
 {
-	struct in6_addr a;
+	struct in6_addr a = {0};
 
 	nat_address6(n, last, a.s6_addr);
 	return a;

@@ -17,7 +17,7 @@ static inline uint32_t ask_version(struct rig *r, uint16_t version, struct vstor
 {
 	*ret = (struct vstor_packet){
 		.header = {.operation = VSTOR_OPERATION_QUERY_PROTOCOL_VERSION, .flags = 1},
-		.version = {.version = version},
+		.version.version = version,
 	};
 	return rig_ask(r, 0, ret, sizeof(*ret));
 }

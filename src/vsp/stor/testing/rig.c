@@ -364,7 +364,7 @@ uint8_t rig_execute(struct rig *r, unsigned channel, const struct rig_srb *srb,
 		    struct vstor_packet *ret)
 {
 	const uint64_t id = 0x77;
-	struct vstor_packet packet;
+	struct vstor_packet packet = {0};
 	uint64_t transaction;
 	uint16_t type;
 
