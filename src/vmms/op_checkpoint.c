@@ -6,7 +6,6 @@
 #include "op_checkpoint.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +14,9 @@
 
 #include "api_error.h"
 #include "checkpoint.h"
-#include "checkpoint_disks.h"
 #include "checkpoint_journal.h"
 #include "clock.h"
+#include "creation.h"
 #include "lib/check.h"
 #include "link.h"
 #include "new_id.h"
@@ -28,30 +27,7 @@
 #include "vm_settle.h"
 #include "vmms.h"
 
-struct creation {
-	struct vm *vm;
-	struct job *job;
-	void (*then)(struct vm *vm, struct job *j);
-	char id[GUID_TEXT_BYTES];
-	json_t *record; /* the checkpoint's, as it will be */
-	enum checkpoint_kind kind;
-	bool with_memory;
-	bool at_work;  /* a thread has it */
-	bool ended;    /* the worker went meanwhile */
-	bool frozen;   /* the guest's file systems are */
-	bool switched; /* the present writes the new files */
-	bool written;  /* memory is complete */
-	unsigned long long pause_ns;
-	char state_new[VM_PATH_BYTES]; /* of memory while it is written, and then */
-	char state[VM_PATH_BYTES];
-	char saved[VM_PATH_BYTES]; /* a saved VM's state, to be linked; "": none */
-	int state_fd;
-	struct checkpoint_disks disks;
-	bool failed; /* of the thread */
-	struct checkpoint_failure failure;
-};
-
-static void forget(struct creation *n)
+void creation_forget(struct creation *n)
 {
 	struct vm *vm = n->vm;
 
@@ -66,7 +42,7 @@ static void forget(struct creation *n)
 	free(n);
 }
 
-static void thaw(struct creation *n)
+void creation_thaw(struct creation *n)
 {
 	if (n->frozen && n->vm->worker.link != NULL) {
 		link_ask_words(n->vm->worker.link, NULL, NULL, -1, "thaw", NULL);
@@ -74,24 +50,22 @@ static void thaw(struct creation *n)
 	n->frozen = false;
 }
 
-/* Nothing has changed: what was begun goes. */
-static void give_up(struct creation *n, enum api_error code, const char *text)
+void creation_give_up(struct creation *n, enum api_error code, const char *text)
 {
 	struct job *j = n->job;
 	struct vm *vm = n->vm;
 	char why[sizeof(n->failure.text)]; /* what @text points to may go with @n */
 
 	snprintf(why, sizeof(why), "%s", text);
-	thaw(n);
+	creation_thaw(n);
 	checkpoint_disks_remove(&n->disks);
 	unlink(n->state_new);
 	journal_end(vm);
-	forget(n);
+	creation_forget(n);
 	job_fail(j, code, NULL, "%s: no checkpoint was made: %s", vm_name(vm), why);
 }
 
-/* The disks have new tops already, but the checkpoint does not come to be; the files find together again. */
-static void lose(struct creation *n, enum api_error code, const char *text)
+void creation_lose(struct creation *n, enum api_error code, const char *text)
 {
 	struct job *j = n->job;
 	struct vm *vm = n->vm;
@@ -103,7 +77,7 @@ static void lose(struct creation *n, enum api_error code, const char *text)
 	if (n->switched) {
 		journal_end(vm);
 	}
-	forget(n);
+	creation_forget(n);
 	job_fail(j, code, NULL, "%s: no checkpoint was made: %s", vm_name(vm), why);
 	op_tidy_later(vm);
 }
@@ -137,7 +111,7 @@ static bool write_records(struct creation *n, struct json_file_error *error)
 	return store_configure(vm, c, error) == 0;
 }
 
-static void finish(struct creation *n)
+void creation_finish(struct creation *n)
 {
 	struct vm *vm = n->vm;
 	struct job *j = n->job;
@@ -145,7 +119,7 @@ static void finish(struct creation *n)
 	struct json_file_error error;
 
 	if (!write_records(n, &error)) {
-		lose(n, API_FAILED, error.text);
+		creation_lose(n, API_FAILED, error.text);
 		return;
 	}
 	json_t *result =
@@ -153,7 +127,7 @@ static void finish(struct creation *n)
 			  json_object_get(n->record, "name"), "pause_ns", (json_int_t)n->pause_ns);
 
 	journal_end(vm);
-	forget(n);
+	creation_forget(n);
 	if (then != NULL) {
 		json_decref(result);
 		then(vm, j);
@@ -162,8 +136,7 @@ static void finish(struct creation *n)
 	}
 }
 
-/* The present writes the new files: that has to be known before anything else. False: the job has ended. */
-static bool commit_switch(struct creation *n)
+bool creation_commit_switch(struct creation *n)
 {
 	struct json_file_error error;
 	json_t *c = json_deep_copy(n->vm->configuration);
@@ -175,192 +148,6 @@ static bool commit_switch(struct creation *n)
 	}
 	n->switched = true;
 	return true;
-}
-
-/* ---- A VM that runs ---- */
-
-static void finish_when_complete(struct creation *n)
-{
-	if (n->switched && !n->frozen && (n->written || !n->with_memory)) {
-		finish(n);
-	}
-}
-
-/* The worker's memory file is complete, or will not be; the answer to the request has come before. */
-static void on_event(struct vm *vm, const char *name, const char *text)
-{
-	struct creation *n = vm->op;
-	char result[16] = "", why[VM_REASON_BYTES] = "";
-	unsigned long long done = link_number(text, "done"), total = link_number(text, "total");
-
-	if (strcmp(name, "checkpoint") != 0) {
-		return;
-	}
-	if (!link_value(text, "result", result, sizeof(result))) {
-		if (total > 0 && done <= total) {
-			job_progress(n->job, (unsigned)(done * 100 / total), "writing memory");
-		}
-		return;
-	}
-	if (strcmp(result, "ok") == 0) {
-		n->written = true;
-		finish_when_complete(n);
-		return;
-	}
-	(void)link_value(text, "text", why, sizeof(why));
-	lose(n, strstr(why, "No space left") != NULL ? API_NO_SPACE : API_FAILED, why);
-}
-
-/* The worker is gone in the middle; what it left is looked at (vm_end.c calls checkpoint_recover). */
-static void on_end(struct vm *vm, const struct vm_end *end)
-{
-	struct creation *n = vm->op;
-	struct job *j = n->job;
-
-	if (n->at_work) {
-		n->ended = true; /* files_open goes on from there */
-		return;
-	}
-	unlink(n->state_new);
-	forget(n);
-	job_fail(j, API_FAILED, NULL, "%s ended before the checkpoint was made: %s%s%s",
-		 vm_name(vm), end->how, end->message[0] == '\0' ? "" : ": ", end->message);
-}
-
-/* File systems that went on by themselves before may have been in the middle of something when the disks were caught. */
-static void on_thawed(void *ctx, const char *answer)
-{
-	struct vm *vm = ctx;
-	struct creation *n = vm->op;
-	char why[VM_REASON_BYTES];
-
-	if (answer == NULL || vm->on_end != on_end) {
-		return;
-	}
-	n->frozen = false;
-	if (link_is_ok(answer)) {
-		finish_when_complete(n);
-	} else {
-		snprintf(why, sizeof(why),
-			 "its guest's file systems did not stand still long enough: %.1000s; try "
-			 "again when it has less to do",
-			 answer);
-		lose(n, API_FAILED, why);
-	}
-}
-
-static void on_answer(void *ctx, const char *answer)
-{
-	struct vm *vm = ctx;
-	struct creation *n = vm->op;
-
-	if (answer == NULL || vm->on_end != on_end) {
-		return; /* its end comes, or has come */
-	}
-	if (!link_is_ok(answer)) {
-		char why[VM_REASON_BYTES];
-
-		snprintf(why, sizeof(why), "%s", answer);
-		give_up(n, strstr(why, "No space left") != NULL ? API_NO_SPACE : API_FAILED, why);
-		return;
-	}
-	n->pause_ns = link_number(answer, "pause_ns");
-	if (!commit_switch(n)) {
-		struct job *j = n->job;
-
-		thaw(n);
-		forget(n);
-		job_fail(j, API_FAILED, NULL,
-			 "%s writes new files now, but vm.json could not be written; it will be "
-			 "when the machine ends; make room, "
-			 "and do not copy the machine before",
-			 vm_name(vm));
-		return;
-	}
-	if (n->frozen) {
-		link_ask_words(vm->worker.link, on_thawed, vm, -1, "thaw", NULL);
-	}
-	finish_when_complete(n);
-}
-
-static void ask(struct creation *n)
-{
-	struct vm *vm = n->vm;
-	struct packet *p = checkpoint_disks_request(&n->disks, n->state_fd, &n->failure);
-
-	if (p == NULL) {
-		give_up(n, n->failure.code, n->failure.text);
-		return;
-	}
-	job_progress(n->job, 5, "disks");
-	link_ask(vm->worker.link, p, on_answer, vm);
-}
-
-static void on_frozen(void *ctx, const char *answer)
-{
-	struct vm *vm = ctx;
-	struct creation *n = vm->op;
-
-	if (answer == NULL || vm->on_end != on_end) {
-		return;
-	}
-	n->frozen = link_is_ok(answer);
-	if (!n->frozen && n->kind == CHECKPOINT_PRODUCTION_ONLY) {
-		char why[VM_REASON_BYTES];
-
-		snprintf(why, sizeof(why), "its guest cannot freeze its file systems: %s", answer);
-		give_up(n, API_NOT_SUPPORTED, why);
-		return;
-	}
-	n->with_memory = !n->frozen;
-	json_object_set_new(n->record, "kind", json_string(n->frozen ? "production" : "standard"));
-	json_object_set_new(n->record, "with_memory", json_boolean(n->with_memory));
-	if (n->frozen) {
-		close(n->state_fd);
-		n->state_fd = -1;
-		unlink(n->state_new);
-	}
-	ask(n);
-}
-
-static void begin(struct creation *n)
-{
-	if (n->kind != CHECKPOINT_STANDARD) {
-		job_progress(n->job, 0, "freezing the guest's file systems");
-		link_ask_words(n->vm->worker.link, on_frozen, n->vm, -1, "freeze", NULL);
-	} else {
-		ask(n);
-	}
-}
-
-static void open_files(void *ctx)
-{
-	struct creation *n = ctx;
-
-	n->failed = !checkpoint_disks_open(&n->disks, &n->failure);
-	if (n->failed) {
-		return;
-	}
-	n->state_fd = open(n->state_new, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (n->state_fd < 0) {
-		n->failed = true;
-		n->failure.code = api_error_of_errno(errno);
-		snprintf(n->failure.text, sizeof(n->failure.text), "%.1000s: %s", n->state_new,
-			 strerror(errno));
-	}
-}
-
-static void files_open(void *ctx)
-{
-	struct creation *n = ctx;
-
-	n->at_work = false;
-	if (n->failed || n->ended) {
-		give_up(n, n->failed ? n->failure.code : API_FAILED,
-			n->failed ? n->failure.text : "it ended meanwhile");
-		return;
-	}
-	begin(n);
 }
 
 /* ---- A VM that does not ---- */
@@ -383,11 +170,11 @@ static void files_made(void *ctx)
 	struct creation *n = ctx;
 
 	if (n->failed) {
-		give_up(n, n->failure.code, n->failure.text);
-	} else if (!commit_switch(n)) {
-		give_up(n, API_NO_SPACE, "vm.json cannot be written");
+		creation_give_up(n, n->failure.code, n->failure.text);
+	} else if (!creation_commit_switch(n)) {
+		creation_give_up(n, API_NO_SPACE, "vm.json cannot be written");
 	} else {
-		finish(n);
+		creation_finish(n);
 	}
 }
 
@@ -478,17 +265,14 @@ static void begin_settled(struct vm *vm, struct job *j)
 				    "id", n->id, "record", n->record, "disks",
 				    checkpoint_disks_json(&n->disks)),
 			  &error) < 0) {
-		forget(n);
+		creation_forget(n);
 		job_fail(j, API_NO_SPACE, NULL, "%s: no checkpoint was made: %s", vm_name(vm),
 			 error.text);
 		return;
 	}
 	job_progress(j, 0, "files");
 	if (vm_is_active(vm)) {
-		n->at_work = true;
-		vm->on_event = on_event;
-		vm->on_end = on_end;
-		task_run(vm->vmms->tasks, open_files, files_open, n);
+		creation_begin_running(n);
 	} else {
 		task_run(vm->vmms->tasks, make_files, files_made, n);
 	}
