@@ -203,7 +203,7 @@ struct oracle_gen {
 	unsigned mode;
 	uint64_t seed;
 	const uint8_t *pool;
-	bool sequences; /* integer instructions are among the forms */
+	bool sequences;	 /* integer instructions are among the forms */
 	bool below_qemu; /* without what QEMU's processor gets wrong */
 };
 void oracle_case_make(const struct oracle_gen *gen, uint64_t number, struct oracle_case *ret_case);
