@@ -215,7 +215,8 @@ static void start_populating(struct worker *w)
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, POPULATE_STACK_BYTES);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_create(&thread, &attr, populate_main, w); /* refused: pages come as they are touched */
+	pthread_create(&thread, &attr, populate_main,
+		       w); /* refused: pages come as they are touched */
 	pthread_attr_destroy(&attr);
 }
 
