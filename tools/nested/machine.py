@@ -5,6 +5,7 @@ import os
 import signal
 
 LAST_WORDS_S = 20
+TIMEOUT = 124  # nested-kvm's status when the time is over
 PR_SET_PDEATHSIG = 1
 
 
