@@ -18,7 +18,7 @@ static void add(volatile uint64_t *p)
 /* Keeps the translation in use; after each turn it must be the new one. */
 static void watch(struct vp *vp)
 {
-	uint64_t seen = turn;
+	uint64_t seen = 0; /* who begins late has not answered the first turn either */
 
 	(void)vp;
 	while (!stop) {
