@@ -101,12 +101,17 @@ def probe(tap, place, piece):
     tap.note(answer.get("reason", output))
 
 
-def unit_tests(tap, place, piece):
-    for program in [place.path("src/engines/engines_test")] + sorted(glob.glob(place.path("src/cpu/kvm/*_test"))):
-        if program.endswith("/kvm_life_test"):
-            continue  # the piece "life"
-        status, output = run([program], piece.seconds)
-        results.pass_on(tap, os.path.basename(program), status, output)
+LIFE, DIRTY = "kvm_life_test", "kvm_dirty_test"  # the first is a piece by itself
+
+
+def unit_tests(*but):
+    def work(tap, place, piece):
+        for program in [place.path("src/engines/engines_test")] + sorted(glob.glob(place.path("src/cpu/kvm/*_test"))):
+            if os.path.basename(program) in but:
+                continue
+            status, output = run([program], piece.seconds)
+            results.pass_on(tap, os.path.basename(program), status, output)
+    return work
 
 
 def small_guest(guest, *options):
@@ -157,7 +162,7 @@ CORE = "kvm,apic=core"  # the local APIC in our core instead of KVM
 def engine_pieces():
     return [
         Piece("probe", "engine", SMOKE, 120, probe),
-        Piece("unit", "engine", SMOKE, 200, unit_tests),
+        Piece("unit", "engine", SMOKE, 200, unit_tests(LIFE)),
         *[Piece("guest-" + g, "engine", SMOKE if g in ("faults", "paging", "system") else QUICK, 330, small_guest(g)) for g in ALONE_IN_QEMU],
         Piece("guest-smp", "engine", QUICK, 330, several_processors),
         *[Piece(name, "engine", SMOKE, 1, left_out(*why)) for name, why in NOT_HERE.items()],
@@ -191,8 +196,9 @@ VTX_GROUPS = ("vtx", "vtx-pae", "vtx-boot")
 def vtx_pieces():
     """On VT-x with nested paging."""
     return [
+        Piece("vtx-dirty", "vtx", FULL, 1, left_out(DIRTY, "the machine stands still where two VPs write while KVM's bitmaps are taken; not known why")),
         Piece("vtx-probe", "vtx", FULL, 60, probe),
-        Piece("vtx-unit", "vtx", FULL, 200, unit_tests),
+        Piece("vtx-unit", "vtx", FULL, 200, unit_tests(LIFE, DIRTY)),
         *[Piece("vtx-guest-" + g, "vtx", FULL, 120, small_guest(g)) for g in ALONE_IN_QEMU],
         Piece("vtx-hyperv-x1", "vtx", FULL, 120, script("guest/hyperv", "1")),
         Piece("vtx-hyperv-x2", "vtx", FULL, 120, script("guest/hyperv", "2")),
