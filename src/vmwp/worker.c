@@ -2,6 +2,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,7 @@ static enum worker_end run_round(struct worker *w)
 	if (end != END_NONE) {
 		return end;
 	}
+	malloc_trim(0); /* what loading took is nobody's now, and the machine may run for years */
 	int r = begin(w);
 
 	if (r != 0) {
