@@ -396,9 +396,11 @@ void world_destroy(struct world *w)
 	free(w);
 }
 
-bool world_is_v86(const uint8_t *data, size_t bytes)
+bool world_is_legacy(const uint8_t *data, size_t bytes)
 {
-	return bytes != 0 && data[0] % MODES == V86;
+	enum mode mode = (enum mode)(bytes != 0 ? data[0] % MODES : 0);
+
+	return mode != REAL && mode != LONG_64 && mode != COMPAT;
 }
 
 void world_load(struct world *w, const uint8_t *data, size_t bytes)

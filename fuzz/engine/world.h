@@ -35,8 +35,8 @@ struct world *world_create(const struct hv_engine_ops *ops, int device_fd);
 void world_destroy(struct world *w);
 /* Memory and registers as the input says; the VP begins anew. */
 void world_load(struct world *w, const uint8_t *data, size_t bytes);
-/* The input begins in virtual-8086 mode. */
-bool world_is_v86(const uint8_t *data, size_t bytes);
+/* The input begins in protected mode, but not in long mode. */
+bool world_is_legacy(const uint8_t *data, size_t bytes);
 /* A number drawn from the input. */
 uint64_t world_draw(struct world *w);
 /* Everything is answered somehow. False: the run is over. */
