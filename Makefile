@@ -27,7 +27,7 @@ demo-debian: setup programs ## a whole Debian boots from its VHDX to a login pro
 check: setup all ## all tests; the last line counts them
 	@tools/run-checks $(BUILD)
 
-check-kvm: setup all ## the KVM engine: on this host's KVM, or on that of machines that QEMU emulates; KVM=--quick: four minutes of it
+check-kvm: setup all ## the KVM engine: on this host's KVM, or on that of emulated machines; KVM=--quick: four minutes of it
 	@tools/setup-debian kvm
 	@tools/check-kvm $(KVM) $(BUILD)
 
