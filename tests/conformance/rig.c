@@ -49,6 +49,8 @@ void rig_deposit(struct rig *r, uint64_t id, unsigned pages)
 
 	CHECK(chunk != NULL && pages <= DEPOSIT_PAGES);
 	*chunk = (struct rig_chunk){r->chunks, pages_alloc(pages), pages};
+	/* What a parent gives away need not be clean. */
+	memset(chunk->pages, 0xFF, (size_t)pages * HV_PAGE_SIZE);
 	r->chunks = chunk;
 	input.words[0] = id;
 	for (unsigned i = 0; i < pages; i++) {
