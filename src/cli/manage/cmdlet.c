@@ -2,7 +2,6 @@
 /* Command lines as PowerShell has them: -Name web -MemoryStartupBytes 1GB, any case, names cut short, -Switch:value. */
 #include "cmdlet.h"
 
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -47,7 +46,7 @@ void cmdlet_print_list(FILE *to)
 
 /* ---- Parameters ---- */
 
-static int usage(const struct cmdlet *c, const char *what, const char *word)
+int cmdlet_usage(const struct cmdlet *c, const char *what, const char *word)
 {
 	complain("%s: %s '%s'; 'virid %s -?' lists its parameters", c->name, what, word, c->name);
 	return CLI_USAGE;
@@ -73,7 +72,8 @@ static const struct cmdlet_parameter *parameter_of(const struct cmdlet *c, const
 	if (count == 1) {
 		return found;
 	}
-	usage(c, count == 0 ? "has no parameter" : "has several parameters that begin with", word);
+	cmdlet_usage(c, count == 0 ? "has no parameter" : "has several parameters that begin with",
+		     word);
 	return NULL;
 }
 
@@ -127,7 +127,7 @@ static int apply(struct line *l, const struct cmdlet_parameter *p, const char *v
 		break;
 	case PARAMETER_OPTION:
 		if (p->values != NULL && translate(p->values, value, ours) == NULL) {
-			return usage(l->cmdlet, p->values, value);
+			return cmdlet_usage(l->cmdlet, p->values, value);
 		}
 		add_option(l, p->to, p->values != NULL ? ours : value);
 		break;
@@ -179,7 +179,7 @@ static int take_named(struct line *l, int argc, char **argv, int *at)
 	}
 	if (value == NULL && takes_value(p)) {
 		if (*at + 1 >= argc) {
-			return usage(l->cmdlet, "wants a value behind", argv[*at]);
+			return cmdlet_usage(l->cmdlet, "wants a value behind", argv[*at]);
 		}
 		value = argv[++*at];
 	}
@@ -201,7 +201,7 @@ static int parse(struct line *l, int argc, char **argv)
 
 			status = apply(l, parameter_of(l->cmdlet, name, strlen(name)), argv[i]);
 		} else {
-			status = usage(l->cmdlet, "does not expect", argv[i]);
+			status = cmdlet_usage(l->cmdlet, "does not expect", argv[i]);
 		}
 	}
 	return status;
@@ -262,113 +262,6 @@ static int run_verb(struct line *l)
 	return status;
 }
 
-/* ---- Get-* ---- */
-
-/* @rows as the cmdlet's objects: only those whose name matches (with wildcards), properties under the cmdlet's names. */
-static json_t *objects_of(const struct line *l, json_t *rows)
-{
-	json_t *objects = json_array();
-	char text[512];
-
-	for (size_t i = 0; i < json_array_size(rows); i++) {
-		json_t *row = json_array_get(rows, i), *o = json_object();
-
-		for (const struct manage_column *p = l->cmdlet->properties; p->title != NULL; p++) {
-			json_t *v = p->cell == NULL ? member_get(row, p->member) : NULL;
-
-			if (p->cell != NULL) {
-				p->cell(row, text, sizeof(text));
-				v = json_new_text(text);
-			} else {
-				v = v != NULL ? json_incref(v) : json_null();
-			}
-			json_add(o, p->title, v);
-		}
-		json_append(objects, o);
-	}
-	return objects;
-}
-
-static json_t *filter(json_t *rows, const char *pattern)
-{
-	json_t *kept = json_array();
-
-	for (size_t i = 0; i < json_array_size(rows); i++) {
-		json_t *row = json_array_get(rows, i);
-
-		if (pattern == NULL ||
-		    fnmatch(pattern, member_text(row, "name"), FNM_CASEFOLD) == 0 ||
-		    strcasecmp(pattern, member_text(row, "id")) == 0) {
-			json_append(kept, json_incref(row));
-		}
-	}
-	return kept;
-}
-
-/* "/vms/{0}" with the operand in it; false after a message. */
-static bool path_of(const struct line *l, char *path, size_t size)
-{
-	const char *mark = strstr(l->cmdlet->path, "{0}");
-
-	if (mark == NULL) {
-		snprintf(path, size, "%s", l->cmdlet->path);
-		return true;
-	}
-	if (l->operands[0] == NULL) {
-		usage(l->cmdlet, "wants a parameter", l->cmdlet->positional[0]);
-		return false;
-	}
-	char *escaped = manage_escape(l->operands[0]);
-
-	snprintf(path, size, "%.*s%s%s", (int)(mark - l->cmdlet->path), l->cmdlet->path, escaped,
-		 mark + 3);
-	free(escaped);
-	return true;
-}
-
-static int run_get(struct line *l)
-{
-	struct manage_call call = {.shown_as = l->cmdlet->name, .json = l->json};
-	json_t *answer = NULL, *rows, *kept;
-	char path[1024];
-
-	if (!path_of(l, path, sizeof(path))) {
-		return CLI_USAGE;
-	}
-	int status = manage_request(&call, "GET", path, NULL, &answer);
-
-	if (status != CLI_OK) {
-		return status;
-	}
-	if (l->cmdlet->list != NULL) {
-		rows = json_incref(member_get(answer, l->cmdlet->list));
-	} else {
-		rows = json_array();
-		json_append(rows, json_incref(answer));
-	}
-	if (!json_is_array(rows)) {
-		json_decref(rows);
-		rows = json_array();
-	}
-	kept = filter(rows, strstr(l->cmdlet->path, "{0}") == NULL ? l->operands[0] : NULL);
-	if (l->operands[0] != NULL && strpbrk(l->operands[0], "*?[") == NULL &&
-	    json_array_size(kept) == 0 && strcmp(path, "/vms") == 0) {
-		complain("%s: there is no machine named '%s'", l->cmdlet->name, l->operands[0]);
-		status = MANAGE_NOT_FOUND;
-	} else if (l->json) {
-		json_t *objects = objects_of(l, kept);
-
-		manage_print(objects);
-		json_decref(objects);
-	} else {
-		table_print(kept, l->cmdlet->properties);
-	}
-	json_decref(kept);
-	json_decref(rows);
-	json_decref(answer);
-	return status;
-}
-
 /* ---- The whole ---- */
 
 static void add_before(struct line *l)
@@ -398,7 +291,7 @@ int cmdlet_command(int argc, char **argv)
 	status = parse(&l, argc, argv);
 	if (status == CLI_OK) {
 		if (c->path != NULL) {
-			status = run_get(&l);
+			status = cmdlet_get(c, l.operands[0], l.json);
 		} else {
 			add_before(&l);
 			status = run_verb(&l);

@@ -37,4 +37,10 @@ struct cmdlet {
 
 extern const struct cmdlet cmdlets[]; /* until name NULL */
 
+/* Complains about @word of @c's command line. Returns CLI_USAGE. */
+int cmdlet_usage(const struct cmdlet *c, const char *what, const char *word);
+
+/* Shows what a Get-* cmdlet is asked for. @operand: the first one, or NULL. Returns the exit status. */
+int cmdlet_get(const struct cmdlet *c, const char *operand, bool json);
+
 #endif
