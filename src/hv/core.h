@@ -364,8 +364,14 @@ struct hv_vp {
 	uint8_t *call_input; /* pages for hypercall parameters */
 	uint8_t *call_output;
 	uint64_t *call_counts; /* page: HV_STATS_CALLS counters */
-	uint64_t exits[16];
+	uint64_t exits[16];    /* by kind; anybody reads them */
 };
+
+/* Of a counter that one thread moves and others read. */
+static inline void counter_add(uint64_t *counter)
+{
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
 
 static inline bool vp_request_test(const struct hv_vp *vp, uint32_t bits)
 {

@@ -526,7 +526,7 @@ bool hypercall_guest(struct hv_vp *vp)
 		return true;
 	}
 	read_registers(&g);
-	vp->call_counts[min_u64(g.k.code, HV_STATS_CALLS - 1)]++;
+	counter_add(&vp->call_counts[min_u64(g.k.code, HV_STATS_CALLS - 1)]);
 	g.c = (struct hv_call){.hv = vp->partition->hv,
 			       .caller = vp->partition,
 			       .vp = vp,

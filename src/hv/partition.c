@@ -344,22 +344,6 @@ void partition_gpa_changed(struct hv_partition *p, uint64_t gpn, uint64_t count,
 	}
 }
 
-void hv_partition_stats(struct hv_partition *p, struct hv_stats *ret)
-{
-	struct hv_vp *vp;
-
-	*ret = (struct hv_stats){0};
-	for (uint32_t i = 0; (vp = vp_next(p, &i)) != NULL;) {
-		ret->instructions += p->hv->engine->instructions(vp->engine);
-		for (unsigned n = 0; n < ARRAY_LEN(ret->exits); n++) {
-			ret->exits[n] += vp->exits[n];
-		}
-		for (unsigned n = 0; n < HV_STATS_CALLS; n++) {
-			ret->hypercalls[n] += vp->call_counts[n];
-		}
-	}
-}
-
 bool hv_partition_skip(struct hv_partition *p, uint64_t ns)
 {
 	const struct hv_engine_ops *ops = p->hv->engine;

@@ -481,7 +481,7 @@ static enum step run(struct hv_vp *vp, struct hv_run *how, struct hv_message *me
 	vp_assist_sync(
 		vp); /* the exit may be about the APIC: an EOI that was left out came before */
 	vp->runtime += o->tsc(vp->partition->engine) - before;
-	vp->exits[vp->exit.kind & 15]++;
+	counter_add(&vp->exits[vp->exit.kind & 15]);
 	return handle_exit(vp, message);
 }
 

@@ -574,6 +574,16 @@ bool vid_partition_skip(struct vid_partition *p, uint64_t ns)
 
 /* ---- Looking in ---- */
 
+void vid_vp_stats(struct vid_vp *vp, struct vid_vp_stats *ret)
+{
+	struct hv_vp_stats stats;
+
+	hv_vp_stats(vp->vp, &stats);
+	_Static_assert(sizeof(ret->exits) == sizeof(stats.exits), "exit kinds");
+	memcpy(ret->exits, stats.exits, sizeof(ret->exits));
+	ret->own_exits = stats.own_exits;
+}
+
 void vid_stats(struct vid_partition *p, struct vid_stats *ret)
 {
 	struct hv_stats stats;

@@ -21,7 +21,8 @@ static void test_metrics(struct test *t)
 		{.id = "ID1",
 		 .name = "a \"b\"\\\n",
 		 .state = "running",
-		 .stats = "ok\ncpu_ns=1500000000\nprocessor.0 cpu_ns=250000000\n"
+		 .stats = "ok\ncpu_ns=1500000000\nprocessor.0 cpu_ns=250000000 exits_port=7 "
+			  "exits_interrupt-window=2 exits=19\n"
 			  "processor.10 cpu_ns=5\nresident_bytes=8192\nmemory_bytes=1048576\n"
 			  "adapter.0 rx_frames=1 rx_bytes=7\nadapter.3 tx_dropped=2\n"
 			  "disk.scsi0:3 reads=4 read_bytes=16384 queue=1 latency_ns=1500000000\n"
@@ -39,6 +40,12 @@ static void test_metrics(struct test *t)
 	    "guest_run_time_seconds_total{vm=\"a \\\"b\\\"\\\\\\n\",vm_id=\"ID1\",processor=\"0\"} "
 	    "0.25\n");
 	HAS(t, m.text, "processor=\"10\"} 5");
+	HAS(t, m.text, "virtual_processor_io_instructions_total{");
+	HAS(t, m.text, "processor=\"0\"} 7\n");
+	HAS(t, m.text, "virtual_processor_pending_interrupts_total{");
+	HAS(t, m.text, "processor=\"0\"} 2\n");
+	HAS(t, m.text, "virtual_processor_total_intercepts_total{");
+	HAS(t, m.text, "processor=\"0\"} 19\n");
 	HAS(t, m.text,
 	    "hyperv_dynamic_memory_vm_physical_memory_bytes{vm=\"a "
 	    "\\\"b\\\"\\\\\\n\",vm_id=\"ID1\"} 8192\n");

@@ -104,6 +104,10 @@ struct counter {
 #define NIC "hyperv_virtual_network_adapter_"
 #define DISK "hyperv_virtual_storage_device_"
 #define DM "hyperv_dynamic_memory_vm_"
+#define OF_VP(name, help, key)                                                                     \
+	{                                                                                          \
+		VP name, "counter", help, "processor", key, 1, "processor"                         \
+	}
 #define OF_ADAPTER(name, help, key)                                                                \
 	{                                                                                          \
 		NIC name, "counter", help, "adapter", key, 1, "adapter"                            \
@@ -116,6 +120,25 @@ struct counter {
 static const struct counter counters[] = {
 	{VP "guest_run_time_seconds_total", "counter",
 	 "Time that the virtual processor's thread ran on the host", "processor", "cpu_ns", NS,
+	 "processor"},
+	OF_VP("total_intercepts_total", "Times that the processor came back from the guest",
+	      "exits"),
+	OF_VP("io_instructions_total", "IN and OUT, an element each", "exits_port"),
+	OF_VP("memory_intercept_messages_total", "Accesses where there is no memory",
+	      "exits_memory"),
+	OF_VP("msr_accesses_total", "RDMSR and WRMSR", "exits_msr"),
+	OF_VP("control_register_accesses_total", "MOV to and from CR8", "exits_cr8"),
+	OF_VP("cpuid_instructions_total", "CPUID", "exits_cpuid"),
+	OF_VP("hlt_instructions_total", "HLT", "exits_halt"),
+	OF_VP("hypercalls_total", "Hypercalls", "exits_hypercall"),
+	OF_VP("pending_interrupts_total", "Interrupts that waited until the guest took them",
+	      "exits_interrupt-window"),
+	OF_VP("apic_eoi_accesses_total", "Ends of interrupts that devices wait for", "exits_eoi"),
+	{"virid_vm_processor_interrupted_total", "counter",
+	 "Times that the processor was fetched out of the guest", "processor", "exits_interrupted",
+	 1, "processor"},
+	{"virid_vm_processor_engine_exits_total", "counter",
+	 "Times that the engine answered the guest by itself", "processor", "exits_engine", 1,
 	 "processor"},
 	OF_ADAPTER("bytes_received_total", "Bytes that the adapter received", "rx_bytes"),
 	OF_ADAPTER("bytes_sent_total", "Bytes that the adapter sent", "tx_bytes"),

@@ -698,13 +698,14 @@ static void tlfs_3_root_calls(struct test *t)
 	rig_fini(&r);
 }
 
-/* Calls are counted by code, for the person who asks what the guest does. */
+/* Calls are counted by code and exits by VP and kind, for the person who asks what the guest does. */
 static void statistics_of_calls(struct test *t)
 {
+	struct hv_vp_stats one;
 	struct hv_stats stats;
 	struct rig r;
 
-	rig_init(&r, NULL);
+	rig_init(&r, &(struct rig_options){.vps = 2});
 	rig_call(&r, 0, SPIN | HV_HYPERCALL_FAST, NULL, 0);
 	rig_call(&r, 0, SPIN | HV_HYPERCALL_FAST, NULL, 0);
 	rig_call(&r, 0, 0x9999, NULL, 0);
@@ -713,6 +714,16 @@ static void statistics_of_calls(struct test *t)
 	EXPECT_EQ(t, stats.hypercalls[HV_STATS_CALLS - 1], 1);
 	EXPECT_EQ(t, stats.exits[HV_EXIT_HYPERCALL], 3);
 	EXPECT_EQ(t, stats.exits[HV_EXIT_MSR], 2);
+	hv_vp_stats(r.vp[1], &one);
+	EXPECT_EQ(t, one.exits[HV_EXIT_HYPERCALL], 0);
+	rig_call(&r, 1, SPIN | HV_HYPERCALL_FAST, NULL, 0);
+	rig_halt(&r, 1);
+	hv_vp_stats(r.vp[0], &one);
+	EXPECT_EQ(t, one.exits[HV_EXIT_HYPERCALL], 3);
+	EXPECT_EQ(t, one.exits[HV_EXIT_HALT], 0);
+	hv_vp_stats(r.vp[1], &one);
+	EXPECT_EQ(t, one.exits[HV_EXIT_HYPERCALL], 1);
+	EXPECT_EQ(t, one.exits[HV_EXIT_HALT], 1);
 	rig_fini(&r);
 }
 

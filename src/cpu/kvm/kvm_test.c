@@ -211,7 +211,7 @@ static void test_msr_fault(struct test *t)
 	machine_fini(&m);
 }
 
-/* Those that are kept in the engine, and KVM's. */
+/* Those that are kept in the engine, which answers and counts each access, and KVM's. */
 static void test_msr_owned(struct test *t)
 {
 	static const struct {
@@ -229,7 +229,7 @@ static void test_msr_owned(struct test *t)
 		0x31, 0xC0,	  /* xor eax, eax */
 		0x0F, 0x32,	  /* rdmsr */
 		0xF4);
-	uint64_t value;
+	uint64_t value, before;
 
 	machine_code(&m, HANDLER + 16 * X86_EXC_GP, "\xF4", 1);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -237,7 +237,9 @@ static void test_msr_owned(struct test *t)
 		machine_set(&m, 0, HvX64RegisterRcx, rows[i].index);
 		machine_set(&m, 0, HvX64RegisterRax, rows[i].good & UINT32_MAX);
 		machine_set(&m, 0, HvX64RegisterRdx, rows[i].good >> 32);
+		before = m.ops->own_exits(m.vps[0]);
 		EXPECT_EQ(t, machine_run(&m, 0), HV_EXIT_HALT);
+		EXPECT(t, m.ops->own_exits(m.vps[0]) >= before + (rows[i].kept ? 2 : 0));
 		EXPECT_EQ(t, machine_get(&m, 0, HvX64RegisterRip), CODE + 7);
 		EXPECT_EQ(t, machine_get(&m, 0, HvX64RegisterRax), rows[i].good & UINT32_MAX);
 		EXPECT(t, m.ops->msr_get(m.vps[0], rows[i].index, &value));

@@ -178,6 +178,11 @@ static void intercept_exceptions(struct hv_engine_vm *vm, uint32_t mask)
 {
 }
 
+static uint64_t own_exits(struct hv_engine_vp *vp)
+{
+	return atomic_load_explicit(&kvm_vp_of(vp)->own_exits, memory_order_relaxed);
+}
+
 /* KVM does not count. */
 static uint64_t instructions(struct hv_engine_vp *vp)
 {
@@ -238,5 +243,6 @@ const struct hv_engine_ops kvm_engine_ops = {
 	.translate = translate,
 	.intercept_exceptions = intercept_exceptions,
 	.instructions = instructions,
+	.own_exits = own_exits,
 	.hypercall_insn = hypercall_insn,
 };

@@ -317,11 +317,20 @@ static bool run_once(struct kvm_vp *vp, const struct hv_run *how, struct hv_exit
 	return kvm_exit_translate(vp, ret);
 }
 
+/* Nobody else moves it. */
+static void count_own_exit(struct kvm_vp *vp)
+{
+	uint64_t before = atomic_load_explicit(&vp->own_exits, memory_order_relaxed);
+
+	atomic_store_explicit(&vp->own_exits, before + 1, memory_order_relaxed);
+}
+
 void kvm_vp_run(struct kvm_vp *vp, const struct hv_run *how, struct hv_exit *ret_exit)
 {
 	atomic_store(&vp->tid, this_thread());
 	if (!vp->stored) {
 		while (!run_once(vp, how, &vp->exit)) {
+			count_own_exit(vp);
 		}
 	}
 	vp->stored = false;

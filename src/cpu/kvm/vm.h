@@ -135,6 +135,7 @@ struct kvm_vp {
 	_Atomic uint32_t kicked;
 	_Atomic uint32_t flush; /* translations are to be dropped before guest code runs again */
 	_Atomic pid_t tid;	/* of the thread that runs it */
+	_Atomic uint64_t own_exits; /* from the guest, that the core never hears of */
 
 	/* The owner's from here on. */
 	bool started; /* CPUID and clock are set */

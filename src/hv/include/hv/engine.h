@@ -329,6 +329,8 @@ struct hv_engine_ops {
 
 	/* Retired instructions so far. [any, approximate while running] */
 	uint64_t (*instructions)(struct hv_engine_vp *vp);
+	/* How often the processor came back from the guest with what the engine answers by itself, inside run(). NULL: never. [any, approximate likewise] */
+	uint64_t (*own_exits)(struct hv_engine_vp *vp);
 	/*
 	 * Every VP is idle and time does not pass by itself (instructions are counted): moves tsc() on by @ticks.
 	 * False, and nothing happens, when time is real. NULL: always real. [any]

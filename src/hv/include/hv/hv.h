@@ -96,6 +96,14 @@ uint64_t hv_partition_reference_time(struct hv_partition *p);
 bool hv_root_take_message(struct hv *hv, struct hv_message *ret);
 bool hv_root_take_event(struct hv *hv, uint32_t *ret_port_id, uint16_t *ret_flag);
 
+struct hv_vp_stats {
+	uint64_t instructions;
+	uint64_t exits[16]; /* by enum hv_exit_kind */
+	uint64_t own_exits; /* those that the engine answered by itself */
+};
+/* Since the VP was made. [any, approximate while it runs] */
+void hv_vp_stats(struct hv_vp *vp, struct hv_vp_stats *ret);
+
 #define HV_STATS_CALLS 512u
 struct hv_stats {
 	uint64_t instructions;

@@ -148,6 +148,13 @@ struct vid_events {
 };
 void vid_set_events(struct vid_partition *p, const struct vid_events *events);
 
+struct vid_vp_stats {
+	uint64_t exits[16]; /* by enum hv_exit_kind */
+	uint64_t own_exits; /* those that the engine answered by itself */
+};
+/* Since the VP was made, approximate while it runs. [any] */
+void vid_vp_stats(struct vid_vp *vp, struct vid_vp_stats *ret);
+
 struct vid_stats {
 	uint64_t instructions;
 	uint64_t first_user_tsc;  /* engine time of the first instruction at CPL 3; 0: none yet */
