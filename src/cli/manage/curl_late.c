@@ -12,8 +12,8 @@
 #undef curl_easy_getinfo
 
 /* Debian has both builds: with OpenSSL and with GnuTLS. */
-static struct late_library library = {.names = {"libcurl.so.4", "libcurl-gnutls.so.4"},
-				      .what_for = "to reach the management service"};
+static LATE_LIBRARY(library, "manage", "to reach the management service", "required",
+		    "libcurl.so.4", "libcurl-gnutls.so.4");
 
 CURL *curl_easy_init(void)
 {

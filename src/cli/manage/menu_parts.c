@@ -15,7 +15,7 @@
 
 #define MESSAGE_ROWS 16
 
-struct late_library newt_library = {.names = {"libnewt.so.0.52"}, .what_for = "for the menu"};
+LATE_LIBRARY(newt_library, "menu", "for the menu", "recommended", "libnewt.so.0.52");
 
 static char ok[] = "OK", cancel[] = "Cancel";
 
