@@ -524,6 +524,8 @@ struct hv_partition {
 	struct hv_lock apic_lock;	       /* moving them; before any VP is taken */
 	uint32_t apic_home;		       /* apic_home.c */
 	uint32_t apic_senders;
+	bool has_deadline; /* the APICs' timers take a TSC deadline, here */
+	bool deadline;	   /* and the guest is told so */
 };
 _Static_assert(sizeof(struct hv_partition) <= HV_PAGE_SIZE, "a partition is one page");
 _Static_assert(sizeof(struct hv_vp) <= HV_PAGE_SIZE, "a VP is one page");

@@ -43,8 +43,11 @@ static void leaf_1(struct hv_vp *vp, uint32_t regs[4])
 	uint32_t logical = (uint32_t)min_u64(UINT64_C(1) << topology_shift(vp->partition), 255);
 
 	regs[EBX] = (regs[EBX] & 0xFF00) | (lapic_id(vp) & 0xFF) << 24;
-	regs[ECX] |= LEAF1_ECX_HYPERVISOR | LEAF1_ECX_X2APIC | LEAF1_ECX_TSC_DEADLINE;
-	regs[ECX] &= ~LEAF1_ECX_OSXSAVE;
+	regs[ECX] |= LEAF1_ECX_HYPERVISOR | LEAF1_ECX_X2APIC;
+	regs[ECX] &= ~(LEAF1_ECX_OSXSAVE | LEAF1_ECX_TSC_DEADLINE);
+	if (vp->partition->deadline) {
+		regs[ECX] |= LEAF1_ECX_TSC_DEADLINE;
+	}
 	if (vp_reg(vp, HvX64RegisterCr4) & X86_CR4_OSXSAVE) {
 		regs[ECX] |= LEAF1_ECX_OSXSAVE;
 	}

@@ -203,6 +203,9 @@ static uint16_t start_engine(struct hv_partition *p)
 		return HV_STATUS_NO_RESOURCES;
 	}
 	p->apic = p->hv->engine->apic != NULL ? p->hv->engine->apic(p->engine) : NULL;
+	p->has_deadline = p->apic != NULL || p->hv->engine->deadline_exits == NULL ||
+			  p->hv->engine->deadline_exits(p->engine);
+	p->deadline = p->has_deadline;
 	gmem_set_watch(&p->gmem, &watch);
 	p->hypercall_page.rights = GMEM_R | GMEM_X;
 	p->reference_tsc.rights = GMEM_R;

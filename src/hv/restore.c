@@ -214,19 +214,40 @@ static bool restore_partition(struct state_reader *r, struct hv_partition *p)
 	       overlay_set(p, &p->reference_tsc, reference_tsc);
 }
 
-uint64_t hv_saved_apic_hz(const void *buf, size_t bytes)
+/* The record @wanted of a saved partition, if it has one. */
+static bool find_record(const void *buf, size_t bytes, uint32_t wanted, struct state_reader *ret)
 {
-	struct state_reader r, payload;
+	struct state_reader r;
 	uint16_t version;
 	uint32_t tag;
 
 	state_reader_init(&r, buf, bytes);
-	while (state_next(&r, &tag, &version, &payload)) {
-		if (tag == TAG_APIC_HZ) {
-			return state_get_u64(&payload);
+	while (state_next(&r, &tag, &version, ret)) {
+		if (tag == wanted) {
+			return true;
 		}
 	}
-	return HV_APIC_HZ_BEFORE;
+	return false;
+}
+
+uint64_t hv_saved_apic_hz(const void *buf, size_t bytes)
+{
+	struct state_reader r;
+
+	return find_record(buf, bytes, TAG_APIC_HZ, &r) ? state_get_u64(&r) : HV_APIC_HZ_BEFORE;
+}
+
+/* Before there was the record, every guest was told of it. */
+bool hv_saved_deadline(const void *buf, size_t bytes)
+{
+	struct state_reader r;
+
+	return !find_record(buf, bytes, TAG_DEADLINE, &r) || state_get_u8(&r) != 0;
+}
+
+bool hv_partition_has_deadline(const struct hv_partition *p)
+{
+	return p->has_deadline;
 }
 
 /* What the core can count, and what the engine counts if it keeps the APICs. */
@@ -242,10 +263,13 @@ bool hv_partition_restore(struct hv_partition *p, const void *buf, size_t bytes)
 	uint32_t vps = 0, tag;
 	uint16_t version;
 
-	if (!apic_hz_fits(p, hv_saved_apic_hz(buf, bytes))) {
+	/* What CPUID tells of deadlines must not change under the guest: one that knows of them may use them. */
+	if (!apic_hz_fits(p, hv_saved_apic_hz(buf, bytes)) ||
+	    (hv_saved_deadline(buf, bytes) && !p->has_deadline)) {
 		return false;
 	}
 	p->time.apic_hz = hv_saved_apic_hz(buf, bytes);
+	p->deadline = hv_saved_deadline(buf, bytes);
 	state_reader_init(&r, buf, bytes);
 	while (ok && state_next(&r, &tag, &version, &payload)) {
 		if (tag == TAG_PARTITION && !partition) {

@@ -184,6 +184,9 @@ size_t hv_partition_save(struct hv_partition *p, void *buf, size_t bytes)
 	state_begin(&w, TAG_APIC_HZ, 1);
 	state_put_u64(&w, p->time.apic_hz);
 	state_end(&w);
+	state_begin(&w, TAG_DEADLINE, 1);
+	state_put_u8(&w, p->deadline);
+	state_end(&w);
 	for (uint32_t i = 0; (vp = vp_next(p, &i)) != NULL;) {
 		save_vp(&w, vp);
 	}

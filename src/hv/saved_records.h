@@ -7,6 +7,7 @@
 
 #define TAG_PARTITION STATE_TAG('P', 'A', 'R', 'T')
 #define TAG_APIC_HZ STATE_TAG('A', 'P', 'H', 'Z')
+#define TAG_DEADLINE STATE_TAG('T', 'S', 'C', 'D')
 #define TAG_VP STATE_TAG('V', 'P', ' ', ' ')
 #define TAG_RUN STATE_TAG('R', 'U', 'N', ' ')
 #define TAG_REGISTERS STATE_TAG('R', 'E', 'G', 'S')

@@ -603,6 +603,11 @@ uint64_t vid_saved_apic_hz(const void *buf, size_t bytes)
 	return hv_saved_apic_hz(buf, bytes);
 }
 
+bool vid_deadline_lacks(const struct vid_partition *p, const void *buf, size_t bytes)
+{
+	return hv_saved_deadline(buf, bytes) && !hv_partition_has_deadline(p->handle);
+}
+
 uint64_t vid_lost_tsc_hz(struct vid_partition *p)
 {
 	return hv_partition_lost_tsc_hz(p->handle);

@@ -228,13 +228,31 @@ uint64_t device_state_apic_hz(const void *data, size_t bytes)
 		       : HV_APIC_HZ;
 }
 
+/* What the host's hypervisor has to have for a guest that goes on, beside its processor. */
+static bool partition_fits(const struct worker *w, const struct state_reader *run,
+			   char why[DEVICE_STATE_WHY_BYTES])
+{
+	struct state_reader partition;
+
+	if (!find(run, TAG_PARTITION, &partition) ||
+	    !vid_deadline_lacks(w->machine.partition, partition.buf, partition.left)) {
+		return true;
+	}
+	return refuse(why, "its guest may use the TSC deadline timer of its local APICs, which "
+			   "this host's KVM keeps from "
+			   "APICs that are not its own; expected KVM with its own (without "
+			   "apic=core, and states whose "
+			   "APIC timers are of today's rate), or --engine emu");
+}
+
 bool device_state_restore(struct worker *w, const void *data, size_t bytes,
 			  char why[DEVICE_STATE_WHY_BYTES])
 {
 	struct state_reader run;
 
 	state_reader_init(&run, data, bytes);
-	if (!shape_matches(w, &run, why) || !restore_singles(w, &run, why)) {
+	if (!shape_matches(w, &run, why) || !partition_fits(w, &run, why) ||
+	    !restore_singles(w, &run, why)) {
 		return false;
 	}
 	if (!storage_restore(w->storage, &run)) {

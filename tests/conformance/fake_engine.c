@@ -328,6 +328,11 @@ static const struct hv_engine_apic_ops *apic(struct hv_engine_vm *vm)
 	return to_vm(vm)->machine->apics ? &fake_apic : NULL;
 }
 
+static bool deadline_exits(struct hv_engine_vm *vm)
+{
+	return !to_vm(vm)->machine->no_deadlines;
+}
+
 static void kick(struct hv_engine_vp *vp)
 {
 	__atomic_store_n(&to_vp(vp)->kicked, 1, __ATOMIC_SEQ_CST);
@@ -547,6 +552,7 @@ const struct hv_engine_ops fake_engine = {
 	.vp_reset = vp_reset,
 	.run = run,
 	.apic = apic,
+	.deadline_exits = deadline_exits,
 	.kick = kick,
 	.complete = complete,
 	.abandon = abandon,

@@ -111,6 +111,7 @@ struct fake_machine {
 	bool scales; /* takes another rate */
 	bool apics;  /* keeps local APICs */
 	bool no_timers;
+	bool no_deadlines;  /* writes of IA32_TSC_DEADLINE do not exit */
 	struct fake_vm *vm; /* of the newest partition */
 	bool fail_create;   /* vm_create and vp_create answer -ENOMEM */
 	unsigned vms;	    /* alive */

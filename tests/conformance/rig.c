@@ -378,6 +378,7 @@ void rig_init(struct rig *r, const struct rig_options *options)
 	CHECK(r->vps <= RIG_VPS_MAX);
 	r->machine.hz = r->options.tsc_hz != 0 ? r->options.tsc_hz : RIG_TSC_HZ;
 	r->machine.apics = r->options.apics;
+	r->machine.no_deadlines = r->options.no_deadlines;
 	r->machine.now = UINT64_C(0x123456789); /* engine time does not start with the partition */
 	r->hv_memory = pages_alloc(HV_PAGES);
 	const struct hv_config config = {

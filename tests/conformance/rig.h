@@ -42,6 +42,7 @@ struct rig_options {
 	bool start_waiting; /* VPs above 0 stay in wait-for-SIPI */
 	bool frozen;	    /* partition time */
 	bool apics;	    /* the engine keeps the local APICs */
+	bool no_deadlines;  /* and those of the core get no TSC deadline from it */
 };
 
 /* Everything that a child may be given. */

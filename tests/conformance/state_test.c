@@ -351,6 +351,90 @@ static void apic_rates_that_nobody_has_are_refused(struct test *t)
 	rig_fini(&from);
 }
 
+#define DEADLINE_RECORD_BYTES 13u
+
+/* As it was written when every guest was told of deadlines, and nothing of that was written. */
+static size_t without_deadline(struct test *t, uint8_t *image, size_t bytes)
+{
+	for (size_t at = 0; at + DEADLINE_RECORD_BYTES <= bytes; at++) {
+		if (memcmp(image + at, "TSCD", 4) == 0) {
+			EXPECT_EQ(t, load_le32(image + at + 8), 1);
+			memmove(image + at, image + at + DEADLINE_RECORD_BYTES,
+				bytes - at - DEADLINE_RECORD_BYTES);
+			return bytes - DEADLINE_RECORD_BYTES;
+		}
+	}
+	test_fail(t, __FILE__, __LINE__, "no record of the TSC deadline");
+	return bytes;
+}
+
+static bool told_of_deadlines(struct rig *r)
+{
+	uint32_t regs[4];
+
+	rig_cpuid(r, 0, 1, 0, regs);
+	return (regs[2] & 1u << 24) != 0;
+}
+
+/* A guest that was told of TSC deadlines may use them wherever it goes on; one that was not is not told later. */
+static void deadlines_stay_what_they_were(struct test *t)
+{
+	static const struct {
+		bool from, apics, to, restores;
+	} rows[] = {{true, false, true, true},	{true, false, false, false},
+		    {true, true, false, true}, /* the engine's own APICs have them */
+		    {false, false, true, true}, {false, true, true, true},
+		    {false, false, false, true}};
+	static uint8_t image[IMAGE_MAX];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct rig from, to;
+		size_t bytes;
+
+		rig_init(&from, &(struct rig_options){.no_deadlines = !rows[i].from});
+		EXPECT_EQ(t, told_of_deadlines(&from), rows[i].from);
+		freeze(t, &from, true);
+		bytes = save(t, &from, image);
+		EXPECT_EQ(t, hv_saved_deadline(image, bytes), rows[i].from);
+		rig_init(&to, &(struct rig_options){.frozen = true,
+						    .apics = rows[i].apics,
+						    .no_deadlines = !rows[i].to});
+		EXPECT_EQ(t, hv_partition_has_deadline(to.partition), rows[i].to || rows[i].apics);
+		EXPECT_EQ(t, hv_partition_restore(to.partition, image, bytes), rows[i].restores);
+		if (rows[i].restores) {
+			freeze(t, &to, false);
+			EXPECT_EQ(t, told_of_deadlines(&to), rows[i].from);
+			freeze(t, &to, true);
+			bytes = save(t, &to, image);
+			EXPECT_EQ(t, hv_saved_deadline(image, bytes), rows[i].from);
+		}
+		rig_fini(&from);
+		rig_fini(&to);
+	}
+}
+
+static void old_states_tell_of_deadlines(struct test *t)
+{
+	static uint8_t image[IMAGE_MAX];
+	struct rig from, to;
+	size_t bytes;
+
+	rig_init(&from, &(struct rig_options){.no_deadlines = true});
+	freeze(t, &from, true);
+	bytes = save(t, &from, image);
+	bytes = without_deadline(t, image, bytes);
+	EXPECT(t, hv_saved_deadline(image, bytes));
+	rig_init(&to, &(struct rig_options){.frozen = true, .no_deadlines = true});
+	EXPECT(t, !hv_partition_restore(to.partition, image, bytes));
+	rig_fini(&to);
+	rig_init(&to, &(struct rig_options){.frozen = true});
+	EXPECT(t, hv_partition_restore(to.partition, image, bytes));
+	freeze(t, &to, false);
+	EXPECT(t, told_of_deadlines(&to));
+	rig_fini(&to);
+	rig_fini(&from);
+}
+
 /* A processor's own fixed registers are in the image, and need not be set: but they must be the same. */
 static void locked_registers_have_their_value(struct test *t)
 {
@@ -458,6 +542,8 @@ int main(void)
 		TEST(another_clock_rate),
 		TEST(old_apic_timers_keep_their_rate),
 		TEST(apic_rates_that_nobody_has_are_refused),
+		TEST(deadlines_stay_what_they_were),
+		TEST(old_states_tell_of_deadlines),
 		TEST(locked_registers_have_their_value),
 		TEST(wrong_shapes_are_refused),
 		TEST(torn_images_are_refused),

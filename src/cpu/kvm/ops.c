@@ -65,6 +65,11 @@ static const struct hv_engine_apic_ops *apic(struct hv_engine_vm *vm)
 	return kvm_vm_of(vm)->apic.here ? &kvm_apic_ops : NULL;
 }
 
+static bool deadline_exits(struct hv_engine_vm *vm)
+{
+	return kvm_vm_of(vm)->deadline_exits;
+}
+
 static bool reg_get(struct hv_engine_vp *vp, uint32_t name, struct hv_u128 *ret_value)
 {
 	return kvm_reg_get(kvm_vp_of(vp), name, ret_value);
@@ -221,6 +226,7 @@ const struct hv_engine_ops kvm_engine_ops = {
 	.set_cr8 = set_cr8,
 	.get_cr8 = get_cr8,
 	.apic = apic,
+	.deadline_exits = deadline_exits,
 	.reg_get = reg_get,
 	.reg_set = reg_set,
 	.msr_get = msr_get,

@@ -92,6 +92,7 @@ struct kvm_vm {
 	uint32_t host_khz;
 	struct kvm_scale scale;
 	bool sync_regs; /* general registers come and go with struct kvm_run */
+	bool deadline_exits;
 	struct kvm_memory memory;
 	struct kvm_apic apic;
 	struct x86_cpu cpu; /* what the guest finds */
@@ -318,8 +319,8 @@ enum x86_msrs_result kvm_msr_read(struct kvm_vp *vp, uint32_t index, uint64_t *r
 enum x86_msrs_result kvm_msr_write(struct kvm_vp *vp, uint32_t index, uint64_t value);
 /* KVM carries it out without asking (its faults included). */
 bool kvm_msr_in_kernel(const struct kvm_vm *vm, uint32_t index, bool write);
-/* After kvm_cpuid_init: it depends on the processor. */
-int kvm_msr_set_filter(const struct kvm_vm *vm);
+/* After kvm_cpuid_init and kvm_apic_init, on which it depends. */
+int kvm_msr_set_filter(struct kvm_vm *vm);
 /* As KVM has it, without looking whose it is. False: KVM refuses. */
 bool kvm_msr_kernel_get(struct kvm_vp *vp, uint32_t index, uint64_t *ret);
 bool kvm_msr_kernel_set(struct kvm_vp *vp, uint32_t index, uint64_t value);

@@ -269,6 +269,8 @@ struct hv_engine_ops {
 	uint8_t (*get_cr8)(struct hv_engine_vp *vp);
 	/* For engines that can keep the local APICs of this VM; NULL, or NULL: the core does. [any] */
 	const struct hv_engine_apic_ops *(*apic)(struct hv_engine_vm *vm);
+	/* While the core has the local APICs: the guest's writes of IA32_TSC_DEADLINE exit, so that it can have that timer. NULL: they do. [any] */
+	bool (*deadline_exits)(struct hv_engine_vm *vm);
 
 	/* False: unknown name, or (set) a value the processor refuses. */
 	bool (*reg_get)(struct hv_engine_vp *vp, uint32_t name, struct hv_u128 *ret_value);

@@ -136,5 +136,11 @@ bool hv_partition_restore(struct hv_partition *p, const void *buf, size_t bytes)
  * The rate of the APIC timers in a saved partition. Unless it is HV_APIC_HZ, restore wants a partition whose APICs the core keeps (HV_WITHOUT_APICS).
  */
 uint64_t hv_saved_apic_hz(const void *buf, size_t bytes);
+/*
+ * Whether the guest of a saved partition was told (CPUID) that its APIC timers take a TSC deadline; and whether those of @p do. A guest that was told goes on
+ * only where they do; one that was not is not told where it goes on, either.
+ */
+bool hv_saved_deadline(const void *buf, size_t bytes);
+bool hv_partition_has_deadline(const struct hv_partition *p);
 
 #endif

@@ -168,6 +168,8 @@ size_t vid_save(struct vid_partition *p, void *buf, size_t bytes);
 int vid_restore(struct vid_partition *p, const void *buf, size_t bytes);
 /* The rate of the APIC timers there. Unless it is HV_APIC_HZ, vid_restore wants a partition with HV_WITHOUT_APICS. */
 uint64_t vid_saved_apic_hz(const void *buf, size_t bytes);
+/* The guest there may use the APIC's TSC deadline timer, which @p does not have: vid_restore refuses. */
+bool vid_deadline_lacks(const struct vid_partition *p, const void *buf, size_t bytes);
 /* After vid_restore: the rate of the guest's TSC where the state was saved, if it could not be kept (0: it was); and the present one. */
 uint64_t vid_lost_tsc_hz(struct vid_partition *p);
 uint64_t vid_tsc_hz(struct vid_partition *p);
