@@ -41,7 +41,7 @@ enum {
 };
 
 struct slot {
-	const struct chip_ops *ops;
+	const struct chip_ops *ops; /* NULL: the board lacks this chip */
 	void *chip;
 	uint64_t deadline_ns;
 };
@@ -109,7 +109,9 @@ static void service_set_irq(void *ctx, unsigned line, bool level)
 	if (line == CASCADE_LINE) {
 		return;
 	}
-	pic_set_irq(&b->pic, line, level);
+	if (!b->config.no_legacy) {
+		pic_set_irq(&b->pic, line, level);
+	}
 	ioapic_set_pin(&b->ioapic, line == PIT_IRQ ? CASCADE_LINE : line, level);
 }
 
@@ -176,7 +178,7 @@ static void plug_serial(struct board *b, unsigned port, unsigned slot, uint16_t 
 	bus_add_ports(&b->bus, io, SERIAL_PORTS, BUS_WIDTH_1, &serial_ports, s);
 }
 
-static void plug_interrupt_controllers(struct board *b)
+static void plug_pic(struct board *b)
 {
 	b->pic.link = plug(b, SLOT_PIC, &pic_chip, &b->pic);
 	b->pic.ctx = b;
@@ -184,7 +186,10 @@ static void plug_interrupt_controllers(struct board *b)
 	bus_add_ports(&b->bus, 0x20, 2, BUS_WIDTH_1, &pic_ports, &b->pic);
 	bus_add_ports(&b->bus, 0xa0, 2, BUS_WIDTH_1, &pic_ports, &b->pic);
 	bus_add_ports(&b->bus, 0x4d0, 2, BUS_WIDTH_1, &pic_elcr_ports, &b->pic);
+}
 
+static void plug_ioapic(struct board *b)
+{
 	b->ioapic.link = plug(b, SLOT_IOAPIC, &ioapic_chip, &b->ioapic);
 	b->ioapic.ctx = b->config.ctx;
 	b->ioapic.interrupt = b->config.interrupt;
@@ -192,12 +197,15 @@ static void plug_interrupt_controllers(struct board *b)
 	bus_add_mmio(&b->bus, BOARD_IOAPIC_GPA, BOARD_IOAPIC_BYTES, &ioapic_mmio, &b->ioapic);
 }
 
-static void plug_time(struct board *b)
+static void plug_pit(struct board *b)
 {
 	b->pit.link = plug(b, SLOT_PIT, &pit_chip, &b->pit);
 	bus_add_ports(&b->bus, 0x40, 4, BUS_WIDTH_1, &pit_ports, &b->pit);
 	bus_add_ports(&b->bus, 0x61, 1, BUS_WIDTH_1, &pit_port61, &b->pit);
+}
 
+static void plug_rtc(struct board *b)
+{
 	b->rtc.link = plug(b, SLOT_RTC, &rtc_chip, &b->rtc);
 	b->rtc.ctx = b->config.ctx;
 	b->rtc.wall_ns = b->config.wall_ns;
@@ -259,8 +267,12 @@ int board_create(const struct board_config *config, struct board **ret_board)
 	}
 	plug_serial(b, 0, SLOT_COM1, 0x3f8, 4);
 	plug_serial(b, 1, SLOT_COM2, 0x2f8, 3);
-	plug_interrupt_controllers(b);
-	plug_time(b);
+	if (!config->no_legacy) {
+		plug_pic(b);
+		plug_pit(b);
+	}
+	plug_ioapic(b);
+	plug_rtc(b);
 	plug_power(b);
 	plug_rest(b);
 	rtc_init_cmos(&b->rtc);
@@ -277,7 +289,9 @@ void board_destroy(struct board *b)
 void board_reset(struct board *b)
 {
 	for (unsigned i = 0; i < SLOT_COUNT; i++) {
-		b->slots[i].ops->reset(b->slots[i].chip);
+		if (b->slots[i].ops != NULL) {
+			b->slots[i].ops->reset(b->slots[i].chip);
+		}
 	}
 }
 
@@ -303,7 +317,7 @@ bool board_mmio_write(struct board *b, uint64_t gpa, unsigned bytes, uint64_t da
 
 int board_pic_ack(struct board *b)
 {
-	return pic_ack(&b->pic);
+	return b->config.no_legacy ? -1 : pic_ack(&b->pic);
 }
 
 void board_eoi(struct board *b, uint8_t vector)
@@ -357,6 +371,9 @@ size_t board_save(const struct board *b, void *buf, size_t bytes)
 	for (unsigned i = 0; i < SLOT_COUNT; i++) {
 		const struct slot *s = &b->slots[i];
 
+		if (s->ops == NULL) {
+			continue;
+		}
 		state_begin(&w, s->ops->tag, s->ops->version);
 		state_put_u8(&w, (uint8_t)i);
 		s->ops->save(s->chip, &w);
@@ -364,6 +381,16 @@ size_t board_save(const struct board *b, void *buf, size_t bytes)
 	}
 	state_end(&w);
 	return w.used;
+}
+
+static uint32_t chips(const struct board *b)
+{
+	uint32_t found = 0;
+
+	for (unsigned i = 0; i < SLOT_COUNT; i++) {
+		found |= b->slots[i].ops != NULL ? BIT32(i) : 0;
+	}
+	return found;
 }
 
 static bool restore_chips(struct board *b, struct state_reader *records)
@@ -376,7 +403,7 @@ static bool restore_chips(struct board *b, struct state_reader *records)
 	while (state_next(records, &tag, &version, &payload)) {
 		unsigned i = state_get_u8(&payload);
 
-		if (i >= SLOT_COUNT || b->slots[i].ops->tag != tag) {
+		if (i >= SLOT_COUNT || b->slots[i].ops == NULL || b->slots[i].ops->tag != tag) {
 			continue; /* a chip that this board does not have */
 		}
 		if (version > b->slots[i].ops->version || (seen & BIT32(i)) ||
@@ -385,7 +412,7 @@ static bool restore_chips(struct board *b, struct state_reader *records)
 		}
 		seen |= BIT32(i);
 	}
-	return !records->bad && seen == BIT32(SLOT_COUNT) - 1;
+	return !records->bad && seen == chips(b);
 }
 
 int board_restore(struct board *b, const void *buf, size_t bytes)

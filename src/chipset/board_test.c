@@ -82,6 +82,37 @@ static void test_reset_of_everything(struct test *t)
 	board_destroy(b);
 }
 
+static void test_without_legacy_chips(struct test *t)
+{
+	static const uint16_t ports[] = {0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x4d1,
+					 0x40, 0x41, 0x42, 0x43, 0x61};
+	struct script_world w = script_world();
+	struct board *b = script_board_that(&w, true), *whole;
+	static uint8_t state[4096], other[4096];
+
+	for (size_t i = 0; i < ARRAY_LEN(ports); i++) {
+		board_port_write(b, ports[i], 1, 0x11);
+		EXPECT_EQ(t, board_port_read(b, ports[i], 1), 0xff);
+	}
+	board_mmio_write(b, BOARD_IOAPIC_GPA, 4, 0x10 + 2 * 4);
+	board_mmio_write(b, BOARD_IOAPIC_GPA + 0x10, 4, 0x44);
+	board_set_irq(b, 4, true);
+	EXPECT_EQ(t, w.last_interrupt & 0xff, 0x44);
+	EXPECT(t, !w.extint);
+	EXPECT_EQ(t, board_pic_ack(b), -1);
+	board_reset(b);
+	script_wait(&w, b, 100000000);
+	/* A whole board needs more than that state has. */
+	size_t bytes = board_save(b, state, sizeof(state));
+
+	EXPECT_EQ(t, board_restore(b, state, bytes), 0);
+	whole = script_board(&w);
+	EXPECT_EQ(t, board_restore(whole, state, bytes), -EINVAL);
+	EXPECT_EQ(t, board_restore(b, other, board_save(whole, other, sizeof(other))), 0);
+	board_destroy(whole);
+	board_destroy(b);
+}
+
 /* Every damaged byte and every length of a saved state restores or is refused; afterwards the board still works. */
 static void test_restore_of_damaged_state(struct test *t)
 {
@@ -132,6 +163,7 @@ int main(void)
 		TEST(test_i8042_interrupt),
 		TEST(test_post_port),
 		TEST(test_reset_of_everything),
+		TEST(test_without_legacy_chips),
 		TEST(test_restore_of_damaged_state),
 	};
 

@@ -110,11 +110,12 @@ static inline void script_serial_ready(void *ctx, unsigned port)
 	((struct script_world *)ctx)->ready++;
 }
 
-static inline struct board *script_board(struct script_world *w)
+static inline struct board *script_board_that(struct script_world *w, bool no_legacy)
 {
 	const struct board_config config = {
 		.ram_bytes = UINT64_C(512) << 20,
 		.processors = 2,
+		.no_legacy = no_legacy,
 		.ctx = w,
 		.now_ns = script_now,
 		.wall_ns = script_wall,
@@ -131,6 +132,11 @@ static inline struct board *script_board(struct script_world *w)
 		abort();
 	}
 	return b;
+}
+
+static inline struct board *script_board(struct script_world *w)
+{
+	return script_board_that(w, false);
 }
 
 /* Saturday 2026-11-21 13:59:58.5 UTC, and a guest that has run for a while. */

@@ -142,6 +142,7 @@ static struct launch describe(const struct run_options *o, const struct run_file
 	l.escape = escape;
 	l.timeout_ns = o->timeout_ns;
 	l.no_reboot = o->no_reboot;
+	l.no_legacy = o->no_legacy;
 	l.stats = o->stats;
 	l.count_instructions = o->count_instructions;
 	l.trace = o->trace;

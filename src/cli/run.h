@@ -19,6 +19,7 @@ struct run_options {
 	const char *control; /* path of the socket; NULL: none */
 	uint64_t timeout_ns;
 	bool no_reboot;
+	bool no_legacy;
 	bool stats;
 	bool count_instructions;
 	enum run_engine engine;

@@ -64,6 +64,9 @@ const char run_help_text[] =
 	"  --name NAME          name in messages (default the kernel's file name)\n"
 	"  --timeout SECONDS    stop the machine after this time (units ms, s, m, h)\n"
 	"  --no-reboot          a guest's reset ends the run\n"
+	"  --no-legacy          a board without interrupt controllers (8259) and timer (8254) of "
+	"old: guests that go by ACPI\n"
+	"                       need neither, and start sooner\n"
 	"  --clock CLOCK        real, or instructions: guest time counts instructions, the same in "
 	"every run\n"
 	"                       (one processor; default real)\n"
@@ -94,6 +97,7 @@ enum run_option {
 	OPT_NAME,
 	OPT_TIMEOUT,
 	OPT_NO_REBOOT,
+	OPT_NO_LEGACY,
 	OPT_CLOCK,
 	OPT_TRACE,
 	OPT_STATS,
@@ -119,6 +123,7 @@ static const struct option options[] = {
 	{"name", required_argument, NULL, OPT_NAME},
 	{"timeout", required_argument, NULL, OPT_TIMEOUT},
 	{"no-reboot", no_argument, NULL, OPT_NO_REBOOT},
+	{"no-legacy", no_argument, NULL, OPT_NO_LEGACY},
 	{"clock", required_argument, NULL, OPT_CLOCK},
 	{"trace", required_argument, NULL, OPT_TRACE},
 	{"stats", no_argument, NULL, OPT_STATS},
@@ -332,6 +337,9 @@ static bool set_option(struct run_options *o, enum run_option opt, const char *a
 		return true;
 	case OPT_NO_REBOOT:
 		o->no_reboot = true;
+		return true;
+	case OPT_NO_LEGACY:
+		o->no_legacy = true;
 		return true;
 	case OPT_CLOCK:
 		o->count_instructions = strcmp(arg, "instructions") == 0;

@@ -275,11 +275,11 @@ static void put_madt_nmis(struct builder *b, uint32_t processors)
 	}
 }
 
-static void put_madt(struct builder *b, uint32_t processors)
+static void put_madt(struct builder *b, uint32_t processors, bool no_legacy)
 {
 	table_begin(b, "APIC", 4);
 	put_u32(b, (uint32_t)MEMORY_LAPIC_GPA);
-	put_u32(b, MADT_PCAT_COMPAT);
+	put_u32(b, no_legacy ? 0 : MADT_PCAT_COMPAT);
 	for (uint32_t i = 0; i < processors; i++) {
 		put_madt_processor(b, i);
 	}
@@ -289,7 +289,9 @@ static void put_madt(struct builder *b, uint32_t processors)
 	put_u8(b, 0);
 	put_u32(b, (uint32_t)MEMORY_IOAPIC_GPA);
 	put_u32(b, 0);
-	put_madt_override(b, 0, 2, MPS_CONFORMS);
+	if (!no_legacy) {
+		put_madt_override(b, 0, 2, MPS_CONFORMS); /* the 8254 */
+	}
 	put_madt_override(b, SCI_IRQ, SCI_IRQ, MPS_LEVEL_HIGH);
 	put_madt_nmis(b, processors);
 	list(b, table_end(b));
@@ -367,7 +369,7 @@ int acpi_build(const struct acpi_config *config, struct gmem *gm, uint64_t *ret_
 	uint32_t dsdt = put_dsdt(&b);
 
 	put_fadt(&b, facs, dsdt);
-	put_madt(&b, config->processors);
+	put_madt(&b, config->processors, config->no_legacy);
 	put_waet(&b);
 	put_ssdt(&b, config);
 	put_root(&b, "RSDT", false, &rsdt);

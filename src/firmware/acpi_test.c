@@ -31,7 +31,7 @@ static uint8_t *at(uint64_t gpa)
 
 static void build(struct test *t, uint64_t ram_bytes, uint32_t processors, bool vmbus)
 {
-	const struct acpi_config config = {&machine.map, processors, vmbus};
+	const struct acpi_config config = {&machine.map, processors, vmbus, false};
 	uint64_t rsdp = 0;
 
 	if (machine.ram != NULL) {
@@ -156,9 +156,28 @@ static void test_madt_by_processors(struct test *t)
 	}
 }
 
+/* Linux takes the flag for the 8259s' presence, and the override for the 8254's. */
+static void test_madt_without_legacy_chips(struct test *t)
+{
+	struct acpi_config config = {&machine.map, 1, true, false};
+
+	build(t, 64 * MIB, 1, true);
+	EXPECT_EQ(t, load_le32(find("APIC") + 40), 1);
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned counts[16] = {0};
+		uint64_t rsdp;
+
+		config.no_legacy = i == 1;
+		EXPECT_EQ(t, acpi_build(&config, &machine.gm, &rsdp), 0);
+		count_madt(find("APIC"), counts);
+		EXPECT_EQ(t, load_le32(find("APIC") + 40), !config.no_legacy);
+		EXPECT_EQ(t, counts[2], config.no_legacy ? 1 : 2);
+	}
+}
+
 static void test_bad_values(struct test *t)
 {
-	struct acpi_config config = {&machine.map, 0, true};
+	struct acpi_config config = {&machine.map, 0, true, false};
 	struct memory_map elsewhere;
 	uint64_t rsdp;
 
@@ -295,6 +314,7 @@ int main(void)
 		TEST(test_pointers_and_checksums),
 		TEST(test_fadt),
 		TEST(test_madt_by_processors),
+		TEST(test_madt_without_legacy_chips),
 		TEST(test_bad_values),
 		TEST(test_smbios),
 		TEST(test_acpica_tools_agree),

@@ -121,9 +121,11 @@ static void add_switches(struct plan *p, const struct launch *l)
 	const struct {
 		bool on;
 		const char *option;
-	} switches[] = {{l->escape, "--escape"}, {l->no_reboot, "--no-reboot"},
-			{l->stats, "--stats"},	 {l->count_instructions, "--count-instructions"},
-			{l->eager, "--eager"},	 {l->detached, "--detached"}};
+	} switches[] = {
+		{l->escape, "--escape"},      {l->no_reboot, "--no-reboot"},
+		{l->stats, "--stats"},	      {l->count_instructions, "--count-instructions"},
+		{l->eager, "--eager"},	      {l->detached, "--detached"},
+		{l->no_legacy, "--no-legacy"}};
 
 	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {
 		if (switches[i].on) {

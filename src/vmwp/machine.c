@@ -198,8 +198,10 @@ static int create_partition(struct worker *w)
 
 static int build_tables(struct worker *w, uint64_t *ret_rsdp_gpa)
 {
-	const struct acpi_config acpi = {
-		.map = &w->map, .processors = w->config.processors, .vmbus = true};
+	const struct acpi_config acpi = {.map = &w->map,
+					 .processors = w->config.processors,
+					 .vmbus = true,
+					 .no_legacy = w->config.no_legacy};
 	const struct smbios_config smbios = {.processors = w->config.processors,
 					     .ram_bytes = w->map.ram_bytes};
 	struct gmem *gm = vid_partition_gmem(w->machine.partition);

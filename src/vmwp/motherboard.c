@@ -87,6 +87,7 @@ int motherboard_create(struct worker *w)
 	const struct board_config config = {
 		.ram_bytes = w->map.ram_bytes,
 		.processors = w->config.processors,
+		.no_legacy = w->config.no_legacy,
 		.ctx = w,
 		.now_ns = board_now_ns,
 		.wall_ns = board_wall_ns,

@@ -23,6 +23,7 @@ enum worker_option {
 	OPT_ESCAPE,
 	OPT_TIMEOUT,
 	OPT_NO_REBOOT,
+	OPT_NO_LEGACY,
 	OPT_STATS,
 	OPT_COUNT,
 	OPT_TRACE,
@@ -56,6 +57,7 @@ static const struct option options[] = {
 	{"escape", no_argument, NULL, OPT_ESCAPE},
 	{"timeout-ns", required_argument, NULL, OPT_TIMEOUT},
 	{"no-reboot", no_argument, NULL, OPT_NO_REBOOT},
+	{"no-legacy", no_argument, NULL, OPT_NO_LEGACY},
 	{"stats", no_argument, NULL, OPT_STATS},
 	{"count-instructions", no_argument, NULL, OPT_COUNT},
 	{"trace", required_argument, NULL, OPT_TRACE},
@@ -240,6 +242,9 @@ static bool set_option(struct worker_config *c, int opt, char *arg)
 		return true;
 	case OPT_NO_REBOOT:
 		c->no_reboot = true;
+		return true;
+	case OPT_NO_LEGACY:
+		c->no_legacy = true;
 		return true;
 	case OPT_STATS:
 		c->stats = true;

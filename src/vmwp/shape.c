@@ -12,7 +12,7 @@
 
 #define TAG_SHAPE STATE_TAG('S', 'H', 'A', 'P')
 #define VERSION 1u
-#define THINGS_MAX (3u + 32u + STORAGE_DISKS_MAX + NET_ADAPTERS_MAX)
+#define THINGS_MAX (4u + 32u + STORAGE_DISKS_MAX + NET_ADAPTERS_MAX)
 #define NAME_BYTES 100u
 
 enum thing_kind {
@@ -23,6 +23,7 @@ enum thing_kind {
 	THING_DISK,	  /* slot, lun: bytes */
 	THING_DVD,	  /* slot, lun */
 	THING_ADAPTER,	  /* number: MAC */
+	THING_NO_LEGACY,  /* a board without 8259s and 8254 */
 	THING_KINDS,
 };
 
@@ -87,6 +88,9 @@ static void take_shape(struct worker *w, struct shape *ret)
 	add(ret, THING_COUNTED, 0, 0, w->config.count_instructions);
 	add_disks(ret, w->storage);
 	add_adapters(ret, w->net);
+	if (w->config.no_legacy) {
+		add(ret, THING_NO_LEGACY, 0, 0, 0);
+	}
 }
 
 void shape_save(struct worker *w, struct state_writer *out)
@@ -180,6 +184,9 @@ static const char *describe(const struct thing *t, char name[NAME_BYTES])
 	case THING_ADAPTER:
 		snprintf(name, NAME_BYTES, "network adapter %u with address %012" PRIx64, t->slot,
 			 t->value);
+		break;
+	case THING_NO_LEGACY:
+		snprintf(name, NAME_BYTES, "a board that has no legacy chips");
 		break;
 	case THING_KINDS:
 	default:

@@ -64,6 +64,7 @@ struct worker_config {
 	bool console_escape; /* Ctrl-] leaves */
 	uint64_t timeout_ns; /* 0: none */
 	bool no_reboot;
+	bool no_legacy; /* a board without 8259s and 8254 */
 	bool stats;
 	bool count_instructions;
 	const char *trace; /* NULL: nothing */

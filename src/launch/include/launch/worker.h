@@ -44,6 +44,7 @@ struct launch {
 	const char *without;
 	bool escape; /* Ctrl-] leaves */
 	bool no_reboot;
+	bool no_legacy; /* the machine has no 8259s and no 8254 */
 	bool stats;
 	bool count_instructions;
 	bool eager;    /* all of its memory before the guest goes on */
