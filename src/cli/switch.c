@@ -102,31 +102,14 @@ static const struct option options[] = {
 	{0},
 };
 
-json_t *switch_request(const char *verb, const char *name)
-{
-	json_t *o = json_object();
-
-	json_add_text(o, "do", verb);
-	if (name != NULL) {
-		json_add_text(o, "switch", name);
-	}
-	return o;
-}
-
-json_t *switch_ask(bool start, json_t *request, const int *fds, unsigned fd_count)
+json_t *switch_ask(json_t *request)
 {
 	char error[1200];
 	json_t *answer = NULL;
-	int s = vswitch_client_connect(start, error, sizeof(error));
 
-	if (s < 0 || vswitch_client_request(s, request, fds, fd_count, &answer, NULL, NULL, error,
-					    sizeof(error)) < 0) {
+	if (vswitch_client_ask(false, request, NULL, 0, &answer, error, sizeof(error)) < 0) {
 		complain("%s", error);
 	}
-	if (s >= 0) {
-		close(s);
-	}
-	json_decref(request);
 	return answer;
 }
 

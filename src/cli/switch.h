@@ -22,10 +22,8 @@ struct switch_arguments {
 	bool in, out, off;
 };
 
-/* Asks the switch process (started when @start) for @request, which is given up. NULL after a message. */
-json_t *switch_ask(bool start, json_t *request, const int *fds, unsigned fd_count);
-/* {"do": @verb, "switch": @name or absent}. */
-json_t *switch_request(const char *verb, const char *name);
+/* Asks the switch process that runs for @request, which is given up. NULL after a message. */
+json_t *switch_ask(json_t *request);
 /* Members of an answer; "" and 0 when absent. */
 const char *switch_text(const json_t *o, const char *key);
 uint64_t switch_number(const json_t *o, const char *key);

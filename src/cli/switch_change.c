@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* `virid switch create|remove|port|mirror`. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli.h"
 #include "switch.h"
 #include "vswitchd/client.h"
 #include "vswitchd/config.h"
-#include "vswitchd/interface.h"
 #include "vswitchd/written.h"
 
 static bool written_open(struct switches_written *w)
@@ -82,53 +79,11 @@ static bool describe(const struct switch_arguments *a, const struct switch_list 
 	return ok;
 }
 
-static json_t *ask_to_create(const struct switch_config *c)
-{
-	json_t *request = switch_request("create", NULL);
-	int fds[VSWITCH_UPLINKS_MAX];
-	char error[1200];
-
-	if (!interface_open_all(c, true, fds, error, sizeof(error))) {
-		complain("%s", error);
-		json_decref(request);
-		return NULL;
-	}
-	json_add(request, "config", switch_config_json(c));
-	json_t *answer = switch_ask(true, request, fds, c->interface_count);
-
-	for (unsigned i = 0; i < c->interface_count; i++) {
-		close(fds[i]);
-	}
-	return answer;
-}
-
-static bool create(struct switches_written *w, const struct switch_config *c)
-{
-	json_t *answer;
-
-	if (config_find(&w->list, c->name) != NULL) {
-		complain("there is a switch '%s' already (%s); choose another name, or remove it "
-			 "with `virid switch remove %s`",
-			 c->name, w->path, c->name);
-		return false;
-	}
-	answer = ask_to_create(c);
-	if (answer == NULL) {
-		return false;
-	}
-	json_decref(answer);
-	if (config_add(&w->list, c) && written_save(w)) {
-		return true;
-	}
-	/* What is not written down would be gone one day: better at once. */
-	json_decref(switch_ask(false, switch_request("remove", c->name), NULL, 0));
-	return false;
-}
-
 int switch_create_command(const struct switch_arguments *a)
 {
 	struct switch_config c;
 	struct switches_written w;
+	char error[1200];
 
 	if (a->type == NULL) {
 		complain("switch create: --type is missing; expected private, internal, "
@@ -142,10 +97,12 @@ int switch_create_command(const struct switch_arguments *a)
 		switches_written_close(&w);
 		return CLI_USAGE;
 	}
-	bool ok = create(&w, &c);
+	bool ok = switches_written_create(&w, &c, error, sizeof(error)) == 0;
 
 	switches_written_close(&w);
-	if (ok && a->json) {
+	if (!ok) {
+		complain("%s", error);
+	} else if (a->json) {
 		json_t *o = switch_config_json(&c);
 
 		json_print(o);
@@ -156,56 +113,21 @@ int switch_create_command(const struct switch_arguments *a)
 
 /* ---- remove ---- */
 
-/* The running process has it no longer, or there is none. */
-static bool ask_to_remove(const char *name, bool is_written)
-{
-	char error[1200];
-	json_t *request = switch_request("remove", name), *answer = NULL;
-	int s = vswitch_client_connect(false, error, sizeof(error));
-	int r = s < 0 ? s
-		      : vswitch_client_request(s, request, NULL, 0, &answer, NULL, NULL, error,
-					       sizeof(error));
-
-	json_decref(request);
-	json_decref(answer);
-	if (s >= 0) {
-		close(s);
-	}
-	/* Nobody there, or it does not know it: fine when it is only written down. */
-	if (r == 0 || (is_written && (s < 0 || r == -ENOENT))) {
-		return true;
-	}
-	if (s < 0) {
-		complain("there is no switch '%s'; virid switch list shows them", name);
-	} else {
-		complain("%s", error);
-	}
-	return false;
-}
-
 int switch_remove_command(const struct switch_arguments *a)
 {
-	const char *name = a->operands[0];
 	struct switches_written w;
+	char error[1200];
 
 	if (!written_open(&w)) {
 		return CLI_FAILED;
 	}
-	struct switch_config *c = config_find(&w.list, name);
-	bool ok;
+	int r = switches_written_remove(&w, a->operands[0], error, sizeof(error));
 
-	if (strcmp(name, SWITCH_DEFAULT) == 0) {
-		complain("the switch '%s' is always there", name);
-		ok = false;
-	} else {
-		ok = ask_to_remove(name, c != NULL);
-	}
-	if (ok && c != NULL) {
-		config_drop(&w.list, c);
-		ok = written_save(&w);
-	}
 	switches_written_close(&w);
-	return ok ? CLI_OK : CLI_FAILED;
+	if (r < 0) {
+		complain("%s", error);
+	}
+	return r < 0 ? CLI_FAILED : CLI_OK;
 }
 
 /* ---- port, mirror ---- */
@@ -227,7 +149,7 @@ static void append(char *text, size_t size, const char *word)
 /* The port of an interface outlives the process: what its options are now is written down. */
 static bool write_port(const char *name, const char *port)
 {
-	json_t *request = switch_request("port", name), *answer;
+	json_t *request = vswitch_client_verb("port", name), *answer;
 	struct switches_written w;
 
 	if (!written_open(&w)) {
@@ -236,7 +158,7 @@ static bool write_port(const char *name, const char *port)
 	}
 	/* Asked for again under the lock: somebody else may have been faster. */
 	json_add_text(request, "port", port);
-	answer = switch_ask(false, request, NULL, 0);
+	answer = switch_ask(request);
 	json_t *options = json_object_get(answer, "options");
 	bool ok = options != NULL;
 
@@ -267,7 +189,7 @@ int switch_port_command(const struct switch_arguments *a)
 	}
 	json_add_text(request, "do", "port");
 	json_add_text(request, "port", a->operands[1]);
-	json_t *answer = switch_ask(false, request, NULL, 0);
+	json_t *answer = switch_ask(request);
 	bool ok = answer != NULL;
 
 	if (ok && json_object_get(answer, "options") != NULL) {
@@ -279,14 +201,14 @@ int switch_port_command(const struct switch_arguments *a)
 
 int switch_mirror_command(const struct switch_arguments *a)
 {
-	json_t *request = switch_request("mirror", a->operands[0]);
+	json_t *request = vswitch_client_verb("mirror", a->operands[0]);
 
 	json_add_text(request, "from", a->operands[1]);
 	json_add_text(request, "to", a->operands[2]);
 	json_add_flag(request, "in", a->in);
 	json_add_flag(request, "out", a->out);
 	json_add_flag(request, "off", a->off);
-	json_t *answer = switch_ask(false, request, NULL, 0);
+	json_t *answer = switch_ask(request);
 
 	json_decref(answer);
 	return answer != NULL ? CLI_OK : CLI_FAILED;

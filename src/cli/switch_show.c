@@ -236,31 +236,30 @@ static int print(json_t *answer, const char *key, bool json, void (*text)(json_t
 
 int switch_list_command(const struct switch_arguments *a)
 {
-	return print(process_runs() ? switch_ask(false, switch_request("list", NULL), NULL, 0)
+	return print(process_runs() ? switch_ask(vswitch_client_verb("list", NULL))
 				    : written_switches(),
 		     "switches", a->json, print_list);
 }
 
 int switch_show_command(const struct switch_arguments *a)
 {
-	return print(process_runs()
-			     ? switch_ask(false, switch_request("show", a->operands[0]), NULL, 0)
-			     : written_switch(a->operands[0]),
+	return print(process_runs() ? switch_ask(vswitch_client_verb("show", a->operands[0]))
+				    : written_switch(a->operands[0]),
 		     "switch", a->json, print_switch);
 }
 
 int switch_stats_command(const struct switch_arguments *a)
 {
-	json_t *request = switch_request("stats", a->operands[0]);
+	json_t *request = vswitch_client_verb("stats", a->operands[0]);
 
 	if (a->count > 1) {
 		json_add_text(request, "port", a->operands[1]);
 	}
-	return print(switch_ask(false, request, NULL, 0), "ports", a->json, print_stats);
+	return print(switch_ask(request), "ports", a->json, print_stats);
 }
 
 int switch_macs_command(const struct switch_arguments *a)
 {
-	return print(switch_ask(false, switch_request("macs", a->operands[0]), NULL, 0), "macs",
-		     a->json, print_macs);
+	return print(switch_ask(vswitch_client_verb("macs", a->operands[0])), "macs", a->json,
+		     print_macs);
 }

@@ -153,6 +153,33 @@ int vswitch_client_request(int socket, json_t *request, const int *fds, unsigned
 	return 0;
 }
 
+json_t *vswitch_client_verb(const char *verb, const char *name)
+{
+	json_t *o = json_object();
+
+	json_add_text(o, "do", verb);
+	if (name != NULL) {
+		json_add_text(o, "switch", name);
+	}
+	return o;
+}
+
+int vswitch_client_ask(bool start, json_t *request, const int *fds, unsigned fd_count,
+		       json_t **ret_answer, char *error, size_t size)
+{
+	int s = vswitch_client_connect(start, error, size), r;
+
+	if (s < 0) {
+		r = s == -ENOENT || s == -ECONNREFUSED ? -EHOSTDOWN : s;
+	} else {
+		r = vswitch_client_request(s, request, fds, fd_count, ret_answer, NULL, NULL, error,
+					   size);
+		close(s);
+	}
+	json_decref(request);
+	return r;
+}
+
 /* ---- Plugging in ---- */
 
 void vswitch_cable_close(struct vswitch_cable *cable)

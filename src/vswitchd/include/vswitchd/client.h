@@ -37,6 +37,12 @@ int vswitch_client_request(int socket, json_t *request, const int *fds, unsigned
 			   json_t **ret_answer, int *ret_fds, unsigned *ret_fd_count, char *error,
 			   size_t size);
 
+/* The request {"do": @verb}, with "switch": @name unless that is NULL. */
+json_t *vswitch_client_verb(const char *verb, const char *name);
+/* Connects, puts @request (taken over), and hangs up; answers without descriptors. As above; -EHOSTDOWN: nobody listens. */
+int vswitch_client_ask(bool start, json_t *request, const int *fds, unsigned fd_count,
+		       json_t **ret_answer, char *error, size_t size);
+
 /* A cable (vswitch/wire.h) from a switch to the one who asked; descriptors are the owner's. */
 struct vswitch_cable {
 	int connection;			   /* the port's life */

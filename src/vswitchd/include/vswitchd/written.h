@@ -18,6 +18,14 @@ bool switches_written_save(struct switches_written *w, char *error, size_t size)
 /* Of the switch process when none runs: the default switch, then those of the list. */
 json_t *switches_written_json(const struct switch_list *list);
 /*
+ * Makes the switch @c, and takes @name away: both in the process that runs (one is started for a new switch) and in @w, which is locked. Of one that fails
+ * nothing stays behind. 0; -EEXIST, -ENOENT; -EPERM: the default switch stays; -EINVAL: its interfaces; -EIO: the file; or what the process says. @error
+ * is a sentence.
+ */
+int switches_written_create(struct switches_written *w, const struct switch_config *c, char *error,
+			    size_t size);
+int switches_written_remove(struct switches_written *w, const char *name, char *error, size_t size);
+/*
  * Adds to @o, a switch to be made, what is not there: the network of a NAT switch (the first behind the default switch's that none of @list has), the host's end of an
  * internal one ("virid-NAME").
  */
