@@ -53,6 +53,8 @@ class Machine:
         line = [PROGRAM, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-M", "pc,hpet=off,usb=off",
                 "-accel", "tcg,thread=multi", "-cpu", CPU, "-smp", str(o.cpus), "-m", f"{o.memory}M", "-kernel", files["kernel"],
                 "-initrd", files["initrd"], "-append", machine.kernel_line(o.append)]
+        if o.prealloc:
+            line += ["-object", f"memory-backend-ram,id=ram,size={o.memory}M,prealloc=on,prealloc-threads={o.cpus}", "-M", "memory-backend=ram"]
         for disk in ("system", "work"):
             line += ["-drive", f"file={files[disk]},format=raw,if=none,id={disk},readonly=on,cache=unsafe,file.locking=off",
                      "-device", f"virtio-blk-pci,drive={disk},disable-legacy=on"]
