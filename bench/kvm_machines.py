@@ -98,7 +98,7 @@ class Virid:
 
     def start(self, w):
         words = [self.program, "run", "--engine", "kvm", "--cpu", "host", "--kernel", w.kernel, "--cmdline", w.cmdline, "--memory", f"{MEMORY_MIB}M",
-                 "--processors", str(w.processors)]
+                 "--processors", str(w.processors), "--no-legacy"]
         words += ["--initrd", w.initrd] if w.initrd else []
         words += ["--disk", w.disk + ",raw"] if w.disk else []
         words += ["--net", "default" if w.net == "nat" else w.net] if w.net else []
