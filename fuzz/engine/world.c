@@ -315,6 +315,7 @@ void world_run(struct world *w, uint64_t end)
 		if (!world_answer(w, &exit)) {
 			break;
 		}
+		w->exits++;
 	}
 }
 
@@ -410,6 +411,7 @@ void world_load(struct world *w, const uint8_t *data, size_t bytes)
 	uint8_t features = input_u8(&in);
 
 	w->random = input_u64(&in);
+	w->exits = 0;
 	memset(w->memory, 0, MEMORY_BYTES);
 	tables_build(w, mode);
 	paging_build(w);

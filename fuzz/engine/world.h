@@ -28,6 +28,7 @@ struct world {
 	uint8_t *memory;
 	uint64_t random;
 	const char *failed; /* the engine gave up: its words */
+	unsigned exits;	    /* of world_run since world_load, without one that failed */
 };
 
 /* @device_fd: the system's hypervisor, or -1: the engine counts instructions. Fails hard. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A saved state of a partition, with the software engine under it and messages on their way: refused, or taken and good enough to run for a moment and to be saved
- * again.
+ * A saved state of a partition, with an engine under it (partition_engine.h) and messages on their way: refused, or taken and good enough to run for a moment and to
+ * be saved again.
  */
 #include <errno.h>
 #include <sched.h>
@@ -13,10 +13,10 @@
 
 #include "abi/hv.h"
 #include "edited.h"
-#include "emu/emu.h"
 #include "gmem/gmem.h"
 #include "hv/host.h"
 #include "lib/check.h"
+#include "partition_engine.h"
 #include "vid/vid.h"
 
 #define VPS 2u
@@ -104,18 +104,17 @@ static void pages_free(void *ctx, void *memory, size_t pages)
 
 static void machine_create(struct machine *m)
 {
-	const struct vid_config config = {
-		.engine = &emu_engine_ops,
-		.engine_config = {.vp_max = VPS,
-				  .clock_hz = 1000000000,
-				  .count_instructions = true},
+	struct vid_config config = {
+		.engine_config = {.vp_max = VPS},
 		.pool = {.pages_alloc = pages_alloc, .pages_free = pages_free},
 		.processors = VPS,
 		.pa_bits = 36,
 		.start_frozen = true,
 	};
-	int r = vid_partition_create(&config, &m->partition);
+	int r;
 
+	config.engine = partition_engine(&config.engine_config);
+	r = vid_partition_create(&config, &m->partition);
 	CHECK(r == 0);
 	m->ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(m->ram != MAP_FAILED);

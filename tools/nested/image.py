@@ -254,7 +254,8 @@ def make_work(o, root, command, settings):
         put(library, root)
     there = os.path.join(root, "run/nested")
     os.makedirs(there)
-    shutil.copy(os.path.join(HERE, "init"), there)
+    for name in ("init", "heartbeat"):
+        shutil.copy(os.path.join(HERE, name), there)
     for name, text in (("command", command), ("settings", settings)):
         with open(os.path.join(there, name), "w", encoding="utf-8") as f:
             f.write(text)

@@ -101,17 +101,14 @@ def probe(tap, place, piece):
     tap.note(answer.get("reason", output))
 
 
-LIFE, DIRTY = "kvm_life_test", "kvm_dirty_test"  # the first is a piece by itself
+LIFE = "kvm_life_test"  # a piece by itself
 
 
-def unit_tests(*but):
-    def work(tap, place, piece):
-        for program in [place.path("src/engines/engines_test")] + sorted(glob.glob(place.path("src/cpu/kvm/*_test"))):
-            if os.path.basename(program) in but:
-                continue
+def unit_tests(tap, place, piece):
+    for program in [place.path("src/engines/engines_test")] + sorted(glob.glob(place.path("src/cpu/kvm/*_test"))):
+        if os.path.basename(program) != LIFE:
             status, output = run([program], piece.seconds)
             results.pass_on(tap, os.path.basename(program), status, output)
-    return work
 
 
 def small_guest(guest, *options):
@@ -129,14 +126,21 @@ def several_processors(tap, place, piece):
     results.pass_on(tap, piece.name, status, output, alone, exact=False)
 
 
-FUZZ = ("fuzz/engine/fuzz_engine_kvm", "fuzz/engine/corpus/run")
+# The targets that have an engine, and their corpora: any guest, and any saved state of a partition.
+FUZZ = ("fuzz/engine/fuzz_engine_kvm", "fuzz/engine/corpus/run", "fuzz/state/fuzz_state_partition_kvm", "fuzz/state/corpus/partition")
 
 
-def fuzz(tap, place, piece):
-    lax = ["--below-qemu"] if place.excused else []
-    status, output = run([place.path(FUZZ[0]), *lax, "--runs", "4000", os.path.join(TOP, FUZZ[1])], piece.seconds)
-    results.pass_on(tap, piece.name, status, output)
-    tap.note("\n".join(line[2:] for line in output.splitlines()[-4:] if line.startswith("# ")))
+def fuzz(changed):
+    """All inputs, and so many changed ones."""
+    def work(tap, place, piece):
+        lax = ["--below-qemu"] if place.excused else []
+        guests, guest_corpus, states, state_corpus = FUZZ
+        status, output = run([place.path(states), os.path.join(TOP, state_corpus)], piece.seconds)
+        results.pass_on(tap, f"{piece.name} states", status, output)
+        status, output = run([place.path(guests), *lax, "--runs", changed, os.path.join(TOP, guest_corpus)], piece.seconds)
+        results.pass_on(tap, f"{piece.name} guests", status, output)
+        tap.note("\n".join(line[2:] for line in output.splitlines()[-8:] if line.startswith("# ")))
+    return work
 
 
 def oracle(mode, cases):
@@ -164,7 +168,7 @@ CORE = "kvm,apic=core"  # the local APIC in our core instead of KVM
 def engine_pieces():
     return [
         Piece("probe", "engine", SMOKE, 120, probe),
-        Piece("unit", "engine", SMOKE, 200, unit_tests(LIFE)),
+        Piece("unit", "engine", SMOKE, 200, unit_tests),
         *[Piece("guest-" + g, "engine", SMOKE if g in ("faults", "paging", "system") else QUICK, 330, small_guest(g)) for g in ALONE_IN_QEMU],
         Piece("guest-smp", "engine", QUICK, 330, several_processors),
         *[Piece(name, "engine", SMOKE, 1, left_out(*why)) for name, why in NOT_HERE.items()],
@@ -173,7 +177,7 @@ def engine_pieces():
         Piece("hyperv-x4", "engine", FULL, 300, script("guest/hyperv", "4")),
         Piece("processors", "engine", FULL, 300, script("integration/processors")),
         *[Piece("oracle-" + mode, "oracle", QUICK, 200, oracle(mode, "8000"), needs_right_qemu=True) for mode in ("64", "32", "16")],
-        Piece("fuzz", "fuzz", FULL, 400, fuzz, adds=FUZZ, needs_right_qemu=True),
+        Piece("fuzz", "fuzz", FULL, 400, fuzz("4000"), adds=FUZZ, needs_right_qemu=True),
         Piece("life", "life", FULL, 400, program("src/cpu/kvm/kvm_life_test", "1000", "kvm"), needs_right_qemu=True),
         Piece("kills", "life", FULL, 400, script("integration/kills", "kvm", "15")),
         Piece("hyperv-x2-core", "core", FULL, 200, script("guest/hyperv", "2", engine=CORE)),
@@ -181,29 +185,30 @@ def engine_pieces():
     ]
 
 
-def boot(flavour, processors, selection=FULL, engine="kvm", group=None, suffix=""):
-    return Piece(f"boot-{flavour}-x{processors}{suffix}", group or "boots-" + flavour, selection, 300,
+def boot(flavour, processors, selection=FULL, engine="kvm", group=None, suffix="", seconds=300):
+    return Piece(f"boot-{flavour}-x{processors}{suffix}", group or "boots-" + flavour, selection, seconds,
                  script("integration/boot", flavour, processors, engine=engine), (flavour,))
 
 
 def boot_pae(processors):
     """QEMU's processor sets the accessed bit in PAE's page directory pointers, where KVM finds a reserved one and refuses the guest's next write of CR4;
     Bochs' does not."""
-    return boot("686-pae", processors, group="vtx-pae")
+    return boot("686-pae", processors, group="vtx-pae", seconds=700)
 
 
-VTX_GROUPS = ("vtx", "vtx-pae", "vtx-boot")
+VTX_GROUPS = ("vtx", "vtx-fuzz", "vtx-pae", "vtx-boot")
 
 
 def vtx_pieces():
     """On VT-x with nested paging."""
     return [
-        Piece("vtx-dirty", "vtx", FULL, 1, left_out(DIRTY, "the machine stands still where two VPs write while KVM's bitmaps are taken; not known why")),
         Piece("vtx-probe", "vtx", FULL, 60, probe),
-        Piece("vtx-unit", "vtx", FULL, 200, unit_tests(LIFE, DIRTY)),
+        Piece("vtx-unit", "vtx", FULL, 200, unit_tests),
         *[Piece("vtx-guest-" + g, "vtx", FULL, 120, small_guest(g)) for g in ALONE_IN_QEMU],
         Piece("vtx-hyperv-x1", "vtx", FULL, 120, script("guest/hyperv", "1")),
         Piece("vtx-hyperv-x2", "vtx", FULL, 120, script("guest/hyperv", "2")),
+        Piece("vtx-hyperv-x2-core", "vtx", FULL, 120, script("guest/hyperv", "2", engine=CORE)),
+        Piece("vtx-fuzz", "vtx-fuzz", FULL, 400, fuzz("600"), adds=FUZZ),
         Piece("vtx-boot-cloud-x1", "vtx-boot", FULL, 300, script("integration/boot", "cloud", "1"), ("cloud",)),
     ]
 
