@@ -138,3 +138,25 @@ int file_replace(const char *path, const void *data, size_t bytes, unsigned mode
 	}
 	return durable ? folder_flush_of(path) : 0;
 }
+
+/* ---- Folders ---- */
+
+bool folder_own(const char *folder, char *error, size_t size)
+{
+	struct stat st = {0};
+
+	if (mkdir(folder, 0700) < 0 && errno != EEXIST) {
+		snprintf(error, size, "%s: cannot make the folder: %s", folder, strerror(errno));
+		return false;
+	}
+	if (lstat(folder, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
+	    (st.st_mode & 077) != 0) {
+		snprintf(error, size,
+			 "%s: not a folder of this user alone (found owner %u, mode %o; expected "
+			 "owner %u, mode 700); remove it, or set XDG_RUNTIME_DIR",
+			 folder, (unsigned)st.st_uid, (unsigned)st.st_mode & 07777u,
+			 (unsigned)geteuid());
+		return false;
+	}
+	return true;
+}

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "json/json.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/bits.h"
 #include "test/test.h"
+#include "json/file.h"
 
 /* What is taken, or a part of the error. */
 static const struct {
@@ -126,10 +130,39 @@ static void test_make(struct test *t)
 	json_decref(o);
 }
 
+/* What others can reach, or have put there, is not taken for ours. */
+static void test_own_folder(struct test *t)
+{
+	char top[] = "/tmp/virid-json-XXXXXX", folder[64], link[64], error[512] = "";
+	FILE *file;
+
+	EXPECT(t, mkdtemp(top) != NULL);
+	snprintf(folder, sizeof(folder), "%s/own", top);
+	snprintf(link, sizeof(link), "%s/link", top);
+	EXPECT(t, folder_own(folder, error, sizeof(error)));
+	EXPECT(t, folder_own(folder, error, sizeof(error)));
+	EXPECT_EQ(t, chmod(folder, 0750), 0);
+	EXPECT(t, !folder_own(folder, error, sizeof(error)));
+	EXPECT(t, strstr(error, "mode 750; expected owner") != NULL);
+	EXPECT_EQ(t, symlink(top, link), 0);
+	EXPECT(t, !folder_own(link, error, sizeof(error)));
+	EXPECT_EQ(t, unlink(link), 0);
+	file = fopen(link, "w");
+	EXPECT(t, file != NULL && fchmod(fileno(file), 0600) == 0 && fclose(file) == 0);
+	EXPECT(t, !folder_own(link, error, sizeof(error)));
+	EXPECT_EQ(t, unlink(link), 0);
+	snprintf(link, sizeof(link), "%s/none/own", top);
+	EXPECT(t, !folder_own(link, error, sizeof(error)));
+	EXPECT(t, strstr(error, "cannot make the folder: No such file") != NULL);
+	EXPECT_EQ(t, rmdir(folder), 0);
+	EXPECT_EQ(t, rmdir(top), 0);
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {TEST(test_parse), TEST(test_nul),
-						 TEST(test_members), TEST(test_make)};
+						 TEST(test_members), TEST(test_make),
+						 TEST(test_own_folder)};
 
 	return test_main(cases, ARRAY_LEN(cases));
 }

@@ -115,8 +115,7 @@ static enum vmbus_ring_status available(struct vmbus_channel *ch)
 
 /* ---- Packets ---- */
 
-/* The ranges of a GPA-direct packet: each has its page frames within the header. */
-static bool gpa_ranges_valid(const uint8_t *ranges, size_t bytes, uint32_t count)
+bool vmbus_ranges_valid(const uint8_t *ranges, size_t bytes, uint32_t count)
 {
 	size_t at = 0;
 
@@ -159,7 +158,7 @@ static bool parse_header(struct vmbus_packet *p, const uint8_t *header, size_t b
 		p->pageset = x.pageset;
 		return p->range_count <= p->ranges_bytes / sizeof(struct vmbus_xfer_range);
 	}
-	return gpa_ranges_valid(p->ranges, p->ranges_bytes, p->range_count);
+	return vmbus_ranges_valid(p->ranges, p->ranges_bytes, p->range_count);
 }
 
 _Static_assert(offsetof(struct vmbus_packet_xfer, range_count) ==

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "json/file.h"
+
 static bool fits(int n, size_t ret_size, char *error, size_t size)
 {
 	if (n < 0 || (size_t)n >= ret_size) {
@@ -36,28 +38,6 @@ bool paths_state(char *ret, size_t ret_size, char *error, size_t size)
 	return fits(snprintf(ret, ret_size, "%s/.local/state/virid", home), ret_size, error, size);
 }
 
-/* /tmp is everybody's: somebody else may have been there first. */
-static bool check_own(const char *folder, char *error, size_t size)
-{
-	struct stat st;
-
-	if (mkdir(folder, 0700) < 0 && errno != EEXIST) {
-		snprintf(error, size, "%s: cannot make the folder: %s", folder, strerror(errno));
-		return false;
-	}
-	if (lstat(folder, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
-	    (st.st_mode & 077) != 0) {
-		snprintf(error, size,
-			 "%s: not a folder of this user alone (found owner %u, mode %o; expected "
-			 "owner %u, mode "
-			 "700); remove it, or set XDG_RUNTIME_DIR",
-			 folder, (unsigned)st.st_uid, (unsigned)st.st_mode & 07777u,
-			 (unsigned)geteuid());
-		return false;
-	}
-	return true;
-}
-
 bool paths_runtime(char *ret, size_t ret_size, char *error, size_t size)
 {
 	const char *xdg = getenv("XDG_RUNTIME_DIR");
@@ -70,7 +50,7 @@ bool paths_runtime(char *ret, size_t ret_size, char *error, size_t size)
 	}
 	return fits(snprintf(ret, ret_size, "/tmp/virid-%u", (unsigned)geteuid()), ret_size, error,
 		    size) &&
-	       check_own(ret, error, size);
+	       folder_own(ret, error, size);
 }
 
 bool paths_make(const char *folder, mode_t mode, char *error, size_t size)

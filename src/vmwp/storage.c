@@ -183,8 +183,18 @@ void storage_withdraw(struct storage *s)
 
 /* ---- What is known of the disks ---- */
 
-void storage_list(struct storage *s,
-		  void (*fn)(void *ctx, unsigned slot, unsigned lun, const char *path), void *ctx)
+static char *const *shown_files(const struct controller *c)
+{
+	return c->shown;
+}
+
+static char *const *files_below(const struct controller *c)
+{
+	return c->below;
+}
+
+static void list(struct storage *s, char *const *(*of)(const struct controller *c),
+		 void (*fn)(void *ctx, unsigned slot, unsigned lun, const char *path), void *ctx)
 {
 	for (unsigned i = 0; s != NULL && i < CONTROLLERS_MAX; i++) {
 		struct controller *c = s->controllers[i];
@@ -194,12 +204,25 @@ void storage_list(struct storage *s,
 		}
 		pthread_mutex_lock(&c->lock);
 		for (unsigned lun = 0; lun < STOR_LUNS; lun++) {
-			if (c->shown[lun] != NULL) {
-				fn(ctx, i, lun, c->shown[lun]);
+			if (of(c)[lun] != NULL) {
+				fn(ctx, i, lun, of(c)[lun]);
 			}
 		}
 		pthread_mutex_unlock(&c->lock);
 	}
+}
+
+void storage_list(struct storage *s,
+		  void (*fn)(void *ctx, unsigned slot, unsigned lun, const char *path), void *ctx)
+{
+	list(s, shown_files, fn, ctx);
+}
+
+void storage_list_parents(struct storage *s,
+			  void (*fn)(void *ctx, unsigned slot, unsigned lun, const char *path),
+			  void *ctx)
+{
+	list(s, files_below, fn, ctx);
 }
 
 void storage_place_text(unsigned slot, unsigned lun, char text[STORAGE_PLACE_BYTES])

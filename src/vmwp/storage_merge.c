@@ -18,26 +18,6 @@ void storage_set_merge(struct storage *s, void (*fn)(void *ctx, const struct sto
 	}
 }
 
-void storage_list_parents(struct storage *s,
-			  void (*fn)(void *ctx, unsigned slot, unsigned lun, const char *path),
-			  void *ctx)
-{
-	for (unsigned i = 0; s != NULL && i < CONTROLLERS_MAX; i++) {
-		struct controller *c = s->controllers[i];
-
-		if (c == NULL) {
-			continue;
-		}
-		pthread_mutex_lock(&c->lock);
-		for (unsigned lun = 0; lun < STOR_LUNS; lun++) {
-			if (c->below[lun] != NULL) {
-				fn(ctx, i, lun, c->below[lun]);
-			}
-		}
-		pthread_mutex_unlock(&c->lock);
-	}
-}
-
 static void tell(struct controller *c, unsigned lun, enum storage_merge_state state,
 		 const struct vhd_progress *progress)
 {

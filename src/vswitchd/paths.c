@@ -11,6 +11,7 @@
 
 #include "lib/text.h"
 #include "vswitchd/config.h"
+#include "json/file.h"
 
 static bool fits(int n, size_t ret_size, char *error, size_t size)
 {
@@ -40,27 +41,6 @@ bool paths_make_above(const char *path, char *error, size_t size)
 	return true;
 }
 
-/* /tmp is everybody's: somebody else may have been there first. */
-static bool check_own(const char *folder, char *error, size_t size)
-{
-	struct stat st;
-
-	if (mkdir(folder, 0700) < 0 && errno != EEXIST) {
-		snprintf(error, size, "%s: cannot make the folder: %s", folder, strerror(errno));
-		return false;
-	}
-	if (lstat(folder, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
-	    (st.st_mode & 077) != 0) {
-		snprintf(error, size,
-			 "%s: not a folder of this user alone (found owner %u, mode %o; expected "
-			 "owner %u, mode 700); remove it, or set XDG_RUNTIME_DIR",
-			 folder, (unsigned)st.st_uid, (unsigned)st.st_mode & 07777u,
-			 (unsigned)geteuid());
-		return false;
-	}
-	return true;
-}
-
 bool paths_socket(bool make, char *ret, size_t ret_size, char *error, size_t size)
 {
 	const char *given = getenv("VIRID_VSWITCH_SOCKET"), *runtime = getenv("XDG_RUNTIME_DIR");
@@ -80,7 +60,7 @@ bool paths_socket(bool make, char *ret, size_t ret_size, char *error, size_t siz
 	}
 	snprintf(folder, sizeof(folder), "/tmp/virid-%u", (unsigned)geteuid());
 	snprintf(ret, ret_size, "%s/vswitch.sock", folder);
-	return (!make && access(folder, F_OK) < 0) || check_own(folder, error, size);
+	return (!make && access(folder, F_OK) < 0) || folder_own(folder, error, size);
 }
 
 bool config_path(char *ret, size_t ret_size, char *error, size_t size)

@@ -5,30 +5,6 @@
 
 #include <string.h>
 
-/* Ranges as the ring's reader would have found them. */
-static bool ranges_valid(const uint8_t *ranges, size_t bytes, uint32_t count)
-{
-	size_t at = 0;
-
-	for (uint32_t i = 0; i < count; i++) {
-		struct vmbus_gpa_range range;
-		uint64_t pages;
-
-		if (bytes - at < sizeof(range)) {
-			return false;
-		}
-		memcpy(&range, ranges + at, sizeof(range));
-		at += sizeof(range);
-		pages = ((uint64_t)range.bytes + range.offset + VMBUS_PAGE_BYTES - 1) /
-			VMBUS_PAGE_BYTES;
-		if (range.offset >= VMBUS_PAGE_BYTES || pages > (bytes - at) / sizeof(uint64_t)) {
-			return false;
-		}
-		at += pages * sizeof(uint64_t);
-	}
-	return true;
-}
-
 static bool restore_packet(struct net_queue *q, struct state_reader *r)
 {
 	uint32_t count = state_get_u32(r), ranges_bytes = state_get_u32(r);
@@ -45,7 +21,7 @@ static bool restore_packet(struct net_queue *q, struct state_reader *r)
 	q->p.ranges_bytes = ranges_bytes;
 	q->p.data = buf + ranges_bytes;
 	q->p.bytes = bytes;
-	return !r->bad && ranges_valid(buf, ranges_bytes, count);
+	return !r->bad && vmbus_ranges_valid(buf, ranges_bytes, count);
 }
 
 /* Only queue 0 settles and creates. */

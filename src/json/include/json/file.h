@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Small files that are always whole. Everything returns 0 or -errno. Any thread; blocks for the disk. */
+/* Small files that are always whole. What is an int is 0 or -errno. Any thread; blocks for the disk. */
 #ifndef JSON_FILE_H
 #define JSON_FILE_H
 
@@ -14,5 +14,10 @@ int file_replace(const char *path, const void *data, size_t bytes, unsigned mode
 /* Makes what was renamed or removed in @folder durable, or in the folder that @path lies in. */
 int folder_flush(const char *folder);
 int folder_flush_of(const char *path);
+/*
+ * Makes @folder, for this user alone, in a place that is everybody's (/tmp): somebody else may have been there first. False: it is there and is not so,
+ * or cannot be made; @error is a sentence.
+ */
+bool folder_own(const char *folder, char *error, size_t size);
 
 #endif

@@ -177,6 +177,8 @@ size_t vmbus_ring_room(struct vmbus_channel *ch);
 
 /* ---- Guest memory behind packets and GPADLs [channel] ---- */
 
+/* Each of the @count ranges of a GPA-direct packet, as they lie in @bytes bytes at @ranges, is there with all of its page frames. */
+bool vmbus_ranges_valid(const uint8_t *ranges, size_t bytes, uint32_t count);
 /*
  * Turns @ranges of a GPA-direct packet into host vectors for @need bytes (merging neighbours), at most @max of them, with @rights (GMEM_R or
  * GMEM_W). Returns the number of vectors; -EFAULT: a page is not there or lacks the right; -EINVAL: the ranges are shorter
