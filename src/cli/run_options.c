@@ -214,7 +214,9 @@ static bool add_net(struct run_options *o, const char *arg)
 static const struct accelerator {
 	const char *on, *off;
 	const char *name; /* in launch.without */
-} accelerators[] = {{"apic=kvm", "apic=core", "apic"}, {"stimer=on", "stimer=off", "stimer"}};
+} accelerators[] = {{"apic=kvm", "apic=core", "apic"},
+		    {"stimer=on", "stimer=off", "stimer"},
+		    {"overlays=in-place", "overlays=over", "overlays"}};
 
 #define ACCELERATORS (sizeof(accelerators) / sizeof(accelerators[0]))
 
@@ -241,8 +243,8 @@ static bool set_accelerators(struct run_options *o, const char *option, const ch
 	for (char *word = strtok_r(copy, ",", &save); word != NULL;
 	     word = strtok_r(NULL, ",", &save)) {
 		if (!set_accelerator(off, word)) {
-			complain("%s kvm: '%s'; expected apic=core, apic=kvm, stimer=off or "
-				 "stimer=on",
+			complain("%s kvm: '%s'; expected apic=core, apic=kvm, stimer=off, "
+				 "stimer=on, overlays=over or overlays=in-place",
 				 option, word);
 			return false;
 		}

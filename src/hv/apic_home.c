@@ -51,24 +51,6 @@ static void move_begin(struct hv_partition *p)
 	}
 }
 
-static void claim_all(struct hv_partition *p)
-{
-	struct hv_vp *vp;
-
-	for (uint32_t i = 0; (vp = vp_next(p, &i)) != NULL;) {
-		vp_claim(vp);
-	}
-}
-
-static void release_all(struct hv_partition *p)
-{
-	struct hv_vp *vp;
-
-	for (uint32_t i = 0; (vp = vp_next(p, &i)) != NULL;) {
-		vp_release(vp);
-	}
-}
-
 /* ---- To the engine ---- */
 
 void apic_tell_assist(struct hv_vp *vp)
@@ -133,7 +115,7 @@ static void move_in(struct hv_partition *p)
 {
 	struct hv_vp *vp;
 
-	claim_all(p);
+	vp_claim_all(p);
 	for (uint32_t i = 0; (vp = vp_next(p, &i)) != NULL;) {
 		make_ready(vp);
 	}
@@ -142,7 +124,7 @@ static void move_in(struct hv_partition *p)
 		give(vp);
 	}
 	__atomic_store_n(&p->apic_home, HOME_ENGINE, __ATOMIC_SEQ_CST);
-	release_all(p);
+	vp_release_all(p);
 }
 
 bool apic_settled(const struct hv_partition *p)
@@ -189,11 +171,11 @@ void apic_gather(struct hv_partition *p)
 	if (p->apic == NULL || home_of(p) != HOME_ENGINE) {
 		return;
 	}
-	claim_all(p);
+	vp_claim_all(p);
 	move_begin(p);
 	for (uint32_t i = 0; (vp = vp_next(p, &i)) != NULL;) {
 		take(vp);
 	}
 	__atomic_store_n(&p->apic_home, HOME_CORE, __ATOMIC_SEQ_CST);
-	release_all(p);
+	vp_release_all(p);
 }

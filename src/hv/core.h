@@ -85,15 +85,28 @@ uint64_t time_100ns(const struct hv_partition *p, uint64_t ticks);
 struct hv_overlay {
 	struct gmem_overlay gmem;
 	uint64_t msr;
-	void *page; /* from the pool, lives as long as the owner */
+	void *own; /* from the pool, lives as long as the owner */
 	uint32_t rights;
 	bool shown;
+	void *guest;	     /* the guest's page that it stands in; NULL: it is @own that the guest sees */
+	struct hv_lock lock; /* innermost; what follows */
+	bool in_guest;	     /* its contents are in @guest, and what lies beneath in @own */
 };
 
 /* Moves the overlay as @msr says; false: no memory for it, nothing changed. Takes the partition's lock. */
 bool overlay_set(struct hv_partition *p, struct hv_overlay *o, uint64_t msr);
+/* Its contents, which stay where they are until overlay_end. No lock is taken between both. [any] */
+void *overlay_begin(struct hv_overlay *o);
+void overlay_end(struct hv_overlay *o);
 /* Marks the page as written for the dirty log. */
 void overlay_touch(struct hv_partition *p, struct hv_overlay *o, size_t offset, size_t bytes);
+/* The parent is about to change what lies beneath @gpn: no overlay stands in it any more. The partition's lock is held. */
+void overlay_ground(struct hv_partition *p, uint64_t gpn);
+/* Before a VP runs: overlays stand in their places. Takes all VPs; nobody else has this one. */
+void overlays_settle(struct hv_partition *p);
+bool overlays_settled(const struct hv_partition *p);
+/* The guest's memory is what lies beneath until the next overlays_settle. apic_lock is held. */
+void overlays_gather(struct hv_partition *p);
 
 /* ---- lapic.c, apic_route.c ---- */
 
@@ -392,6 +405,9 @@ bool vp_try_acquire(struct hv_vp *vp);
 void vp_release(struct hv_vp *vp);
 /* Gets the VP from its dispatcher. The caller has no other that its dispatcher runs. */
 void vp_claim(struct hv_vp *vp);
+/* All VPs of the partition; apic_lock is held. */
+void vp_claim_all(struct hv_partition *p);
+void vp_release_all(struct hv_partition *p);
 /* The same for the dispatcher of @owned (NULL: nobody's). False: somebody wants that one, so give way and try again. */
 bool vp_claim_for(struct hv_vp *vp, const struct hv_vp *owned);
 /* INIT and SIPI as the VP's thread carries them out; the first: those that were requested. */
@@ -510,6 +526,9 @@ struct hv_partition {
 	uint64_t guest_os_id;
 	struct hv_overlay hypercall_page;
 	struct hv_overlay reference_tsc;
+	uint32_t tsc_sequence;	/* of its contents */
+	bool in_place;		/* overlays stand in the guest's pages where they can (overlay.c) */
+	bool overlays_in_guest; /* and are there now */
 	uint64_t crash[5];
 	uint64_t crash_ctl;
 	uint64_t reenlightenment;
@@ -521,11 +540,11 @@ struct hv_partition {
 	uint32_t extint; /* bit 0: raised; the rest counts changes */
 
 	const struct hv_engine_apic_ops *apic; /* NULL: the core has the local APICs for ever */
+	bool has_deadline; /* the APICs' timers take a TSC deadline, here */
+	bool deadline;	   /* and the guest is told so */
 	struct hv_lock apic_lock;	       /* moving them; before any VP is taken */
 	uint32_t apic_home;		       /* apic_home.c */
 	uint32_t apic_senders;
-	bool has_deadline; /* the APICs' timers take a TSC deadline, here */
-	bool deadline;	   /* and the guest is told so */
 };
 _Static_assert(sizeof(struct hv_partition) <= HV_PAGE_SIZE, "a partition is one page");
 _Static_assert(sizeof(struct hv_vp) <= HV_PAGE_SIZE, "a VP is one page");
@@ -553,6 +572,9 @@ uint16_t partition_delete(struct hv_partition *p);
 uint64_t partition_default_privileges(void);
 uint16_t property_get(struct hv_partition *p, uint32_t code, uint64_t *ret);
 uint16_t property_set(struct hv_partition *p, uint32_t code, uint64_t value);
+
+/* Writes the hypercall page anew, while no VP can be in it. */
+void partition_fill_hypercall_page(struct hv_partition *p);
 
 /* Writes the reference TSC page anew with the next sequence number. */
 void partition_fill_reference_tsc(struct hv_partition *p);

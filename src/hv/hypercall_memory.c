@@ -114,6 +114,7 @@ uint16_t call_map_gpa_pages(struct hv_call *c, unsigned *at, unsigned limit)
 	while (*at < limit && status == HV_STATUS_SUCCESS) {
 		void *page = hv_host_page(load_le64(call_element(c, *at)));
 
+		overlay_ground(p, in->target_gpa_base + *at);
 		status = page == NULL ? HV_STATUS_INVALID_PARAMETER
 				      : map_status(gmem_map(&p->gmem, in->target_gpa_base + *at,
 							    page, rights));
@@ -141,6 +142,7 @@ uint16_t call_unmap_gpa_pages(struct hv_call *c, unsigned n)
 		return status;
 	}
 	hv_host_lock(&p->lock);
+	overlay_ground(p, in->target_gpa_base + n);
 	status = gmem_unmap(&p->gmem, in->target_gpa_base + n) == 0 ? HV_STATUS_SUCCESS
 								    : HV_STATUS_INVALID_PARAMETER;
 	hv_host_unlock(&p->lock);
@@ -162,6 +164,7 @@ uint16_t call_modify_sparse_gpa_pages(struct hv_call *c, unsigned n)
 		return status;
 	}
 	hv_host_lock(&p->lock);
+	overlay_ground(p, gpn);
 	status = gmem_protect(&p->gmem, gpn, rights) == 0 ? HV_STATUS_SUCCESS
 							  : HV_STATUS_INVALID_PARAMETER;
 	hv_host_unlock(&p->lock);

@@ -64,6 +64,9 @@ static enum msr_result hypercall_write(struct hv_vp *vp, unsigned n, uint64_t va
 	if (__atomic_load_n(&p->guest_os_id, __ATOMIC_RELAXED) == 0) {
 		value &= ~HV_MSR_PAGE_ENABLE;
 	}
+	if (!(p->hypercall_page.msr & HV_MSR_PAGE_ENABLE)) {
+		partition_fill_hypercall_page(p);
+	}
 	return from_bool(overlay_set(p, &p->hypercall_page, value));
 }
 
@@ -110,7 +113,13 @@ static enum msr_result reference_tsc_read(struct hv_vp *vp, unsigned n, uint64_t
 
 static enum msr_result reference_tsc_write(struct hv_vp *vp, unsigned n, uint64_t value)
 {
-	return from_bool(overlay_set(vp->partition, &vp->partition->reference_tsc, value));
+	struct hv_partition *p = vp->partition;
+
+	/* The guest may have written there. */
+	if (value & HV_MSR_PAGE_ENABLE) {
+		partition_fill_reference_tsc(p);
+	}
+	return from_bool(overlay_set(p, &p->reference_tsc, value));
 }
 
 static enum msr_result frequency_read(struct hv_vp *vp, unsigned n, uint64_t *ret)

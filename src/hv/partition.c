@@ -140,22 +140,23 @@ static void vp_cpuid(void *ctx, uint32_t vp_index, uint32_t leaf, uint32_t suble
 	cpuid_answer(vp, leaf, subleaf, regs);
 }
 
-static void fill_hypercall_page(struct hv_partition *p)
+void partition_fill_hypercall_page(struct hv_partition *p)
 {
-	uint8_t insn[8], *page = p->hypercall_page.page;
+	uint8_t insn[8], *page = overlay_begin(&p->hypercall_page);
 	unsigned bytes = p->hv->engine->hypercall_insn(p->engine, insn);
 
 	CHECK(bytes <= sizeof(insn));
 	__builtin_memset(page, 0xCC, HV_PAGE_SIZE);
 	__builtin_memcpy(page, insn, bytes);
 	page[bytes] = 0xC3; /* near return */
+	overlay_end(&p->hypercall_page);
 }
 
 /* Also after the clock was set to another rate: a new sequence number tells the guest. */
 void partition_fill_reference_tsc(struct hv_partition *p)
 {
-	struct hv_reference_tsc_page *page = p->reference_tsc.page;
-	uint32_t sequence = page->tsc_sequence + 1;
+	struct hv_reference_tsc_page *page = overlay_begin(&p->reference_tsc);
+	uint32_t sequence = p->tsc_sequence + 1;
 
 	__atomic_store_n(&page->tsc_sequence, 0, __ATOMIC_SEQ_CST);
 	page->tsc_scale = p->time.scale;
@@ -163,7 +164,9 @@ void partition_fill_reference_tsc(struct hv_partition *p)
 	if (sequence == 0 || sequence == UINT32_MAX) {
 		sequence = 1;
 	}
+	p->tsc_sequence = sequence;
 	__atomic_store_n(&page->tsc_sequence, sequence, __ATOMIC_SEQ_CST);
+	overlay_end(&p->reference_tsc);
 	overlay_touch(p, &p->reference_tsc, 0, 24);
 }
 
@@ -171,17 +174,17 @@ static bool alloc_pages(struct hv_partition *p)
 {
 	const struct gmem_pages pages = {tables_alloc, tables_free, p};
 
-	p->hypercall_page.page = pool_page_alloc(&p->pool);
-	p->reference_tsc.page = pool_page_alloc(&p->pool);
-	return p->hypercall_page.page != NULL && p->reference_tsc.page != NULL &&
+	p->hypercall_page.own = pool_page_alloc(&p->pool);
+	p->reference_tsc.own = pool_page_alloc(&p->pool);
+	return p->hypercall_page.own != NULL && p->reference_tsc.own != NULL &&
 	       gmem_init(&p->gmem, (unsigned)p->settings.pa_bits, &pages) == 0;
 }
 
 static void free_pages(struct hv_partition *p)
 {
 	gmem_fini(&p->gmem);
-	pool_page_free(&p->pool, p->hypercall_page.page);
-	pool_page_free(&p->pool, p->reference_tsc.page);
+	pool_page_free(&p->pool, p->hypercall_page.own);
+	pool_page_free(&p->pool, p->reference_tsc.own);
 	p->hypercall_page = (struct hv_overlay){0};
 	p->reference_tsc = (struct hv_overlay){0};
 	for (unsigned i = 0; i < VP_TABLE_PAGES; i++) {
@@ -208,9 +211,10 @@ static uint16_t start_engine(struct hv_partition *p)
 	p->deadline = p->has_deadline;
 	gmem_set_watch(&p->gmem, &watch);
 	p->hypercall_page.rights = GMEM_R | GMEM_X;
-	p->reference_tsc.rights = GMEM_R;
+	p->reference_tsc.rights = GMEM_R | GMEM_W;
 	time_init(p, p->time.frozen);
-	fill_hypercall_page(p);
+	p->in_place = p->hv->engine->hold != NULL && !(config.without & HV_WITHOUT_PLACES);
+	partition_fill_hypercall_page(p);
 	partition_fill_reference_tsc(p);
 	if (p->settings.access_tracking && partition_track_writes(p, true) != HV_STATUS_SUCCESS) {
 		p->hv->engine->vm_destroy(p->engine);

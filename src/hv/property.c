@@ -100,6 +100,7 @@ static void freeze(struct hv_partition *p, bool frozen)
 	if (p->state == PARTITION_ACTIVE) {
 		if (frozen) {
 			apic_gather(p);
+			overlays_gather(p);
 		}
 		time_freeze(p, frozen);
 	} else {

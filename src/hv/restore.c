@@ -132,9 +132,12 @@ static bool restore_timers(struct state_reader *r, struct hv_vp *vp)
 
 static bool restore_pages(struct state_reader *r, struct hv_vp *vp)
 {
-	state_get_bytes(r, vp->synic.sim.page, HV_PAGE_SIZE);
-	state_get_bytes(r, vp->synic.sief.page, HV_PAGE_SIZE);
-	state_get_bytes(r, vp->assist.overlay.page, HV_PAGE_SIZE);
+	struct hv_overlay *overlays[] = {&vp->synic.sim, &vp->synic.sief, &vp->assist.overlay};
+
+	for (size_t i = 0; i < ARRAY_LEN(overlays); i++) {
+		state_get_bytes(r, overlay_begin(overlays[i]), HV_PAGE_SIZE);
+		overlay_end(overlays[i]);
+	}
 	return !r->bad;
 }
 
@@ -208,7 +211,7 @@ static bool restore_partition(struct state_reader *r, struct hv_partition *p)
 	}
 	time_keep_rate(p, hz); /* if it cannot be kept, the reference TSC page tells the guest */
 	time_set(p, guest_tsc, reference);
-	((struct hv_reference_tsc_page *)p->reference_tsc.page)->tsc_sequence = sequence;
+	p->tsc_sequence = sequence;
 	partition_fill_reference_tsc(p);
 	return overlay_set(p, &p->hypercall_page, hypercall) &&
 	       overlay_set(p, &p->reference_tsc, reference_tsc);

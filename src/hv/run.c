@@ -286,7 +286,7 @@ static enum step exit_memory(struct hv_vp *vp, struct hv_message *message)
 	if (is_apic_page(vp, gpa)) {
 		return apic_page(vp);
 	}
-	/* Spec: TLFS 3.13: a write to the hypercall page is #GP; other overlays are treated alike. */
+	/* Spec: TLFS 3.13: a write to the hypercall page is #GP. */
 	if (gmem_entry(&vp->partition->gmem, gpa >> GMEM_PAGE_SHIFT) & GMEM_OVERLAY) {
 		fault_gp(vp);
 		return STEP_AGAIN;
@@ -530,12 +530,17 @@ static enum step step(struct hv_vp *vp, struct hv_message *message, uint64_t *re
 	return run(vp, &how, message);
 }
 
-/* Others have the VP now, and the APICs go where they belong. */
+static bool settled(const struct hv_partition *p)
+{
+	return apic_settled(p) && overlays_settled(p);
+}
+
+/* Others have the VP now, and what moves while time is frozen goes where it belongs. */
 static void give_way(struct hv_vp *vp)
 {
-	while (__atomic_load_n(&vp->wanted, __ATOMIC_SEQ_CST) != 0 ||
-	       !apic_settled(vp->partition)) {
+	while (__atomic_load_n(&vp->wanted, __ATOMIC_SEQ_CST) != 0 || !settled(vp->partition)) {
 		vp_release(vp);
+		overlays_settle(vp->partition);
 		apic_settle(vp->partition);
 		for (unsigned round = 0; __atomic_load_n(&vp->wanted, __ATOMIC_SEQ_CST) != 0;
 		     round++) {

@@ -90,7 +90,13 @@ static void save_apic(struct state_writer *w, const struct hv_vp *vp)
 	state_end(w);
 }
 
-static void save_synic(struct state_writer *w, const struct hv_vp *vp)
+static void save_overlay(struct state_writer *w, struct hv_overlay *o)
+{
+	state_put_bytes(w, overlay_begin(o), HV_PAGE_SIZE);
+	overlay_end(o);
+}
+
+static void save_synic(struct state_writer *w, struct hv_vp *vp)
 {
 	const struct synic *s = &vp->synic;
 
@@ -118,9 +124,9 @@ static void save_synic(struct state_writer *w, const struct hv_vp *vp)
 	}
 	state_end(w);
 	state_begin(w, TAG_PAGES, 1);
-	state_put_bytes(w, s->sim.page, HV_PAGE_SIZE);
-	state_put_bytes(w, s->sief.page, HV_PAGE_SIZE);
-	state_put_bytes(w, vp->assist.overlay.page, HV_PAGE_SIZE);
+	save_overlay(w, &vp->synic.sim);
+	save_overlay(w, &vp->synic.sief);
+	save_overlay(w, &vp->assist.overlay);
 	state_end(w);
 }
 
@@ -161,6 +167,7 @@ size_t hv_partition_save(struct hv_partition *p, void *buf, size_t bytes)
 
 	hv_host_lock(&p->apic_lock);
 	apic_gather(p);
+	overlays_gather(p);
 	hv_host_unlock(&p->apic_lock);
 	state_writer_init(&w, buf, bytes);
 	state_begin(&w, TAG_PARTITION, 1);
@@ -171,7 +178,7 @@ size_t hv_partition_save(struct hv_partition *p, void *buf, size_t bytes)
 	state_put_u64(&w, p->guest_os_id);
 	state_put_u64(&w, p->hypercall_page.msr);
 	state_put_u64(&w, p->reference_tsc.msr);
-	state_put_u32(&w, ((struct hv_reference_tsc_page *)p->reference_tsc.page)->tsc_sequence);
+	state_put_u32(&w, p->tsc_sequence);
 	for (unsigned i = 0; i < 5; i++) {
 		state_put_u64(&w, p->crash[i]);
 	}

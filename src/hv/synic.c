@@ -7,19 +7,29 @@
  */
 #include "core.h"
 
-static struct hv_message *slot_of(struct hv_vp *vp, unsigned sint)
+/* Until slot_end. */
+static struct hv_message *slot_begin(struct hv_vp *vp, unsigned sint)
 {
-	return (struct hv_message *)vp->synic.sim.page + sint;
+	return (struct hv_message *)overlay_begin(&vp->synic.sim) + sint;
 }
 
-static bool slot_is_free(struct hv_message *slot)
+static void slot_end(struct hv_vp *vp)
 {
-	return __atomic_load_n(&slot->type, __ATOMIC_SEQ_CST) == HvMessageTypeNone;
+	overlay_end(&vp->synic.sim);
+}
+
+static bool slot_is_free(struct hv_vp *vp, unsigned sint)
+{
+	const struct hv_message *slot = slot_begin(vp, sint);
+	bool free = __atomic_load_n(&slot->type, __ATOMIC_SEQ_CST) == HvMessageTypeNone;
+
+	slot_end(vp);
+	return free;
 }
 
 static void slot_fill(struct hv_vp *vp, unsigned sint, const struct hv_message *m, bool more)
 {
-	struct hv_message *slot = slot_of(vp, sint);
+	struct hv_message *slot = slot_begin(vp, sint);
 
 	slot->payload_size = m->payload_size;
 	slot->reserved = 0;
@@ -27,12 +37,14 @@ static void slot_fill(struct hv_vp *vp, unsigned sint, const struct hv_message *
 	__builtin_memcpy(slot->payload, m->payload, sizeof(slot->payload));
 	__atomic_store_n(&slot->flags, more ? HV_MESSAGE_FLAG_PENDING : 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->type, m->type, __ATOMIC_SEQ_CST);
+	slot_end(vp);
 	overlay_touch(vp->partition, &vp->synic.sim, sint * HV_MESSAGE_SIZE, HV_MESSAGE_SIZE);
 }
 
 static void set_pending_flag(struct hv_vp *vp, unsigned sint)
 {
-	__atomic_fetch_or(&slot_of(vp, sint)->flags, HV_MESSAGE_FLAG_PENDING, __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&slot_begin(vp, sint)->flags, HV_MESSAGE_FLAG_PENDING, __ATOMIC_SEQ_CST);
+	slot_end(vp);
 	overlay_touch(vp->partition, &vp->synic.sim, sint * HV_MESSAGE_SIZE, 8);
 }
 
@@ -88,13 +100,13 @@ static void deliver_one(struct hv_vp *vp, unsigned sint)
 static void scan_sint(struct hv_vp *vp, unsigned sint)
 {
 	while (messages_enabled(vp) && has_queued(vp, sint)) {
-		if (slot_is_free(slot_of(vp, sint))) {
+		if (slot_is_free(vp, sint)) {
 			deliver_one(vp, sint);
 			continue;
 		}
 		set_pending_flag(vp, sint);
 		/* The guest may have emptied the slot before it could see the flag. */
-		if (!slot_is_free(slot_of(vp, sint))) {
+		if (!slot_is_free(vp, sint)) {
 			return;
 		}
 	}
@@ -155,7 +167,7 @@ uint16_t synic_post_direct(struct hv_vp *vp, unsigned sint, const struct hv_mess
 	hv_host_lock(&vp->synic.lock);
 	if (!messages_enabled(vp)) {
 		status = HV_STATUS_INVALID_SYNIC_STATE;
-	} else if (has_queued(vp, sint) || !slot_is_free(slot_of(vp, sint))) {
+	} else if (has_queued(vp, sint) || !slot_is_free(vp, sint)) {
 		status = HV_STATUS_OBJECT_IN_USE;
 	} else {
 		slot_fill(vp, sint, message, false);
@@ -168,7 +180,6 @@ uint16_t synic_post_direct(struct hv_vp *vp, unsigned sint, const struct hv_mess
 uint16_t synic_signal(struct hv_vp *vp, unsigned sint, unsigned flag, bool *ret_newly)
 {
 	struct synic *s = &vp->synic;
-	uint32_t *words = s->sief.page;
 	unsigned word = sint * (HV_EVENT_FLAGS_COUNT / 32) + flag / 32;
 	uint16_t status = HV_STATUS_SUCCESS;
 
@@ -179,7 +190,10 @@ uint16_t synic_signal(struct hv_vp *vp, unsigned sint, unsigned flag, bool *ret_
 	} else {
 		uint32_t bit = BIT32(flag % 32);
 
+		uint32_t *words = overlay_begin(&s->sief);
+
 		*ret_newly = !(__atomic_fetch_or(&words[word], bit, __ATOMIC_SEQ_CST) & bit);
+		overlay_end(&s->sief);
 		overlay_touch(vp->partition, &s->sief, word * 4, 4);
 		if (*ret_newly) {
 			raise(vp, sint);
@@ -282,6 +296,6 @@ void synic_reset(struct hv_vp *vp)
 		s->timer[i] = (struct hv_stimer){0};
 	}
 	recompute_auto_eoi(vp);
-	__builtin_memset(s->sim.page, 0, HV_PAGE_SIZE);
-	__builtin_memset(s->sief.page, 0, HV_PAGE_SIZE);
+	__builtin_memset(s->sim.own, 0, HV_PAGE_SIZE); /* both are nowhere to be seen */
+	__builtin_memset(s->sief.own, 0, HV_PAGE_SIZE);
 }

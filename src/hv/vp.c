@@ -96,6 +96,24 @@ void vp_release(struct hv_vp *vp)
 	__atomic_store_n(&vp->owned, 0, __ATOMIC_RELEASE);
 }
 
+void vp_claim_all(struct hv_partition *p)
+{
+	struct hv_vp *vp;
+
+	for (uint32_t i = 0; (vp = vp_next(p, &i)) != NULL;) {
+		vp_claim(vp);
+	}
+}
+
+void vp_release_all(struct hv_partition *p)
+{
+	struct hv_vp *vp;
+
+	for (uint32_t i = 0; (vp = vp_next(p, &i)) != NULL;) {
+		vp_release(vp);
+	}
+}
+
 void vp_tsc_apply(struct hv_vp *vp)
 {
 	uint64_t offset =
@@ -233,9 +251,9 @@ static void free_pages(struct hv_vp *vp)
 	pool_page_free(pool, vp->call_input);
 	pool_page_free(pool, vp->call_output);
 	pool_page_free(pool, vp->call_counts);
-	pool_page_free(pool, vp->synic.sim.page);
-	pool_page_free(pool, vp->synic.sief.page);
-	pool_page_free(pool, vp->assist.overlay.page);
+	pool_page_free(pool, vp->synic.sim.own);
+	pool_page_free(pool, vp->synic.sief.own);
+	pool_page_free(pool, vp->assist.overlay.own);
 	pool_page_free(pool, vp);
 }
 
@@ -247,11 +265,11 @@ static bool alloc_pages(struct hv_vp *vp)
 	vp->call_input = pool_page_alloc(pool);
 	vp->call_output = pool_page_alloc(pool);
 	vp->call_counts = pool_page_alloc(pool);
-	vp->synic.sim.page = pool_page_alloc(pool);
-	vp->synic.sief.page = pool_page_alloc(pool);
-	vp->assist.overlay.page = pool_page_alloc(pool);
+	vp->synic.sim.own = pool_page_alloc(pool);
+	vp->synic.sief.own = pool_page_alloc(pool);
+	vp->assist.overlay.own = pool_page_alloc(pool);
 	return vp->message && vp->call_input && vp->call_output && vp->call_counts &&
-	       vp->synic.sim.page && vp->synic.sief.page && vp->assist.overlay.page;
+	       vp->synic.sim.own && vp->synic.sief.own && vp->assist.overlay.own;
 }
 
 static void init_state(struct hv_vp *vp)

@@ -5,9 +5,21 @@
  */
 #include "core.h"
 
-static uint32_t *assist_word(struct hv_vp *vp)
+static void offer_end(struct hv_vp *vp)
 {
-	return vp->assist.overlay.page;
+	uint32_t *word = overlay_begin(&vp->assist.overlay);
+
+	__atomic_fetch_and(word, ~HV_APIC_ASSIST_NO_EOI_REQUIRED, __ATOMIC_SEQ_CST);
+	overlay_end(&vp->assist.overlay);
+}
+
+static void offer_make(struct hv_vp *vp)
+{
+	uint32_t *word = overlay_begin(&vp->assist.overlay);
+
+	__atomic_fetch_or(word, HV_APIC_ASSIST_NO_EOI_REQUIRED, __ATOMIC_SEQ_CST);
+	overlay_end(&vp->assist.overlay);
+	overlay_touch(vp->partition, &vp->assist.overlay, 0, 4);
 }
 
 void vp_assist_write(struct hv_vp *vp, uint64_t value, bool *ret_ok)
@@ -18,11 +30,13 @@ void vp_assist_write(struct hv_vp *vp, uint64_t value, bool *ret_ok)
 	}
 	if (vp->assist.armed) {
 		vp->assist.armed = false;
-		__atomic_fetch_and(assist_word(vp), ~HV_APIC_ASSIST_NO_EOI_REQUIRED,
-				   __ATOMIC_SEQ_CST);
+		offer_end(vp);
 	}
 	if ((value & HV_MSR_PAGE_ENABLE) && !(vp->assist.overlay.msr & HV_MSR_PAGE_ENABLE)) {
-		__atomic_store_n(assist_word(vp), 0, __ATOMIC_SEQ_CST);
+		uint32_t *word = overlay_begin(&vp->assist.overlay);
+
+		__atomic_store_n(word, 0, __ATOMIC_SEQ_CST);
+		overlay_end(&vp->assist.overlay);
 	}
 	*ret_ok = overlay_set(vp->partition, &vp->assist.overlay, value);
 	apic_tell_assist(vp);
@@ -49,14 +63,16 @@ void vp_assist_arm(struct hv_vp *vp, uint8_t vector)
 	}
 	vp->assist.armed = true;
 	vp->assist.vector = vector;
-	__atomic_fetch_or(assist_word(vp), HV_APIC_ASSIST_NO_EOI_REQUIRED, __ATOMIC_SEQ_CST);
-	overlay_touch(vp->partition, &vp->assist.overlay, 0, 4);
+	offer_make(vp);
 }
 
 static bool offer_taken(struct hv_vp *vp)
 {
-	return !(__atomic_load_n(assist_word(vp), __ATOMIC_SEQ_CST) &
-		 HV_APIC_ASSIST_NO_EOI_REQUIRED);
+	const uint32_t *word = overlay_begin(&vp->assist.overlay);
+	bool taken = !(__atomic_load_n(word, __ATOMIC_SEQ_CST) & HV_APIC_ASSIST_NO_EOI_REQUIRED);
+
+	overlay_end(&vp->assist.overlay);
+	return taken;
 }
 
 void vp_assist_sync(struct hv_vp *vp)
@@ -81,8 +97,7 @@ void vp_assist_withdraw(struct hv_vp *vp)
 	taken = offer_taken(vp);
 	if (!taken) {
 		/* The owner runs here, not the guest: the word cannot change under us any more. */
-		__atomic_fetch_and(assist_word(vp), ~HV_APIC_ASSIST_NO_EOI_REQUIRED,
-				   __ATOMIC_SEQ_CST);
+		offer_end(vp);
 	}
 	vp->assist.armed = false;
 	if (taken && bitmap256_test(vp->lapic.isr, vp->assist.vector)) {

@@ -84,7 +84,9 @@ static bool add_without(struct worker_config *c, const char *list)
 	static const struct {
 		const char *name;
 		uint32_t bit;
-	} known[] = {{"apic", HV_WITHOUT_APICS}, {"stimer", HV_WITHOUT_TIMERS}};
+	} known[] = {{"apic", HV_WITHOUT_APICS},
+		     {"stimer", HV_WITHOUT_TIMERS},
+		     {"overlays", HV_WITHOUT_PLACES}};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		if (strstr(list, known[i].name) != NULL) {

@@ -496,6 +496,15 @@ static bool flush_done(struct hv_engine_vp *vp)
 	return false;
 }
 
+static void hold(struct hv_engine_vm *vm, bool on)
+{
+	struct fake_vm *v = to_vm(vm);
+
+	CHECK(on || v->holds > 0);
+	v->holds += on ? 1 : -1;
+	v->held += on;
+}
+
 static void gpa_changed(struct hv_engine_vm *vm, uint64_t gpn, uint64_t count)
 {
 	struct fake_vm *v = to_vm(vm);
@@ -575,6 +584,7 @@ const struct hv_engine_ops fake_engine = {
 	.flush_all = flush_all,
 	.flush_page = flush_page,
 	.flush_done = flush_done,
+	.hold = hold,
 	.gpa_changed = gpa_changed,
 	.code_written = code_written,
 	.translate = translate,

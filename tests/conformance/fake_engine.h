@@ -99,6 +99,8 @@ struct fake_vm {
 	struct gmem *gmem;
 	struct fake_vp *vps[FAKE_VPS_MAX];
 	uint32_t exception_mask;
+	int holds;     /* VPs are kept out that often */
+	uint32_t held; /* all in all */
 	uint32_t gpa_changes;
 	uint64_t changed_gpn;
 	uint64_t changed_count;
@@ -108,10 +110,10 @@ struct fake_vm {
 struct fake_machine {
 	uint64_t now; /* engine TSC; atomic */
 	uint64_t hz;
-	bool scales; /* takes another rate */
-	bool apics;  /* keeps local APICs */
+	bool scales;	   /* takes another rate */
+	bool apics;	   /* keeps local APICs */
+	bool no_deadlines; /* writes of IA32_TSC_DEADLINE do not exit */
 	bool no_timers;
-	bool no_deadlines;  /* writes of IA32_TSC_DEADLINE do not exit */
 	struct fake_vm *vm; /* of the newest partition */
 	bool fail_create;   /* vm_create and vp_create answer -ENOMEM */
 	unsigned vms;	    /* alive */

@@ -381,8 +381,10 @@ void rig_init(struct rig *r, const struct rig_options *options)
 	r->machine.no_deadlines = r->options.no_deadlines;
 	r->machine.now = UINT64_C(0x123456789); /* engine time does not start with the partition */
 	r->hv_memory = pages_alloc(HV_PAGES);
+	r->engine = fake_engine;
+	r->engine.hold = r->options.holds ? fake_engine.hold : NULL;
 	const struct hv_config config = {
-		.engine = &fake_engine,
+		.engine = &r->engine,
 		.engine_config = {.vp_max = HV_MAXIMUM_PROCESSORS,
 				  .clock = fake_clock,
 				  .clock_ctx = &r->machine,

@@ -42,6 +42,7 @@ struct rig_options {
 	bool start_waiting; /* VPs above 0 stay in wait-for-SIPI */
 	bool frozen;	    /* partition time */
 	bool apics;	    /* the engine keeps the local APICs */
+	bool holds;	    /* the engine can keep VPs out: overlay pages in place */
 	bool no_deadlines;  /* and those of the core get no TSC deadline from it */
 };
 
@@ -77,6 +78,7 @@ struct rig {
 	struct rig_wake root_wake;
 	struct rig_chunk *chunks;
 	struct rig_options options;
+	struct hv_engine_ops engine; /* fake_engine, less what it cannot do by the options */
 
 	uint64_t id;
 	struct hv_partition *partition;

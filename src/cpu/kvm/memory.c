@@ -219,6 +219,17 @@ void kvm_memory_changed(struct kvm_vm *vm, uint64_t gpn, uint64_t count)
 	pthread_mutex_unlock(&m->lock);
 }
 
+void kvm_memory_hold(struct kvm_vm *vm, bool on)
+{
+	if (on) {
+		pthread_mutex_lock(&vm->memory.lock);
+		kvm_vm_close(vm);
+	} else {
+		kvm_vm_open(vm);
+		pthread_mutex_unlock(&vm->memory.lock);
+	}
+}
+
 void kvm_memory_go_live(struct kvm_vm *vm)
 {
 	struct kvm_memory *m = &vm->memory;
@@ -237,6 +248,7 @@ int kvm_memory_init(struct kvm_vm *vm)
 {
 	struct kvm_memory *m = &vm->memory;
 	int slots = ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_NR_MEMSLOTS);
+	pthread_mutexattr_t attributes;
 
 	slots = slots < SLOTS_MIN ? SLOTS_MIN : slots;
 	m->free_ids = calloc((size_t)slots, sizeof(*m->free_ids));
@@ -247,7 +259,10 @@ int kvm_memory_init(struct kvm_vm *vm)
 		m->free_ids[m->free_count] = (uint32_t)((size_t)slots - 1 - m->free_count);
 		m->free_count++;
 	}
-	pthread_mutex_init(&m->lock, NULL);
+	pthread_mutexattr_init(&attributes);
+	pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&m->lock, &attributes);
+	pthread_mutexattr_destroy(&attributes);
 	kvm_dirty_init(vm);
 	return 0;
 }

@@ -146,6 +146,11 @@ static bool flush_done(struct hv_engine_vp *handle)
 	return !atomic_load(&vp->flush) || !atomic_load(&vp->inside);
 }
 
+static void hold(struct hv_engine_vm *vm, bool on)
+{
+	kvm_memory_hold(kvm_vm_of(vm), on);
+}
+
 static void gpa_changed(struct hv_engine_vm *vm, uint64_t gpn, uint64_t count)
 {
 	kvm_memory_changed(kvm_vm_of(vm), gpn, count);
@@ -241,6 +246,7 @@ const struct hv_engine_ops kvm_engine_ops = {
 	.flush_all = flush_all,
 	.flush_page = flush_page,
 	.flush_done = flush_done,
+	.hold = hold,
 	.gpa_changed = gpa_changed,
 	.code_written = code_written,
 	.dirty_start = dirty_start,

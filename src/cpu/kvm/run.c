@@ -97,7 +97,7 @@ void kvm_vm_close(struct kvm_vm *vm)
 {
 	struct kvm_vp *vp;
 
-	atomic_store(&vm->memory.closed, 1);
+	atomic_fetch_add(&vm->memory.closed, 1);
 	pthread_mutex_lock(&vm->vps_lock);
 	for (uint32_t i = 0; (vp = kvm_vm_next_vp(vm, &i)) != NULL;) {
 		kvm_vp_poke(vp);
@@ -110,7 +110,7 @@ void kvm_vm_close(struct kvm_vm *vm)
 
 void kvm_vm_open(struct kvm_vm *vm)
 {
-	atomic_store(&vm->memory.closed, 0);
+	atomic_fetch_sub(&vm->memory.closed, 1);
 }
 
 /* ---- Deadlines ---- */

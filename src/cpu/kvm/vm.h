@@ -41,8 +41,8 @@ struct kvm_dirty {
 };
 
 struct kvm_memory {
-	pthread_mutex_t lock; /* changes of the map, KVM's dirty log; held while VPs are kept out */
-	_Atomic uint32_t closed;  /* VPs stay out of the guest */
+	pthread_mutex_t lock; /* changes of the map, KVM's dirty log; held while VPs are kept out; recursive */
+	_Atomic uint32_t closed;  /* VPs stay out of the guest: how many want it */
 	struct kvm_piece *pieces; /* by gpn */
 	size_t count;
 	uint32_t *free_ids; /* slot numbers that are not in use, from the end */
@@ -201,6 +201,8 @@ void kvm_memory_fini(struct kvm_vm *vm);
 void kvm_memory_go_live(struct kvm_vm *vm);
 /* The GPA map changed; returns when no VP runs under the old one. [any] */
 void kvm_memory_changed(struct kvm_vm *vm, uint64_t gpn, uint64_t count);
+/* hv_engine_ops.hold. */
+void kvm_memory_hold(struct kvm_vm *vm, bool on);
 /* Tells KVM of a piece, or that it is gone. memory.lock held; -errno. */
 int kvm_memory_set_region(struct kvm_vm *vm, const struct kvm_piece *p, bool remove);
 /* The VM cannot go on: @what is static text. [any] */

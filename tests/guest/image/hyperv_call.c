@@ -73,6 +73,7 @@ void hyperv_identity(void)
 static void test_page(void)
 {
 	static uint8_t other[PAGE_BYTES] __attribute__((aligned(PAGE_BYTES)));
+	uint8_t first;
 	const uint64_t id = rdmsr(HV_X64_MSR_GUEST_OS_ID);
 
 	test_begin("the hypercall page comes, moves and goes");
@@ -80,12 +81,19 @@ static void test_page(void)
 	memset(other, 0x5a, sizeof(other));
 	wrmsr(HV_X64_MSR_HYPERCALL, (uint64_t)other | HV_MSR_PAGE_ENABLE);
 	CHECK_EQ(hypercall_page[0], 0);
-	CHECK_EQ(other[0] != 0x5a, true);
+	first = other[0];
+	CHECK_EQ(first != 0x5a, true);
 	TRY("movb $1, (%%rdi)", "D"(other));
-	check_trap("it cannot be written", 13, 0);
+	if (trap.frame.vector == 256) { /* KVM: the page stands in the guest's own */
+		CHECK_EQ(other[0], 1);
+	} else {
+		check_trap("it cannot be written", 13, 0);
+		CHECK_EQ(other[0], first);
+	}
 	wrmsr(HV_X64_MSR_HYPERCALL, 0);
 	CHECK_EQ(other[0], 0x5a);
 	wrmsr(HV_X64_MSR_HYPERCALL, (uint64_t)other | HV_MSR_PAGE_ENABLE);
+	CHECK_EQ(other[0], first);
 	wrmsr(HV_X64_MSR_GUEST_OS_ID, 0);
 	CHECK_EQ(rdmsr(HV_X64_MSR_HYPERCALL) & HV_MSR_PAGE_ENABLE, 0);
 	CHECK_EQ(other[0], 0x5a);

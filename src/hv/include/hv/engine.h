@@ -147,6 +147,7 @@ struct hv_engine_config {
 
 #define HV_WITHOUT_APICS 0x1u  /* struct hv_engine_apic_ops */
 #define HV_WITHOUT_TIMERS 0x2u /* timer_set, timer_end */
+#define HV_WITHOUT_PLACES 0x4u /* overlay pages in the guest's own */
 
 /* ---- Local APICs that the engine keeps ---- */
 
@@ -303,6 +304,11 @@ struct hv_engine_ops {
 	void (*flush_all)(struct hv_engine_vp *vp, bool non_global_only);
 	void (*flush_page)(struct hv_engine_vp *vp, uint64_t gva);
 	bool (*flush_done)(struct hv_engine_vp *vp);
+	/*
+	 * No VP runs guest code from hold(true) on until hold(false). Calls nest, and gpa_changed may come between; nothing else of this table. [any but
+	 * within run()] With such an engine overlay pages stand in the guest's own (Decision: docs/design/0009). NULL: they are pages of their own.
+	 */
+	void (*hold)(struct hv_engine_vm *vm, bool on);
 	/* The GPA map of [@gpn, @gpn + @count) changed (gmem): every VP drops host pointers; flush_done() as above. [any] */
 	void (*gpa_changed)(struct hv_engine_vm *vm, uint64_t gpn, uint64_t count);
 	/* Guest memory with GMEM_CODE was written by somebody else than a VP (gmem_watch). [any] */
