@@ -88,7 +88,7 @@ struct hv_overlay {
 	void *own; /* from the pool, lives as long as the owner */
 	uint32_t rights;
 	bool shown;
-	void *guest;	     /* the guest's page that it stands in; NULL: it is @own that the guest sees */
+	void *guest; /* the guest's page that it stands in; NULL: it is @own that the guest sees */
 	struct hv_lock lock; /* innermost; what follows */
 	bool in_guest;	     /* its contents are in @guest, and what lies beneath in @own */
 };
@@ -540,8 +540,8 @@ struct hv_partition {
 	uint32_t extint; /* bit 0: raised; the rest counts changes */
 
 	const struct hv_engine_apic_ops *apic; /* NULL: the core has the local APICs for ever */
-	bool has_deadline; /* the APICs' timers take a TSC deadline, here */
-	bool deadline;	   /* and the guest is told so */
+	bool has_deadline;		       /* the APICs' timers take a TSC deadline, here */
+	bool deadline;			       /* and the guest is told so */
 	struct hv_lock apic_lock;	       /* moving them; before any VP is taken */
 	uint32_t apic_home;		       /* apic_home.c */
 	uint32_t apic_senders;

@@ -41,7 +41,8 @@ struct kvm_dirty {
 };
 
 struct kvm_memory {
-	pthread_mutex_t lock; /* changes of the map, KVM's dirty log; held while VPs are kept out; recursive */
+	pthread_mutex_t
+		lock; /* changes of the map, KVM's dirty log; held while VPs are kept out; recursive */
 	_Atomic uint32_t closed;  /* VPs stay out of the guest: how many want it */
 	struct kvm_piece *pieces; /* by gpn */
 	size_t count;
