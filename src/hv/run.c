@@ -1,156 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * VP dispatch: decides what a VP does next - take an event, run, sleep, or ask its parent - and answers the engine's exits.
+ * VP dispatch: decides what a VP does next - take an event (event.c), run, sleep, or ask its parent (exit.c).
  *
  * How nothing is lost without a lock: whoever makes work for a VP (a request bit, an IRR bit) does that first and then looks whether the
  * VP is "running" or "blocked" (vp_notify). The dispatcher announces "running" or "blocked" first and then looks for work.
  */
-#include "core.h"
+#include "run.h"
 
 #define NS_PER_SECOND UINT64_C(1000000000)
-
-enum step {
-	STEP_AGAIN,
-	STEP_INTERCEPT,
-	STEP_BLOCKED,
-	STEP_INTERRUPTED,
-	STEP_SUSPENDED,
-};
-
-static const struct hv_engine_ops *ops(const struct hv_vp *vp)
-{
-	return vp_ops(vp);
-}
-
-static bool take_request(struct hv_vp *vp, uint32_t bit, uint32_t *ret_all)
-{
-	if (!vp_request_test(vp, bit)) {
-		return false;
-	}
-	*ret_all = __atomic_fetch_and(&vp->requests, ~bit, __ATOMIC_SEQ_CST);
-	return true;
-}
-
-static void complete(struct hv_vp *vp, uint64_t value)
-{
-	uint64_t values[4] = {value, 0, 0, 0};
-
-	ops(vp)->complete(vp->engine, values);
-}
-
-static void fault_gp(struct hv_vp *vp)
-{
-	ops(vp)->inject_exception(vp->engine, X86_EXC_GP, true, 0, 0);
-}
-
-static void fault_ud(struct hv_vp *vp)
-{
-	ops(vp)->inject_exception(vp->engine, X86_EXC_UD, false, 0, 0);
-}
-
-/* ---- Events on their way into the guest ---- */
-
-static bool extint_waits(const struct hv_vp *vp)
-{
-	return vp->index == 0 && (__atomic_load_n(&vp->partition->extint, __ATOMIC_SEQ_CST) & 1) &&
-	       (apic_away(vp) || lapic_accepts_extint(vp));
-}
-
-/* Of those that the core injects itself. */
-static int pending(const struct hv_vp *vp)
-{
-	return apic_away(vp) ? -1 : lapic_pending(vp);
-}
-
-static bool wakes(struct hv_vp *vp)
-{
-	if (vp_request_test(vp, REQUEST_NMI) && ops(vp)->can_nmi(vp->engine)) {
-		return true;
-	}
-	/*
-	 * An interrupt that IF or the priority holds back ends the idle state, too. Interop: Linux's
-	 * paravirtual spinlocks wait like this in interrupt handlers of the kick's own class.
-	 */
-	if (vp->idle && lapic_any_requested(vp)) {
-		return true;
-	}
-	if (pending(vp) < 0 && vp->extint_vector < 0 && !extint_waits(vp)) {
-		return false;
-	}
-	return ops(vp)->can_interrupt(vp->engine);
-}
-
-void vp_take_init_sipi(struct hv_vp *vp)
-{
-	uint32_t all;
-
-	if (take_request(vp, REQUEST_INIT, &all)) {
-		vp_do_init(vp);
-	}
-	if (take_request(vp, REQUEST_SIPI, &all)) {
-		vp_do_sipi(vp, (uint8_t)(all >> REQUEST_SIPI_VECTOR_SHIFT));
-	}
-}
-
-static void inject_nmi(struct hv_vp *vp, struct hv_run *how)
-{
-	uint32_t all;
-
-	if (!vp_request_test(vp, REQUEST_NMI)) {
-		return;
-	}
-	if (!ops(vp)->can_nmi(vp->engine)) {
-		how->want_nmi_window = true;
-		return;
-	}
-	take_request(vp, REQUEST_NMI, &all);
-	vp->halted = false;
-	vp->idle = false;
-	ops(vp)->inject_nmi(vp->engine);
-}
-
-static void inject_lapic(struct hv_vp *vp, uint8_t vector)
-{
-	lapic_accept(vp, vector);
-	vp->halted = false;
-	vp->idle = false;
-	ops(vp)->inject_interrupt(vp->engine, vector);
-	vp_assist_arm(vp, vector);
-}
-
-static void inject_extint(struct hv_vp *vp)
-{
-	uint8_t vector = (uint8_t)vp->extint_vector;
-
-	vp->extint_vector = -1;
-	vp->halted = false;
-	vp->idle = false;
-	ops(vp)->inject_interrupt(vp->engine, vector);
-}
-
-/* Gives at most one interrupt to the engine and asks for a window if more wait. AGAIN: nothing for the parent to do. */
-static enum step inject_interrupts(struct hv_vp *vp, struct hv_run *how, struct hv_message *message)
-{
-	int vector = pending(vp);
-
-	if (vector < 0 && vp->extint_vector < 0 && !extint_waits(vp)) {
-		return STEP_AGAIN;
-	}
-	if (!ops(vp)->can_interrupt(vp->engine)) {
-		how->want_interrupt_window = true;
-		return STEP_AGAIN;
-	}
-	if (vp->extint_vector >= 0) {
-		inject_extint(vp);
-	} else if (vector >= 0) {
-		inject_lapic(vp, (uint8_t)vector);
-	} else {
-		message_simple(vp, (uint32_t)HvMessageTypeX64InterruptionDeliverable, message);
-		return STEP_INTERCEPT;
-	}
-	how->want_interrupt_window = pending(vp) >= 0 || extint_waits(vp);
-	return STEP_AGAIN;
-}
 
 /* ---- Time ---- */
 
@@ -189,7 +46,7 @@ static bool has_work(struct hv_vp *vp)
 	if (vp->startup_suspend) {
 		return vp_request_test(vp, REQUEST_SIPI);
 	}
-	return !vp->dead && wakes(vp);
+	return !vp->dead && event_wakes(vp);
 }
 
 static enum step block(struct hv_vp *vp, uint64_t *ret_wake_ns)
@@ -239,185 +96,6 @@ static enum step stay_suspended(struct hv_vp *vp)
 	return STEP_SUSPENDED;
 }
 
-/* ---- Exits ---- */
-
-static enum step intercepted(struct hv_vp *vp)
-{
-	vp->intercept = true;
-	return STEP_INTERCEPT;
-}
-
-static enum step exit_port(struct hv_vp *vp, struct hv_message *message)
-{
-	if (intercept_port(vp->partition, vp->exit.port.port, vp->exit.port.write)) {
-		message_port(vp, &vp->exit, message);
-		return intercepted(vp);
-	}
-	complete(vp, UINT32_MAX >> (32 - 8 * vp->exit.port.bytes));
-	return STEP_AGAIN;
-}
-
-static bool is_apic_page(const struct hv_vp *vp, uint64_t gpa)
-{
-	return (vp->lapic.base & LAPIC_BASE_ENABLE) && !lapic_x2apic(vp) &&
-	       ((gpa ^ vp->lapic.base) & GMEM_PAGE_MASK) == 0 &&
-	       vp->exit.memory.access != HV_ACCESS_EXECUTE;
-}
-
-static enum step apic_page(struct hv_vp *vp)
-{
-	unsigned offset = (unsigned)vp->exit.memory.gpa & (GMEM_PAGE_BYTES - 1);
-	uint64_t value = 0;
-
-	if (vp->exit.memory.access == HV_ACCESS_WRITE) {
-		lapic_mmio_write(vp, offset, vp->exit.memory.bytes, vp->exit.memory.data);
-	} else {
-		lapic_mmio_read(vp, offset, vp->exit.memory.bytes, &value);
-	}
-	complete(vp, value);
-	return STEP_AGAIN;
-}
-
-static enum step exit_memory(struct hv_vp *vp, struct hv_message *message)
-{
-	uint64_t gpa = vp->exit.memory.gpa;
-	uint32_t access = 1u << vp->exit.memory.access;
-
-	if (is_apic_page(vp, gpa)) {
-		return apic_page(vp);
-	}
-	/* Spec: TLFS 3.13: a write to the hypercall page is #GP. */
-	if (gmem_entry(&vp->partition->gmem, gpa >> GMEM_PAGE_SHIFT) & GMEM_OVERLAY) {
-		fault_gp(vp);
-		return STEP_AGAIN;
-	}
-	if (vp->partition->intercepts.mmio & access) {
-		message_memory(vp, &vp->exit, message);
-		return intercepted(vp);
-	}
-	if (vp->exit.memory.access == HV_ACCESS_EXECUTE) {
-		fault_ud(vp); /* an empty bus reads as ones, and FF FF is no instruction */
-		return STEP_AGAIN;
-	}
-	complete(vp, UINT64_MAX);
-	return STEP_AGAIN;
-}
-
-static enum step unknown_msr(struct hv_vp *vp, struct hv_message *message)
-{
-	if (intercept_msr(vp->partition, vp->exit.msr.index, vp->exit.msr.write)) {
-		message_msr(vp, vp->exit.msr.index, vp->exit.msr.write, vp->exit.msr.data, message);
-		return intercepted(vp);
-	}
-	if (vp->partition->settings.unimplemented_msr_action == HV_UNIMPLEMENTED_MSR_ACTION_FAULT) {
-		fault_gp(vp);
-	} else {
-		complete(vp, 0);
-	}
-	return STEP_AGAIN;
-}
-
-static enum step exit_msr(struct hv_vp *vp, struct hv_message *message)
-{
-	uint64_t value = 0;
-	enum msr_result r;
-
-	if (vp->exit.msr.write) {
-		r = msr_write(vp, vp->exit.msr.index, vp->exit.msr.data);
-	} else {
-		r = msr_read(vp, vp->exit.msr.index, &value);
-	}
-	if (r == MSR_UNKNOWN) {
-		return unknown_msr(vp, message);
-	}
-	if (r == MSR_FAULT) {
-		fault_gp(vp);
-	} else {
-		complete(vp, value);
-	}
-	return STEP_AGAIN;
-}
-
-static enum step exit_cr8(struct hv_vp *vp)
-{
-	if (!vp->exit.cr8.write) {
-		complete(vp, vp->lapic.tpr >> 4);
-	} else if (vp->exit.cr8.data > 0xF) {
-		fault_gp(vp);
-	} else {
-		lapic_tpr_set(vp, (uint32_t)vp->exit.cr8.data << 4);
-		complete(vp, 0);
-	}
-	return STEP_AGAIN;
-}
-
-static enum step exit_cpuid(struct hv_vp *vp, struct hv_message *message)
-{
-	uint64_t values[4];
-	uint32_t regs[4];
-
-	cpuid_answer(vp, vp->exit.cpuid.leaf, vp->exit.cpuid.subleaf, regs);
-	if (intercept_cpuid(vp->partition, vp->exit.cpuid.leaf)) {
-		message_cpuid(vp, &vp->exit, regs, message);
-		return intercepted(vp);
-	}
-	for (unsigned i = 0; i < 4; i++) {
-		values[i] = regs[i];
-	}
-	ops(vp)->complete(vp->engine, values);
-	return STEP_AGAIN;
-}
-
-static enum step exit_hypercall(struct hv_vp *vp, struct hv_message *message)
-{
-	if (hypercall_guest(vp)) {
-		return STEP_AGAIN;
-	}
-	*message = *vp->message;
-	return intercepted(vp);
-}
-
-static enum step handle_exit(struct hv_vp *vp, struct hv_message *message)
-{
-	switch (vp->exit.kind) {
-	case HV_EXIT_PORT:
-		return exit_port(vp, message);
-	case HV_EXIT_MEMORY:
-		return exit_memory(vp, message);
-	case HV_EXIT_MSR:
-		return exit_msr(vp, message);
-	case HV_EXIT_CR8:
-		return exit_cr8(vp);
-	case HV_EXIT_CPUID:
-		return exit_cpuid(vp, message);
-	case HV_EXIT_HYPERCALL:
-		return exit_hypercall(vp, message);
-	case HV_EXIT_HALT:
-		vp->halted = true;
-		return STEP_AGAIN;
-	case HV_EXIT_EXCEPTION:
-		message_exception(vp, &vp->exit, message);
-		return intercepted(vp);
-	case HV_EXIT_TRIPLE_FAULT:
-		vp->dead = true;
-		message_simple(vp, (uint32_t)HvMessageTypeUnrecoverableException, message);
-		return STEP_INTERCEPT;
-	case HV_EXIT_FAILED:
-		vp->dead = true;
-		message_text(vp, (uint32_t)HvMessageTypeUnsupportedFeature, vp->exit.failed.what,
-			     message);
-		return STEP_INTERCEPT;
-	case HV_EXIT_EOI:
-		message_apic_eoi(vp, vp->exit.eoi.vector, message);
-		return STEP_INTERCEPT;
-	case HV_EXIT_INTERRUPTED:
-	case HV_EXIT_INTERRUPT_WINDOW:
-	case HV_EXIT_IRET_NMI:
-		return STEP_AGAIN;
-	}
-	return STEP_AGAIN;
-}
-
 /* ---- The loop ---- */
 
 /* Something came up since the events were looked at. */
@@ -430,7 +108,7 @@ static bool must_not_run(struct hv_vp *vp, const struct hv_run *how)
 	if (vp_request_test(vp, REQUEST_NMI) && !how->want_nmi_window) {
 		return true;
 	}
-	return !how->want_interrupt_window && (pending(vp) >= 0 || extint_waits(vp));
+	return !how->want_interrupt_window && (event_pending(vp) >= 0 || event_extint_waits(vp));
 }
 
 /* Messages to the parent name the task priority; who sends to all VPs asks for the mode. */
@@ -438,14 +116,14 @@ static void run_with_apic(struct hv_vp *vp, const struct hv_run *how)
 {
 	const struct hv_engine_apic_ops *apic = vp->partition->apic;
 
-	ops(vp)->run(vp->engine, how, &vp->exit);
+	vp_ops(vp)->run(vp->engine, how, &vp->exit);
 	__atomic_store_n(&vp->lapic.tpr, (uint32_t)apic->cr8(vp->engine) << 4, __ATOMIC_RELAXED);
 	__atomic_store_n(&vp->lapic.base, apic->base(vp->engine), __ATOMIC_RELAXED);
 }
 
 static void run_engine(struct hv_vp *vp, const struct hv_run *how)
 {
-	const struct hv_engine_ops *o = ops(vp);
+	const struct hv_engine_ops *o = vp_ops(vp);
 	uint8_t priority = (uint8_t)(vp->lapic.tpr >> 4);
 
 	if (apic_away(vp)) {
@@ -465,7 +143,7 @@ static void run_engine(struct hv_vp *vp, const struct hv_run *how)
 
 static enum step run(struct hv_vp *vp, struct hv_run *how, struct hv_message *message)
 {
-	const struct hv_engine_ops *o = ops(vp);
+	const struct hv_engine_ops *o = vp_ops(vp);
 	uint64_t before;
 
 	vp_tsc_apply(vp);
@@ -482,7 +160,7 @@ static enum step run(struct hv_vp *vp, struct hv_run *how, struct hv_message *me
 		vp); /* the exit may be about the APIC: an EOI that was left out came before */
 	vp->runtime += o->tsc(vp->partition->engine) - before;
 	counter_add(&vp->exits[vp->exit.kind & 15]);
-	return handle_exit(vp, message);
+	return exit_answer(vp, message);
 }
 
 static enum step step(struct hv_vp *vp, struct hv_message *message, uint64_t *ret_wake_ns)
@@ -514,12 +192,12 @@ static enum step step(struct hv_vp *vp, struct hv_message *message, uint64_t *re
 	if (apic_away(vp) && vp->idle) {
 		idle_away(vp);
 	}
-	if ((vp->halted || vp->idle) && !wakes(vp)) {
+	if ((vp->halted || vp->idle) && !event_wakes(vp)) {
 		return block(vp, ret_wake_ns);
 	}
 	vp->idle = false;
-	inject_nmi(vp, &how);
-	s = inject_interrupts(vp, &how, message);
+	event_inject_nmi(vp, &how);
+	s = event_inject_interrupts(vp, &how, message);
 	if (s != STEP_AGAIN) {
 		return s;
 	}
@@ -565,7 +243,7 @@ enum hv_dispatch hv_vp_dispatch(struct hv_vp *vp, struct hv_message *ret_message
 	__atomic_store_n(&vp->blocked, 0, __ATOMIC_SEQ_CST);
 	*ret_wake_ns = UINT64_MAX;
 	if (vp->intercept) {
-		ops(vp)->abandon(vp->engine);
+		vp_ops(vp)->abandon(vp->engine);
 		vp->intercept = false;
 	}
 	do {
@@ -574,74 +252,4 @@ enum hv_dispatch hv_vp_dispatch(struct hv_vp *vp, struct hv_message *ret_message
 	} while (s == STEP_AGAIN);
 	vp_release(vp);
 	return answers[s];
-}
-
-void hv_vp_finish(struct hv_vp *vp, const uint64_t values[4])
-{
-	const struct hv_exit *e = &vp->exit;
-
-	vp_acquire(vp);
-	if (vp->intercept) {
-		vp->intercept = false;
-		switch (e->kind) {
-		case HV_EXIT_MEMORY:
-			if (e->memory.access == HV_ACCESS_EXECUTE) {
-				fault_ud(vp);
-				break;
-			}
-			ops(vp)->complete(vp->engine, values);
-			break;
-		case HV_EXIT_PORT:
-		case HV_EXIT_MSR:
-		case HV_EXIT_CPUID:
-		case HV_EXIT_HYPERCALL:
-			ops(vp)->complete(vp->engine, values);
-			break;
-		case HV_EXIT_EXCEPTION:
-			ops(vp)->inject_exception(vp->engine, e->exception.vector,
-						  e->exception.has_error, e->exception.error,
-						  e->exception.parameter);
-			break;
-		default:
-			break;
-		}
-	}
-	vp_release(vp);
-}
-
-void hv_vp_finish_fault(struct hv_vp *vp, uint8_t vector, bool has_error, uint32_t error)
-{
-	vp_acquire(vp);
-	if (vp->intercept) {
-		vp->intercept = false;
-		ops(vp)->inject_exception(vp->engine, vector, has_error, error,
-					  vector == X86_EXC_PF ? vp->exit.memory.gva : 0);
-	}
-	vp_release(vp);
-}
-
-/* ---- The 8259's line ---- */
-
-void hv_partition_set_extint(struct hv_partition *p, bool raised)
-{
-	uint32_t old = __atomic_load_n(&p->extint, __ATOMIC_RELAXED);
-	struct hv_vp *vp = vp_find(p, 0);
-
-	while (!__atomic_compare_exchange_n(&p->extint, &old, ((old | 1) + 1) | raised, true,
-					    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
-	}
-	if (raised && vp != NULL) {
-		vp_notify(vp);
-	}
-}
-
-uint32_t hv_partition_extint(struct hv_partition *p)
-{
-	return __atomic_load_n(&p->extint, __ATOMIC_SEQ_CST);
-}
-
-void hv_partition_extint_drop(struct hv_partition *p, uint32_t seen)
-{
-	__atomic_compare_exchange_n(&p->extint, &seen, seen & ~1u, false, __ATOMIC_SEQ_CST,
-				    __ATOMIC_RELAXED);
 }
