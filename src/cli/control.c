@@ -189,7 +189,7 @@ static int refuse_verb(const char *word)
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
 		names[count++] = verbs[i].name;
 	}
-	for (size_t i = 0; control_state_names[i] != NULL && i < NAMES_MAX; i++) {
+	for (size_t i = 0; i < NAMES_MAX && control_state_names[i] != NULL; i++) {
 		names[count++] = control_state_names[i];
 	}
 	complain("control: '%s' is not a command, or takes something else%s; virid control --help "
