@@ -120,8 +120,6 @@ static void serve(struct net_queue *q)
 		net_rndis_serve(q);
 		net_subchannels_serve(q);
 	}
-	vmbus_ring_flush(q->vmbus);
-	net_leave_serve(q);
 }
 
 static void flush_port(struct net_queue *q)
@@ -145,7 +143,12 @@ bool vsp_net_poll(struct vsp_net *n, unsigned queue)
 	} else {
 		net_receive_serve(q);
 	}
+	/* The port first: it works on its frames beside us, while the guest's interrupt takes our time, or on a busy host our processor. */
 	flush_port(q);
+	if (net_queue_state(q) == NET_QUEUE_OPEN) {
+		vmbus_ring_flush(q->vmbus);
+		net_leave_serve(q);
+	}
 	net_queue_finish_close(q);
 	return net_queue_more(q) || q->more || __atomic_load_n(&q->mail, __ATOMIC_ACQUIRE);
 }

@@ -60,6 +60,21 @@ static void test_ways(struct test *t)
 	rig_destroy(r);
 }
 
+/* The port hears of a frame before the guest hears that it was sent. */
+static void test_port_first(struct test *t)
+{
+	struct rig *r = start(t, NULL);
+	const uint32_t *index = &r->channels[0].in.control->write_index;
+	uint32_t before = *index;
+	uint8_t frame[60];
+
+	fill(frame, sizeof(frame), 1);
+	rig_status(r, rig_send(r, 0, RIG_SECTION, frame, sizeof(frame), NULL, 0));
+	EXPECT(t, *index != before);
+	EXPECT_EQ(t, r->flushed_at, before);
+	rig_destroy(r);
+}
+
 /* Up to eight messages in a section, the last one's data in pages: as Linux does with xmit_more. */
 static void test_several(struct test *t)
 {
@@ -377,10 +392,10 @@ static void test_every_queue(struct test *t)
 int main(void)
 {
 	static const struct test_case cases[] = {
-		TEST(test_ways),      TEST(test_several),     TEST(test_too_many),
-		TEST(test_malformed), TEST(test_bad_memory),  TEST(test_sizes),
-		TEST(test_tags),      TEST(test_information), TEST(test_back_pressure),
-		TEST(test_ring_full), TEST(test_every_queue),
+		TEST(test_ways),	  TEST(test_port_first), TEST(test_several),
+		TEST(test_too_many),	  TEST(test_malformed),	 TEST(test_bad_memory),
+		TEST(test_sizes),	  TEST(test_tags),	 TEST(test_information),
+		TEST(test_back_pressure), TEST(test_ring_full),	 TEST(test_every_queue),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));

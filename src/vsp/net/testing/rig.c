@@ -90,7 +90,12 @@ static void port_received(void *ctx, unsigned queue)
 
 static void port_flush(void *ctx, unsigned queue)
 {
-	((struct rig *)ctx)->flushes++;
+	struct rig *r = ctx;
+
+	r->flushes++;
+	if (r->open[queue]) {
+		r->flushed_at = r->channels[queue].in.control->write_index;
+	}
 }
 
 static void port_set_rss(void *ctx, const struct net_rss *rss, unsigned queues)

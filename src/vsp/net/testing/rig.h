@@ -86,6 +86,8 @@ struct rig {
 	unsigned waiting_first[RIG_QUEUES], waiting_count[RIG_QUEUES];
 	struct io_vec rest[RIG_QUEUES][3];
 	unsigned received, flushes;
+	uint32_t
+		flushed_at; /* the write index of the queue's ring that the guest saw at the last flush */
 	struct net_rss rss;
 	unsigned rss_queues;
 	uint8_t mac[NET_MAC_BYTES];
