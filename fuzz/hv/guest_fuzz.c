@@ -378,7 +378,8 @@ static void set_up(struct rig *r, uint8_t options)
 	const struct hv_port_info event = {
 		.port_type = HvPortTypeEvent, .target_sint = SINT, .flag_count = 200};
 
-	rig_init(r, &(struct rig_options){.vps = VPS, .start_waiting = options & 1});
+	rig_init(r, &(struct rig_options){
+			    .vps = VPS, .start_waiting = options & 1, .holds = options & 4});
 	for (uint32_t vp = 0; vp < VPS && !(options & 1); vp++) {
 		rig_synic(r, vp, SINT, 0x61);
 		CHECK(rig_wrmsr(r, vp, HV_X64_MSR_VP_ASSIST_PAGE, RIG_ASSIST_GPA(vp) | 1) ==
