@@ -132,7 +132,10 @@ int main(int argc, char **argv)
 	if (strcmp(argv[1], "complete") == 0) {
 		return complete_command(argc - 1, argv + 1); /* for the shell, not for people */
 	}
-	setlocale(LC_CTYPE, ""); /* widths of names in tables */
+	/* Widths of names in tables. `run` prints none, and stays in memory beside its machine. */
+	if (strcmp(argv[1], "run") != 0) {
+		setlocale(LC_CTYPE, "");
+	}
 	if (cmdlet_known(argv[1])) {
 		return cmdlet_command(argc - 1, argv + 1);
 	}
