@@ -73,6 +73,8 @@ uint64_t time_reference(const struct hv_partition *p);
 uint64_t time_reference_of(const struct hv_time *time, uint64_t guest_tsc);
 /* A guest TSC at which reference time reaches @reference, to within 100 ns; 0: it has; UINT64_MAX: never. */
 uint64_t time_tsc_of_reference(const struct hv_partition *p, uint64_t reference);
+/* The engine's clock when the guest's TSC is @guest_tsc; what has been is now, and UINT64_MAX: never, or later than that clock can tell. */
+uint64_t time_engine_tsc(const struct hv_partition *p, uint64_t guest_tsc);
 uint64_t time_frozen(const struct hv_partition *p);
 /* Starts again at @guest_tsc and @reference (restore). The partition is frozen. */
 void time_set(struct hv_partition *p, uint64_t guest_tsc, uint64_t reference);

@@ -29,13 +29,6 @@ static uint64_t next_timer(const struct hv_vp *vp, bool lazy_too)
 	return apic_away(vp) ? stimer : min_u64(stimer, lapic_timer_deadline(vp));
 }
 
-static uint64_t engine_deadline(const struct hv_vp *vp)
-{
-	uint64_t next = next_timer(vp, true);
-
-	return next == UINT64_MAX ? UINT64_MAX : next - vp->partition->time.offset;
-}
-
 /* ---- Sleeping ---- */
 
 static bool has_work(struct hv_vp *vp)
@@ -147,7 +140,7 @@ static enum step run(struct hv_vp *vp, struct hv_run *how, struct hv_message *me
 	uint64_t before;
 
 	vp_tsc_apply(vp);
-	how->deadline_tsc = engine_deadline(vp);
+	how->deadline_tsc = time_engine_tsc(vp->partition, next_timer(vp, true));
 	__atomic_store_n(&vp->running, 1, __ATOMIC_SEQ_CST);
 	if (must_not_run(vp, how)) {
 		__atomic_store_n(&vp->running, 0, __ATOMIC_SEQ_CST);

@@ -50,9 +50,11 @@ static bool lend(struct hv_vp *vp, unsigned n)
 		return false;
 	}
 	tsc = time_tsc_of_reference(vp->partition, t->expiry);
-	/* What is due already is for stimer_poll. */
-	return tsc != 0 && tsc != UINT64_MAX &&
-	       apic->timer_set(vp->engine, n, vector_of(t), tsc - vp->partition->time.offset);
+	if (tsc == 0) {
+		return false; /* what is due already is for stimer_poll */
+	}
+	tsc = time_engine_tsc(vp->partition, tsc);
+	return tsc != UINT64_MAX && apic->timer_set(vp->engine, n, vector_of(t), tsc);
 }
 
 /* Whatever the engine had of it is over. */

@@ -166,6 +166,16 @@ uint64_t time_tsc_of_reference(const struct hv_partition *p, uint64_t reference)
 	return now + left;
 }
 
+/* The guest's TSC and the engine's clock are apart by any distance: only what is left until then counts. */
+uint64_t time_engine_tsc(const struct hv_partition *p, uint64_t guest_tsc)
+{
+	uint64_t engine = engine_tsc(p);
+	uint64_t now = engine + __atomic_load_n(&p->time.offset, __ATOMIC_RELAXED);
+	uint64_t left = guest_tsc > now ? guest_tsc - now : 0;
+
+	return guest_tsc == UINT64_MAX || left > UINT64_MAX - engine ? UINT64_MAX : engine + left;
+}
+
 void time_set(struct hv_partition *p, uint64_t guest_tsc, uint64_t reference)
 {
 	struct hv_time *time = &p->time;

@@ -144,6 +144,21 @@ static void not_lent(struct test *t)
 	rig_fini(&r);
 }
 
+/* Later than the engine's clock, which is ahead of the guest's, can tell. */
+static void far_away(struct test *t)
+{
+	struct rig r;
+
+	init(&r);
+	set(&r, 0, DIRECT | HV_STIMER_AUTO_ENABLE,
+	    (UINT64_MAX - (UINT64_C(1) << 30)) / RIG_TICKS_100NS);
+	EXPECT(t, !r.fake[0]->timer[0].set);
+	EXPECT_EQ(t, deadline(&r), NEVER);
+	EXPECT(t, enabled(&r, 0));
+	EXPECT_EQ(t, requests(&r), 0);
+	rig_fini(&r);
+}
+
 static void engine_cannot(struct test *t)
 {
 	struct rig r;
@@ -238,7 +253,7 @@ int main(void)
 	static const struct test_case cases[] = {
 		TEST(expires_there), TEST(past_and_stopped), TEST(count_after_expiration),
 		TEST(not_lent),	     TEST(engine_cannot),    TEST(frozen),
-		TEST(moved),
+		TEST(moved),	     TEST(far_away),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));

@@ -656,6 +656,24 @@ static void sdm_timer_wakes_a_halted_vp(struct test *t)
 	rig_fini(&r);
 }
 
+/* The engine's clock is ahead of the guest's: what is further away than it can count does not come at once instead. */
+static void sdm_timer_tsc_deadline_far_away(struct test *t)
+{
+	static const uint64_t far_away[] = {UINT64_MAX, UINT64_MAX - 1,
+					    UINT64_MAX - (UINT64_C(1) << 31), UINT64_C(1) << 63};
+	struct rig r;
+
+	init(&r, 1);
+	rig_apic_write(&r, 0, LVT_TIMER, TIMER_VECTOR | 0x40000);
+	for (size_t i = 0; i < ARRAY_LEN(far_away); i++) {
+		EXPECT_EQ(t, rig_wrmsr(&r, 0, MSR_TSC_DEADLINE, far_away[i]), RIG_OK);
+		EXPECT(t, r.fake[0]->how.deadline_tsc > r.machine.now + (UINT64_C(1) << 62));
+		EXPECT(t, rig_took(&r, 0, -1));
+		EXPECT_EQ(t, rig_msr(&r, 0, MSR_TSC_DEADLINE), far_away[i]);
+	}
+	rig_fini(&r);
+}
+
 static void sdm_timer_tsc_deadline(struct test *t)
 {
 	uint64_t tsc;
@@ -745,6 +763,7 @@ int main(void)
 		TEST(sdm_timer_masked),
 		TEST(sdm_timer_wakes_a_halted_vp),
 		TEST(sdm_timer_tsc_deadline),
+		TEST(sdm_timer_tsc_deadline_far_away),
 		TEST(sdm_timer_tsc_moved_under_a_deadline),
 	};
 
