@@ -14,9 +14,11 @@
 #include "host/loop.h"
 #include "vswitch/wire.h"
 
-#define RING_BYTES (512u << 10)
-#define RING_BYTES_MANY WIRE_RING_BYTES_MIN /* for adapters with many queues */
-#define FEW_QUEUES 4u
+/*
+ * One direction of an adapter, all queues together: some thirty large segments. With less than TCP has on its way, a worker that is kept from its processor
+ * for a moment loses frames, and a guest that sends stands still each time that the switch is.
+ */
+#define RINGS_BYTES (2u << 20)
 
 struct cable {
 	struct port port;
@@ -178,10 +180,7 @@ static void on_bell(void *ctx, uint32_t events)
 		return;
 	}
 	wake(&c->port);
-	/* Had we looked a little longer, nobody had had to ring. */
-	if (host_now_ns() - c->port.slept_ns < d->spin_max_ns) {
-		d->spin_ns = d->spin_ns * 2 < d->spin_max_ns ? d->spin_ns * 2 : d->spin_max_ns;
-	}
+	spin_was_short(&d->spin, host_now_ns() - c->port.slept_ns);
 	port_activate(&c->port);
 }
 
@@ -314,13 +313,23 @@ static int give_descriptors(struct cable *c, int memory_fd, int *ret_fds)
 	return 0;
 }
 
+static uint32_t ring_bytes_of(unsigned queues)
+{
+	uint32_t bytes = RINGS_BYTES;
+
+	while (bytes > WIRE_RING_BYTES_MIN && bytes > RINGS_BYTES / queues) {
+		bytes /= 2;
+	}
+	return bytes;
+}
+
 int cable_create(struct sw *s, struct connection *connection,
 		 const struct vswitch_port_config *config, unsigned queues, struct port **ret,
 		 int *ret_fds)
 {
 	static const struct vswitch_port_ops ops = {
 		.deliver = deliver, .flush = flush, .link = on_network};
-	uint32_t ring_bytes = queues <= FEW_QUEUES ? RING_BYTES : RING_BYTES_MANY;
+	uint32_t ring_bytes = ring_bytes_of(queues);
 	struct cable *c = calloc(1, sizeof(*c));
 	int memory_fd = -1, r;
 

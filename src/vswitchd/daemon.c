@@ -13,7 +13,6 @@
 #define POLLS_AT_FIRST 64u
 #define EVENTS_EVERY_NS UINT64_C(20000)
 #define CHECK_EVERY_NS UINT64_C(1000000000)
-#define SPIN_MIN_NS UINT64_C(2000)
 
 int daemon_add_source(struct daemon *d, int fd, struct source *s)
 {
@@ -39,7 +38,7 @@ static void rest(struct port *p, uint64_t now_ns)
 			p->idle_since_ns = now_ns;
 			return;
 		}
-		if (now_ns - p->idle_since_ns < d->spin_ns) {
+		if (now_ns - p->idle_since_ns < spin_time(&d->spin, now_ns)) {
 			return;
 		}
 	}
@@ -48,9 +47,8 @@ static void rest(struct port *p, uint64_t now_ns)
 	}
 	port_deactivate(p);
 	p->slept_ns = now_ns;
-	/* Looking on was in vain: look a little less long the next time. */
-	if (p->kind->spins && d->spin_ns > SPIN_MIN_NS) {
-		d->spin_ns -= d->spin_ns / 8;
+	if (p->kind->spins) {
+		spin_was_vain(&d->spin);
 	}
 }
 
@@ -275,7 +273,11 @@ int daemon_run(struct daemon *d)
 
 int daemon_init(struct daemon *d)
 {
-	*d = (struct daemon){.listen_fd = -1, .link_fd = -1, .signal_fd = -1, .epoll_fd = -1};
+	*d = (struct daemon){.listen_fd = -1,
+			     .link_fd = -1,
+			     .signal_fd = -1,
+			     .epoll_fd = -1,
+			     .spin = {.load_fd = -1}};
 	d->owner = geteuid();
 	d->frame = malloc(DAEMON_FRAME_BYTES);
 	if (d->frame == NULL) {
@@ -297,6 +299,7 @@ void daemon_fini(struct daemon *d)
 		sw_drop_absent(d, d->absent->config.name);
 	}
 	daemon_free_graves(d);
+	spin_fini(&d->spin);
 	free(d->frame);
 	free(d->waits.fds);
 	if (d->epoll_fd >= 0) {

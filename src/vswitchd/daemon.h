@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "spin.h"
 #include "vswitch/vswitch.h"
 #include "vswitchd/config.h"
 
@@ -121,8 +122,7 @@ struct daemon {
 	struct connection *connection_graves;
 	unsigned connection_count;
 	unsigned vm_count;
-	uint64_t spin_ns; /* how long looking on pays at present */
-	uint64_t spin_max_ns;
+	struct spin spin;
 	uint64_t idle_ns;	/* ends that long after the last port; 0: never */
 	uint64_t idle_since_ns; /* 0: not idle */
 	uint64_t events_ns;	/* when descriptors were last looked at */

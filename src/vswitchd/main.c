@@ -9,7 +9,6 @@
 #include <limits.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +34,6 @@
 
 #define IDLE_SECONDS 30
 #define BACKLOG 128
-#define SPIN_MAX_NS UINT64_C(50000)
 
 struct start {
 	int ready_fd; /* who waits for us; -1: nobody */
@@ -223,17 +221,10 @@ static bool kernel_is(unsigned major, unsigned minor)
 
 static bool prepare(struct start *s, struct daemon *d)
 {
-	cpu_set_t processors;
-	int r;
+	int r = daemon_init(d);
 
-	r = daemon_init(d);
 	d->idle_ns = s->idle_seconds * UINT64_C(1000000000);
-	/* On a single processor who looks on keeps the others from bringing something. */
-	d->spin_max_ns = sched_getaffinity(0, sizeof(processors), &processors) == 0 &&
-					 CPU_COUNT(&processors) > 1
-				 ? SPIN_MAX_NS
-				 : 0;
-	d->spin_ns = d->spin_max_ns / 2;
+	spin_init(&d->spin);
 	d->has_uso = kernel_is(6, 2);
 	d->has_seal_key = seal_key(d->seal_key);
 	if (r < 0 || (r = watch_signals(d)) < 0 || (r = set_alarm()) < 0 ||
