@@ -241,6 +241,8 @@ static uint32_t port_read(struct cpu *c, uint16_t port)
 		return c->m->lax ? TEST_HOST_EMULATED : TEST_HOST;
 	case 0xe8:
 		return c->m->cpus;
+	case 0xea:
+		return c->m->ops == &kvm_engine_ops;
 	default:
 		return UINT32_MAX;
 	}

@@ -8,6 +8,8 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
+import time
 
 import machine
 
@@ -45,27 +47,27 @@ def disks(files, folder):
     return system, files["work"]
 
 
-def boot_cd(files, folder, cmdline):
+def boot_cd(folder, files, commands):
+    """A CD whose GRUB runs @commands; @files of it by name."""
     top = os.path.join(folder, "cd")
     os.makedirs(os.path.join(top, "boot/grub"))
-    shutil.copy(files["kernel"], os.path.join(top, "vmlinuz"))
-    shutil.copy(files["initrd"], os.path.join(top, "initrd"))
+    for name, path in files.items():
+        shutil.copy(path, os.path.join(top, name))
     with open(os.path.join(top, "boot/grub/grub.cfg"), "w", encoding="utf-8") as f:
-        f.write(f"set timeout=0\nmenuentry nested {{\n linux /vmlinuz {cmdline}\n initrd /initrd\n}}\n")
+        f.write(f"set timeout=0\nmenuentry nested {{\n{commands}\n}}\n")
     made = subprocess.run(["grub-mkrescue", "-o", top + ".iso", top], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     if made.returncode:
         raise RuntimeError(f"grub-mkrescue: status {made.returncode}: {made.stderr.strip()[-400:]}")
     return top + ".iso"
 
 
-def configuration(o, folder, drives, cd, ports):
-    lines = [f"megs: {min(o.memory, 2048)}",
+def configuration(folder, mib, cd, more):
+    """The file that says what machine it is: one processor, a CD, and @more."""
+    lines = [f"megs: {mib}",
              f"cpu: model=corei7_haswell_4770, count=1, ips={INSTRUCTIONS_PER_SECOND}, reset_on_triple_fault=0",
              "romimage: file=/usr/share/bochs/BIOS-bochs-latest", "vgaromimage: file=/usr/share/vgabios/vgabios.bin",
              "ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14", "ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15",
-             f"ata0-master: type=disk, mode=flat, path={drives[0]}", f"ata0-slave: type=disk, mode=flat, path={drives[1]}",
-             f"ata1-master: type=cdrom, path={cd}, status=inserted", "boot: cdrom", "clock: sync=none",
-             *[f"com{n}: enabled=1, mode=file, dev=/proc/self/fd/{fd}" for n, fd in enumerate(ports, 1)],
+             f"ata1-master: type=cdrom, path={cd}, status=inserted", "boot: cdrom", "clock: sync=none", *more,
              f"log: {folder}/bochs.log", "panic: action=fatal", "speaker: enabled=0",
              "sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy",
              'display_library: rfb, options="timeout=0"']  # Debian's package has none without a display
@@ -73,6 +75,36 @@ def configuration(o, folder, drives, cd, ports):
     with open(path, "w", encoding="utf-8") as f:
         f.write("\n".join(lines) + "\n")
     return path
+
+
+def start(folder, rc, output):
+    commands = os.path.join(folder, "bochs.commands")
+    with open(commands, "w", encoding="ascii") as f:
+        f.write("c\n")  # Debian's build begins in its debugger
+    return subprocess.Popen([PROGRAM, "-q", "-f", rc, "-rc", commands], stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder,
+                            close_fds=False, preexec_fn=machine.die_with_us)
+
+
+def kill(process):
+    try:
+        os.killpg(process.pid, signal.SIGKILL)  # Debian's bochs is a script
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def run_alone(image, output, ended, seconds):
+    """A multiboot @image by itself: what it writes to port E9h goes to the file @output, until that matches @ended."""
+    with tempfile.TemporaryDirectory() as folder, open(output, "w", encoding="utf-8") as said, open(output, encoding="utf-8", errors="replace") as heard:
+        cd = boot_cd(folder, {"image": image}, " multiboot /image")
+        process = start(folder, configuration(folder, 64, cd, ["port_e9_hack: enabled=1"]), said)
+        deadline = time.monotonic() + seconds
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.5)
+            heard.seek(0)
+            if ended.search(heard.read()):
+                break
+        kill(process)
 
 
 class Pipe:
@@ -101,13 +133,14 @@ class Machine:
             os.set_inheritable(end, True)
             theirs.append(end)
             self.sockets[name] = Pipe(ours)
-        rc = configuration(o, folder, disks(files, folder), boot_cd(files, folder, machine.kernel_line("iomem=relaxed " + o.append)), theirs)
-        commands = os.path.join(folder, "bochs.commands")
-        with open(commands, "w", encoding="ascii") as f:
-            f.write("c\n")  # Debian's build begins in its debugger
+        system, work = disks(files, folder)
+        cd = boot_cd(folder, {"vmlinuz": files["kernel"], "initrd": files["initrd"]},
+                     f" linux /vmlinuz {machine.kernel_line('iomem=relaxed ' + o.append)}\n initrd /initrd")
+        rc = configuration(folder, min(o.memory, 2048), cd,
+                           [f"ata0-master: type=disk, mode=flat, path={system}", f"ata0-slave: type=disk, mode=flat, path={work}",
+                            *[f"com{n}: enabled=1, mode=file, dev=/proc/self/fd/{fd}" for n, fd in enumerate(theirs, 1)]])
         self.said = open(os.path.join(folder, "bochs.said"), "w+", encoding="utf-8", errors="replace")
-        self.process = subprocess.Popen([PROGRAM, "-q", "-f", rc, "-rc", commands], stdin=subprocess.DEVNULL, stdout=self.said, stderr=self.said,
-                                        cwd=folder, close_fds=False, preexec_fn=machine.die_with_us)
+        self.process = start(folder, rc, self.said)
         for end in theirs:
             os.close(end)
 
@@ -117,11 +150,7 @@ class Machine:
         return f"Bochs ended with status {status}: {self.said.read().strip()[-400:]}"
 
     def end(self):
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)  # Debian's bochs is a script
-        except ProcessLookupError:
-            pass
-        self.process.wait()
+        kill(self.process)
         self.said.close()
         for ours in self.sockets.values():
             ours.close()

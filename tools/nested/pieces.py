@@ -14,7 +14,7 @@ import results
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LAST_WORDS_S = 20
 SMOKE, QUICK, FULL = 0, 1, 2  # each has all of those before
-ALONE_IN_QEMU = ("faults", "paging", "system", "debug", "legacy", "smc")  # one processor, nothing asked of host.c
+ALONE = ("faults", "paging", "system", "debug", "legacy", "smc")  # one processor, nothing asked of host.c
 MACHINES = {"oracle": "amd64"}  # kernels of groups' machines: the cloud kernel has no 16-bit segments for programs
 NOT_HERE = {
     "clock": ("tests/guest clock", "KVM counts no instructions"),
@@ -56,16 +56,16 @@ class Piece:
 
 
 class Place:
-    """Where pieces run: a build folder, and what QEMU's processor says alone (a folder; None on a real one)."""
+    """Where pieces run: a build folder, what an emulated processor says alone (a folder), and whose that is (None on a real one)."""
 
-    def __init__(self, build, excused):
-        self.build, self.excused = build, excused
+    def __init__(self, build, excused, emulator):
+        self.build, self.excused, self.in_qemu = build, excused, emulator == "qemu"
 
     def path(self, name):
         return os.path.join(self.build, name)
 
     def excuse(self, guest):
-        if not self.excused or guest not in ALONE_IN_QEMU:
+        if not self.excused or guest not in ALONE:
             return ""
         with open(os.path.join(self.excused, guest), encoding="utf-8", errors="replace") as f:
             return f.read()
@@ -113,7 +113,7 @@ def unit_tests(tap, place, piece):
 
 def small_guest(guest, *options):
     def work(tap, place, piece):
-        lax = ["--lax"] if place.excused else []
+        lax = ["--lax"] if place.in_qemu else []
         status, output = run([place.path("tests/guest/guest_host"), "--engine", "kvm", *lax, *options, place.path("tests/guest/guest-" + guest)], piece.seconds)
         results.pass_on(tap, piece.name, status, output, place.excuse(guest))
     return work
@@ -121,7 +121,7 @@ def small_guest(guest, *options):
 
 def several_processors(tap, place, piece):
     """What the emulated processors get wrong among themselves, a program there shows without KVM."""
-    alone = run([place.path("tests/guest/cross_modify")], 100)[1] if place.excused else ""
+    alone = run([place.path("tests/guest/cross_modify")], 100)[1] if place.in_qemu else ""
     status, output = run([place.path("tests/guest/guest_host"), "--engine", "kvm", "--cpus", "4", place.path("tests/guest/guest-smp")], piece.seconds)
     results.pass_on(tap, piece.name, status, output, alone, exact=False)
 
@@ -133,7 +133,7 @@ FUZZ = ("fuzz/engine/fuzz_engine_kvm", "fuzz/engine/corpus/run", "fuzz/state/fuz
 def fuzz(changed):
     """All inputs, and so many changed ones."""
     def work(tap, place, piece):
-        lax = ["--below-qemu"] if place.excused else []
+        lax = ["--below-qemu"] if place.in_qemu else []
         guests, guest_corpus, states, state_corpus = FUZZ
         status, output = run([place.path(states), os.path.join(TOP, state_corpus)], piece.seconds)
         results.pass_on(tap, f"{piece.name} states", status, output)
@@ -145,7 +145,7 @@ def fuzz(changed):
 
 def oracle(mode, cases):
     def work(tap, place, piece):
-        lax = ["--below-qemu"] if place.excused else []
+        lax = ["--below-qemu"] if place.in_qemu else []
         program("tests/engine/oracle", *lax, "--mode", mode, "--cases", cases)(tap, place, piece)
     return work
 
@@ -169,7 +169,7 @@ def engine_pieces():
     return [
         Piece("probe", "engine", SMOKE, 120, probe),
         Piece("unit", "engine", SMOKE, 200, unit_tests),
-        *[Piece("guest-" + g, "engine", SMOKE if g in ("faults", "paging", "system") else QUICK, 330, small_guest(g)) for g in ALONE_IN_QEMU],
+        *[Piece("guest-" + g, "engine", SMOKE if g in ("faults", "paging", "system") else QUICK, 330, small_guest(g)) for g in ALONE],
         Piece("guest-smp", "engine", QUICK, 330, several_processors),
         *[Piece(name, "engine", SMOKE, 1, left_out(*why)) for name, why in NOT_HERE.items()],
         Piece("hyperv-x1", "engine", SMOKE, 200, script("guest/hyperv", "1")),
@@ -204,7 +204,7 @@ def vtx_pieces():
     return [
         Piece("vtx-probe", "vtx", FULL, 60, probe),
         Piece("vtx-unit", "vtx", FULL, 200, unit_tests),
-        *[Piece("vtx-guest-" + g, "vtx", FULL, 120, small_guest(g)) for g in ALONE_IN_QEMU],
+        *[Piece("vtx-guest-" + g, "vtx", FULL, 120, small_guest(g)) for g in ALONE],
         Piece("vtx-hyperv-x1", "vtx", FULL, 120, script("guest/hyperv", "1")),
         Piece("vtx-hyperv-x2", "vtx", FULL, 120, script("guest/hyperv", "2")),
         Piece("vtx-hyperv-x2-core", "vtx", FULL, 120, script("guest/hyperv", "2", engine=CORE)),

@@ -139,6 +139,7 @@ void guest_start(unsigned index)
 		guest_ap_main(index);
 		return;
 	}
+	mask_8259();
 	idt_init();
 	tss_init();
 	boot_pdpt[TEST_VA >> 30] = (uint64_t)test_pd | 7;

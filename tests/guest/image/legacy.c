@@ -379,6 +379,18 @@ static void test_tasks(void)
 	__asm__ volatile("clts");
 	idt_set(6, (uint32_t)trap_stubs + 16 * 6, SEL_CODE, 0x8e);
 	test_end();
+}
+
+static void test_invalid_task(void)
+{
+	uint32_t tr;
+
+	/* QEMU's processor switches tasks without asking KVM. */
+	if (on_kvm() && !on_emulated_host()) {
+		test_skip("invalid task state", "KVM switches tasks itself, and drops faults of "
+						"the new one's segments (Linux 6.1)");
+		return;
+	}
 	test_begin("invalid task state");
 	task_init(task_entry);
 	/* DS is loaded last: the handler runs in the new task, on its stack. */
@@ -641,6 +653,7 @@ void guest_start(void)
 		uint32_t base;
 	} __attribute__((packed)) pointer = {sizeof(idt) - 1, (uint32_t)idt};
 
+	mask_8259();
 	for (unsigned v = 0; v < 256; v++) {
 		idt_set(v, (uint32_t)trap_stubs + 16 * v, SEL_CODE, v == 3 || v == 4 ? 0xee : 0x8e);
 	}
@@ -655,6 +668,7 @@ void guest_start(void)
 	test_bound_into();
 	test_rings();
 	test_tasks();
+	test_invalid_task();
 	test_v86();
 	test_real();
 	test_paging32();

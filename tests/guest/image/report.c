@@ -121,6 +121,11 @@ bool on_test_host(void)
 	return inb(PORT_HOST) == 0x56;
 }
 
+bool on_kvm(void)
+{
+	return inb(PORT_KVM) == 1;
+}
+
 bool on_emulated_host(void)
 {
 	return inb(PORT_HOST) == 0x57;

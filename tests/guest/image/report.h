@@ -24,6 +24,7 @@ void *memset(void *to, int c, size_t bytes);
 #define PORT_POKE_ADDRESS 0xe4	  /* dword: GPA */
 #define PORT_POKE 0xe5		  /* byte written there by the host, as a device would */
 #define PORT_EXPECT_SHUTDOWN 0xe6 /* byte: 1, a triple fault is the end that is wanted */
+#define PORT_KVM 0xea		  /* 1: KVM runs the guest */
 #define PORT_HOST 0xe7	      /* 56h: the test host; 57h: on an emulated processor; else another */
 #define MMIO_BASE 0xfeb00000u /* 4 KiB of storage that is not memory */
 
@@ -40,6 +41,8 @@ void print_decimal(unsigned v);
 void test_plan(void);
 _Noreturn void guest_exit(void);
 bool on_test_host(void);
+/* KVM runs the guest, which does some things in its own way. */
+bool on_kvm(void);
 /* KVM runs the guest on a processor that is QEMU's. */
 bool on_emulated_host(void);
 /* A test that says why it cannot be here. */
@@ -55,6 +58,12 @@ static inline uint8_t inb(uint16_t port)
 
 	__asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
 	return v;
+}
+/* By itself, without a host, a guest would meet the timer's interrupts wherever it has them on. */
+static inline void mask_8259(void)
+{
+	outb(0x21, 0xff);
+	outb(0xa1, 0xff);
 }
 static inline void outl(uint16_t port, uint32_t v)
 {

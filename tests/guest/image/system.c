@@ -351,6 +351,11 @@ static void test_hypercall(void)
 	uint64_t v;
 	static const uint8_t vmcall[] = {0x0f, 0x01, 0xc1};
 
+	if (on_kvm()) {
+		test_skip("VMCALL exits at any ring",
+			  "KVM answers it; what is for the hypervisor comes from its page");
+		return;
+	}
 	test_begin("VMCALL exits at any ring");
 	__asm__ volatile("vmcall" : "=a"(v) : "c"(41) : "memory");
 	CHECK_EQ(v, 42);
