@@ -208,7 +208,7 @@ def vtx_pieces():
         Piece("vtx-hyperv-x1", "vtx", FULL, 120, script("guest/hyperv", "1")),
         Piece("vtx-hyperv-x2", "vtx", FULL, 120, script("guest/hyperv", "2")),
         Piece("vtx-hyperv-x2-core", "vtx", FULL, 120, script("guest/hyperv", "2", engine=CORE)),
-        Piece("vtx-fuzz", "vtx-fuzz", FULL, 400, fuzz("600"), adds=FUZZ),
+        Piece("vtx-fuzz", "vtx-fuzz", FULL, 1500, fuzz("300"), adds=FUZZ),
         Piece("vtx-boot-cloud-x1", "vtx-boot", FULL, 300, script("integration/boot", "cloud", "1"), ("cloud",)),
     ]
 
