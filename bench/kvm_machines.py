@@ -15,8 +15,7 @@ MEMORY_MIB = 512
 ROMS = ("qboot.rom", "linuxboot_dma.bin", "pvh.bin", "kvmvapic.bin", "bios-256k.bin", "bios.bin", "bios-microvm.bin")
 
 
-class Failed(Exception):
-    """A machine did not do what it was started for: what it said."""
+Failed = peers.Failed  # a machine did not do what it was started for: what it said
 
 
 class Wanted:
@@ -33,23 +32,31 @@ class Machine:
 
     def __init__(self, command, env=None):
         self.errors = tempfile.TemporaryFile()
-        self.console = ""
+        self.console = self.before = ""
         self.begun = time.monotonic()
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, env={**os.environ, **(env or {})})
 
     def wait(self, text, seconds=LIMIT):
-        """Until the console has @text (a regular expression) behind what was found last. The match and the seconds since the start."""
+        """
+        Until the console has @text (a regular expression that is quickly seen not to be there) behind what was found last. The match and the seconds
+        since the start; what came before it is self.before.
+        """
         end = time.monotonic() + seconds
         while True:
             found = re.search(text, self.console)
             if found:
-                self.console = self.console[found.end():]
+                self.before, self.console = self.console[:found.start()], self.console[found.end():]
                 return found, time.monotonic() - self.begun
-            ready = select.select([self.process.stdout], [], [], max(0, end - time.monotonic()))[0]
-            data = os.read(self.process.stdout.fileno(), 65536) if ready else b""
-            if not data:
-                raise Failed(f"no '{text}' from the guest{'' if ready else f' in {seconds} s'}:\n{self.console[-2000:]}\n{self.complaint()}")
-            self.console += data.decode(errors="replace").replace("\r", "")
+            if not self.listen(end - time.monotonic()):
+                late = f" in {seconds} s" if time.monotonic() >= end else ""
+                raise Failed(f"no '{text}' from the guest{late}:\n{self.console[-2000:]}\n{self.complaint()}")
+
+    def listen(self, seconds):
+        """Until the guest says something, @seconds at most. False: it did not."""
+        ready = select.select([self.process.stdout], [], [], max(0, seconds))[0]
+        data = os.read(self.process.stdout.fileno(), 65536) if ready else b""
+        self.console += data.decode(errors="replace").replace("\r", "")
+        return bool(data)
 
     def type(self, text):
         self.process.stdin.write(text.encode())

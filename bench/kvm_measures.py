@@ -9,6 +9,7 @@ import time
 
 import kvm_exits
 import kvm_machines
+import peers
 from kvm_machines import Wanted
 
 COMMAND_LINE = "console=ttyS0 quiet panic=-1"
@@ -18,6 +19,8 @@ DISK_MIB = 64
 WAYS_SECONDS = 90
 SERVER = "192.0.2.1"  # this host, for guests behind address translation
 HOST_TAP, GUEST_TAP = "10.9.0.1", "10.9.0.2"
+HYSTART = "/sys/module/tcp_cubic/parameters/hystart"
+NET_BEGIN_S, NET_BEGIN_BYTES = 1, 100000  # until a transfer is what it will be
 
 
 class Rows:
@@ -75,13 +78,14 @@ def profile(o):
         with peer.start(boot_wanted(o, "vmlinuz")) as machine:
             _, seconds = machine.wait("bench: userspace")
             machine.type("x\n")
-            log, _ = machine.wait(r"(?s)log: begin\n(.*)log: end")
+            machine.wait("log: begin\n")
+            machine.wait("log: end")
         print(f"\n==== {peer.name}: {seconds:.2f} s")
         for event, counts in found[peer.name].items():
             print(f"\n-- {event}: {sum(counts.values())}")
             for what, count in list(counts.items())[:40]:
                 print(f"{count:8}  {what}")
-        print(log[1], flush=True)
+        print(machine.before, flush=True)
     return found
 
 
@@ -93,8 +97,8 @@ def ways(o, rows):
     for _ in range(o.rounds):
         for peer in kvm_machines.all_machines(o.build):
             with peer.start(Wanted(os.path.join(o.build, "bench", "kvm_guest"), processors=2, hyperv=True)) as machine:
-                text, _ = machine.wait(r"(?s)(.*)(results: end|failed:.*\n)", WAYS_SECONDS)
-                for name, ns in re.findall(r"result: (.*) = (\d+)", text[1]):
+                machine.wait(r"results: end|failed:.*\n", WAYS_SECONDS)
+                for name, ns in re.findall(r"result: (.*) = (\d+)", machine.before):
                     rows.add(f"{name}, us", peer.name, int(ns) / 1000)
 
 
@@ -122,8 +126,8 @@ class Worker:
 
     def run(self, command):
         self.machine.type(command + "\n")
-        text, _ = self.machine.wait(r"(?s)(.*)work: done")
-        return text[1]
+        self.machine.wait("work: done")
+        return self.machine.before
 
 
 def count_requests(worker, peer, rows, job):
@@ -174,41 +178,108 @@ def ip(*words):
         raise kvm_machines.Failed(f"ip {' '.join(words)}: {done.stderr.strip()}")
 
 
+def virid_switch(o, *words):
+    """What is wrong; "": nothing."""
+    done = subprocess.run([os.path.join(o.build, "virid"), "switch", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return done.stderr or f"status {done.returncode}" if done.returncode else ""
+
+
 @contextlib.contextmanager
 def tap_of_host(o, peer):
     """The name of a network that the guest shares with this host at HOST_TAP."""
-    virid = os.path.join(o.build, "virid")
     if peer.name == "virid":
-        made = subprocess.run([virid, "switch", "create", "bench", "--type", "internal", "--interface", "bench-tap", "--address", HOST_TAP + "/24"],
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        if made.returncode:
-            raise kvm_machines.Failed(f"virid switch create: {made.stderr}")
-        yield "bench"
-        subprocess.run([virid, "switch", "remove", "bench"], stdin=subprocess.DEVNULL, check=True, capture_output=True)
+        wrong = virid_switch(o, "create", "bench", "--type", "internal", "--interface", "bench-tap", "--address", HOST_TAP + "/24")
+        if wrong:
+            raise kvm_machines.Failed(f"virid switch create: {wrong}")
+        try:
+            yield "bench"
+        finally:  # the switch hears a moment later that the machine is gone
+            peers.wait_for("virid switch remove", lambda: not virid_switch(o, "remove", "bench"))
     else:
         ip("tuntap", "add", "bench-tap", "mode", "tap", "vnet_hdr")
-        ip("addr", "add", HOST_TAP + "/24", "dev", "bench-tap")
-        ip("link", "set", "bench-tap", "up")
-        yield "bench-tap"
-        ip("link", "del", "bench-tap")
+        try:
+            ip("addr", "add", HOST_TAP + "/24", "dev", "bench-tap")
+            ip("link", "set", "bench-tap", "up")
+            yield "bench-tap"
+        finally:
+            ip("link", "del", "bench-tap")
 
 
-def measure_net(worker, peer, rows, name, target, seconds):
-    """Megabits a second in both directions, the time of a ping, and exits for each mebibyte."""
+class Flow:
+    """What a network interface of this host has carried, and how often the guests left the processor meanwhile."""
+
+    def __init__(self, interface):
+        self.interface = interface
+
+    def carried(self):
+        with open(f"/sys/class/net/{self.interface}/statistics/rx_bytes", encoding="ascii") as received, \
+                open(f"/sys/class/net/{self.interface}/statistics/tx_bytes", encoding="ascii") as sent:
+            return max(int(received.read()), int(sent.read()))
+
+    def begins(self, worker):
+        """Waits until what was typed to @worker has carried NET_BEGIN_BYTES, and a moment longer."""
+        goal, end = self.carried() + NET_BEGIN_BYTES, time.monotonic() + kvm_machines.LIMIT
+        while self.carried() < goal:
+            said = worker.machine.listen(0.05)
+            if "work: done" in worker.machine.console or time.monotonic() > end or (not said and worker.machine.process.poll() is not None):
+                raise kvm_machines.Failed(f"nothing goes through {self.interface}: {worker.machine.console}")
+        time.sleep(NET_BEGIN_S)
+
+    def exits_per_mib(self, seconds):
+        """While a transfer goes on; None: this kernel does not count them, or nothing was carried."""
+        before, carried = kvm_exits.counters(), self.carried()
+        time.sleep(seconds)
+        after, carried = kvm_exits.counters(), self.carried() - carried
+        return (after["exits"] - before["exits"]) / (carried / 2**20) if "exits" in after and carried else None
+
+
+def measure_net(o, worker, peer, rows, network):
+    """Megabits a second in both directions, the time of a ping, and exits for each mebibyte. The guest tells when it is over: a console has exits of its own."""
+    name, target, interface = network
     for what, extra in (("guest to host", ""), ("host to guest", "-R")):
-        before = kvm_exits.counters()
-        said = worker.run(f"iperf3 -c {target} -t {seconds} -f m {extra}")
-        after = kvm_exits.counters()
-        found = re.findall(r"([\d.]+) Mbits/sec.*receiver", said)
+        flow = Flow(interface)
+        worker.machine.type(f"transfer -c {target} -O {NET_BEGIN_S} -t {o.net_seconds} -i 0 -f m {extra}\n")
+        flow.begins(worker)
+        exits = flow.exits_per_mib(o.net_seconds * 0.8)
+        worker.machine.wait("work: done")
+        found = re.findall(r"([\d.]+) Mbits/sec.*receiver", worker.machine.before)
         if not found:
-            raise kvm_machines.Failed(f"iperf3 on {peer.name}, {name}: {said}")
+            raise kvm_machines.Failed(f"iperf3 on {peer.name}, {name}: {worker.machine.before}")
         rows.add(f"iperf3, {name}, {what}, Mbit/s", peer.name, float(found[-1]))
-        mib = float(found[-1]) * seconds / 8 * 1e6 / 2**20
-        if "exits" in after and mib > 0:
-            rows.add(f"iperf3, {name}, {what}: exits per MiB", peer.name, (after["exits"] - before["exits"]) / mib)
+        if exits is not None:
+            rows.add(f"iperf3, {name}, {what}: exits per MiB", peer.name, exits)
     if name == "TAP":
         found = re.search(r"= [\d.]+/([\d.]+)/", worker.run(f"ping -c 50 -i 0.02 -q {target}"))
         rows.add("ping, TAP, ms", peer.name, float(found[1]) if found else float("nan"))
+
+
+def by_nat(o, peer, rows):
+    with Worker(o, peer, net="nat") as worker:
+        worker.run("up dhcp")
+        measure_net(o, worker, peer, rows, ("NAT", SERVER, "lo"))
+
+
+def by_tap(o, peer, rows):
+    with tap_of_host(o, peer) as name, Worker(o, peer, net=name) as worker:
+        worker.run(f"up {GUEST_TAP}/24")
+        measure_net(o, worker, peer, rows, ("TAP", HOST_TAP, "bench-tap"))
+
+
+@contextlib.contextmanager
+def steady_slow_start():
+    """
+    HyStart takes the jitter of a busy or emulated machine for a path that is full, and ends slow start at random: then it is luck that is measured.
+    Guests switch it off, too (bench/kvm-work).
+    """
+    with open(HYSTART, "r+", encoding="ascii") as f:
+        before = f.read()
+        f.seek(0)
+        f.write("0")
+    try:
+        yield
+    finally:
+        with open(HYSTART, "w", encoding="ascii") as f:
+            f.write(before)
 
 
 def net(o, rows):
@@ -218,18 +289,15 @@ def net(o, rows):
     ip("link", "set", "lo", "up")
     ip("addr", "add", SERVER + "/32", "dev", "lo")
     subprocess.run(["modprobe", "vhost_net"], check=False, capture_output=True)
-    server = subprocess.Popen(["iperf3", "-s"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     os.environ["VIRID_VSWITCH_SOCKET"] = os.path.join(o.folder, "switch.sock")
     os.environ["VIRID_VSWITCH_CONFIG"] = os.path.join(o.folder, "switches.json")
+    server = subprocess.Popen(["iperf3", "-s"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        for _ in range(o.rounds):
-            for peer in kvm_machines.all_machines(o.build):
-                with Worker(o, peer, net="nat") as worker:
-                    worker.run("up dhcp")
-                    measure_net(worker, peer, rows, "NAT", SERVER, o.seconds)
-                with tap_of_host(o, peer) as name, Worker(o, peer, net=name) as worker:
-                    worker.run(f"up {GUEST_TAP}/24")
-                    measure_net(worker, peer, rows, "TAP", HOST_TAP, o.seconds)
+        with steady_slow_start():
+            for _ in range(o.rounds):
+                for peer in kvm_machines.all_machines(o.build):
+                    by_nat(o, peer, rows)
+                    by_tap(o, peer, rows)
     finally:
         server.terminate()
         server.wait()
