@@ -205,9 +205,13 @@ static const struct excuse {
 	const char *what;
 	bool at_start; /* before the guest has run: what it says is about the input's registers */
 } excuses[EXCUSES] = {
+	/* Instructions on memory that is no RAM or may not be written, and code that is not there: KVM carries those out itself, and knows few of them. */
 	{"KVM cannot emulate an instruction", false},
+	/* Registers are set one by one, each right for itself; together they may be no mode of the processor's. */
 	{"KVM refuses the control registers or segments", true},
-	{"KVM does not drop translations", true}, /* the same, seen when that is asked for */
+	/* That, too, seen when translations are to be dropped: CR4 is written for it. */
+	{"KVM does not drop translations", true},
+	/* The processor looks at what KVM does not: attributes, limits and bases of segments, beside each other and the mode. */
 	{"the processor refuses the guest's state", true},
 };
 

@@ -213,10 +213,11 @@ static void control_set(struct world *w, enum mode mode, uint8_t features)
 	}
 	cr0 |= mode >= PAGING_32 || (mode == V86 && (features & 32) != 0) ? X86_CR0_PG : 0;
 	cr0 |= (features & 64) != 0 ? X86_CR0_AM | X86_CR0_MP : 0;
-	put(w, HvX64RegisterCr4, cr4, 0);
+	put(w, HvX64RegisterCr4, cr4 & ~(uint64_t)X86_CR4_PCIDE, 0); /* in long mode alone */
 	put(w, HvX64RegisterCr3, cr3, 0);
 	put(w, HvX64RegisterEfer, efer, 0);
 	put(w, HvX64RegisterCr0, cr0, 0);
+	put(w, HvX64RegisterCr4, cr4, 0);
 }
 
 static void registers_set(struct world *w, enum mode mode, uint8_t features)

@@ -222,6 +222,32 @@ static void test_msr_deadline(struct test *t)
 	machine_fini(&m);
 }
 
+/* Bits of CR4 are those of the guest's processor. */
+static void test_cr4(struct test *t)
+{
+	static const struct {
+		uint32_t bit, leaf;
+		uint8_t reg, feature;
+	} rows[] = {{X86_CR4_UMIP, 7, 2, 2},   {X86_CR4_FSGSBASE, 7, 1, 0},
+		    {X86_CR4_PCIDE, 1, 2, 17}, {X86_CR4_OSXSAVE, 1, 2, 26},
+		    {X86_CR4_SMEP, 7, 1, 7},   {X86_CR4_SMAP, 7, 1, 20},
+		    {X86_CR4_PKE, 7, 2, 3}};
+	MACHINE(t, m, 0xF4);
+	const uint64_t before = machine_get(&m, 0, HvX64RegisterCr4);
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct hv_u128 value = {before | rows[i].bit, 0};
+		uint32_t regs[4];
+
+		m.ops->cpuid(m.vm, rows[i].leaf, 0, regs);
+		EXPECT_EQ(t, m.ops->reg_set(m.vps[0], HvX64RegisterCr4, &value),
+			  (regs[rows[i].reg] >> rows[i].feature & 1) != 0);
+		machine_set(&m, 0, HvX64RegisterCr4, before);
+	}
+	EXPECT_EQ(t, machine_run(&m, 0), HV_EXIT_HALT);
+	machine_fini(&m);
+}
+
 static void test_msr_fault(struct test *t)
 {
 	MACHINE(t, m, 0x0F, 0x32, 0xF4);
@@ -566,27 +592,18 @@ static void test_xsave(struct test *t)
 
 int main(void)
 {
-	static const struct test_case cases[] = {TEST(test_halt),
-						 TEST(test_port),
-						 TEST(test_string_port),
-						 TEST(test_port_dropped),
-						 TEST(test_memory),
-						 TEST(test_memory_dropped),
-						 TEST(test_overlay),
-						 TEST(test_execute_nothing),
-						 TEST(test_msr_foreign),
-						 TEST(test_msr_deadline),
-						 TEST(test_msr_fault),
-						 TEST(test_msr_owned),
-						 TEST(test_hypercall),
-						 TEST(test_triple_fault),
-						 TEST(test_kick),
-						 TEST(test_deadline),
-						 TEST(test_map_changes_under_vp),
-						 TEST(test_flush),
-						 TEST(test_tsc),
-						 TEST(test_cpuid),
-						 TEST(test_xsave)};
+	static const struct test_case cases[] = {
+		TEST(test_halt),	 TEST(test_port),
+		TEST(test_string_port),	 TEST(test_port_dropped),
+		TEST(test_memory),	 TEST(test_memory_dropped),
+		TEST(test_overlay),	 TEST(test_execute_nothing),
+		TEST(test_msr_foreign),	 TEST(test_msr_deadline),
+		TEST(test_cr4),		 TEST(test_msr_fault),
+		TEST(test_msr_owned),	 TEST(test_hypercall),
+		TEST(test_triple_fault), TEST(test_kick),
+		TEST(test_deadline),	 TEST(test_map_changes_under_vp),
+		TEST(test_flush),	 TEST(test_tsc),
+		TEST(test_cpuid),	 TEST(test_xsave)};
 
 	open_device();
 	return test_main(cases, ARRAY_LEN(cases));

@@ -105,6 +105,28 @@ static bool table_set(struct kvm_vp *vp, uint32_t name, const struct hv_u128 *va
 
 /* ---- Control registers, set one at a time in any order ---- */
 
+/* Bits that the guest's processor does not have KVM refuses, too, but not before it takes all registers together. */
+static uint64_t cr4_writable(const struct kvm_vp *vp)
+{
+	static const struct {
+		uint64_t bit;
+		uint8_t word, feature;
+	} rows[] = {{X86_CR4_UMIP, X86_CPU_7_ECX, 2},	{X86_CR4_FSGSBASE, X86_CPU_7_EBX, 0},
+		    {X86_CR4_PCIDE, X86_CPU_1_ECX, 17}, {X86_CR4_OSXSAVE, X86_CPU_1_ECX, 26},
+		    {X86_CR4_SMEP, X86_CPU_7_EBX, 7},	{X86_CR4_SMAP, X86_CPU_7_EBX, 20},
+		    {X86_CR4_PKE, X86_CPU_7_ECX, 3}};
+	uint64_t writable = CR4_WRITABLE;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (x86_cpu_has(&vp->vm->cpu.features, rows[i].word, rows[i].feature)) {
+			writable |= rows[i].bit;
+		} else {
+			writable &= ~rows[i].bit;
+		}
+	}
+	return writable;
+}
+
 static bool control_valid(const struct kvm_vp *vp, uint32_t name, uint64_t value)
 {
 	switch (name) {
@@ -114,10 +136,7 @@ static bool control_valid(const struct kvm_vp *vp, uint32_t name, uint64_t value
 	case HvX64RegisterCr3:
 		return value >> vp->vm->gmem->pa_bits == 0;
 	case HvX64RegisterCr4:
-		return !(value & ~(uint64_t)(CR4_WRITABLE |
-					     (x86_cpu_has(&vp->vm->cpu.features, X86_CPU_7_ECX, 3)
-						      ? X86_CR4_PKE
-						      : 0)));
+		return !(value & ~cr4_writable(vp));
 	case HvX64RegisterEfer:
 		return !(value & ~(uint64_t)EFER_WRITABLE);
 	default:
