@@ -41,15 +41,17 @@ static bool same_route(const struct hv_engine_message *a, const struct hv_engine
 
 static int set_routes(struct kvm_vm *vm)
 {
-	struct {
-		struct kvm_irq_routing header;
-		struct kvm_irq_routing_entry entries[KVM_LEVEL_ROUTES];
-	} table = {.header.nr = vm->apic.level_count};
+	union {
+		struct kvm_irq_routing all;
+		uint8_t room[sizeof(struct kvm_irq_routing) +
+			     KVM_LEVEL_ROUTES * sizeof(struct kvm_irq_routing_entry)];
+	} table = {.room = {0}};
 
+	table.all.nr = vm->apic.level_count;
 	for (unsigned i = 0; i < vm->apic.level_count; i++) {
 		struct kvm_msi msi = msi_of(&vm->apic.level[i]);
 
-		table.entries[i] =
+		table.all.entries[i] =
 			(struct kvm_irq_routing_entry){.gsi = i,
 						       .type = KVM_IRQ_ROUTING_MSI,
 						       .u.msi = {.address_lo = msi.address_lo,

@@ -62,21 +62,23 @@ static uint32_t config_msr(unsigned n)
 
 bool kvm_stimer_set(struct hv_engine_vp *handle, unsigned n, uint8_t vector, uint64_t deadline_tsc)
 {
-	struct {
-		struct kvm_msrs header;
-		struct kvm_msr_entry entries[2];
-	} m = {.header.nmsrs = 2};
+	union {
+		struct kvm_msrs all;
+		uint8_t room[sizeof(struct kvm_msrs) + 2 * sizeof(struct kvm_msr_entry)];
+	} m = {.room = {0}};
 	struct kvm_vp *vp = kvm_vp_of(handle);
 	const struct kvm_clock_pair *pair = pair_of(vp);
 
 	if ((vp->vm->config.without & HV_WITHOUT_TIMERS) || !pair->steady || !kvm_apic_synic(vp)) {
 		return false;
 	}
-	m.entries[0] = (struct kvm_msr_entry){.index = config_msr(n) + 1,
-					      .data = count_of(vp->vm, pair, deadline_tsc)};
-	m.entries[1] = (struct kvm_msr_entry){.index = config_msr(n),
-					      .data = HV_STIMER_ENABLED | HV_STIMER_DIRECT_MODE |
-						      (uint64_t)vector << HV_STIMER_VECTOR_SHIFT};
+	m.all.nmsrs = 2;
+	m.all.entries[0] = (struct kvm_msr_entry){.index = config_msr(n) + 1,
+						  .data = count_of(vp->vm, pair, deadline_tsc)};
+	m.all.entries[1] =
+		(struct kvm_msr_entry){.index = config_msr(n),
+				       .data = HV_STIMER_ENABLED | HV_STIMER_DIRECT_MODE |
+					       (uint64_t)vector << HV_STIMER_VECTOR_SHIFT};
 	return ioctl(vp->fd, KVM_SET_MSRS, &m) == 2;
 }
 
