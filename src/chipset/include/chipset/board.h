@@ -36,7 +36,7 @@ enum board_power {
 struct board_config {
 	uint64_t ram_bytes;  /* shown in the CMOS */
 	uint32_t processors; /* shown in the CMOS; the IOAPIC's id is this, if it fits */
-	bool no_legacy;	     /* without 8259s and 8254: nobody at their ports, and extint is never called */
+	bool no_legacy; /* without 8259s and 8254: nobody at their ports, and extint is never called */
 
 	void *ctx; /* first argument of every callback */
 	/* Guest time in ns: monotonic, stands still while the partition is frozen. */
