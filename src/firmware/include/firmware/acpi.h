@@ -16,7 +16,7 @@ struct acpi_config {
 	uint32_t
 		processors; /* 1..ACPI_PROCESSORS_MAX; APIC id = index, ACPI processor uid = index + 1 */
 	bool vmbus;	    /* \_SB.VMOD.VMBS is present (_STA) */
-	bool no_legacy;	    /* there are no 8259s and no 8254 */
+	bool no_legacy; /* there are no 8259s and no 8254 */
 };
 
 /*
