@@ -104,9 +104,11 @@ void overlay_end(struct hv_overlay *o);
 void overlay_touch(struct hv_partition *p, struct hv_overlay *o, size_t offset, size_t bytes);
 /* The parent is about to change what lies beneath @gpn: no overlay stands in it any more. The partition's lock is held. */
 void overlay_ground(struct hv_partition *p, uint64_t gpn);
-/* Before a VP runs: overlays stand in their places. Takes all VPs; nobody else has this one. */
+/* Overlays stand in their places, unless time is frozen. Takes all VPs; the caller has none. */
 void overlays_settle(struct hv_partition *p);
 bool overlays_settled(const struct hv_partition *p);
+/* A VP may run: it sees them. */
+bool overlays_seen(const struct hv_partition *p);
 /* The guest's memory is what lies beneath until the next overlays_settle. apic_lock is held. */
 void overlays_gather(struct hv_partition *p);
 

@@ -196,9 +196,14 @@ static void exchange_all(struct hv_partition *p, bool in_guest)
 	hv_host_unlock(&p->lock);
 }
 
-bool overlays_settled(const struct hv_partition *p)
+bool overlays_seen(const struct hv_partition *p)
 {
 	return !p->in_place || __atomic_load_n(&p->overlays_in_guest, __ATOMIC_ACQUIRE);
+}
+
+bool overlays_settled(const struct hv_partition *p)
+{
+	return overlays_seen(p) || time_frozen(p);
 }
 
 void overlays_settle(struct hv_partition *p)

@@ -95,7 +95,7 @@ static enum step stay_suspended(struct hv_vp *vp)
 static bool must_not_run(struct hv_vp *vp, const struct hv_run *how)
 {
 	if (vp_request_test(vp, REQUEST_KICK | REQUEST_INIT | REQUEST_SIPI) || suspended(vp) ||
-	    __atomic_load_n(&vp->wanted, __ATOMIC_SEQ_CST) != 0) {
+	    __atomic_load_n(&vp->wanted, __ATOMIC_SEQ_CST) != 0 || !overlays_seen(vp->partition)) {
 		return true;
 	}
 	if (vp_request_test(vp, REQUEST_NMI) && !how->want_nmi_window) {

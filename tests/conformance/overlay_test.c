@@ -302,6 +302,8 @@ static void frozen_memory_is_what_lies_beneath(struct test *t)
 	EXPECT_EQ(t, r.ram[SECOND], 0x22);
 	EXPECT_EQ(t, rig_post_direct(&r, 0, 2, 1), HV_STATUS_SUCCESS);
 	EXPECT_EQ(t, rig_signal_direct(&r, 0, 2, 9, &newly), HV_STATUS_SUCCESS);
+	rig_run(&r, 0);
+	EXPECT_EQ(t, r.answer, HV_DISPATCH_SUSPENDED);
 	EXPECT_EQ(t, r.ram[FIRST + 2 * HV_MESSAGE_SIZE], 0x11);
 	EXPECT_EQ(t, rig_property_set(&r, HvPartitionPropertyTimeFreeze, 0), HV_STATUS_SUCCESS);
 	rig_run(&r, 0);
