@@ -47,7 +47,9 @@ static void *run_vp(void *arg)
 
 	while (!atomic_load(&r->lab->stop)) {
 		r->lab->m.ops->run(r->lab->m.vps[r->vp], &how, &exit);
-		r->bad += exit.kind != HV_EXIT_INTERRUPTED;
+		if (exit.kind != HV_EXIT_INTERRUPTED && r->bad++ == 0) {
+			printf("# VP %u: exit %d\n", r->vp, (int)exit.kind);
+		}
 		if (exit.kind == HV_EXIT_FAILED) {
 			printf("# %s\n", exit.failed.what);
 			r->failed = exit.failed.what;
