@@ -305,8 +305,9 @@ struct hv_engine_ops {
 	void (*flush_page)(struct hv_engine_vp *vp, uint64_t gva);
 	bool (*flush_done)(struct hv_engine_vp *vp);
 	/*
-	 * No VP runs guest code from hold(true) on until hold(false). Calls nest, and gpa_changed may come between; nothing else of this table. [any but
-	 * within run()] With such an engine overlay pages stand in the guest's own (Decision: docs/design/0009). NULL: they are pages of their own.
+	 * No VP runs guest code from hold(true) on until hold(false), on the same thread. Calls nest; gpa_changed and code_written may come between,
+	 * nothing else of this table. [any but within run()] With such an engine overlay pages stand in the guest's own (Decision: docs/design/0009). NULL:
+	 * they are pages of their own.
 	 */
 	void (*hold)(struct hv_engine_vm *vm, bool on);
 	/* The GPA map of [@gpn, @gpn + @count) changed (gmem): every VP drops host pointers; flush_done() as above. [any] */
