@@ -5,6 +5,7 @@
  */
 #include "test_kvm.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -14,6 +15,7 @@
 #define BIG_PAGES 8192u
 #define BIG_BYTES (BIG_PAGES * GMEM_PAGE_BYTES)
 #define COVERED 3u /* pages of it that overlays cover now and then */
+#define HLT 0xF4
 #define ROUNDS 12u
 #define WRITES_A_ROUND 300u
 
@@ -35,9 +37,52 @@ struct lab {
 struct runner {
 	struct lab *lab;
 	unsigned vp;
-	unsigned bad; /* exits that nobody expects */
+	_Atomic unsigned bad; /* exits that nobody expects */
 	const char *failed;
 };
+
+/* A program that comes to an exception ends at its handler, a HLT: from there all is to be seen. KVM forgets the registers at a triple fault. */
+static void tell_registers(struct lab *lab, unsigned vp)
+{
+	static const struct {
+		const char *name;
+		uint32_t number;
+	} rows[] = {{"rip", HvX64RegisterRip},	{"rflags", HvX64RegisterRflags},
+		    {"rsp", HvX64RegisterRsp},	{"rax", HvX64RegisterRax},
+		    {"rbx", HvX64RegisterRbx},	{"rcx", HvX64RegisterRcx},
+		    {"rdx", HvX64RegisterRdx},	{"rsi", HvX64RegisterRsi},
+		    {"rdi", HvX64RegisterRdi},	{"rbp", HvX64RegisterRbp},
+		    {"cr0", HvX64RegisterCr0},	{"cr2", HvX64RegisterCr2},
+		    {"cr3", HvX64RegisterCr3},	{"cr4", HvX64RegisterCr4},
+		    {"efer", HvX64RegisterEfer}};
+	uint64_t rip = machine_get(&lab->m, vp, HvX64RegisterRip);
+	uint64_t bottom = STACK - STACK_BYTES * vp;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		printf("# %s 0x%" PRIx64 "\n", rows[i].name,
+		       machine_get(&lab->m, vp, rows[i].number));
+	}
+	if (rip - HANDLER < 256 * HANDLER_BYTES) {
+		printf("# exception %u\n", (unsigned)((rip - HANDLER) / HANDLER_BYTES));
+	}
+	for (unsigned n = 1; n <= 12; n++) {
+		const void *at = lab->m.ram + bottom - 8 * n;
+
+		printf("# stack's bottom - %u: 0x%" PRIx64 "\n", 8 * n, *(const uint64_t *)at);
+	}
+}
+
+static void tell_exit(struct runner *r, const struct hv_exit *exit)
+{
+	printf("# VP %u: exit %d\n", r->vp, (int)exit->kind);
+	if (exit->kind == HV_EXIT_FAILED) {
+		printf("# %s\n", exit->failed.what);
+		r->failed = exit->failed.what;
+	} else {
+		tell_registers(r->lab, r->vp);
+	}
+	r->bad = 1;
+}
 
 static void *run_vp(void *arg)
 {
@@ -47,12 +92,8 @@ static void *run_vp(void *arg)
 
 	while (!atomic_load(&r->lab->stop)) {
 		r->lab->m.ops->run(r->lab->m.vps[r->vp], &how, &exit);
-		if (exit.kind != HV_EXIT_INTERRUPTED && r->bad++ == 0) {
-			printf("# VP %u: exit %d\n", r->vp, (int)exit.kind);
-		}
-		if (exit.kind == HV_EXIT_FAILED) {
-			printf("# %s\n", exit.failed.what);
-			r->failed = exit.failed.what;
+		if (exit.kind != HV_EXIT_INTERRUPTED) {
+			tell_exit(r, &exit);
 			break;
 		}
 	}
@@ -72,6 +113,7 @@ static void put_program(struct lab *lab)
 				       0xEB, 0xE5};	       /* again */
 
 	machine_code(&lab->m, CODE, code, sizeof(code));
+	memset(lab->m.ram + HANDLER, HLT, 256 * HANDLER_BYTES);
 	for (unsigned n = 0; n < VPS; n++) {
 		machine_set(&lab->m, n, HvX64RegisterRbx, UINT64_C(6364136223846793005));
 		machine_set(&lab->m, n, HvX64RegisterRdx, UINT64_C(1442695040888963407));

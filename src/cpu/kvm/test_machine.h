@@ -24,8 +24,10 @@
 #define GDT_GPA 0x9000u
 #define CODE 0x10000u
 #define HANDLER 0x11000u
+#define HANDLER_BYTES 16u
 #define DATA 0x20000u
 #define STACK 0x40000u
+#define STACK_BYTES 0x8000u /* of each VP, one below the other */
 #define MMIO_GPA 0x80000000u
 #define VPS 2u
 #define NO_DEADLINE UINT64_MAX
@@ -91,13 +93,13 @@ static inline void machine_tables(struct test_machine *m)
 	gdt[2] = UINT64_C(0x00CF93000000FFFF);
 }
 
-/* All vectors lead to HANDLER + 16 * vector. */
+/* All vectors lead to HANDLER + HANDLER_BYTES * vector. */
 static inline void machine_idt(struct test_machine *m)
 {
 	uint64_t *idt = (uint64_t *)(void *)(m->ram + IDT_GPA);
 
 	for (unsigned n = 0; n < 256; n++) {
-		uint64_t at = HANDLER + 16 * n;
+		uint64_t at = HANDLER + HANDLER_BYTES * n;
 
 		idt[2 * n] = (at & 0xffff) | 8u << 16 | UINT64_C(0x8E00) << 32 |
 			     (at >> 16 & 0xffff) << 48;
@@ -121,7 +123,7 @@ static inline void machine_long_mode(struct test_machine *m, unsigned vp)
 	machine_set128(m, vp, HvX64RegisterEs, 0, data);
 	machine_set128(m, vp, HvX64RegisterIdtr, UINT64_C(0xfff) << 48, IDT_GPA);
 	machine_set128(m, vp, HvX64RegisterGdtr, UINT64_C(0x17) << 48, GDT_GPA);
-	machine_set(m, vp, HvX64RegisterRsp, STACK - 0x8000 * vp);
+	machine_set(m, vp, HvX64RegisterRsp, STACK - STACK_BYTES * vp);
 	machine_set(m, vp, HvX64RegisterRip, CODE);
 	machine_set(m, vp, HvX64RegisterRflags, 2);
 }
