@@ -85,6 +85,8 @@ static void give(struct hv_vp *vp)
 	const struct hv_engine_apic_ops *apic = vp->partition->apic;
 	struct hv_engine_apic state;
 
+	/* One that came until nobody could send any more; the core takes none while the engine does. */
+	vp_take_init_sipi(vp);
 	vp_tsc_apply(vp);
 	lapic_export(vp, &state);
 	state.activity = vp->startup_suspend ? HV_ACTIVITY_WAITS_FOR_SIPI
@@ -103,10 +105,9 @@ static void give(struct hv_vp *vp)
 	stimer_lend_all(vp);
 }
 
-/* What only the core can do comes before: requests of old, a timer that is due, an EOI that the guest has left out. */
+/* What only the core can do comes before, while there still are senders: a timer that is due, an EOI that the guest has left out. */
 static void make_ready(struct hv_vp *vp)
 {
-	vp_take_init_sipi(vp);
 	lapic_timer_poll(vp, time_guest_tsc(vp->partition));
 	vp_assist_withdraw(vp);
 }

@@ -42,6 +42,14 @@ static bool has_work(struct hv_vp *vp)
 	return !vp->dead && event_wakes(vp);
 }
 
+/* Rounded up. A clock of less than 1 GHz can tell of times that nanoseconds cannot: never, then. */
+static uint64_t ns_until(const struct hv_vp *vp, uint64_t ticks)
+{
+	uint64_t ns = mul_div_u64(ticks, NS_PER_SECOND, vp->partition->time.tsc_hz);
+
+	return ns == UINT64_MAX ? ns : ns + 1;
+}
+
 static enum step block(struct hv_vp *vp, uint64_t *ret_wake_ns)
 {
 	uint64_t next = vp->startup_suspend || vp->dead ? UINT64_MAX : next_timer(vp, false);
@@ -53,11 +61,7 @@ static enum step block(struct hv_vp *vp, uint64_t *ret_wake_ns)
 		__atomic_store_n(&vp->blocked, 0, __ATOMIC_SEQ_CST);
 		return STEP_AGAIN;
 	}
-	*ret_wake_ns = UINT64_MAX;
-	if (next != UINT64_MAX) {
-		*ret_wake_ns =
-			mul_div_u64(next - now, NS_PER_SECOND, vp->partition->time.tsc_hz) + 1;
-	}
+	*ret_wake_ns = next == UINT64_MAX ? UINT64_MAX : ns_until(vp, next - now);
 	return STEP_BLOCKED;
 }
 

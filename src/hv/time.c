@@ -148,20 +148,24 @@ uint64_t time_reference(const struct hv_partition *p)
 	return time_reference_of(&p->time, time_guest_tsc(p));
 }
 
+#define ROUNDINGS 4u /* ticks of a unit of reference time are made up for in so many steps */
+
 uint64_t time_tsc_of_reference(const struct hv_partition *p, uint64_t reference)
 {
 	uint64_t now = time_guest_tsc(p), now_reference = time_reference_of(&p->time, now), left;
+	uint64_t more = 1 + p->time.tsc_hz / REFERENCE_HZ / ROUNDINGS;
 
 	if (reference <= now_reference) {
 		return 0;
 	}
 	left = mul_div_u64(reference - now_reference, p->time.tsc_hz, REFERENCE_HZ);
-	if (left >= UINT64_MAX - now - 4) {
+	if (left >= UINT64_MAX - now - ROUNDINGS * more) {
 		return UINT64_MAX;
 	}
 	/* Both roundings are towards now: some ticks more make sure that the deadline is not early. */
-	for (unsigned i = 0; i < 4 && time_reference_of(&p->time, now + left) < reference; i++) {
-		left += 1 + p->time.tsc_hz / REFERENCE_HZ / 4;
+	for (unsigned i = 0; i < ROUNDINGS && time_reference_of(&p->time, now + left) < reference;
+	     i++) {
+		left += more;
 	}
 	return now + left;
 }

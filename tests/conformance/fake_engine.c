@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "abi/hv.h"
+#include "hv/engine_state.h"
 #include "lib/bits.h"
 #include "lib/check.h"
 #include "lib/err.h"
@@ -31,6 +32,9 @@ uint64_t fake_clock(void *machine)
 {
 	struct fake_machine *m = machine;
 
+	if (m->look_in > 0 && --m->look_in == 0) {
+		m->look(m->look_ctx);
+	}
 	return __atomic_load_n(&m->now, __ATOMIC_SEQ_CST);
 }
 
@@ -425,6 +429,10 @@ static size_t save(struct hv_engine_vp *vp, void *buf, size_t bytes)
 	state_put_u8(&w, v->shadow);
 	state_put_u8(&w, v->nmi_blocked);
 	state_end(&w);
+	if (v->nmi_waits) {
+		state_begin(&w, HV_ENGINE_STATE_NMI, 1);
+		state_end(&w);
+	}
 	return w.used;
 }
 

@@ -66,6 +66,7 @@ struct fake_vp {
 	bool event_pending; /* injected, not yet delivered by run() */
 	bool shadow;	    /* STI or MOV SS before */
 	bool nmi_blocked;
+	bool nmi_waits;	 /* inside the engine: a record in its state */
 	uint32_t kicked; /* atomic */
 
 	/* fake_apic.c */
@@ -116,7 +117,11 @@ struct fake_machine {
 	bool no_timers;
 	struct fake_vm *vm; /* of the newest partition */
 	bool fail_create;   /* vm_create and vp_create answer -ENOMEM */
-	unsigned vms;	    /* alive */
+	/* Something happens when the clock is looked at for the @look_in-th time from now. */
+	void (*look)(void *ctx);
+	void *look_ctx;
+	unsigned look_in;
+	unsigned vms; /* alive */
 	unsigned vps;
 };
 

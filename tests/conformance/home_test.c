@@ -10,6 +10,7 @@
 #define COUNT(n) (HV_X64_MSR_STIMER0_COUNT + 2 * (n))
 #define DIRECT (HV_STIMER_DIRECT_MODE | (uint64_t)VECTOR << HV_STIMER_VECTOR_SHIFT)
 #define NEVER UINT64_MAX
+#define MSR_TSC 0x10u
 #define IMAGE_MAX (1u << 18)
 
 static void init(struct rig *r)
@@ -159,6 +160,23 @@ static void far_away(struct test *t)
 	rig_fini(&r);
 }
 
+/* So late that the ticks which make up for roundings would go past the last one: never, and not at once. */
+static void nearly_never(struct test *t)
+{
+	struct rig r;
+
+	init(&r);
+	for (uint64_t i = 0; i < RIG_TICKS_100NS; i++) {
+		uint64_t last = UINT64_MAX - rig_msr(&r, 0, MSR_TSC) - 5;
+
+		set(&r, 0, DIRECT | HV_STIMER_AUTO_ENABLE, now(&r) + last / RIG_TICKS_100NS);
+		EXPECT(t, !r.fake[0]->timer[0].set ||
+				  r.fake[0]->timer[0].deadline_tsc > r.machine.now);
+		rig_time(&r, 1);
+	}
+	rig_fini(&r);
+}
+
 static void engine_cannot(struct test *t)
 {
 	struct rig r;
@@ -213,6 +231,36 @@ static void frozen(struct test *t)
 	rig_fini(&r);
 }
 
+static void send_init(void *ctx)
+{
+	struct rig *r = ctx;
+
+	CHECK(!r->fake[0]->has_apic);
+	CHECK(rig_assert(r, HvX64InterruptTypeInit, 0, 1, 0) == HV_STATUS_SUCCESS);
+}
+
+/* The core looks for what it has to do first on each VP in turn: an INIT comes for one that it has looked at, before the APICs go. */
+static void init_on_the_way(struct test *t)
+{
+	struct rig r;
+
+	rig_init(&r, &(struct rig_options){.apics = true, .vps = 3});
+	freeze(&r, true);
+	freeze(&r, false);
+	EXPECT(t, !r.fake[0]->has_apic);
+	r.machine.look = send_init;
+	r.machine.look_ctx = &r;
+	r.machine.look_in = 3;
+	rig_run(&r, 0);
+	EXPECT_EQ(t, r.machine.look_in, 0);
+	EXPECT(t, r.fake[0]->has_apic && r.fake[1]->has_apic);
+	EXPECT_EQ(t, r.fake[1]->inits, 1);
+	EXPECT_EQ(t, (int)r.fake[1]->apic.activity, HV_ACTIVITY_WAITS_FOR_SIPI);
+	EXPECT_EQ(t, rig_run(&r, 1), RIG_OK); /* where the engine waits for its SIPI */
+	EXPECT_EQ(t, r.fake[1]->inits, 1);
+	rig_fini(&r);
+}
+
 /* From an engine that has timers to one that has none, with one to come and one that has been. */
 static void moved(struct test *t)
 {
@@ -251,9 +299,10 @@ static void moved(struct test *t)
 int main(void)
 {
 	static const struct test_case cases[] = {
-		TEST(expires_there), TEST(past_and_stopped), TEST(count_after_expiration),
-		TEST(not_lent),	     TEST(engine_cannot),    TEST(frozen),
-		TEST(moved),	     TEST(far_away),
+		TEST(expires_there),   TEST(past_and_stopped), TEST(count_after_expiration),
+		TEST(not_lent),	       TEST(engine_cannot),    TEST(frozen),
+		TEST(moved),	       TEST(far_away),	       TEST(nearly_never),
+		TEST(init_on_the_way),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));

@@ -376,6 +376,26 @@ static void tlfs_12_4_far_future(struct test *t)
 	rig_fini(&r);
 }
 
+/* Of a clock below 1 GHz: nanoseconds cannot tell how long the VP may sleep. */
+static void later_than_nanoseconds(struct test *t)
+{
+	const uint64_t hz = 900000000, ticks = hz / 10000000;
+	struct rig r;
+
+	rig_init(&r, &(struct rig_options){.tsc_hz = hz});
+	EXPECT_EQ(t,
+		  rig_wrmsr(&r, 0, HV_X64_MSR_STIMER0_CONFIG,
+			    HV_STIMER_DIRECT_MODE | HV_STIMER_AUTO_ENABLE | 0x51u << 4),
+		  RIG_OK);
+	EXPECT_EQ(t,
+		  rig_wrmsr(&r, 0, HV_X64_MSR_STIMER0_COUNT,
+			    (UINT64_MAX - (UINT64_C(1) << 40)) / ticks),
+		  RIG_OK);
+	EXPECT_EQ(t, rig_halt(&r, 0), RIG_BLOCKED);
+	EXPECT_EQ(t, r.wake_ns, UINT64_MAX);
+	rig_fini(&r);
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
@@ -395,6 +415,7 @@ int main(void)
 		TEST(tlfs_12_4_reprogramming_drops_the_pending_message),
 		TEST(tlfs_12_4_timers_are_per_vp),
 		TEST(tlfs_12_4_far_future),
+		TEST(later_than_nanoseconds),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));

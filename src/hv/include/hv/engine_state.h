@@ -28,4 +28,7 @@
 #define HV_ENGINE_EVENT_INJECTED 0x08u	  /* the first event is delivered next */
 #define HV_ENGINE_EVENT_FAULTED 0x10u	  /* the second one is */
 
+/* An NMI waits for the end of another one, or of what is on its way in. The core takes it over (hv_engine_ops.inject_nmi): engines only write the record. */
+#define HV_ENGINE_STATE_NMI STATE_TAG('N', 'M', 'I', ' ')
+
 #endif
