@@ -546,8 +546,8 @@ struct hv_partition {
 	const struct hv_engine_apic_ops *apic; /* NULL: the core has the local APICs for ever */
 	bool has_deadline;		       /* the APICs' timers take a TSC deadline, here */
 	bool deadline;			       /* and the guest is told so */
-	struct hv_lock apic_lock;	       /* moving them; before any VP is taken */
-	uint32_t apic_home;		       /* apic_home.c */
+	struct hv_lock apic_lock; /* moving them; which VPs there are; before any VP is taken */
+	uint32_t apic_home;	  /* apic_home.c */
 	uint32_t apic_senders;
 };
 _Static_assert(sizeof(struct hv_partition) <= HV_PAGE_SIZE, "a partition is one page");

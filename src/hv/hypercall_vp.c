@@ -20,10 +20,13 @@ uint16_t call_create_vp(struct hv_call *c)
 	if (in->flags != 0) {
 		return HV_STATUS_INVALID_PARAMETER;
 	}
+	/* Who moves APICs or overlays has all VPs of the partition, from first to last the same ones. */
+	hv_host_lock(&p->apic_lock);
 	hv_host_lock(&c->hv->lock);
 	status = vp_find(p, in->vp_index) != NULL ? HV_STATUS_INVALID_VP_INDEX
 						  : vp_create(p, in->vp_index);
 	hv_host_unlock(&c->hv->lock);
+	hv_host_unlock(&p->apic_lock);
 	return status;
 }
 
@@ -38,6 +41,7 @@ uint16_t call_delete_vp(struct hv_call *c)
 	if (p == NULL || p == c->caller) {
 		return HV_STATUS_INVALID_PARTITION_ID;
 	}
+	hv_host_lock(&p->apic_lock);
 	hv_host_lock(&c->hv->lock);
 	vp = vp_find(p, in->vp_index);
 	if (vp == NULL) {
@@ -48,6 +52,7 @@ uint16_t call_delete_vp(struct hv_call *c)
 		vp_destroy(vp);
 	}
 	hv_host_unlock(&c->hv->lock);
+	hv_host_unlock(&p->apic_lock);
 	return status;
 }
 

@@ -260,16 +260,14 @@ static bool take_all_vps(struct hv_partition *p)
 	return true;
 }
 
-uint16_t partition_finalize(struct hv_partition *p)
+static uint16_t finalize_locked(struct hv_partition *p)
 {
 	struct hv_vp *vp;
 
 	if (p->state != PARTITION_ACTIVE) {
 		return HV_STATUS_INVALID_PARTITION_STATE;
 	}
-	hv_host_lock(&p->hv->lock);
 	if (!take_all_vps(p)) {
-		hv_host_unlock(&p->hv->lock);
 		return HV_STATUS_OPERATION_DENIED;
 	}
 	p->state = PARTITION_FINALIZED;
@@ -282,8 +280,19 @@ uint16_t partition_finalize(struct hv_partition *p)
 	intercept_fini(p);
 	p->hv->engine->vm_destroy(p->engine);
 	free_pages(p);
-	hv_host_unlock(&p->hv->lock);
 	return HV_STATUS_SUCCESS;
+}
+
+uint16_t partition_finalize(struct hv_partition *p)
+{
+	uint16_t status;
+
+	hv_host_lock(&p->apic_lock);
+	hv_host_lock(&p->hv->lock);
+	status = finalize_locked(p);
+	hv_host_unlock(&p->hv->lock);
+	hv_host_unlock(&p->apic_lock);
+	return status;
 }
 
 uint16_t partition_delete(struct hv_partition *p)

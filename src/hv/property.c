@@ -106,10 +106,10 @@ static void freeze(struct hv_partition *p, bool frozen)
 	} else {
 		p->time.frozen = frozen;
 	}
-	hv_host_unlock(&p->apic_lock);
 	for (uint32_t i = 0; (vp = vp_next(p, &i)) != NULL;) {
 		vp_notify(vp);
 	}
+	hv_host_unlock(&p->apic_lock);
 }
 
 static uint16_t set_computed(struct hv_partition *p, uint32_t code, uint64_t value)

@@ -302,10 +302,70 @@ static void four_vps_and_a_parent(struct test *t)
 	rig_fini(&r);
 }
 
+/* ---- A VP that comes while APICs move ---- */
+
+#define PATIENCE_NS 50000000 /* only without a lock it comes at all in this time */
+
+struct newcomer {
+	struct rig *r;
+	pthread_t thread;
+	bool joined;
+	uint16_t status;
+};
+
+static void *create_main(void *arg)
+{
+	struct newcomer *n = arg;
+	const struct hv_input_create_vp in = {.partition_id = n->r->id, .vp_index = 1};
+
+	n->status = rig_root(n->r, HvCallCreateVp, &in, sizeof(in), NULL, 0);
+	return NULL;
+}
+
+/* The mover has begun with the first VP. */
+static void come(void *ctx)
+{
+	struct newcomer *n = ctx;
+	struct timespec until;
+
+	CHECK(pthread_create(&n->thread, NULL, create_main, n) == 0);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += PATIENCE_NS;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	n->joined = pthread_timedjoin_np(n->thread, NULL, &until) == 0;
+}
+
+/* All APICs come back together: that of a VP which is not there at the beginning is none of them. The engine checks that it has each one that it gives. */
+static void a_vp_comes_while_apics_move(struct test *t)
+{
+	struct rig r;
+	struct newcomer n = {.r = &r};
+
+	rig_init(&r, &(struct rig_options){.apics = true});
+	rig_run(&r, 0);
+	rig_deposit(&r, r.id, 64);
+	/* A timer, as its deadline is looked up in the clock. */
+	r.fake[0]->apic.lvt[0] = 0x30;
+	r.fake[0]->apic.initial_count = r.fake[0]->apic.current_count = 1000;
+	r.machine.look = come;
+	r.machine.look_ctx = &n;
+	r.machine.look_in = 1;
+	EXPECT_EQ(t, rig_property_set(&r, HvPartitionPropertyTimeFreeze, 1), HV_STATUS_SUCCESS);
+	EXPECT_EQ(t, r.machine.look_in, 0);
+	if (!n.joined) {
+		pthread_join(n.thread, NULL);
+	}
+	EXPECT_EQ(t, n.status, HV_STATUS_SUCCESS);
+	EXPECT(t, !r.fake[0]->has_apic && !r.vm->vps[1]->has_apic);
+	rig_fini(&r);
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
 		TEST(four_vps_and_a_parent),
+		TEST(a_vp_comes_while_apics_move),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));
