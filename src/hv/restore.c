@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Restoring a partition. Nothing that is read is trusted: a torn or foreign image gives false, never a crash. */
 #include "core.h"
+#include "hv/engine_state.h"
 #include "saved_records.h"
 
 /* A read-only one has to have its value already. */
@@ -141,6 +142,33 @@ static bool restore_pages(struct state_reader *r, struct hv_vp *vp)
 	return !r->bad;
 }
 
+/* The record @wanted among those in @buf, if there is one. */
+static bool find_record(const void *buf, size_t bytes, uint32_t wanted, struct state_reader *ret)
+{
+	struct state_reader r;
+	uint16_t version;
+	uint32_t tag;
+
+	state_reader_init(&r, buf, bytes);
+	while (state_next(&r, &tag, &version, ret)) {
+		if (tag == wanted) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* An NMI that waited inside that engine waits in the core, which knows when any engine can take one. */
+static bool restore_engine(struct state_reader *r, struct hv_vp *vp)
+{
+	struct state_reader nmi;
+
+	if (find_record(r->buf, r->left, HV_ENGINE_STATE_NMI, &nmi)) {
+		vp->requests |= REQUEST_NMI;
+	}
+	return vp_ops(vp)->restore(vp->engine, r->buf, r->left);
+}
+
 static bool restore_vp_record(uint32_t tag, struct state_reader *r, struct hv_vp *vp)
 {
 	switch (tag) {
@@ -151,7 +179,7 @@ static bool restore_vp_record(uint32_t tag, struct state_reader *r, struct hv_vp
 	case TAG_MSRS:
 		return restore_msrs(r, vp);
 	case TAG_ENGINE:
-		return vp_ops(vp)->restore(vp->engine, r->buf, r->left);
+		return restore_engine(r, vp);
 	case TAG_APIC:
 		return restore_apic(r, vp);
 	case TAG_SYNIC:
@@ -167,17 +195,19 @@ static bool restore_vp_record(uint32_t tag, struct state_reader *r, struct hv_vp
 	}
 }
 
-static bool restore_vp(struct state_reader *r, struct hv_partition *p)
+/* VPs come in order, and none twice: @next is the lowest index that may come. */
+static bool restore_vp(struct state_reader *r, struct hv_partition *p, uint32_t *next)
 {
-	struct hv_vp *vp = vp_find(p, state_get_u32(r));
+	uint32_t index = state_get_u32(r), tag;
+	struct hv_vp *vp = index >= *next ? vp_find(p, index) : NULL;
 	struct state_reader payload;
 	uint16_t version;
-	uint32_t tag;
 	bool ok = true;
 
 	if (vp == NULL || !vp_try_acquire(vp)) {
 		return false;
 	}
+	*next = index + 1;
 	while (ok && state_next(r, &tag, &version, &payload)) {
 		ok = restore_vp_record(tag, &payload, vp);
 	}
@@ -217,22 +247,6 @@ static bool restore_partition(struct state_reader *r, struct hv_partition *p)
 	       overlay_set(p, &p->reference_tsc, reference_tsc);
 }
 
-/* The record @wanted of a saved partition, if it has one. */
-static bool find_record(const void *buf, size_t bytes, uint32_t wanted, struct state_reader *ret)
-{
-	struct state_reader r;
-	uint16_t version;
-	uint32_t tag;
-
-	state_reader_init(&r, buf, bytes);
-	while (state_next(&r, &tag, &version, ret)) {
-		if (tag == wanted) {
-			return true;
-		}
-	}
-	return false;
-}
-
 uint64_t hv_saved_apic_hz(const void *buf, size_t bytes)
 {
 	struct state_reader r;
@@ -263,7 +277,7 @@ bool hv_partition_restore(struct hv_partition *p, const void *buf, size_t bytes)
 {
 	struct state_reader r, payload;
 	bool partition = false, ok = true;
-	uint32_t vps = 0, tag;
+	uint32_t vps = 0, next = 0, tag;
 	uint16_t version;
 
 	/* What CPUID tells of deadlines must not change under the guest: one that knows of them may use them. */
@@ -278,7 +292,7 @@ bool hv_partition_restore(struct hv_partition *p, const void *buf, size_t bytes)
 		if (tag == TAG_PARTITION && !partition) {
 			partition = ok = restore_partition(&payload, p);
 		} else if (tag == TAG_VP && partition) {
-			ok = restore_vp(&payload, p);
+			ok = restore_vp(&payload, p, &next);
 			vps++;
 		}
 	}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Save and restore of a partition: what comes out of one hypervisor goes on in another as if nothing had happened. */
+#include "lib/state.h"
 #include "rig.h"
 
 #define VPS 3u
@@ -480,6 +481,71 @@ static void wrong_shapes_are_refused(struct test *t)
 }
 
 /* No prefix of an image is taken for the whole. */
+/* The records of VPs in @image; their number. */
+static unsigned vp_records(uint8_t *image, size_t bytes, uint8_t *ret[VPS])
+{
+	struct state_reader r, payload;
+	uint16_t version;
+	uint32_t tag;
+	unsigned n = 0;
+
+	state_reader_init(&r, image, bytes);
+	while (state_next(&r, &tag, &version, &payload)) {
+		if (tag == STATE_TAG('V', 'P', ' ', ' ') && n < VPS) {
+			ret[n++] = image + (payload.buf - image);
+		}
+	}
+	return n;
+}
+
+/* As many VPs as there have to be, but one of them twice: the other one would be left as it is after a reset. */
+static void a_vp_twice_is_refused(struct test *t)
+{
+	static uint8_t image[IMAGE_MAX];
+	struct rig from, to;
+	uint8_t *vps[VPS];
+	size_t bytes;
+
+	rig_init(&from, &(struct rig_options){.vps = VPS});
+	freeze(t, &from, true);
+	bytes = save(t, &from, image);
+	EXPECT_EQ(t, vp_records(image, bytes, vps), VPS);
+	EXPECT_EQ(t, load_le32(vps[2]), 2);
+	store_le32(vps[2], 1);
+	rig_init(&to, &(struct rig_options){.vps = VPS, .frozen = true});
+	EXPECT(t, !hv_partition_restore(to.partition, image, bytes));
+	store_le32(vps[2], 2);
+	EXPECT(t, hv_partition_restore(to.partition, image, bytes));
+	rig_fini(&to);
+	rig_fini(&from);
+}
+
+/* One that waits inside an engine reaches the guest on another one, as soon as that can take it. */
+static void an_nmi_in_the_engine_goes_along(struct test *t)
+{
+	static uint8_t image[IMAGE_MAX];
+	struct rig from, to;
+	size_t bytes;
+
+	rig_init(&from, NULL);
+	freeze(t, &from, true);
+	from.fake[0]->nmi_blocked = true;
+	from.fake[0]->nmi_waits = true;
+	bytes = save(t, &from, image);
+	rig_init(&to, &(struct rig_options){.frozen = true});
+	EXPECT(t, hv_partition_restore(to.partition, image, bytes));
+	freeze(t, &to, false);
+	rig_forget(&to, 0);
+	rig_run(&to, 0);
+	EXPECT_EQ(t, to.fake[0]->event_count, 0);
+	to.fake[0]->nmi_blocked = false;
+	rig_run(&to, 0);
+	EXPECT_EQ(t, to.fake[0]->event_count, 1);
+	EXPECT_EQ(t, (int)to.fake[0]->events[0].kind, FAKE_NMI);
+	rig_fini(&to);
+	rig_fini(&from);
+}
+
 static void torn_images_are_refused(struct test *t)
 {
 	static uint8_t image[IMAGE_MAX];
@@ -546,6 +612,8 @@ int main(void)
 		TEST(old_states_tell_of_deadlines),
 		TEST(locked_registers_have_their_value),
 		TEST(wrong_shapes_are_refused),
+		TEST(a_vp_twice_is_refused),
+		TEST(an_nmi_in_the_engine_goes_along),
 		TEST(torn_images_are_refused),
 		TEST(damaged_images_do_no_harm),
 	};

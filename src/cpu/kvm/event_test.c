@@ -3,6 +3,7 @@
 #include "test_kvm.h"
 
 #include "emu/emu.h"
+#include "hv/engine_state.h"
 #include "hv/saved_registers.h"
 
 #define VECTOR 0x30u
@@ -308,6 +309,36 @@ static void test_carry_events(struct test *t)
 	}
 }
 
+static bool has_record(const uint8_t *state, size_t bytes, uint32_t wanted)
+{
+	struct state_reader r, payload;
+	uint16_t version;
+	uint32_t tag = 0;
+
+	state_reader_init(&r, state, bytes);
+	while (state_next(&r, &tag, &version, &payload) && tag != wanted) {
+	}
+	return tag == wanted;
+}
+
+/* An NMI behind something else that is on its way in is told of apart; one that is alone is that something. */
+static void test_nmi_behind(struct test *t)
+{
+	MACHINE(t, m, 0x90, 0xE4, 0x10, 0x90, 0xF4);
+	uint8_t state[8192];
+
+	EXPECT_EQ(t, machine_run(&m, 0), HV_EXIT_PORT);
+	machine_answer(&m, 0, 0);
+	m.ops->inject_nmi(m.vps[0]);
+	size_t bytes = m.ops->save(m.vps[0], state, sizeof(state));
+
+	EXPECT(t, bytes <= sizeof(state) && !has_record(state, bytes, HV_ENGINE_STATE_NMI));
+	m.ops->inject_exception(m.vps[0], X86_EXC_GP, true, 0x18, 0);
+	bytes = m.ops->save(m.vps[0], state, sizeof(state));
+	EXPECT(t, bytes <= sizeof(state) && has_record(state, bytes, HV_ENGINE_STATE_NMI));
+	machine_fini(&m);
+}
+
 /* A VP that has made a hypercall goes on at what follows it in the page of another engine. */
 static void test_hypercall_return(struct test *t)
 {
@@ -359,6 +390,7 @@ int main(void)
 						 TEST(test_priority),
 						 TEST(test_carry),
 						 TEST(test_carry_events),
+						 TEST(test_nmi_behind),
 						 TEST(test_hypercall_return),
 						 TEST(test_torn_state)};
 

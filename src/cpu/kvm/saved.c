@@ -11,7 +11,6 @@
 #include "lib/bits.h"
 #include "vm.h"
 
-#define TAG_NMI STATE_TAG('N', 'M', 'I', ' ') /* one waits until the NMI at hand is over */
 #define TOP_SHIFT 11
 #define FCW_WRITABLE 0x1f3fu
 #define FCW_FIXED 0x0040u
@@ -106,7 +105,7 @@ static bool restore_fpu(struct kvm_vp *vp, uint16_t version, struct state_reader
 
 /* ---- Events ---- */
 
-/* What is on its way in, if anything. */
+/* What is on its way in, if anything: what has begun comes before what waits. */
 static bool event_of(struct kvm_vp *vp, struct event *ret)
 {
 	const struct kvm_vcpu_events *e = &vp->events;
@@ -119,7 +118,7 @@ static bool event_of(struct kvm_vp *vp, struct event *ret)
 		ret->parameter = e->exception.nr == X86_EXC_PF ? vp->sregs.cr2 : 0;
 		return true;
 	}
-	if (e->nmi.injected || (e->nmi.pending && !e->nmi.masked)) {
+	if (e->nmi.injected) {
 		*ret = (struct event){.vector = X86_EXC_NMI, .external = true};
 		return true;
 	}
@@ -127,6 +126,10 @@ static bool event_of(struct kvm_vp *vp, struct event *ret)
 		*ret = (struct event){.vector = e->interrupt.nr,
 				      .external = !e->interrupt.soft,
 				      .software = e->interrupt.soft};
+		return true;
+	}
+	if (e->nmi.pending && !e->nmi.masked) {
+		*ret = (struct event){.vector = X86_EXC_NMI, .external = true};
 		return true;
 	}
 	return false;
@@ -153,8 +156,9 @@ static void save_events(struct kvm_vp *vp, struct state_writer *w)
 	put_event(w, &injected);
 	put_event(w, &none);
 	state_end(w);
-	if (e->nmi.pending && e->nmi.masked) {
-		state_begin(w, TAG_NMI, 1);
+	/* It is the event at hand already, or waits for that. */
+	if (e->nmi.pending && (!nmi || e->nmi.injected)) {
+		state_begin(w, HV_ENGINE_STATE_NMI, 1);
 		state_end(w);
 	}
 }
@@ -198,12 +202,6 @@ static bool restore_events(struct kvm_vp *vp, uint16_t version, struct state_rea
 	return true;
 }
 
-static void restore_nmi(struct kvm_vp *vp)
-{
-	kvm_state_change(vp, PART_EVENTS);
-	vp->events.nmi.pending = 1;
-}
-
 /* ---- All ---- */
 
 size_t kvm_saved_write(struct kvm_vp *vp, void *buf, size_t bytes)
@@ -227,9 +225,6 @@ static bool restore_record(struct kvm_vp *vp, uint32_t tag, uint16_t version,
 		return kvm_xstate_restore(vp, version, r);
 	case HV_ENGINE_STATE_EVENTS:
 		return restore_events(vp, version, r);
-	case TAG_NMI:
-		restore_nmi(vp);
-		return true;
 	default:
 		return true;
 	}
