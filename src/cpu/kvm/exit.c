@@ -226,6 +226,22 @@ static bool exit_msr(struct kvm_vp *vp, struct hv_exit *ret, bool write)
 
 /* ---- All ---- */
 
+/* What KVM gives up at besides instructions. */
+static const char *internal_error(const struct kvm_run *run)
+{
+	switch (run->internal.suberror) {
+	case KVM_INTERNAL_ERROR_DELIVERY_EV:
+		/* A stack, or a descriptor table, at a device's address or where nothing is: KVM has no way to go on with the delivery (VT-x). */
+		return "KVM cannot deliver an interrupt or exception through memory that is no RAM";
+	case KVM_INTERNAL_ERROR_SIMUL_EX:
+		return "KVM meets two exceptions at once";
+	case KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON:
+		return "KVM does not know why the processor left the guest";
+	default:
+		return "KVM reports an internal error";
+	}
+}
+
 bool kvm_exit_translate(struct kvm_vp *vp, struct hv_exit *ret)
 {
 	switch (vp->run->exit_reason) {
@@ -257,7 +273,7 @@ bool kvm_exit_translate(struct kvm_vp *vp, struct hv_exit *ret)
 		if (vp->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION) {
 			return exit_emulation(vp, ret);
 		}
-		return fail(ret, "KVM reports an internal error");
+		return fail(ret, internal_error(vp->run));
 	case KVM_EXIT_FAIL_ENTRY:
 		return fail(ret, "the processor refuses the guest's state");
 	default:
