@@ -15,6 +15,7 @@ bool engines_cache_parse(const char *text, size_t bytes, uint64_t key,
 size_t engines_cache_format(const struct engines_report *r, uint64_t key,
 			    char text[ENGINES_FILE_BYTES_MAX]);
 
+/* Both: a file or a folder that is not ours alone (owner, rights, symbolic link) is as none. */
 bool engines_cache_read(const char *path, uint64_t key, struct engines_report *ret_report);
 /* Makes folders that are missing; whole or not at all. -errno. */
 int engines_cache_write(const char *path, uint64_t key, const struct engines_report *r);

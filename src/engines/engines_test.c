@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,6 +134,52 @@ static void test_file(struct test *t)
 	rmdir(folder);
 }
 
+/* What others may have put there, or might: as if there were no file. */
+static void test_file_of_others(struct test *t)
+{
+	char folder[] = "/tmp/virid-engines-XXXXXX", path[64], link_path[64];
+	struct engines_report r;
+
+	EXPECT(t, mkdtemp(folder) != NULL);
+	snprintf(path, sizeof(path), "%s/engines", folder);
+	snprintf(link_path, sizeof(link_path), "%s/link", folder);
+	EXPECT(t, engines_cache_write(path, KEY, &sample) == 0);
+	EXPECT(t, engines_cache_read(path, KEY, &r));
+	/* A link to a good one, and a good one that others may write. */
+	EXPECT(t, symlink(path, link_path) == 0);
+	EXPECT(t, !engines_cache_read(link_path, KEY, &r));
+	EXPECT(t, chmod(path, 0666) == 0 && !engines_cache_read(path, KEY, &r));
+	EXPECT(t, chmod(path, 0600) == 0 && engines_cache_read(path, KEY, &r));
+	/* A folder where others may put things. */
+	EXPECT(t, chmod(folder, 0777) == 0);
+	EXPECT(t, !engines_cache_read(path, KEY, &r));
+	EXPECT(t, engines_cache_write(path, KEY, &sample) == -EPERM);
+	unlink(link_path);
+	unlink(path);
+	EXPECT(t, rmdir(folder) == 0);
+}
+
+/* root with the home of somebody else leaves nothing there. */
+static void test_folder_of_another_user(struct test *t)
+{
+	char folder[] = "/tmp/virid-engines-XXXXXX", path[64];
+	struct engines_report r;
+
+	if (geteuid() != 0) {
+		SKIP(t, "only root can make a folder of another user");
+	}
+	EXPECT(t, mkdtemp(folder) != NULL);
+	snprintf(path, sizeof(path), "%s/engines", folder);
+	EXPECT(t, engines_cache_write(path, KEY, &sample) == 0);
+	EXPECT(t, chown(folder, 65534, 65534) == 0);
+	EXPECT(t, !engines_cache_read(path, KEY, &r));
+	EXPECT(t, engines_cache_write(path, KEY, &sample) == -EPERM);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/a/engines", folder);
+	EXPECT(t, engines_cache_write(path, KEY, &sample) < 0);
+	EXPECT(t, rmdir(folder) == 0); /* nothing was left there */
+}
+
 static void test_device(struct test *t)
 {
 	struct engines_report r;
@@ -177,6 +224,8 @@ int main(void)
 		TEST(test_text),
 		TEST(test_text_damaged),
 		TEST(test_file),
+		TEST(test_file_of_others),
+		TEST(test_folder_of_another_user),
 		TEST(test_device),
 		TEST(test_emu_runs_the_guest),
 		TEST(test_kvm_runs_the_guest),
