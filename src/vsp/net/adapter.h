@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Inside the provider: an adapter and its queues. A queue is one VMBus channel with the frames of one port queue; everything of it belongs to
- * the thread that serves it, except what is marked.
+ * the thread that serves it, except what is marked; a first turn (vsp_net_first_turn) is that thread's for as long as it lasts.
  *
  * Queue 0 carries the protocol: it alone changes the adapter's settings. The other queues work by a copy of them (queue->s) that they renew when
  * the generation has moved; where the guest must be told only after all have done so, net_settled says when.
@@ -38,7 +38,9 @@
 #define NET_RANGES 64u	      /* of one transfer-page packet; guests before NDIS 6 take no more */
 #define NET_HEADER_BYTES 112u /* RNDIS header and information before a frame, at most */
 
-#define NET_BATCH 64u /* packets, and frames, in one turn of a queue */
+#define NET_BATCH 64u		    /* packets, and frames, in one turn of a queue */
+#define NET_FIRST_PACKETS 8u	    /* in one that the guest's processor waits for */
+#define NET_FIRST_BYTES (64u << 10) /* of frames in it; the last one goes whole */
 #define NET_RNDIS_MAX_PACKETS 8u
 #define NET_MESSAGES_MAX 64u /* of one packet, whatever we told the guest: one turn is short */
 #define NET_RNDIS_ALIGNMENT_SHIFT 3u
@@ -108,6 +110,12 @@ struct net_counters { /* atomic: written by the queue's thread, read by any */
 	uint64_t tx_frames, tx_bytes, tx_dropped;
 };
 
+/* How much is taken from the guest in one turn. */
+struct net_share {
+	uint32_t packets;
+	uint32_t bytes; /* of frames */
+};
+
 /* Pieces of guest memory, one after the other. */
 struct net_view {
 	struct io_vec vec[NET_VECS];
@@ -126,9 +134,10 @@ struct net_queue {
 	bool broken;   /* the ring is of no use any more */
 	bool more;     /* frames are left after this turn's share */
 	bool waits;    /* for the guest: there is no room for what the port has */
-	bool port_used; /* frames were sent or received: port->flush is due */
-	bool failed;	/* a message of the packet in work was malformed */
-	bool signalled; /* atomic: by vmbus, any thread */
+	bool port_used;		/* frames were sent or received: port->flush is due */
+	bool failed;		/* a message of the packet in work was malformed */
+	bool signalled;		/* atomic: by vmbus, any thread */
+	struct net_share share; /* what is left of it in this turn */
 	struct net_settings s;
 
 	/* The packet in work. */
@@ -272,7 +281,7 @@ void net_queue_close(struct net_queue *q);
 /* Gives the channel back if it is closing and may go. */
 void net_queue_finish_close(struct net_queue *q);
 enum net_queue_state net_queue_state(const struct net_queue *q);
-/* Takes packets from the guest, at most NET_BATCH. */
+/* Takes packets from the guest, as many as its share allows. */
 void net_queue_serve(struct net_queue *q);
 /* Packets may be there that could be taken now. */
 bool net_queue_more(const struct net_queue *q);
@@ -384,7 +393,7 @@ bool net_offload_rsc(const struct net_settings *s, bool ip6);
 enum net_transmit {
 	NET_TRANSMIT_DONE,
 	NET_TRANSMIT_MALFORMED,
-	NET_TRANSMIT_HELD, /* the port has no room */
+	NET_TRANSMIT_HELD, /* the port has no room, or the share is used up */
 };
 /* The RNDIS messages of the packet in work, from q->at on. */
 enum net_transmit net_transmit(struct net_queue *q, const struct nvsp_rndis *m);

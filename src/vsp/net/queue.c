@@ -232,17 +232,15 @@ bool net_queue_more(const struct net_queue *q)
 
 void net_queue_serve(struct net_queue *q)
 {
-	unsigned taken = 0;
-
 	while (!q->broken) {
 		if (q->work != NET_IDLE) {
 			if (!go_on(q)) {
 				return;
 			}
-		} else if (taken == NET_BATCH || !net_queue_more(q) || !take_packet(q)) {
+		} else if (q->share.packets == 0 || !net_queue_more(q) || !take_packet(q)) {
 			return;
 		} else {
-			taken++;
+			q->share.packets--;
 		}
 	}
 }
