@@ -34,6 +34,16 @@ void log_last(char *ret, size_t size)
 	pthread_mutex_unlock(&recent_lock);
 }
 
+/* Guests and files have a say in some lines: what steers a terminal is not for them. */
+static void tame(char *text)
+{
+	for (char *c = text; *c != '\0'; c++) {
+		if (((unsigned char)*c < ' ' && *c != '\n' && *c != '\t') || *c == '\x7f') {
+			*c = '?';
+		}
+	}
+}
+
 void log_line(const char *fmt, ...)
 {
 	char line[1024];
@@ -45,6 +55,7 @@ void log_line(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line + at, sizeof(line) - 1 - at, fmt, ap);
 	va_end(ap);
+	tame(line + at);
 	remember(line + at);
 	size_t length = strlen(line);
 

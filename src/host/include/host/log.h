@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The program's log: one line per event on standard error, `program: VM name: text`. Any thread. */
+/*
+ * The program's log: one line per event on standard error, `program: VM name: text`. Any thread. Control characters but for line ends and tabs are shown as
+ * question marks.
+ */
 #ifndef HOST_LOG_H
 #define HOST_LOG_H
 
