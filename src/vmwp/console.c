@@ -67,7 +67,8 @@ static void *out_main(void *arg)
 	pthread_mutex_lock(&c->lock);
 	for (;;) {
 		while (c->at == c->written && !c->closing) {
-			pthread_cond_wait(&c->changed, &c->lock);
+			c->out_idle = true;
+			pthread_cond_wait(&c->output, &c->lock);
 		}
 		uint64_t at = c->at;
 		size_t bytes = console_take(c, &at, &c->lost, data, sizeof(data));
@@ -81,7 +82,7 @@ static void *out_main(void *arg)
 
 		pthread_mutex_lock(&c->lock);
 		c->at = at;
-		pthread_cond_broadcast(&c->changed);
+		pthread_cond_broadcast(&c->output);
 		if (!ok) {
 			c->failed = true;
 			log_line("console: writing failed: %s; the guest goes on without it",
@@ -99,16 +100,21 @@ void console_write(struct console *c, const uint8_t *data, size_t bytes)
 		c->ring[(c->written + i) % CONSOLE_RING_BYTES] = data[i];
 	}
 	c->written += bytes;
-	pthread_cond_broadcast(&c->changed);
+	bool idle = c->out_idle;
+
+	c->out_idle = false;
 	console_clients_wake(c);
 	pthread_mutex_unlock(&c->lock);
+	if (idle) {
+		pthread_cond_broadcast(&c->output); /* without the lock, which it takes first */
+	}
 }
 
 void console_ready(struct console *c)
 {
 	pthread_mutex_lock(&c->lock);
 	c->room = true;
-	pthread_cond_broadcast(&c->changed);
+	pthread_cond_broadcast(&c->input);
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -120,13 +126,13 @@ void console_type(struct console *c, const uint8_t *data, size_t bytes, bool wai
 			if (!wait) {
 				break;
 			}
-			pthread_cond_wait(&c->changed, &c->lock);
+			pthread_cond_wait(&c->input, &c->lock);
 			continue;
 		}
 		c->in[(c->in_start + c->in_used++) % CONSOLE_IN_BYTES] = *data++;
 		bytes--;
 	}
-	pthread_cond_broadcast(&c->changed);
+	pthread_cond_broadcast(&c->input);
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -186,7 +192,7 @@ static void *feed_main(void *arg)
 	pthread_mutex_lock(&c->lock);
 	while (!c->closing) {
 		if (c->in_used == 0 || !c->room) {
-			pthread_cond_wait(&c->changed, &c->lock);
+			pthread_cond_wait(&c->input, &c->lock);
 			continue;
 		}
 		size_t n = min_u64(c->in_used, sizeof(data));
@@ -202,7 +208,7 @@ static void *feed_main(void *arg)
 		c->room = c->room || taken == n;
 		c->in_start = (c->in_start + taken) % CONSOLE_IN_BYTES;
 		c->in_used -= taken;
-		pthread_cond_broadcast(&c->changed);
+		pthread_cond_broadcast(&c->input);
 	}
 	pthread_mutex_unlock(&c->lock);
 	return NULL;
@@ -226,7 +232,8 @@ int console_create(struct worker *w, struct console **ret)
 		c->clients[i].fd = -1;
 	}
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_cond_init(&c->changed, NULL);
+	pthread_cond_init(&c->output, NULL);
+	pthread_cond_init(&c->input, NULL);
 	*ret = c;
 	return 0;
 }
@@ -281,7 +288,8 @@ static bool drain(struct console *c)
 
 	pthread_mutex_lock(&c->lock);
 	c->closing = true;
-	pthread_cond_broadcast(&c->changed);
+	pthread_cond_broadcast(&c->output);
+	pthread_cond_broadcast(&c->input);
 	console_clients_wake(c);
 	while (c->out_started && c->at != c->written && host_now_ns() < give_up) {
 		struct timespec ts;
@@ -292,7 +300,7 @@ static bool drain(struct console *c)
 			ts.tv_nsec -= 1000000000;
 			ts.tv_sec++;
 		}
-		pthread_cond_timedwait(&c->changed, &c->lock, &ts);
+		pthread_cond_timedwait(&c->output, &c->lock, &ts);
 	}
 	bool drained = !c->out_started || c->at == c->written;
 	bool idle = drained && (!c->in_started || c->in_ended);

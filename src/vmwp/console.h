@@ -23,13 +23,16 @@ struct console_client {
 
 struct console {
 	struct worker *worker;
-	pthread_mutex_t lock; /* inner to board_lock; all below, but for the threads */
-	pthread_cond_t changed;
+	pthread_mutex_t lock;  /* inner to board_lock; all below, but for the threads */
+	pthread_cond_t output; /* the guest has written, or what it wrote has gone out */
+	pthread_cond_t
+		input; /* somebody has typed, or the guest takes more: not for each byte that it writes */
 	uint8_t *ring;	  /* allocated as used: untouched pages cost nothing */
 	uint64_t written; /* bytes of the guest ever */
 	uint64_t at;	  /* of the worker's own output */
 	uint64_t lost;	  /* bytes that nobody read in time there */
 	bool failed;	  /* the other side is gone */
+	bool out_idle; /* the writer sleeps until it is woken: once for all that is written before it looks */
 	bool closing;
 	bool room;		      /* the guest's receiver may take bytes */
 	uint8_t in[CONSOLE_IN_BYTES]; /* ring: read, not yet taken by the guest */
@@ -38,6 +41,7 @@ struct console {
 	struct console_client clients[CONSOLE_CLIENTS_MAX];
 	unsigned client_count;
 	int wake_fd; /* of the clients' thread; -1: no clients here */
+	bool told;   /* it has been woken and has not looked yet */
 
 	pthread_t out_thread;
 	pthread_t in_thread;

@@ -88,6 +88,14 @@ static void serve(struct console *c, const struct pollfd *fds)
 	}
 }
 
+/* What is written from here on wakes this thread anew; what was before is seen. */
+static void listen_again(struct console *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->told = false;
+	pthread_mutex_unlock(&c->lock);
+}
+
 static void *client_main(void *arg)
 {
 	struct console *c = arg;
@@ -101,6 +109,7 @@ static void *client_main(void *arg)
 		if (fds[0].revents != 0 && read(c->wake_fd, &count, sizeof(count)) < 0) {
 			continue;
 		}
+		listen_again(c);
 		serve(c, fds);
 	}
 	/* The guest's last words. */
@@ -134,10 +143,11 @@ void console_clients_wake(struct console *c)
 {
 	const uint64_t one = 1;
 
-	if (c->clients_started && (c->client_count != 0 || c->closing)) {
+	if (c->clients_started && !c->told && (c->client_count != 0 || c->closing)) {
 		ssize_t n = write(c->wake_fd, &one, sizeof(one));
 
 		(void)n; /* EAGAIN: it is awake */
+		c->told = true;
 	}
 }
 
