@@ -169,14 +169,16 @@ static enum hv_engine_activity activity(struct hv_engine_vp *handle)
 {
 	struct kvm_vp *vp = kvm_vp_of(handle);
 	struct kvm_mp_state state = {.mp_state = KVM_MP_STATE_RUNNABLE};
+	const char *what;
 
+	/* KVM carries out INIT and SIPI when it is asked: what was changed here was so before they came. */
+	if (!kvm_state_flush_now(vp, &what)) {
+		refused(vp, what);
+	}
 	if (ioctl(vp->fd, KVM_GET_MP_STATE, &state) < 0) {
 		refused(vp, "KVM does not tell whether a processor is halted");
 	}
-	/* KVM has carried out INIT and SIPI just now. What is about to be written wins. */
-	if (vp->dirty == 0 && vp->run->kvm_dirty_regs == 0) {
-		vp->valid = 0;
-	}
+	vp->valid = 0;
 	switch (state.mp_state) {
 	case KVM_MP_STATE_HALTED:
 		return HV_ACTIVITY_HALTED;

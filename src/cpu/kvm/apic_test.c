@@ -250,6 +250,9 @@ static void test_startup(struct test *t)
 				       sipi = {.type = 6, .destination = 1, .vector = CODE >> 12};
 
 	EXPECT_EQ(t, machine_get(&m, 1, HvX64RegisterRip), CODE);
+	/* Changed before the INIT, and not in KVM yet. */
+	machine_set(&m, 1, HvX64RegisterRip, CODE + 1);
+	machine_set(&m, 1, HvX64RegisterCr2, 0x1234);
 	apic_of(&m)->message(m.vm, &init);
 	EXPECT_EQ(t, apic_of(&m)->activity(m.vps[1]), HV_ACTIVITY_WAITS_FOR_SIPI);
 	EXPECT_EQ(t, machine_get(&m, 1, HvX64RegisterRip), 0xFFF0);

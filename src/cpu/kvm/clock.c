@@ -32,7 +32,7 @@ uint64_t kvm_clock(const struct kvm_vm *vm)
 /* Before Linux 5.18 the rate is known of VPs only: asked of one in a VM that is thrown away again, which takes as long as all else together. */
 static int rate_of_a_vp(const struct kvm_vm *vm)
 {
-	int other = ioctl(vm->config.device_fd, KVM_CREATE_VM, 0);
+	int other = kvm_vm_open_fd(vm->config.device_fd);
 	int vp = other < 0 ? -1 : ioctl(other, KVM_CREATE_VCPU, 0ul);
 	int khz = vp < 0 ? -1 : ioctl(vp, KVM_GET_TSC_KHZ);
 	int r = khz < 0 ? -errno : khz;

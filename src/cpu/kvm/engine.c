@@ -16,6 +16,9 @@
 #define TSS_GPA 0xFEFFD000ul
 #define IDENTITY_GPA UINT64_C(0xFEFFC000)
 
+/* What KVMs take that do not tell (Documentation/virt/kvm/api.rst, KVM_CREATE_VCPU). */
+#define VPS_OF_OLD 4u
+
 /* Everything below is made before the first guest instruction or while it runs; nothing is left out of this list. */
 const unsigned kvm_engine_ioctls[] = {
 	KVM_CHECK_EXTENSION,
@@ -65,6 +68,37 @@ const size_t kvm_engine_ioctl_count = ARRAY_LEN(kvm_engine_ioctls);
 static bool has(int fd, int cap)
 {
 	return ioctl(fd, KVM_CHECK_EXTENSION, cap) > 0;
+}
+
+/* KVM gives up when a signal waits for this thread. */
+int kvm_vm_open_fd(int device_fd)
+{
+	int fd;
+
+	do {
+		fd = ioctl(device_fd, KVM_CREATE_VM, 0);
+	} while (fd < 0 && errno == EINTR);
+	return fd < 0 ? -errno : fd;
+}
+
+int kvm_engine_try(int device_fd)
+{
+	int fd = kvm_vm_open_fd(device_fd);
+
+	if (fd >= 0) {
+		close(fd);
+	}
+	return fd < 0 ? fd : 0;
+}
+
+uint32_t kvm_engine_vps_max(int device_fd)
+{
+	int max = ioctl(device_fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
+
+	if (max <= 0) {
+		max = ioctl(device_fd, KVM_CHECK_EXTENSION, KVM_CAP_NR_VCPUS);
+	}
+	return max > 0 ? (uint32_t)max : VPS_OF_OLD;
 }
 
 const char *kvm_engine_lacks(int device_fd)
@@ -118,10 +152,10 @@ static int set_up(struct kvm_vm *vm)
 	uint64_t identity_gpa = IDENTITY_GPA;
 	int device = vm->config.device_fd, r, bytes;
 
-	vm->fd = ioctl(device, KVM_CREATE_VM, 0);
+	vm->fd = kvm_vm_open_fd(device);
 	bytes = ioctl(device, KVM_GET_VCPU_MMAP_SIZE, 0);
 	if (vm->fd < 0 || bytes < (int)sizeof(struct kvm_run)) {
-		return vm->fd < 0 ? -errno : -ENOTSUP;
+		return vm->fd < 0 ? vm->fd : -ENOTSUP;
 	}
 	vm->run_bytes = (size_t)bytes;
 	vm->sync_regs =

@@ -309,16 +309,20 @@ static void test_carry_events(struct test *t)
 	}
 }
 
-static bool has_record(const uint8_t *state, size_t bytes, uint32_t wanted)
+/* What a record holds; NULL: there is none. */
+static const uint8_t *record(const uint8_t *state, size_t bytes, uint32_t wanted)
 {
 	struct state_reader r, payload;
 	uint16_t version;
-	uint32_t tag = 0;
+	uint32_t tag;
 
 	state_reader_init(&r, state, bytes);
-	while (state_next(&r, &tag, &version, &payload) && tag != wanted) {
+	while (state_next(&r, &tag, &version, &payload)) {
+		if (tag == wanted) {
+			return payload.buf;
+		}
 	}
-	return tag == wanted;
+	return NULL;
 }
 
 /* An NMI behind something else that is on its way in is told of apart; one that is alone is that something. */
@@ -332,10 +336,29 @@ static void test_nmi_behind(struct test *t)
 	m.ops->inject_nmi(m.vps[0]);
 	size_t bytes = m.ops->save(m.vps[0], state, sizeof(state));
 
-	EXPECT(t, bytes <= sizeof(state) && !has_record(state, bytes, HV_ENGINE_STATE_NMI));
+	EXPECT(t, bytes <= sizeof(state) && record(state, bytes, HV_ENGINE_STATE_NMI) == NULL);
 	m.ops->inject_exception(m.vps[0], X86_EXC_GP, true, 0x18, 0);
 	bytes = m.ops->save(m.vps[0], state, sizeof(state));
-	EXPECT(t, bytes <= sizeof(state) && has_record(state, bytes, HV_ENGINE_STATE_NMI));
+	EXPECT(t, bytes <= sizeof(state) && record(state, bytes, HV_ENGINE_STATE_NMI) != NULL);
+	machine_fini(&m);
+}
+
+/* An event that no processor raises is refused with the state, and not by KVM when the VP shall run. */
+static void test_impossible_event(struct test *t)
+{
+	static const uint8_t vectors[] = {X86_EXC_NMI, 32, 255};
+	MACHINE(t, m, 0xF4);
+	uint8_t state[8192];
+
+	m.ops->inject_exception(m.vps[0], X86_EXC_GP, true, 0x18, 0);
+	size_t bytes = m.ops->save(m.vps[0], state, sizeof(state));
+	const uint8_t *event = record(state, bytes, HV_ENGINE_STATE_EVENTS);
+
+	EXPECT(t, event != NULL && event[1] == X86_EXC_GP);
+	for (size_t i = 0; event != NULL && i < ARRAY_LEN(vectors); i++) {
+		state[event + 1 - state] = vectors[i];
+		EXPECT(t, !m.ops->restore(m.vps[0], state, bytes));
+	}
 	machine_fini(&m);
 }
 
@@ -391,6 +414,7 @@ int main(void)
 						 TEST(test_carry),
 						 TEST(test_carry_events),
 						 TEST(test_nmi_behind),
+						 TEST(test_impossible_event),
 						 TEST(test_hypercall_return),
 						 TEST(test_torn_state)};
 

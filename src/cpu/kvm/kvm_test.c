@@ -590,6 +590,21 @@ static void test_xsave(struct test *t)
 	machine_fini(&m);
 }
 
+/* A code segment may say "64 bits" where there is no long mode, and means nothing by it; also while translations are dropped. */
+static void test_flush_outside_long_mode(struct test *t)
+{
+	MACHINE(t, m, 0xF4, 0xF4);
+
+	machine_set(&m, 0, HvX64RegisterCr0, X86_CR0_PE | X86_CR0_NE | X86_CR0_ET);
+	machine_set(&m, 0, HvX64RegisterEfer, 0);
+	machine_set128(&m, 0, HvX64RegisterCs, 0,
+		       UINT64_C(0xA09B) << 48 | UINT64_C(8) << 32 | 0xffffffff);
+	m.ops->flush_all(m.vps[0], false);
+	EXPECT_EQ(t, machine_run(&m, 0), HV_EXIT_HALT);
+	EXPECT_EQ(t, machine_run(&m, 0), HV_EXIT_HALT); /* what failed shows here */
+	machine_fini(&m);
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
@@ -602,8 +617,9 @@ int main(void)
 		TEST(test_msr_owned),	 TEST(test_hypercall),
 		TEST(test_triple_fault), TEST(test_kick),
 		TEST(test_deadline),	 TEST(test_map_changes_under_vp),
-		TEST(test_flush),	 TEST(test_tsc),
-		TEST(test_cpuid),	 TEST(test_xsave)};
+		TEST(test_flush),	 TEST(test_flush_outside_long_mode),
+		TEST(test_tsc),		 TEST(test_cpuid),
+		TEST(test_xsave)};
 
 	open_device();
 	return test_main(cases, ARRAY_LEN(cases));

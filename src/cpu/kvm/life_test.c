@@ -6,7 +6,10 @@
 #include "test_kvm.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <malloc.h>
+#include <signal.h>
+#include <sys/time.h>
 #include <time.h>
 
 #include "emu/emu.h"
@@ -184,6 +187,41 @@ static void test_kvm(struct test *t)
 	leaves_nothing(t, &kvm_engine_ops);
 }
 
+static void on_alarm(int number)
+{
+}
+
+/* KVM makes no VM while a signal waits for the thread. One signal for each, at another moment of its making. */
+static void test_signals(struct test *t)
+{
+	const struct sigaction action = {.sa_handler = on_alarm}, none = {.sa_handler = SIG_DFL};
+	const struct itimerval never = {{0}, {0}};
+	unsigned failed = 0;
+
+	if (no_device != NULL) {
+		SKIP(t, no_device);
+	}
+	sigaction(SIGALRM, &action, NULL);
+	for (unsigned n = 0; n < 200; n++) {
+		const struct itimerval once = {.it_value = {.tv_usec = 1 + 10 * n}};
+
+		setitimer(ITIMER_REAL, &once, NULL);
+		failed += kvm_engine_try(device) != 0;
+		setitimer(ITIMER_REAL, &never, NULL);
+	}
+	sigaction(SIGALRM, &none, NULL);
+	EXPECT_EQ(t, failed, 0);
+}
+
+static void test_limits(struct test *t)
+{
+	if (no_device != NULL) {
+		SKIP(t, no_device);
+	}
+	EXPECT(t, kvm_engine_vps_max(device) >= 1);
+	EXPECT(t, kvm_engine_try(-1) == -EBADF);
+}
+
 /* What is freed goes back at once and not into a cache that counts as used: the allocator takes that wish only when a program begins. */
 static void begin_anew(char **argv)
 {
@@ -197,7 +235,8 @@ static void begin_anew(char **argv)
 
 int main(int argc, char **argv)
 {
-	static const struct test_case cases[] = {TEST(test_emu), TEST(test_kvm)};
+	static const struct test_case cases[] = {TEST(test_emu), TEST(test_kvm), TEST(test_signals),
+						 TEST(test_limits)};
 
 	begin_anew(argv);
 	if (argc > 1) {

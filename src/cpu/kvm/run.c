@@ -258,7 +258,7 @@ static void flush_translations(struct kvm_vp *vp)
 	kvm_state_fetch(vp, PART_SREGS);
 	other = vp->sregs;
 	other.cr4 ^= X86_CR4_PGE;
-	if (ioctl(vp->fd, KVM_SET_SREGS, &other) < 0) {
+	if (kvm_state_put_sregs(vp, &other) < 0) {
 		atomic_store(&vp->vm->failed, "KVM does not drop translations");
 	}
 	vp->dirty |= PART_SREGS;

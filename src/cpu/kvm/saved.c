@@ -178,12 +178,20 @@ static void set_event(struct kvm_vp *vp, const struct event *e)
 	}
 }
 
+/* KVM would refuse other exceptions, but not before the VP runs. */
+static bool possible(const struct event *e)
+{
+	return e->external || e->software || (e->vector < 32 && e->vector != X86_EXC_NMI);
+}
+
 static bool restore_events(struct kvm_vp *vp, uint16_t version, struct state_reader *r)
 {
 	uint8_t bits = state_get_u8(r);
 	struct event injected = get_event(r), faulted = get_event(r);
 
-	if (r->bad || version != HV_ENGINE_STATE_EVENTS_VERSION) {
+	if (r->bad || version != HV_ENGINE_STATE_EVENTS_VERSION ||
+	    ((bits & HV_ENGINE_EVENT_INJECTED) && !possible(&injected)) ||
+	    ((bits & HV_ENGINE_EVENT_FAULTED) && !possible(&faulted))) {
 		return false;
 	}
 	kvm_state_change(vp, PART_EVENTS);

@@ -81,9 +81,9 @@ void kvm_state_invalidate(struct kvm_vp *vp)
 
 /* ---- Writing ---- */
 
-static int set_sregs(struct kvm_vp *vp)
+int kvm_state_put_sregs(struct kvm_vp *vp, const struct kvm_sregs *wanted)
 {
-	struct kvm_sregs sregs = vp->sregs;
+	struct kvm_sregs sregs = *wanted;
 	uint64_t tpr;
 
 	/* What is neither ours to tell nor to be told twice. */
@@ -101,6 +101,11 @@ static int set_sregs(struct kvm_vp *vp)
 			       : 0;
 	}
 	return ioctl(vp->fd, KVM_SET_SREGS, &sregs);
+}
+
+static int set_sregs(struct kvm_vp *vp)
+{
+	return kvm_state_put_sregs(vp, &vp->sregs);
 }
 
 static int set_xcr0(struct kvm_vp *vp)
@@ -167,6 +172,18 @@ bool kvm_state_flush(struct kvm_vp *vp, const char **ret_what)
 	}
 	vp->dirty = 0;
 	return true;
+}
+
+bool kvm_state_flush_now(struct kvm_vp *vp, const char **ret_what)
+{
+	kvm_vp_settle(vp);
+	if (vp->dirty == 0 && vp->run->kvm_dirty_regs == 0) {
+		return true;
+	}
+	/* Registers go with the events that setting them drops, and so at once. */
+	kvm_state_change(vp, PART_REGS);
+	kvm_state_change(vp, PART_EVENTS);
+	return kvm_state_flush(vp, ret_what);
 }
 
 /* ---- RESET and INIT. Spec: Intel SDM vol. 3, table 9-1 ---- */

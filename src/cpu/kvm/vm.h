@@ -188,6 +188,8 @@ static inline struct kvm_vp *kvm_vp_of(struct hv_engine_vp *vp)
 
 /* ---- engine.c ---- */
 
+/* A VM of KVM's; -errno. */
+int kvm_vm_open_fd(int device_fd);
 int kvm_vm_create(const struct hv_engine_config *config, struct hv_engine_vm **ret_vm);
 void kvm_vm_destroy(struct hv_engine_vm *handle);
 int kvm_vp_create(struct hv_engine_vm *vm_handle, uint32_t index, struct hv_engine_vp **ret_vp);
@@ -301,6 +303,10 @@ void kvm_state_fetch(struct kvm_vp *vp, uint32_t part);
 void kvm_state_change(struct kvm_vp *vp, uint32_t part);
 /* Writes what was changed. False: KVM refuses it; *ret_what is static text. */
 bool kvm_state_flush(struct kvm_vp *vp, const char **ret_what);
+/* The same, and nothing of it is left for the way into the guest: what KVM is asked to do next happens after it. */
+bool kvm_state_flush_now(struct kvm_vp *vp, const char **ret_what);
+/* Gives KVM control registers and segments that are not the cached ones. Below 0: it refuses them. */
+int kvm_state_put_sregs(struct kvm_vp *vp, const struct kvm_sregs *wanted);
 /* KVM may have changed everything that was not fetched since. */
 void kvm_state_invalidate(struct kvm_vp *vp);
 void kvm_state_reset(struct kvm_vp *vp, bool init);

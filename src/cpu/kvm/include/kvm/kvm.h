@@ -21,6 +21,11 @@ extern const size_t kvm_engine_ioctl_count;
  */
 const char *kvm_engine_lacks(int device_fd);
 
+/* Makes a VM and throws it away: 0, or the -errno for which KVM makes none now (EBUSY: another hypervisor has the processors). */
+int kvm_engine_try(int device_fd);
+/* So many VPs a VM may have. */
+uint32_t kvm_engine_vps_max(int device_fd);
+
 struct x86_cpu_offer; /* x86/cpu.h */
 
 /* What this /dev/kvm can give to a guest's processor, for hv_engine_config.cpu. -errno. [any] */
