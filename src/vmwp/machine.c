@@ -2,6 +2,7 @@
 /* One boot: partition, memory, motherboard, tables, kernel, processors. */
 #include "machine.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "abi/hv.h"
@@ -210,9 +211,23 @@ static int build_tables(struct worker *w, uint64_t *ret_rsdp_gpa)
 	return r < 0 ? r : acpi_build(&acpi, gm, ret_rsdp_gpa);
 }
 
+/* An engine only says that it has no resources. */
+static bool report_kvm(const struct worker *w)
+{
+	int r = w->config.kvm_fd >= 0 ? kvm_engine_try(w->config.kvm_fd) : 0;
+
+	if (r < 0) {
+		log_line("--engine kvm: KVM makes no virtual machine: %s%s", strerror(-r),
+			 r == -EBUSY ? "; another hypervisor may have the processors" : "");
+	}
+	return r < 0;
+}
+
 static enum worker_end failed(struct worker *w, const char *what, int r)
 {
-	if (r < 0) {
+	if (r == HV_STATUS_NO_RESOURCES && report_kvm(w)) {
+		/* that was why */
+	} else if (r < 0) {
 		log_line("%s: %s", what, strerror(-r));
 	} else {
 		log_line("%s: hypervisor status 0x%x", what, (unsigned)r);

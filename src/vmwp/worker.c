@@ -233,14 +233,23 @@ static int enter_sandbox(const struct worker *w)
 /* Before anything is built: later nobody could say more than that there are no resources. */
 static bool engine_usable(const struct worker *w)
 {
-	const char *lacks = w->config.kvm_fd >= 0 ? kvm_engine_lacks(w->config.kvm_fd) : NULL;
+	int kvm = w->config.kvm_fd;
+	const char *lacks = kvm >= 0 ? kvm_engine_lacks(kvm) : NULL;
 
 	if (lacks != NULL) {
 		log_line("--engine kvm: this host's KVM lacks %s; expected Linux 5.10 or later, or "
 			 "--engine emu",
 			 lacks);
+		return false;
 	}
-	return lacks == NULL;
+	if (kvm >= 0 && w->config.processors > kvm_engine_vps_max(kvm)) {
+		log_line(
+			"--processors %u: a machine of this host's KVM has %u at most; expected no "
+			"more, or --engine emu",
+			w->config.processors, kvm_engine_vps_max(kvm));
+		return false;
+	}
+	return true;
 }
 
 /* Everything that needs the world outside; after this the process is locked in. */
