@@ -61,10 +61,10 @@ def boot_cd(folder, files, commands):
     return top + ".iso"
 
 
-def configuration(folder, mib, cd, more):
-    """The file that says what machine it is: one processor, a CD, and @more."""
+def configuration(folder, mib, cd, more, instructions=INSTRUCTIONS_PER_SECOND):
+    """The file that says what machine it is: one processor, a CD, and @more. @instructions: of which a second in there consists."""
     lines = [f"megs: {mib}",
-             f"cpu: model=corei7_haswell_4770, count=1, ips={INSTRUCTIONS_PER_SECOND}, reset_on_triple_fault=0",
+             f"cpu: model=corei7_haswell_4770, count=1, ips={instructions}, reset_on_triple_fault=0",
              "romimage: file=/usr/share/bochs/BIOS-bochs-latest", "vgaromimage: file=/usr/share/vgabios/vgabios.bin",
              "ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14", "ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15",
              f"ata1-master: type=cdrom, path={cd}, status=inserted", "boot: cdrom", "clock: sync=none", *more,
@@ -138,7 +138,8 @@ class Machine:
                      f" linux /vmlinuz {machine.kernel_line('iomem=relaxed ' + o.append)}\n initrd /initrd")
         rc = configuration(folder, min(o.memory, 2048), cd,
                            [f"ata0-master: type=disk, mode=flat, path={system}", f"ata0-slave: type=disk, mode=flat, path={work}",
-                            *[f"com{n}: enabled=1, mode=file, dev=/proc/self/fd/{fd}" for n, fd in enumerate(theirs, 1)]])
+                            *[f"com{n}: enabled=1, mode=file, dev=/proc/self/fd/{fd}" for n, fd in enumerate(theirs, 1)]],
+                           o.mips * 1_000_000 if o.mips else INSTRUCTIONS_PER_SECOND)
         self.said = open(os.path.join(folder, "bochs.said"), "w+", encoding="utf-8", errors="replace")
         self.process = start(folder, rc, self.said)
         for end in theirs:
