@@ -49,6 +49,14 @@ struct vid_partition {
  */
 int vid_call(struct vid_partition *p, uint16_t code, uint16_t count, const void *in, void *out);
 
+/* Of a hypercall's result. */
+static inline uint16_t vid_status(uint64_t result)
+{
+	return (uint16_t)result;
+}
+
+int vid_set_property(struct vid_partition *p, uint32_t code, uint64_t value);
+
 /* The port behind vid_post_message to @sint of @vp, which exists; again: 0. */
 int vid_guest_port_open(struct vid_partition *p, uint32_t vp, uint32_t sint);
 
