@@ -274,7 +274,7 @@ static void copy_while_running(struct test *t, const struct variant *v)
 	struct gmem_overlay overlays[COVERED] = {{0}};
 	struct runner runners[VPS];
 	struct lab lab;
-	unsigned most = 0, last;
+	unsigned least = BIG_PAGES, last;
 
 	EXPECT(t, lab_init(&lab, v));
 	EXPECT_EQ(t, log_start(&lab), 0);
@@ -283,13 +283,15 @@ static void copy_while_running(struct test *t, const struct variant *v)
 	for (unsigned round = 0; round < ROUNDS && wait_round(&lab, runners); round++) {
 		unsigned copied = take_and_copy(&lab);
 
-		most = copied > most ? copied : most;
+		least = copied < least ? copied : least;
 		disturb(&lab, overlays, pages, round);
 	}
 	stop_vps(&lab);
 	last = take_and_copy(&lab);
 	if (!ran_over(runners)) {
-		EXPECT(t, last > 0 && most > last / 2);
+		EXPECT(t, last > 0);
+		/* Each VP wrote a round's number of pages, some of them twice. How many more than that is a matter of who got a processor. */
+		EXPECT(t, least > WRITES_A_ROUND / 2);
 		EXPECT_EQ(t, pages_that_differ(&lab), 0);
 		EXPECT_EQ(t, take_and_copy(&lab), 0); /* nobody writes any more */
 		EXPECT_EQ(t, runners[0].bad + runners[1].bad, 0);
