@@ -16,6 +16,7 @@ struct hv_vp;
 #define LAPIC_BASE_ENABLE UINT64_C(0x800)
 #define LAPIC_BASE_X2APIC UINT64_C(0x400)
 #define LAPIC_BASE_BSP UINT64_C(0x100)
+#define LAPIC_BASE_RESERVED UINT64_C(0x2FF)
 #define LAPIC_BASE_DEFAULT UINT64_C(0xFEE00000)
 
 enum lapic_lvt {
@@ -60,6 +61,8 @@ enum lapic_result lapic_read(struct hv_vp *vp, unsigned reg, bool x2apic, uint64
 enum lapic_result lapic_write(struct hv_vp *vp, unsigned reg, bool x2apic, uint64_t value);
 void lapic_mmio_read(struct hv_vp *vp, unsigned offset, unsigned bytes, uint64_t *ret);
 void lapic_mmio_write(struct hv_vp *vp, unsigned offset, unsigned bytes, uint64_t value);
+/* A value that IA32_APIC_BASE may have, whatever it has now. */
+bool lapic_base_valid(const struct hv_partition *p, uint64_t value);
 enum lapic_result lapic_base_write(struct hv_vp *vp, uint64_t value);
 void lapic_tpr_set(struct hv_vp *vp, uint32_t tpr);
 void lapic_eoi(struct hv_vp *vp);

@@ -284,14 +284,19 @@ void lapic_mmio_write(struct hv_vp *vp, unsigned offset, unsigned bytes, uint64_
 	}
 }
 
+bool lapic_base_valid(const struct hv_partition *p, uint64_t value)
+{
+	return value >> p->gmem.pa_bits == 0 && (value & LAPIC_BASE_RESERVED) == 0 &&
+	       (value & (LAPIC_BASE_ENABLE | LAPIC_BASE_X2APIC)) != LAPIC_BASE_X2APIC;
+}
+
 enum lapic_result lapic_base_write(struct hv_vp *vp, uint64_t value)
 {
 	uint64_t old = vp->lapic.base;
 	uint64_t mode = value & (LAPIC_BASE_ENABLE | LAPIC_BASE_X2APIC);
 	uint64_t old_mode = old & (LAPIC_BASE_ENABLE | LAPIC_BASE_X2APIC);
 
-	if (value >> vp->partition->gmem.pa_bits || (value & 0x2FF & ~LAPIC_BASE_BSP) ||
-	    mode == LAPIC_BASE_X2APIC) {
+	if (!lapic_base_valid(vp->partition, value)) {
 		return LAPIC_FAULT;
 	}
 	/* Spec: SDM figure 11-27: x2APIC is entered from xAPIC and left to disabled only. */

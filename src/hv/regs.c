@@ -158,9 +158,7 @@ static uint16_t set_pending_interruption(struct hv_vp *vp, uint64_t value)
 
 static uint16_t set_apic_base(struct hv_vp *vp, uint64_t value)
 {
-	uint64_t mode = value & (LAPIC_BASE_ENABLE | LAPIC_BASE_X2APIC);
-
-	if (value >> vp->partition->gmem.pa_bits || mode == LAPIC_BASE_X2APIC) {
+	if (!lapic_base_valid(vp->partition, value)) {
 		return HV_STATUS_INVALID_REGISTER_VALUE;
 	}
 	if (apic_away(vp) && msr_write_all(vp, X86_MSR_APIC_BASE, value) != MSR_OK) {

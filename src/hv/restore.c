@@ -85,7 +85,7 @@ static bool restore_apic(struct state_reader *r, struct hv_vp *vp)
 	l->initial_count = state_get_u32(r);
 	l->timer_deadline = state_get_u64(r);
 	l->tsc_deadline = state_get_u64(r);
-	return !r->bad;
+	return !r->bad && lapic_base_valid(vp->partition, l->base);
 }
 
 static bool restore_synic(struct state_reader *r, struct hv_vp *vp)

@@ -337,6 +337,22 @@ static void tlfs_7_8_guest_privileges_hold_by_name(struct test *t)
 	rig_fini(&r);
 }
 
+/* Values that IA32_APIC_BASE cannot have: an engine that keeps the APIC would refuse them later. */
+static void tlfs_7_8_apic_base(struct test *t)
+{
+	static const uint64_t wrong[] = {0xFEE00801, 0xFEE00A00, 0xFEE00400, UINT64_C(1) << 52};
+	struct rig r;
+
+	rig_init(&r, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		EXPECT_EQ(t, rig_reg_set(&r, 0, HvX64RegisterApicBase, wrong[i]),
+			  HV_STATUS_INVALID_REGISTER_VALUE);
+	}
+	EXPECT_EQ(t, rig_reg(&r, 0, HvX64RegisterApicBase), 0xFEE00900);
+	EXPECT_EQ(t, rig_reg_set(&r, 0, HvX64RegisterApicBase, 0xFEE00D00), HV_STATUS_SUCCESS);
+	rig_fini(&r);
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
@@ -351,6 +367,7 @@ int main(void)
 		TEST(tlfs_7_8_guest_reads_its_own),
 		TEST(tlfs_7_8_guest_must_not_name),
 		TEST(tlfs_7_8_guest_privileges_hold_by_name),
+		TEST(tlfs_7_8_apic_base),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));

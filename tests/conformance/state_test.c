@@ -520,6 +520,39 @@ static void a_vp_twice_is_refused(struct test *t)
 	rig_fini(&from);
 }
 
+/* The payload of the first record of a VP with @tag. */
+static uint8_t *inner_record(uint8_t *vp, uint32_t tag)
+{
+	for (uint8_t *at = vp + 4;; at += 12 + load_le32(at + 8)) {
+		if (load_le32(at) == tag) {
+			return at + 12;
+		}
+	}
+}
+
+/* An APIC base that no processor has would be refused by an engine that keeps the APIC, when the VP shall run. */
+static void an_impossible_apic_base_is_refused(struct test *t)
+{
+	static uint8_t image[IMAGE_MAX];
+	struct rig from, to;
+	uint8_t *vps[VPS], *base;
+	size_t bytes;
+
+	rig_init(&from, NULL);
+	freeze(t, &from, true);
+	bytes = save(t, &from, image);
+	EXPECT_EQ(t, vp_records(image, bytes, vps), 1);
+	base = inner_record(vps[0], STATE_TAG('A', 'P', 'I', 'C'));
+	EXPECT_EQ(t, load_le64(base), 0xFEE00900);
+	for (unsigned bit = 0; bit < 2; bit++) {
+		rig_init(&to, &(struct rig_options){.frozen = true});
+		base[0] = (uint8_t)bit;
+		EXPECT_EQ(t, hv_partition_restore(to.partition, image, bytes), bit == 0);
+		rig_fini(&to);
+	}
+	rig_fini(&from);
+}
+
 /* One that waits inside an engine reaches the guest on another one, as soon as that can take it. */
 static void an_nmi_in_the_engine_goes_along(struct test *t)
 {
@@ -614,6 +647,7 @@ int main(void)
 		TEST(wrong_shapes_are_refused),
 		TEST(a_vp_twice_is_refused),
 		TEST(an_nmi_in_the_engine_goes_along),
+		TEST(an_impossible_apic_base_is_refused),
 		TEST(torn_images_are_refused),
 		TEST(damaged_images_do_no_harm),
 	};
