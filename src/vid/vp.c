@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hv/host.h"
 #include "lib/bits.h"
 #include "lib/check.h"
 #include "partition.h"
@@ -77,6 +78,29 @@ int vid_reg_set(struct vid_vp *vp, uint32_t name, const struct hv_u128 *value)
 
 /* ---- Running ---- */
 
+/*
+ * Registers for the VP's own dispatcher, between two dispatches: nobody else runs the VP then, but somebody may have it for a moment (another VP's
+ * hypercall), and is waited for.
+ */
+static void own_reg_set64(struct vid_vp *vp, uint32_t name, uint64_t value)
+{
+	for (unsigned round = 0; vid_reg_set64(vp, name, value) == HV_STATUS_INVALID_VP_STATE;
+	     round++) {
+		hv_host_relax(round);
+	}
+}
+
+static uint64_t own_reg(struct vid_vp *vp, uint32_t name)
+{
+	struct hv_u128 value = {0};
+
+	for (unsigned round = 0; vid_reg_get(vp, name, &value) == HV_STATUS_INVALID_VP_STATE;
+	     round++) {
+		hv_host_relax(round);
+	}
+	return value.lo;
+}
+
 /* The 8259s are asked for their vector only now that the VP can take it. */
 static void acknowledge_extint(struct vid_vp *vp)
 {
@@ -88,7 +112,7 @@ static void acknowledge_extint(struct vid_vp *vp)
 		hv_partition_extint_drop(p->handle, seen);
 		return;
 	}
-	vid_reg_set64(vp, HvRegisterPendingInterruption,
+	own_reg_set64(vp, HvRegisterPendingInterruption,
 		      HV_PENDING_INTERRUPTION_EXTERNAL((uint64_t)vector));
 }
 
@@ -99,10 +123,7 @@ static void report_crash(struct vid_vp *vp, uint64_t control)
 	uint64_t parameters[5];
 
 	for (uint32_t i = 0; i < ARRAY_LEN(parameters); i++) {
-		struct hv_u128 value = {0};
-
-		vid_reg_get(vp, HvRegisterGuestCrashP0 + i, &value);
-		parameters[i] = value.lo;
+		parameters[i] = own_reg(vp, HvRegisterGuestCrashP0 + i);
 	}
 	/* Spec: with the message bit P3 is the text's GPA and P4 its length. */
 	if ((control & HV_CRASH_CTL_MESSAGE) && parameters[4] <= HV_PAGE_SIZE &&
