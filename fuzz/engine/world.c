@@ -320,33 +320,6 @@ void world_run(struct world *w, uint64_t end)
 	}
 }
 
-bool world_check_state(struct world *w)
-{
-	bool same;
-
-	size_t bytes = w->ops->save(w->vp, NULL, 0);
-	uint8_t *first = malloc(bytes), *second = malloc(bytes);
-	struct hv_engine_vp *other = w->other;
-
-	CHECK(first != NULL && second != NULL && w->ops->save(w->vp, first, bytes) == bytes);
-	w->ops->vp_reset(other, false);
-	CHECK(w->ops->restore(other, first, bytes));
-	same = w->ops->save(other, second, bytes) == bytes;
-	for (size_t i = 0; same && i < bytes; i++) {
-		if (first[i] != second[i]) {
-			printf("# byte %zu of the state: %02x before, %02x after\n", i, first[i],
-			       second[i]);
-		}
-	}
-	same = same && memcmp(first, second, bytes) == 0;
-	/* Bytes that are not a saved state are refused or taken, but never harm. */
-	first[world_draw(w) % bytes] ^= (uint8_t)(1u << (world_draw(w) & 7));
-	(void)w->ops->restore(other, first, bytes - (world_draw(w) & 3) % bytes);
-	free(first);
-	free(second);
-	return same;
-}
-
 static void patches_apply(struct world *w, struct input *in)
 {
 	unsigned count = input_u8(in) & 31;
