@@ -266,6 +266,27 @@ static void test_startup(struct test *t)
 	machine_fini(&m);
 }
 
+/* An NMI from another VP comes when an exception waits here to be written. */
+static void test_nmi_meanwhile(struct test *t)
+{
+	APIC_MACHINE(t, m, 0xE6, 0x10, 0x90); /* out 0x10, al; nop */
+	const struct hv_engine_message nmi = {.type = 4, .destination = 0};
+
+	machine_code(&m, HANDLER + 16 * X86_EXC_GP, "\xE6\x11", 2);
+	machine_code(&m, HANDLER + 16 * X86_EXC_NMI, "\xE6\x12\x48\xCF",
+		     4); /* out 0x12, al; iretq */
+	EXPECT_EQ(t, machine_run(&m, 0), HV_EXIT_PORT);
+	machine_answer(&m, 0, 0);
+	m.ops->inject_exception(m.vps[0], X86_EXC_GP, true, 0, 0);
+	apic_of(&m)->message(m.vm, &nmi);
+	EXPECT_EQ(t, machine_run(&m, 0), HV_EXIT_PORT);
+	EXPECT_EQ(t, m.exit.port.port, 0x12);
+	machine_answer(&m, 0, 0);
+	EXPECT_EQ(t, machine_run(&m, 0), HV_EXIT_PORT);
+	EXPECT_EQ(t, m.exit.port.port, 0x11);
+	machine_fini(&m);
+}
+
 /* ---- Hyper-V's part ---- */
 
 static void test_auto_eoi(struct test *t)
@@ -490,10 +511,11 @@ static void test_storm(struct test *t)
 int main(void)
 {
 	static const struct test_case cases[] = {
-		TEST(test_carry),	TEST(test_without_exit),      TEST(test_level),
-		TEST(test_many_levels), TEST(test_priority),	      TEST(test_extint),
-		TEST(test_wide_ids),	TEST(test_startup),	      TEST(test_auto_eoi),
-		TEST(test_assist),	TEST(test_assist_after_exit), TEST(test_storm)};
+		TEST(test_carry),	TEST(test_without_exit), TEST(test_level),
+		TEST(test_many_levels), TEST(test_priority),	 TEST(test_extint),
+		TEST(test_wide_ids),	TEST(test_startup),	 TEST(test_nmi_meanwhile),
+		TEST(test_auto_eoi),	TEST(test_assist),	 TEST(test_assist_after_exit),
+		TEST(test_storm)};
 
 	open_apic_device();
 	return test_main(cases, ARRAY_LEN(cases));

@@ -99,6 +99,7 @@ void kvm_event_nmi(struct kvm_vp *vp)
 	vp->injected = true;
 	if (vp->dirty & PART_EVENTS) {
 		vp->events.nmi.pending = 1;
+		vp->nmi_changed = true;
 		return;
 	}
 	if (ioctl(vp->fd, KVM_NMI) < 0) {

@@ -12,18 +12,6 @@
 /* Parts that an instruction can come in when it is dropped half-way: more than any has. */
 #define DROP_ROUNDS 32
 
-static bool answer(struct hv_exit *ret, enum hv_exit_kind kind)
-{
-	*ret = (struct hv_exit){.kind = kind};
-	return true;
-}
-
-static bool fail(struct hv_exit *ret, const char *what)
-{
-	*ret = (struct hv_exit){.kind = HV_EXIT_FAILED, .failed.what = what};
-	return true;
-}
-
 /* ---- Hypercalls ---- */
 
 /* The guest is at the first instruction of a page that only the hypervisor makes: executable, not its own, and beginning with it. */
@@ -176,12 +164,12 @@ static bool exit_emulation(struct kvm_vp *vp, struct hv_exit *ret)
 	kvm_state_fetch(vp, PART_SREGS);
 	linear = kvm_vp_regs(vp)->rip + vp->sregs.cs.base;
 	if (!kvm_walk(vp, linear, HV_ACCESS_EXECUTE, false, &gpa, &error)) {
-		return fail(ret, "KVM cannot emulate an instruction");
+		return kvm_exit_failed(ret, "KVM cannot emulate an instruction");
 	}
 	uint64_t entry = gmem_entry(vp->vm->gmem, gpa >> GMEM_PAGE_SHIFT);
 
 	if (gmem_entry_page(entry) != NULL && (entry & GMEM_R)) {
-		return fail(ret, "KVM cannot emulate an instruction");
+		return kvm_exit_failed(ret, "KVM cannot emulate an instruction");
 	}
 	vp->pending = PENDING_EXCEPTION;
 	*ret = (struct hv_exit){.kind = HV_EXIT_MEMORY,
@@ -254,16 +242,16 @@ bool kvm_exit_translate(struct kvm_vp *vp, struct hv_exit *ret)
 	case KVM_EXIT_X86_WRMSR:
 		return exit_msr(vp, ret, true);
 	case KVM_EXIT_HLT:
-		return answer(ret, HV_EXIT_HALT);
+		return kvm_exit_plain(ret, HV_EXIT_HALT);
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
-		return answer(ret, HV_EXIT_INTERRUPT_WINDOW);
+		return kvm_exit_plain(ret, HV_EXIT_INTERRUPT_WINDOW);
 	case KVM_EXIT_SET_TPR:
-		return answer(ret, HV_EXIT_INTERRUPTED); /* interrupts may be let in now */
+		return kvm_exit_plain(ret, HV_EXIT_INTERRUPTED); /* interrupts may be let in now */
 	case KVM_EXIT_IOAPIC_EOI:
 		*ret = (struct hv_exit){.kind = HV_EXIT_EOI, .eoi.vector = vp->run->eoi.vector};
 		return true;
 	case KVM_EXIT_SHUTDOWN:
-		return answer(ret, HV_EXIT_TRIPLE_FAULT);
+		return kvm_exit_plain(ret, HV_EXIT_TRIPLE_FAULT);
 	case KVM_EXIT_INTR:
 		return false;
 	case KVM_EXIT_DIRTY_RING_FULL:
@@ -273,11 +261,11 @@ bool kvm_exit_translate(struct kvm_vp *vp, struct hv_exit *ret)
 		if (vp->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION) {
 			return exit_emulation(vp, ret);
 		}
-		return fail(ret, internal_error(vp->run));
+		return kvm_exit_failed(ret, internal_error(vp->run));
 	case KVM_EXIT_FAIL_ENTRY:
-		return fail(ret, "the processor refuses the guest's state");
+		return kvm_exit_failed(ret, "the processor refuses the guest's state");
 	default:
-		return fail(ret, "KVM exits for a reason that nobody asked for");
+		return kvm_exit_failed(ret, "KVM exits for a reason that nobody asked for");
 	}
 }
 

@@ -236,18 +236,6 @@ void kvm_vp_settle(struct kvm_vp *vp)
 
 /* ---- Running ---- */
 
-static bool answer(struct hv_exit *ret, enum hv_exit_kind kind)
-{
-	*ret = (struct hv_exit){.kind = kind};
-	return true;
-}
-
-static bool fail(struct hv_exit *ret, const char *what)
-{
-	*ret = (struct hv_exit){.kind = HV_EXIT_FAILED, .failed.what = what};
-	return true;
-}
-
 /*
  * KVM has no call for it, but it forgets all translations of a VP whose CR4.PGE changes, as the processor does.
  */
@@ -293,14 +281,14 @@ static bool run_once(struct kvm_vp *vp, const struct hv_run *how, struct hv_exit
 		}
 	}
 	if (what != NULL || !kvm_state_flush(vp, &what)) {
-		return fail(ret, what);
+		return kvm_exit_failed(ret, what);
 	}
 	now = kvm_clock(vp->vm);
 	if (atomic_exchange(&vp->kicked, 0) || now >= how->deadline_tsc) {
-		return answer(ret, HV_EXIT_INTERRUPTED);
+		return kvm_exit_plain(ret, HV_EXIT_INTERRUPTED);
 	}
 	if (!arm(vp, how->deadline_tsc, now)) {
-		return fail(ret, "no timer for a deadline");
+		return kvm_exit_failed(ret, "no timer for a deadline");
 	}
 	kvm_apic_before_run(vp);
 	vp->run->request_interrupt_window = how->want_interrupt_window;
@@ -311,8 +299,8 @@ static bool run_once(struct kvm_vp *vp, const struct hv_run *how, struct hv_exit
 		return false;
 	}
 	if (r != 0) {
-		return fail(ret, r == -EFAULT ? "KVM cannot reach the guest's memory"
-					      : "KVM_RUN failed");
+		return kvm_exit_failed(ret, r == -EFAULT ? "KVM cannot reach the guest's memory"
+							 : "KVM_RUN failed");
 	}
 	return kvm_exit_translate(vp, ret);
 }

@@ -195,6 +195,7 @@ static bool restore_events(struct kvm_vp *vp, uint16_t version, struct state_rea
 		return false;
 	}
 	kvm_state_change(vp, PART_EVENTS);
+	vp->nmi_changed = true;
 	vp->events = (struct kvm_vcpu_events){
 		.nmi.masked = (bits & HV_ENGINE_EVENT_NMI_BLOCKED) != 0,
 		.interrupt.shadow = bits & HV_ENGINE_EVENT_SHADOW_SS ? KVM_X86_SHADOW_INT_MOV_SS

@@ -118,7 +118,10 @@ static int set_xcr0(struct kvm_vp *vp)
 
 static int set_events(struct kvm_vp *vp)
 {
-	vp->events.flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
+	/* An NMI that another VP has sent since they were fetched is not overwritten with none (Linux 6.4: it would be). */
+	vp->events.flags = KVM_VCPUEVENT_VALID_SHADOW |
+			   (vp->nmi_changed ? KVM_VCPUEVENT_VALID_NMI_PENDING : 0);
+	vp->nmi_changed = false;
 	return ioctl(vp->fd, KVM_SET_VCPU_EVENTS, &vp->events);
 }
 
@@ -224,6 +227,7 @@ void kvm_state_reset(struct kvm_vp *vp, bool init)
 	reset_sregs(vp, init);
 	vp->debug = (struct kvm_debugregs){.dr6 = DR6_RESET, .dr7 = DR7_RESET};
 	vp->events = (struct kvm_vcpu_events){0};
+	vp->nmi_changed = true;
 	if (!init) {
 		vp->xcr0 = 1;
 		kvm_fpu_reset(vp);

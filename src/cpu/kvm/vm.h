@@ -154,7 +154,8 @@ struct kvm_vp {
 	bool unsettled;	  /* KVM finishes the instruction at the next KVM_RUN */
 	bool stored; /* .exit came while an instruction was finished: the next run() gives it */
 	struct hv_exit exit;
-	bool injected; /* an event is on its way: no other before the next run */
+	bool nmi_changed; /* whether one waits, in .events: KVM does not know yet */
+	bool injected;	  /* an event is on its way: no other before the next run */
 	uint8_t cr8;
 	bool synic; /* KVM has one, which ends interrupts of AutoEOI SINTs and has timers */
 	struct kvm_clock_pair reference; /* KVM's reference time (stimer.c) */
@@ -288,6 +289,19 @@ bool kvm_clock_set_rate(struct kvm_vm *vm, uint64_t hz);
 bool kvm_clock_vp_init(struct kvm_vp *vp);
 
 /* ---- exit.c ---- */
+
+/* An exit without more to say, and one that ends the VM: @what is static text. True: there is one. */
+static inline bool kvm_exit_plain(struct hv_exit *ret, enum hv_exit_kind kind)
+{
+	*ret = (struct hv_exit){.kind = kind};
+	return true;
+}
+
+static inline bool kvm_exit_failed(struct hv_exit *ret, const char *what)
+{
+	*ret = (struct hv_exit){.kind = HV_EXIT_FAILED, .failed.what = what};
+	return true;
+}
 
 /* Translates what KVM_RUN left. False: it was dealt with here, run again. */
 bool kvm_exit_translate(struct kvm_vp *vp, struct hv_exit *ret);
