@@ -325,6 +325,11 @@ void board_eoi(struct board *b, uint8_t vector)
 	ioapic_eoi(&b->ioapic, vector);
 }
 
+void board_find_ended(struct board *b, bool (*waits)(void *ctx, uint8_t vector), void *ctx)
+{
+	ioapic_find_ended(&b->ioapic, waits, ctx);
+}
+
 size_t board_serial_in(struct board *b, unsigned port, const uint8_t *data, size_t bytes)
 {
 	CHECK(port < BOARD_SERIAL_PORTS);

@@ -86,6 +86,17 @@ void ioapic_eoi(struct ioapic *a, uint8_t vector)
 	}
 }
 
+void ioapic_find_ended(struct ioapic *a, bool (*waits)(void *ctx, uint8_t vector), void *ctx)
+{
+	for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
+		uint8_t vector = (uint8_t)(a->entry[pin] & RTE_VECTOR);
+
+		if ((a->entry[pin] & RTE_REMOTE_IRR) && !waits(ctx, vector)) {
+			ioapic_eoi(a, vector);
+		}
+	}
+}
+
 static uint32_t read_window(const struct ioapic *a)
 {
 	switch (a->select) {

@@ -28,5 +28,6 @@ extern const struct bus_mmio_ops ioapic_mmio;
 
 void ioapic_set_pin(struct ioapic *a, unsigned pin, bool level);
 void ioapic_eoi(struct ioapic *a, uint8_t vector);
+void ioapic_find_ended(struct ioapic *a, bool (*waits)(void *ctx, uint8_t vector), void *ctx);
 
 #endif

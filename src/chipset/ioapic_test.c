@@ -44,6 +44,20 @@ static void test_level_and_remote_irr(struct test *t)
 	       {INTERRUPTS, 2, FIXED(0x41, 1)});
 }
 
+/* The end of an interrupt was not told. */
+static void test_level_ended_unheard(struct test *t)
+{
+	SCRIPT(t, {MMIO_OUT, LOW(9), 0x8041}, {MMIO_OUT, LOW(10), 0x8042}, {LINE, 9, 1},
+	       {LINE, 10, 1}, {INTERRUPTS, 2, FIXED(0x42, 1)}, {LINE, 10, 0},
+	       /* both are on their way, or one is */
+	       {ENDED, 0x41, 0}, {MMIO_IN, LOW(9), 0xc041}, {MMIO_IN, LOW(10), 0x8042},
+	       {INTERRUPTS, 2, FIXED(0x42, 1)},
+	       /* ended, and asserted still: again */
+	       {ENDED, 0, 0}, {INTERRUPTS, 3, FIXED(0x41, 1)}, {MMIO_IN, LOW(9), 0xc041},
+	       {LINE, 9, 0}, {ENDED, 0, 0}, {MMIO_IN, LOW(9), 0x8041}, {LINE, 9, 1},
+	       {INTERRUPTS, 4, FIXED(0x41, 1)});
+}
+
 static void test_level_waits_for_the_mask(struct test *t)
 {
 	SCRIPT(t, {MMIO_OUT, LOW(10), 0x18042}, {LINE, 10, 1}, {INTERRUPTS, 0, 0},
@@ -119,6 +133,7 @@ int main(void)
 		TEST(test_edge),
 		TEST(test_edge_while_masked_is_lost),
 		TEST(test_level_and_remote_irr),
+		TEST(test_level_ended_unheard),
 		TEST(test_level_waits_for_the_mask),
 		TEST(test_switching_to_edge_clears_remote_irr),
 		TEST(test_shared_vector),

@@ -23,6 +23,7 @@ enum step_op {
 	EXTINT,	  /* INTR is a */
 	ACK,	  /* INTA gives vector a (-1: none) */
 	EOI,	  /* local APIC's EOI of vector a */
+	ENDED,	  /* no vector but a waits in a local APIC */
 	MMIO_OUT, /* IOAPIC register a gets b */
 	MMIO_IN,
 	INTERRUPTS, /* a interrupts came from the IOAPIC so far; the last one's packed form is b (see script_pack) */
@@ -52,6 +53,11 @@ struct script_world {
 	uint8_t sent_last;
 	unsigned ready;
 };
+
+static inline bool script_waits(void *ctx, uint8_t vector)
+{
+	return vector == (uintptr_t)ctx;
+}
 
 static inline int64_t script_pack(uint32_t type, uint8_t vector, uint32_t destination, bool logical,
 				  bool level)
@@ -219,6 +225,9 @@ static inline void script_step(struct test *t, struct script_world *w, struct bo
 		break;
 	case EOI:
 		board_eoi(b, (uint8_t)s->a);
+		break;
+	case ENDED:
+		board_find_ended(b, script_waits, (void *)(uintptr_t)s->a);
 		break;
 	case MMIO_OUT:
 		board_mmio_write(b, BOARD_IOAPIC_GPA, 4, (uint64_t)s->a);

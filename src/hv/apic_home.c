@@ -152,6 +152,19 @@ void apic_adopt(struct hv_vp *vp)
 	}
 }
 
+bool hv_partition_vector_waits(struct hv_partition *p, uint8_t vector)
+{
+	struct hv_vp *vp;
+
+	for (uint32_t i = 0; (vp = vp_next(p, &i)) != NULL;) {
+		if (bitmap256_test(vp->lapic.irr, vector) ||
+		    bitmap256_test(vp->lapic.isr, vector)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* ---- And back ---- */
 
 static void take(struct hv_vp *vp)

@@ -193,6 +193,11 @@ void vid_set_events(struct vid_partition *p, const struct vid_events *events)
 	p->events = *events;
 }
 
+bool vid_vector_waits(struct vid_partition *p, uint8_t vector)
+{
+	return hv_partition_vector_waits(p->handle, vector);
+}
+
 uint64_t vid_reference_time_100ns(struct vid_partition *p)
 {
 	return hv_partition_reference_time(p->handle);

@@ -10,6 +10,8 @@ int motherboard_create(struct worker *w);
 /* For the hypervisor, on a VP's thread: the vector of the interrupt controller, and the end of a level-triggered interrupt. */
 int motherboard_extint_ack(void *ctx);
 void motherboard_level_eoi(void *ctx, uint8_t vector);
+/* VPs and time stand still: what the hypervisor has not reported of such ends is found out, so that it is in what is saved. */
+void motherboard_find_ended(struct worker *w);
 
 /* Loads kernel and initrd. Not END_NONE: it is on the log. */
 enum worker_end kernel_load(struct worker *w, uint64_t rsdp_gpa, struct loader_start *ret);

@@ -120,6 +120,18 @@ int motherboard_extint_ack(void *ctx)
 	return vector;
 }
 
+static bool waits(void *ctx, uint8_t vector)
+{
+	return vid_vector_waits(ctx, vector);
+}
+
+void motherboard_find_ended(struct worker *w)
+{
+	pthread_mutex_lock(&w->machine.board_lock);
+	board_find_ended(w->machine.board, waits, w->machine.partition);
+	pthread_mutex_unlock(&w->machine.board_lock);
+}
+
 void motherboard_level_eoi(void *ctx, uint8_t vector)
 {
 	struct worker *w = ctx;

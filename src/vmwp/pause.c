@@ -6,6 +6,7 @@
 #include "bus.h"
 #include "end.h"
 #include "ic.h"
+#include "machine.h"
 #include "net.h"
 #include "storage.h"
 #include "vmbus/vmbus.h"
@@ -67,6 +68,7 @@ void machine_stop(struct worker *w)
 	vp_threads_kick(w);
 	vp_threads_wait(w);
 	vid_partition_freeze(w->machine.partition, true);
+	motherboard_find_ended(w);
 	loop_timer_set(w->loop, &w->board_timer, 0);
 }
 

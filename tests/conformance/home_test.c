@@ -231,6 +231,22 @@ static void frozen(struct test *t)
 	rig_fini(&r);
 }
 
+/* A level-triggered interrupt that the guest has ended there, with the report of it still to come, waits nowhere. */
+static void waits_there(struct test *t)
+{
+	struct rig r;
+
+	init(&r);
+	r.fake[0]->apic.irr[0x41 / 32] = BIT32(0x41 % 32);
+	r.fake[0]->apic.isr[0x51 / 32] = BIT32(0x51 % 32);
+	r.fake[0]->apic.tmr[0x61 / 32] = BIT32(0x61 % 32); /* over */
+	freeze(&r, true);
+	EXPECT(t, hv_partition_vector_waits(r.partition, 0x41));
+	EXPECT(t, hv_partition_vector_waits(r.partition, 0x51));
+	EXPECT(t, !hv_partition_vector_waits(r.partition, 0x61));
+	rig_fini(&r);
+}
+
 static void send_init(void *ctx)
 {
 	struct rig *r = ctx;
@@ -302,7 +318,7 @@ int main(void)
 		TEST(expires_there),   TEST(past_and_stopped), TEST(count_after_expiration),
 		TEST(not_lent),	       TEST(engine_cannot),    TEST(frozen),
 		TEST(moved),	       TEST(far_away),	       TEST(nearly_never),
-		TEST(init_on_the_way),
+		TEST(init_on_the_way), TEST(waits_there),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));

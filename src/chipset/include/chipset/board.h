@@ -81,6 +81,11 @@ bool board_mmio_write(struct board *b, uint64_t gpa, unsigned bytes, uint64_t da
 int board_pic_ack(struct board *b);
 /* A local APIC got the EOI of level-triggered @vector. */
 void board_eoi(struct board *b, uint8_t vector);
+/*
+ * The machine stands still: level-triggered interrupts that the board believes to be with a local APIC, and whose vector @waits in none of them, have been
+ * ended; the word of it was lost.
+ */
+void board_find_ended(struct board *b, bool (*waits)(void *ctx, uint8_t vector), void *ctx);
 
 /* Bytes from outside for COM(@port + 1); returns how many the receiver took (0..@bytes). */
 size_t board_serial_in(struct board *b, unsigned port, const uint8_t *data, size_t bytes);

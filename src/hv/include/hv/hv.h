@@ -89,6 +89,12 @@ uint32_t hv_partition_extint(struct hv_partition *p);
 void hv_partition_extint_drop(struct hv_partition *p, uint32_t seen);
 #define HV_PENDING_INTERRUPTION_EXTERNAL(vector) (UINT64_C(1) | (uint64_t)(vector) << 16)
 
+/*
+ * Whether some local APIC has the vector requested or in service. While time is frozen; false means that whoever sent it may send it again, also when its EOI
+ * has not been reported: an engine with the local APICs may have been about to.
+ */
+bool hv_partition_vector_waits(struct hv_partition *p, uint8_t vector);
+
 /* Reference time of the partition in 100 ns. [any] */
 uint64_t hv_partition_reference_time(struct hv_partition *p);
 

@@ -135,6 +135,9 @@ int vid_post_message(struct vid_partition *p, uint32_t vp, uint32_t sint, uint32
 /* Sets an event flag of the guest's SINT. 0 or HV_STATUS_* as above. Any thread. */
 int vid_signal_event(struct vid_partition *p, uint32_t vp, uint32_t sint, uint16_t flag);
 
+/* Whether some local APIC has the vector requested or in service; while time is frozen. */
+bool vid_vector_waits(struct vid_partition *p, uint8_t vector);
+
 /* Guest reference time, 100 ns. Any thread. */
 uint64_t vid_reference_time_100ns(struct vid_partition *p);
 
