@@ -41,6 +41,17 @@ struct runner {
 	const char *failed;
 };
 
+static uint64_t word_at(const struct lab *lab, uint64_t gpa)
+{
+	return __atomic_load_n((const uint64_t *)(const void *)(lab->m.ram + gpa),
+			       __ATOMIC_RELAXED);
+}
+
+static uint64_t written_by(const struct lab *lab, unsigned vp)
+{
+	return word_at(lab, DATA + 64 * vp);
+}
+
 /* A program that comes to an exception ends at its handler, a HLT: from there all is to be seen. KVM forgets the registers at a triple fault. */
 static void tell_registers(struct lab *lab, unsigned vp)
 {
@@ -56,7 +67,6 @@ static void tell_registers(struct lab *lab, unsigned vp)
 		    {"cr3", HvX64RegisterCr3},	{"cr4", HvX64RegisterCr4},
 		    {"efer", HvX64RegisterEfer}};
 	uint64_t rip = machine_get(&lab->m, vp, HvX64RegisterRip);
-	uint64_t bottom = STACK - STACK_BYTES * vp;
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		printf("# %s 0x%" PRIx64 "\n", rows[i].name,
@@ -65,11 +75,27 @@ static void tell_registers(struct lab *lab, unsigned vp)
 	if (rip - HANDLER < 256 * HANDLER_BYTES) {
 		printf("# exception %u\n", (unsigned)((rip - HANDLER) / HANDLER_BYTES));
 	}
-	for (unsigned n = 1; n <= 12; n++) {
-		const void *at = lab->m.ram + bottom - 8 * n;
+}
 
-		printf("# stack's bottom - %u: 0x%" PRIx64 "\n", 8 * n, *(const uint64_t *)at);
+static void tell_words(const struct lab *lab, const char *what, uint64_t gpa, unsigned count)
+{
+	printf("# %s", what);
+	for (unsigned n = 0; n < count; n++) {
+		printf(" 0x%" PRIx64, word_at(lab, gpa + 8 * n));
 	}
+	printf("\n");
+}
+
+/* The processor's marks in the page tables tell which translations it has made, and an exception's frame where it came from. */
+static void tell_memory(const struct lab *lab, unsigned vp)
+{
+	tell_words(lab, "writes of VP 0", DATA, 1);
+	tell_words(lab, "writes of VP 1", DATA + 64, 1);
+	tell_words(lab, "code", CODE, 4);
+	tell_words(lab, "the stack's last words", STACK - STACK_BYTES * vp - 64, 8);
+	tell_words(lab, "page tables, top", PAGE_TABLES, 1);
+	tell_words(lab, "page tables, 1 GiB", PAGE_TABLES + 0x1000, 1);
+	tell_words(lab, "page tables, 2 MiB", PAGE_TABLES + 0x2000, 26);
 }
 
 static void tell_exit(struct runner *r, const struct hv_exit *exit)
@@ -80,6 +106,7 @@ static void tell_exit(struct runner *r, const struct hv_exit *exit)
 		r->failed = exit->failed.what;
 	} else {
 		tell_registers(r->lab, r->vp);
+		tell_memory(r->lab, r->vp);
 	}
 	r->bad = 1;
 }
@@ -122,12 +149,6 @@ static void put_program(struct lab *lab)
 		machine_set(&lab->m, n, HvX64RegisterRsi, (BIG_BYTES - 1) & ~7u);
 		machine_set(&lab->m, n, HvX64RegisterRbp, DATA + 64 * n);
 	}
-}
-
-static uint64_t written_by(const struct lab *lab, unsigned vp)
-{
-	return __atomic_load_n((const uint64_t *)(const void *)(lab->m.ram + DATA + 64 * vp),
-			       __ATOMIC_RELAXED);
 }
 
 static bool lab_init(struct lab *lab, const struct variant *v)
