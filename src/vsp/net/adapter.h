@@ -41,6 +41,13 @@
 #define NET_BATCH 64u		    /* packets, and frames, in one turn of a queue */
 #define NET_FIRST_PACKETS 8u	    /* in one that the guest's processor waits for */
 #define NET_FIRST_BYTES (64u << 10) /* of frames in it; the last one goes whole */
+/*
+ * A guest that sends without waiting for answers fills the ring while a thread wakes up, and has one signal and one interrupt for all of it: then it has no
+ * first turns. Whether it is so shows in what the thread finds; now and then it is woken for that alone.
+ */
+#define NET_STREAM_PACKETS 8u /* from one wake-up to the end of the ring: a stream */
+#define NET_STREAM_ENDS 4u    /* fewer: it is over */
+#define NET_PROBE_TURNS 64u   /* first turns until the thread looks */
 #define NET_RNDIS_MAX_PACKETS 8u
 #define NET_MESSAGES_MAX 64u /* of one packet, whatever we told the guest: one turn is short */
 #define NET_RNDIS_ALIGNMENT_SHIFT 3u
@@ -138,6 +145,10 @@ struct net_queue {
 	bool failed;		/* a message of the packet in work was malformed */
 	bool signalled;		/* atomic: by vmbus, any thread */
 	struct net_share share; /* what is left of it in this turn */
+	bool streams;		/* the guest sends faster than the thread wakes up */
+	bool answers_signal;	/* the packets since the ring was empty came with a signal */
+	uint32_t run;		/* so many of them */
+	uint32_t first_turns;	/* one after the other */
 	struct net_settings s;
 
 	/* The packet in work. */

@@ -102,6 +102,7 @@ static void take_signal(struct net_queue *q)
 	    __atomic_exchange_n(&q->signalled, false, __ATOMIC_SEQ_CST)) {
 		q->readable = !q->broken;
 		q->blocked = false;
+		q->answers_signal = true;
 	}
 }
 
@@ -175,6 +176,9 @@ bool vsp_net_first_turn(struct vsp_net *n, unsigned queue)
 
 	CHECK(queue < n->config.queues_max);
 	if (has_mail(q) || net_queue_state(q) != NET_QUEUE_OPEN || net_leaving(n)) {
+		return true;
+	}
+	if (q->streams || ++q->first_turns % NET_PROBE_TURNS == 0) {
 		return true;
 	}
 	q->share = (struct net_share){.packets = NET_FIRST_PACKETS, .bytes = NET_FIRST_BYTES};

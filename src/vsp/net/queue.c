@@ -31,6 +31,10 @@ void net_queue_open(struct net_queue *q, struct vmbus_channel *vmbus)
 	/* A signal of before may have set it, and then nobody would wake us. The ring is looked at in any case. */
 	__atomic_store_n(&q->signalled, false, __ATOMIC_SEQ_CST);
 	q->readable = true;
+	q->streams = false;
+	q->answers_signal = false;
+	q->run = 0;
+	q->first_turns = 0;
 	q->lent = 0;
 	q->sealed = false;
 	__atomic_store_n(&q->left, false, __ATOMIC_RELEASE);
@@ -200,12 +204,25 @@ static void dispatch(struct net_queue *q)
 	}
 }
 
+/* How many packets came with one signal says whether the guest is better off with the thread. */
+static void judge_run(struct net_queue *q)
+{
+	if (q->run >= NET_STREAM_PACKETS) {
+		q->streams = true;
+	} else if (q->answers_signal && q->run < NET_STREAM_ENDS) {
+		q->streams = false;
+	}
+	q->run = 0;
+	q->answers_signal = false;
+}
+
 /* True: a packet was taken. */
 static bool take_packet(struct net_queue *q)
 {
 	switch (vmbus_ring_read(q->vmbus, q->packet, sizeof(q->packet), &q->p)) {
 	case VMBUS_RING_OK:
 		q->failed = false;
+		q->run++;
 		dispatch(q);
 		return true;
 	case VMBUS_RING_TOO_BIG:
@@ -215,6 +232,7 @@ static bool take_packet(struct net_queue *q)
 		return true;
 	case VMBUS_RING_EMPTY:
 		q->readable = false;
+		judge_run(q);
 		return false;
 	case VMBUS_RING_BROKEN:
 	case VMBUS_RING_FULL:

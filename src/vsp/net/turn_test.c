@@ -169,6 +169,81 @@ static void test_share_of_packets(struct test *t)
 	rig_destroy(r);
 }
 
+/* ---- Streams ---- */
+
+/* A guest that has sent @count packets before the thread woke up. */
+static void send_run(struct rig *r, unsigned count)
+{
+	r->room = 0; /* the first one is held, so that the others lie in the ring */
+	for (unsigned i = 0; i < count; i++) {
+		CHECK(send(r, (uint8_t)i) != 0);
+	}
+	r->room = UINT32_MAX;
+	rig_run(r);
+	rig_forget(r);
+}
+
+/* Turns that the next @count packets have had at once. */
+static unsigned turns_of(struct rig *r, unsigned count)
+{
+	unsigned turns = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		unsigned before = r->sent_count;
+
+		send(r, (uint8_t)i);
+		turns += r->sent_count != before;
+		rig_run(r);
+		rig_forget(r);
+	}
+	return turns;
+}
+
+/* More at once than a first turn is for: the thread's, until it finds little. */
+static void test_stream(struct test *t)
+{
+	struct rig *r = start(t, 1500);
+
+	EXPECT_EQ(t, turns_of(r, 5), 5);
+	send_run(r, NET_STREAM_PACKETS);
+	EXPECT(t, r->n->queues[0].streams);
+	EXPECT_EQ(t, turns_of(r, 5), 4); /* it finds one, and is not needed any more */
+	send_run(r, NET_STREAM_PACKETS);
+	for (unsigned i = 0; i < 3; i++) { /* the thread finds some each time that it wakes up */
+		for (unsigned n = 0; n < NET_STREAM_ENDS; n++) {
+			send(r, (uint8_t)n);
+		}
+		EXPECT_EQ(t, r->sent_count, 0);
+		rig_run(r);
+		EXPECT_EQ(t, r->sent_count, NET_STREAM_ENDS);
+		rig_forget(r);
+	}
+	EXPECT(t, r->n->queues[0].streams);
+	rig_destroy(r);
+}
+
+/* Now and then the thread looks, and finds out when a stream has begun. */
+static void test_probe(struct test *t)
+{
+	struct rig *r = start(t, 1500);
+	unsigned turns = turns_of(r, 3 * NET_PROBE_TURNS), found = 0;
+
+	EXPECT(t, turns >= 3 * NET_PROBE_TURNS - 4 && turns < 3 * NET_PROBE_TURNS);
+	while (!r->n->queues[0].streams && found < 2 * NET_PROBE_TURNS) {
+		send(r, (uint8_t)found++);
+		if (r->sent_count == 0) { /* left to the thread, and the guest goes on */
+			for (unsigned n = 1; n < NET_STREAM_PACKETS; n++) {
+				send(r, (uint8_t)n);
+			}
+		}
+		rig_run(r);
+		rig_forget(r);
+	}
+	EXPECT(t, found <= NET_PROBE_TURNS);
+	EXPECT(t, r->n->queues[0].streams);
+	rig_destroy(r);
+}
+
 /* One packet with more than a share of bytes. */
 static void send_large(struct test *t, struct rig *r)
 {
@@ -284,16 +359,10 @@ static void test_leaving(struct test *t)
 int main(void)
 {
 	static const struct test_case cases[] = {
-		TEST(test_at_once),
-		TEST(test_given_back),
-		TEST(test_room),
-		TEST(test_control),
-		TEST(test_share_of_packets),
-		TEST(test_share_of_bytes),
-		TEST(test_frames),
-		TEST(test_saved),
-		TEST(test_closing),
-		TEST(test_leaving),
+		TEST(test_at_once), TEST(test_given_back),	 TEST(test_room),
+		TEST(test_control), TEST(test_share_of_packets), TEST(test_share_of_bytes),
+		TEST(test_frames),  TEST(test_stream),		 TEST(test_probe),
+		TEST(test_saved),   TEST(test_closing),		 TEST(test_leaving),
 	};
 
 	return test_main(cases, ARRAY_LEN(cases));
