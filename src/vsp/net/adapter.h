@@ -43,11 +43,13 @@
 #define NET_FIRST_BYTES (64u << 10) /* of frames in it; the last one goes whole */
 /*
  * A guest that sends without waiting for answers fills the ring while a thread wakes up, and has one signal and one interrupt for all of it: then it has no
- * first turns. Whether it is so shows in what the thread finds; now and then it is woken for that alone.
+ * first turns. Whether it does shows in what the thread finds, which is woken to look when no frames come for the guest. A thread that wakes up at once
+ * finds little in any case, so many wake-ups decide whether it is over.
  */
-#define NET_STREAM_PACKETS 8u /* from one wake-up to the end of the ring: a stream */
-#define NET_STREAM_ENDS 4u    /* fewer: it is over */
-#define NET_PROBE_TURNS 64u   /* first turns until the thread looks */
+#define NET_PROBE_TURNS 8u /* first turns without a frame for the guest, until the thread looks */
+#define NET_STREAM_PACKETS 8u /* from a signal to the end of the ring: a stream */
+#define NET_STREAM_SIGNALS 32u
+#define NET_STREAM_MEAN 4u /* fewer packets for each of so many signals: it is over */
 #define NET_RNDIS_MAX_PACKETS 8u
 #define NET_MESSAGES_MAX 64u /* of one packet, whatever we told the guest: one turn is short */
 #define NET_RNDIS_ALIGNMENT_SHIFT 3u
@@ -141,14 +143,15 @@ struct net_queue {
 	bool broken;   /* the ring is of no use any more */
 	bool more;     /* frames are left after this turn's share */
 	bool waits;    /* for the guest: there is no room for what the port has */
-	bool port_used;		/* frames were sent or received: port->flush is due */
-	bool failed;		/* a message of the packet in work was malformed */
-	bool signalled;		/* atomic: by vmbus, any thread */
-	struct net_share share; /* what is left of it in this turn */
-	bool streams;		/* the guest sends faster than the thread wakes up */
-	bool answers_signal;	/* the packets since the ring was empty came with a signal */
-	uint32_t run;		/* so many of them */
-	uint32_t first_turns;	/* one after the other */
+	bool port_used;		 /* frames were sent or received: port->flush is due */
+	bool failed;		 /* a message of the packet in work was malformed */
+	bool signalled;		 /* atomic: by vmbus, any thread */
+	struct net_share share;	 /* what is left of it in this turn */
+	bool streams;		 /* the guest sends faster than the thread wakes up */
+	bool answers_signal;	 /* the packets since the ring was empty came with a signal */
+	uint32_t run;		 /* so many of them */
+	uint32_t signals, found; /* while it streams: signals, and packets that came with them */
+	uint32_t first_turns;	 /* since a frame came for the guest */
 	struct net_settings s;
 
 	/* The packet in work. */

@@ -34,6 +34,8 @@ void net_queue_open(struct net_queue *q, struct vmbus_channel *vmbus)
 	q->streams = false;
 	q->answers_signal = false;
 	q->run = 0;
+	q->signals = 0;
+	q->found = 0;
 	q->first_turns = 0;
 	q->lent = 0;
 	q->sealed = false;
@@ -204,14 +206,25 @@ static void dispatch(struct net_queue *q)
 	}
 }
 
-/* How many packets came with one signal says whether the guest is better off with the thread. */
+static bool stream_goes_on(struct net_queue *q)
+{
+	bool dense;
+
+	q->signals += q->answers_signal;
+	q->found += q->run;
+	if (q->signals < NET_STREAM_SIGNALS) {
+		return true;
+	}
+	dense = q->found >= NET_STREAM_SIGNALS * NET_STREAM_MEAN;
+	q->signals = 0;
+	q->found = 0;
+	return dense;
+}
+
+/* At the end of the ring: is the guest better off with the thread? */
 static void judge_run(struct net_queue *q)
 {
-	if (q->run >= NET_STREAM_PACKETS) {
-		q->streams = true;
-	} else if (q->answers_signal && q->run < NET_STREAM_ENDS) {
-		q->streams = false;
-	}
+	q->streams = q->streams ? stream_goes_on(q) : q->run >= NET_STREAM_PACKETS;
 	q->run = 0;
 	q->answers_signal = false;
 }
