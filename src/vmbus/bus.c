@@ -171,7 +171,7 @@ void bus_settle(struct vmbus *bus)
 static bool nudge_blocked(struct vmbus_channel *ch)
 {
 	if (__atomic_load_n(&ch->blocked, __ATOMIC_ACQUIRE)) {
-		event_to_device(ch->bus, ch->relid, false);
+		event_to_device(ch->bus, ch->relid);
 	}
 	return true;
 }

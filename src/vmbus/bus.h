@@ -278,8 +278,8 @@ void ring_set_broken(struct vmbus_channel *ch);
 
 /* ---- event.c: [any] ---- */
 
-/* The guest put something into the channel's ring or made room; @from_guest: it says so at this moment. */
-void event_to_device(struct vmbus *bus, uint32_t relid, bool from_guest);
+/* The guest put something into the channel's ring or made room. */
+void event_to_device(struct vmbus *bus, uint32_t relid);
 /* Interrupts the guest for a channel. */
 void event_to_guest(struct vmbus_channel *ch);
 

@@ -8,7 +8,7 @@
  * The slot's count goes up before the channel is looked at and the channel is taken out of the slot before the count is looked at
  * (offer_reap): one of the two sees the other.
  */
-void event_to_device(struct vmbus *bus, uint32_t relid, bool from_guest)
+void event_to_device(struct vmbus *bus, uint32_t relid)
 {
 	struct slot *slot = &bus->slots[relid];
 	struct vmbus_channel *ch;
@@ -16,7 +16,7 @@ void event_to_device(struct vmbus *bus, uint32_t relid, bool from_guest)
 	__atomic_fetch_add(&slot->users, 1, __ATOMIC_SEQ_CST);
 	ch = __atomic_load_n(&slot->channel, __ATOMIC_SEQ_CST);
 	if (ch != NULL && __atomic_load_n(&ch->live, __ATOMIC_ACQUIRE)) {
-		ch->dev->ops->signal(ch->dev->ctx, ch, from_guest);
+		ch->dev->ops->signal(ch->dev->ctx, ch);
 	}
 	__atomic_fetch_sub(&slot->users, 1, __ATOMIC_RELEASE);
 }
@@ -36,7 +36,7 @@ static void shared_event(struct vmbus *bus)
 					: 0;
 
 		for (; bits != 0; bits &= bits - 1) {
-			event_to_device(bus, i * 32 + (uint32_t)__builtin_ctz(bits), true);
+			event_to_device(bus, i * 32 + (uint32_t)__builtin_ctz(bits));
 		}
 	}
 	gmem_touch(bus->transport.gm,
@@ -51,7 +51,7 @@ void vmbus_event(struct vmbus *bus, uint32_t connection, uint16_t flag)
 		shared_event(bus);
 	} else if (connection > BUS_CONNECTION_BASE &&
 		   connection < BUS_CONNECTION_BASE + VMBUS_RELIDS && flag == 0) {
-		event_to_device(bus, connection - BUS_CONNECTION_BASE, true);
+		event_to_device(bus, connection - BUS_CONNECTION_BASE);
 	}
 }
 

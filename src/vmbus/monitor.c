@@ -147,7 +147,7 @@ static bool take_group(struct vmbus *bus, unsigned group)
 					     (unsigned)__builtin_ctz(left)];
 
 		if (ch != NULL) {
-			event_to_device(bus, ch->relid, false);
+			event_to_device(bus, ch->relid);
 		}
 	}
 	return bits != 0;

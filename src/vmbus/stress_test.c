@@ -117,7 +117,7 @@ static void on_close(void *ctx, struct vmbus_channel *ch)
 	flag_set(&w->host.wake);
 }
 
-static void on_signal(void *ctx, struct vmbus_channel *ch, bool from_guest)
+static void on_signal(void *ctx, struct vmbus_channel *ch)
 {
 	flag_set(&((struct world *)ctx)->host.wake);
 }

@@ -139,13 +139,6 @@ static void wake_queue(void *ctx, unsigned queue)
 	net_threads_wake(a->net->threads, queue);
 }
 
-static void signal_queue(void *ctx, unsigned queue)
-{
-	struct adapter *a = ctx;
-
-	net_threads_signal(a->net->threads, &a->port, queue);
-}
-
 static void log_adapter(void *ctx, const char *line)
 {
 	struct adapter *a = ctx;
@@ -163,15 +156,6 @@ struct guid net_instance(unsigned number)
 	return g;
 }
 
-/*
- * On the host's processor a first turn costs the guest less than to wake a thread. In software the guest's processor is what everything else waits for, and what a
- * thread can do is taken off it: there a ping took twice as long with first turns.
- */
-static bool has_first_turns(const struct net *n)
-{
-	return n->worker->config.kvm_fd >= 0;
-}
-
 int net_adapter_offer(struct adapter *a, struct vmbus *bus)
 {
 	const struct vsp_net_config config = {
@@ -186,7 +170,6 @@ int net_adapter_offer(struct adapter *a, struct vmbus *bus)
 		.lock = &a->mailbox,
 		.lock_ops = {.lock = lock_mailbox, .unlock = unlock_mailbox},
 		.wake = wake_queue,
-		.signalled = has_first_turns(a->net) ? signal_queue : NULL,
 		.log = log_adapter,
 		.ctx = a,
 		.mac = {a->mac[0], a->mac[1], a->mac[2], a->mac[3], a->mac[4], a->mac[5]},

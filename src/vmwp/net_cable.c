@@ -71,7 +71,7 @@ int net_cable_plug(struct net_cable *c, const struct net_plug *plug, unsigned qu
 	c->bytes = bytes;
 	c->dropping = false;
 	for (unsigned i = 0; i < queues; i++) {
-		struct net_cable_queue *q = &c->queues[i];
+		struct net_queue *q = &c->queues[i];
 
 		q->full = false;
 		wire_ring_init(&q->to_switch, memory, ring_bytes, i, WIRE_TO_SWITCH, WIRE_PRODUCER);
@@ -104,7 +104,7 @@ void net_cable_unplug(struct net_cable *c)
 static bool port_send(void *ctx, unsigned queue, const struct net_frame *f)
 {
 	struct net_cable *c = ctx;
-	struct net_cable_queue *q = &c->queues[queue];
+	struct net_queue *q = &c->queues[queue];
 
 	if (c->memory == NULL) {
 		return c->dropping;
@@ -139,7 +139,7 @@ static void ring_bell(int fd)
 static void port_flush(void *ctx, unsigned queue)
 {
 	struct net_cable *c = ctx;
-	struct net_cable_queue *q = &c->queues[queue];
+	struct net_queue *q = &c->queues[queue];
 
 	if (c->memory == NULL) {
 		return;
@@ -195,7 +195,7 @@ bool net_cable_link(struct net_cable *c)
 
 bool net_cable_sleep(struct net_cable *c, unsigned queue, bool takes)
 {
-	struct net_cable_queue *q = &c->queues[queue];
+	struct net_queue *q = &c->queues[queue];
 
 	if (c->memory == NULL) {
 		return true;
@@ -205,7 +205,7 @@ bool net_cable_sleep(struct net_cable *c, unsigned queue, bool takes)
 
 void net_cable_awake(struct net_cable *c, unsigned queue)
 {
-	struct net_cable_queue *q = &c->queues[queue];
+	struct net_queue *q = &c->queues[queue];
 
 	if (c->memory != NULL) {
 		wire_wake(&q->to_worker);

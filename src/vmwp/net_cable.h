@@ -6,7 +6,7 @@
 #include "net.h"
 #include "vsp/net.h"
 
-struct net_cable_queue {
+struct net_queue {
 	struct wire_ring to_switch, to_worker;
 	bool full; /* a frame found no room: wants the bell */
 };
@@ -20,7 +20,7 @@ struct net_cable {
 	bool link;	     /* as last seen */
 	struct net_rss rss;  /* what the guest asked for last */
 	unsigned rss_queues; /* 0: it did not ask */
-	struct net_cable_queue queues[NET_QUEUES_MAX];
+	struct net_queue queues[NET_QUEUES_MAX];
 };
 
 /* Takes over @plug. -errno: not a cable, or not as many queues as @queues; then @plug is the caller's still. */

@@ -3,13 +3,69 @@
 #include "net_cable.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "lib/bits.h"
-#include "net_far.h"
+#include "lib/check.h"
 #include "test/test.h"
 
 #define QUEUES 2u
+#define RING WIRE_RING_BYTES_MIN
+
+/* The switch's end. */
+struct far {
+	struct net_plug plug;
+	void *memory;
+	size_t bytes;
+	struct wire_ring from_worker[QUEUES], to_worker[QUEUES];
+};
+
+static int make_memory(unsigned queues, int seals, void **ret, size_t *ret_bytes)
+{
+	int fd = memfd_create("cable", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	*ret_bytes = wire_bytes(queues, RING);
+	CHECK(fd >= 0 && ftruncate(fd, (off_t)*ret_bytes) == 0);
+	*ret = mmap(NULL, *ret_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(*ret != MAP_FAILED);
+	wire_format(*ret, queues, RING);
+	CHECK(fcntl(fd, F_ADD_SEALS, seals) == 0);
+	return fd;
+}
+
+static void far_create(struct far *f, unsigned queues, int seals)
+{
+	memset(f, 0, sizeof(*f));
+	f->plug.connection = eventfd(0, EFD_CLOEXEC);
+	f->plug.switch_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	f->plug.queues = queues;
+	for (unsigned i = 0; i < queues; i++) {
+		f->plug.worker_bells[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	}
+	f->plug.memory = make_memory(queues, seals, &f->memory, &f->bytes);
+	for (unsigned i = 0; i < queues && i < QUEUES; i++) {
+		wire_ring_init(&f->from_worker[i], f->memory, RING, i, WIRE_TO_SWITCH,
+			       WIRE_CONSUMER);
+		wire_ring_init(&f->to_worker[i], f->memory, RING, i, WIRE_TO_WORKER, WIRE_PRODUCER);
+	}
+}
+
+static void far_destroy(struct far *f)
+{
+	munmap(f->memory, f->bytes);
+}
+
+/* How often it was rung since. */
+static unsigned rings(int bell)
+{
+	uint64_t n = 0;
+
+	return read(bell, &n, sizeof(n)) == sizeof(n) ? (unsigned)n : 0;
+}
 
 static struct net_frame make_frame(uint8_t *data, uint32_t bytes, uint8_t mark)
 {
@@ -31,14 +87,14 @@ static bool send(struct net_cable *c, unsigned queue, uint8_t mark)
 static void test_refused(struct test *t)
 {
 	struct net_cable c = {0};
-	struct net_far f;
+	struct far f;
 
-	net_far_create(&f, QUEUES, 0); /* could be cut short under our feet */
+	far_create(&f, QUEUES, 0); /* could be cut short under our feet */
 	EXPECT(t, net_cable_plug(&c, &f.plug, QUEUES) < 0);
 	net_plug_close(&f.plug);
-	net_far_destroy(&f);
+	far_destroy(&f);
 
-	net_far_create(&f, QUEUES, F_SEAL_SHRINK);
+	far_create(&f, QUEUES, F_SEAL_SHRINK);
 	EXPECT(t, net_cable_plug(&c, &f.plug, QUEUES + 1) < 0);
 	((struct wire_header *)f.memory)->queues = QUEUES + 1; /* more than there is memory for */
 	EXPECT(t, net_cable_plug(&c, &f.plug, QUEUES + 1) < 0);
@@ -48,7 +104,7 @@ static void test_refused(struct test *t)
 	EXPECT(t, c.memory == NULL);
 	EXPECT(t, fcntl(f.plug.connection, F_GETFD) >= 0); /* the caller's still */
 	net_plug_close(&f.plug);
-	net_far_destroy(&f);
+	far_destroy(&f);
 }
 
 static void test_descriptors(struct test *t)
@@ -75,11 +131,11 @@ static void test_descriptors(struct test *t)
 static void test_frames(struct test *t)
 {
 	struct net_cable c = {0};
-	struct net_far f;
+	struct far f;
 	struct net_frame got;
 	uint8_t data[1000];
 
-	net_far_create(&f, QUEUES, F_SEAL_SHRINK);
+	far_create(&f, QUEUES, F_SEAL_SHRINK);
 	EXPECT_EQ(t, net_cable_plug(&c, &f.plug, QUEUES), 0);
 	EXPECT(t, send(&c, 1, 7));
 	EXPECT_EQ(t, wire_get(&f.from_worker[1], &got), WIRE_EMPTY); /* not before flush */
@@ -103,7 +159,7 @@ static void test_frames(struct test *t)
 	net_cable_port.received(&c, 0);
 	EXPECT(t, !net_cable_port.receive(&c, 0, &got));
 	net_cable_unplug(&c);
-	net_far_destroy(&f);
+	far_destroy(&f);
 }
 
 /* ---- Bells ---- */
@@ -111,14 +167,14 @@ static void test_frames(struct test *t)
 static void test_bells(struct test *t)
 {
 	struct net_cable c = {0};
-	struct net_far f;
+	struct far f;
 	struct net_frame got;
 
-	net_far_create(&f, QUEUES, F_SEAL_SHRINK);
+	far_create(&f, QUEUES, F_SEAL_SHRINK);
 	EXPECT_EQ(t, net_cable_plug(&c, &f.plug, QUEUES), 0);
 	EXPECT(t, send(&c, 0, 1));
 	net_cable_port.flush(&c, 0);
-	EXPECT_EQ(t, net_far_rings(f.plug.switch_bell), 0); /* it is awake */
+	EXPECT_EQ(t, rings(f.plug.switch_bell), 0); /* it is awake */
 	EXPECT_EQ(t, wire_get(&f.from_worker[0], &got), WIRE_OK);
 	wire_take(&f.from_worker[0]);
 	wire_show(&f.from_worker[0]);
@@ -126,7 +182,7 @@ static void test_bells(struct test *t)
 	EXPECT(t, send(&c, 0, 2));
 	net_cable_port.flush(&c, 0);
 	net_cable_port.flush(&c, 0);
-	EXPECT_EQ(t, net_far_rings(f.plug.switch_bell), 1);
+	EXPECT_EQ(t, rings(f.plug.switch_bell), 1);
 
 	EXPECT(t, net_cable_sleep(&c, 0, true));
 	got = make_frame((uint8_t[100]){0}, 100, 3);
@@ -137,18 +193,18 @@ static void test_bells(struct test *t)
 	EXPECT(t, net_cable_sleep(&c, 0, false)); /* nothing that the guest has room for */
 	net_cable_awake(&c, 0);
 	net_cable_unplug(&c);
-	net_far_destroy(&f);
+	far_destroy(&f);
 }
 
 /* A full ring holds the sender, who hears when there is room. */
 static void test_full(struct test *t)
 {
 	struct net_cable c = {0};
-	struct net_far f;
+	struct far f;
 	struct net_frame got;
 	unsigned sent = 0, taken = 0;
 
-	net_far_create(&f, QUEUES, F_SEAL_SHRINK);
+	far_create(&f, QUEUES, F_SEAL_SHRINK);
 	EXPECT_EQ(t, net_cable_plug(&c, &f.plug, QUEUES), 0);
 	while (send(&c, 0, 1)) {
 		sent++;
@@ -165,7 +221,7 @@ static void test_full(struct test *t)
 	net_cable_awake(&c, 0);
 	EXPECT(t, send(&c, 0, 1));
 	net_cable_unplug(&c);
-	net_far_destroy(&f);
+	far_destroy(&f);
 }
 
 /* ---- No switch ---- */
@@ -178,7 +234,7 @@ static void test_unplugged(struct test *t)
 	struct net_rss seen;
 	uint32_t generation = 0;
 	unsigned used;
-	struct net_far f;
+	struct far f;
 
 	EXPECT(t, !send(&c, 0, 1)); /* waits */
 	EXPECT(t, !net_cable_port.receive(&c, 0, &got));
@@ -188,7 +244,7 @@ static void test_unplugged(struct test *t)
 	c.dropping = true;
 	EXPECT(t, send(&c, 0, 1)); /* is lost */
 
-	net_far_create(&f, QUEUES, F_SEAL_SHRINK);
+	far_create(&f, QUEUES, F_SEAL_SHRINK);
 	EXPECT_EQ(t, net_cable_plug(&c, &f.plug, QUEUES), 0);
 	EXPECT(t, !c.dropping);
 	EXPECT(t, wire_get_rss(f.memory, QUEUES, &generation, &seen,
@@ -199,7 +255,7 @@ static void test_unplugged(struct test *t)
 	EXPECT(t, fcntl(f.plug.memory, F_GETFD) < 0);
 	EXPECT(t, c.memory == NULL);
 	EXPECT(t, !send(&c, 0, 1));
-	net_far_destroy(&f);
+	far_destroy(&f);
 }
 
 /* Nonsense from the switch is no frame, and no more comes. */
@@ -208,18 +264,18 @@ static void test_broken(struct test *t)
 	struct net_cable c = {0};
 	struct wire_control *control;
 	struct net_frame got;
-	struct net_far f;
+	struct far f;
 
-	net_far_create(&f, 1, F_SEAL_SHRINK);
+	far_create(&f, 1, F_SEAL_SHRINK);
 	EXPECT_EQ(t, net_cable_plug(&c, &f.plug, 1), 0);
-	control = (void *)((uint8_t *)f.memory + 8192 + WIRE_PAGE_BYTES + NET_FAR_RING);
+	control = (void *)((uint8_t *)f.memory + 8192 + WIRE_PAGE_BYTES + RING);
 	atomic_store(&control->head, 12345);
 	EXPECT(t, !net_cable_port.receive(&c, 0, &got));
 	atomic_store(&control->head, 0);
 	EXPECT(t, !net_cable_port.receive(&c, 0, &got));
 	EXPECT(t, send(&c, 0, 1)); /* the other way is whole */
 	net_cable_unplug(&c);
-	net_far_destroy(&f);
+	far_destroy(&f);
 }
 
 int main(void)

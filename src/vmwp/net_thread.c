@@ -21,8 +21,6 @@ struct net_thread {
 	bool started;
 	int epoll_fd;
 	int wake_fd;
-	_Atomic bool sleeping; /* who has turn may serve the queue */
-	pthread_mutex_t turn;  /* for one first turn */
 };
 
 struct net_threads {
@@ -64,14 +62,6 @@ static bool poll_ports(struct net_thread *t)
 	return more;
 }
 
-/* Nobody takes the thread's place any more; who has it now ends that turn first, whatever the others try. */
-static void take_back(struct net_thread *t)
-{
-	atomic_store(&t->sleeping, false);
-	pthread_mutex_lock(&t->turn);
-	pthread_mutex_unlock(&t->turn);
-}
-
 /* Asks every cable for its bell, and waits for one of them or a wake-up. */
 static void sleep_for_bell(struct net_thread *t)
 {
@@ -87,10 +77,8 @@ static void sleep_for_bell(struct net_thread *t)
 		}
 	}
 	if (sleep && !atomic_load(&t->all->leave)) {
-		atomic_store(&t->sleeping, true);
 		/* Edges: a bell need not be read to ring again. */
 		epoll_wait(t->epoll_fd, events, EVENTS_AT_ONCE, -1);
-		take_back(t);
 	}
 	for (unsigned i = 0; i < NET_ADAPTERS_MAX; i++) {
 		struct net_port *p = t->all->ports[i];
@@ -170,23 +158,6 @@ void net_threads_wake(struct net_threads *all, unsigned queue)
 	(void)n; /* EAGAIN: it has been awake for long */
 }
 
-void net_threads_signal(struct net_threads *all, struct net_port *p, unsigned queue)
-{
-	struct net_thread *t = &all->threads[queue];
-	bool wake = true;
-
-	CHECK(queue < all->count);
-	if (atomic_load(&t->sleeping) && pthread_mutex_trylock(&t->turn) == 0) {
-		if (atomic_load(&t->sleeping)) {
-			wake = vsp_net_first_turn(p->vsp, queue);
-		}
-		pthread_mutex_unlock(&t->turn);
-	}
-	if (wake) {
-		net_threads_wake(all, queue);
-	}
-}
-
 static int listen_to(struct net_thread *t, int fd)
 {
 	struct epoll_event ev = {.events = EPOLLIN | EPOLLET};
@@ -252,7 +223,6 @@ int net_threads_create(unsigned queues, struct net_port *const *ports, struct ne
 	for (unsigned i = 0; i < NET_QUEUES_MAX; i++) {
 		all->threads[i] =
 			(struct net_thread){.all = all, .queue = i, .epoll_fd = -1, .wake_fd = -1};
-		pthread_mutex_init(&all->threads[i].turn, NULL);
 	}
 	for (; all->count < queues && r == 0; all->count++) {
 		r = start(&all->threads[all->count]);
@@ -284,7 +254,6 @@ void net_threads_destroy(struct net_threads *all)
 		if (t->wake_fd >= 0) {
 			close(t->wake_fd);
 		}
-		pthread_mutex_destroy(&t->turn);
 	}
 	free(all);
 }

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The threads that serve queues. They stop as a whole when anything is to be changed under them.
- *
- * While a thread sleeps, a VP that signals one of its queues takes its place for a moment: waking it costs more than a packet and its answer. A thread
- * that is parked does not sleep in this sense, so nobody takes its place.
- */
+/* The threads that serve queues. They stop as a whole when anything is to be changed under them. */
 #ifndef VMWP_NET_THREAD_H
 #define VMWP_NET_THREAD_H
 
@@ -30,8 +25,6 @@ void net_threads_park(struct net_threads *t);
 void net_threads_serve(struct net_threads *t);
 /* That queue has something to do. Any thread. */
 void net_threads_wake(struct net_threads *t, unsigned queue);
-/* The guest signals that queue of @p: its first turn happens here if the thread sleeps, else, or if there is more, the thread is woken. Any thread. */
-void net_threads_signal(struct net_threads *t, struct net_port *p, unsigned queue);
 /* Bells of a cable that wake the threads; parked. -errno. */
 int net_threads_listen(struct net_threads *t, const struct net_plug *plug);
 void net_threads_forget(struct net_threads *t, const struct net_plug *plug);

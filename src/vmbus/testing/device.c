@@ -51,12 +51,9 @@ static void on_close(void *ctx, struct vmbus_channel *ch)
 	}
 }
 
-static void on_signal(void *ctx, struct vmbus_channel *ch, bool from_guest)
+static void on_signal(void *ctx, struct vmbus_channel *ch)
 {
-	struct fake_device *d = ctx;
-
-	__atomic_fetch_add(&d->signals, 1, __ATOMIC_SEQ_CST);
-	__atomic_fetch_add(&d->signals_from_guest, from_guest, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&((struct fake_device *)ctx)->signals, 1, __ATOMIC_SEQ_CST);
 }
 
 static void on_target_changed(void *ctx, struct vmbus_channel *ch, uint32_t vp)

@@ -71,7 +71,7 @@ static void bus_close(void *ctx, struct vmbus_channel *vmbus)
 }
 
 /* Any thread, and often a VP's: one wake is enough until the poll has looked. */
-static void bus_signal(void *ctx, struct vmbus_channel *vmbus, bool from_guest)
+static void bus_signal(void *ctx, struct vmbus_channel *vmbus)
 {
 	struct ic_channel *ch = ctx;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Inside the provider: an adapter and its queues. A queue is one VMBus channel with the frames of one port queue; everything of it belongs to
- * the thread that serves it, except what is marked; a first turn (vsp_net_first_turn) is that thread's for as long as it lasts.
+ * the thread that serves it, except what is marked.
  *
  * Queue 0 carries the protocol: it alone changes the adapter's settings. The other queues work by a copy of them (queue->s) that they renew when
  * the generation has moved; where the guest must be told only after all have done so, net_settled says when.
@@ -38,18 +38,7 @@
 #define NET_RANGES 64u	      /* of one transfer-page packet; guests before NDIS 6 take no more */
 #define NET_HEADER_BYTES 112u /* RNDIS header and information before a frame, at most */
 
-#define NET_BATCH 64u		    /* packets, and frames, in one turn of a queue */
-#define NET_FIRST_PACKETS 8u	    /* in one that the guest's processor waits for */
-#define NET_FIRST_BYTES (64u << 10) /* of frames in it; the last one goes whole */
-/*
- * A guest that sends without waiting for answers fills the ring while a thread wakes up, and has one signal and one interrupt for all of it: then it has no
- * first turns. Whether it does shows in what the thread finds, which is woken to look when no frames come for the guest. A thread that wakes up at once
- * finds little in any case, so many wake-ups decide whether it is over.
- */
-#define NET_PROBE_TURNS 8u /* first turns without a frame for the guest, until the thread looks */
-#define NET_STREAM_PACKETS 8u /* from a signal to the end of the ring: a stream */
-#define NET_STREAM_SIGNALS 32u
-#define NET_STREAM_MEAN 4u /* fewer packets for each of so many signals: it is over */
+#define NET_BATCH 64u /* packets, and frames, in one turn of a queue */
 #define NET_RNDIS_MAX_PACKETS 8u
 #define NET_MESSAGES_MAX 64u /* of one packet, whatever we told the guest: one turn is short */
 #define NET_RNDIS_ALIGNMENT_SHIFT 3u
@@ -119,12 +108,6 @@ struct net_counters { /* atomic: written by the queue's thread, read by any */
 	uint64_t tx_frames, tx_bytes, tx_dropped;
 };
 
-/* How much is taken from the guest in one turn. */
-struct net_share {
-	uint32_t packets;
-	uint32_t bytes; /* of frames */
-};
-
 /* Pieces of guest memory, one after the other. */
 struct net_view {
 	struct io_vec vec[NET_VECS];
@@ -143,15 +126,9 @@ struct net_queue {
 	bool broken;   /* the ring is of no use any more */
 	bool more;     /* frames are left after this turn's share */
 	bool waits;    /* for the guest: there is no room for what the port has */
-	bool port_used;		 /* frames were sent or received: port->flush is due */
-	bool failed;		 /* a message of the packet in work was malformed */
-	bool signalled;		 /* atomic: by vmbus, any thread */
-	struct net_share share;	 /* what is left of it in this turn */
-	bool streams;		 /* the guest sends faster than the thread wakes up */
-	bool answers_signal;	 /* the packets since the ring was empty came with a signal */
-	uint32_t run;		 /* so many of them */
-	uint32_t signals, found; /* while it streams: signals, and packets that came with them */
-	uint32_t first_turns;	 /* since a frame came for the guest */
+	bool port_used; /* frames were sent or received: port->flush is due */
+	bool failed;	/* a message of the packet in work was malformed */
+	bool signalled; /* atomic: by vmbus, any thread */
 	struct net_settings s;
 
 	/* The packet in work. */
@@ -295,7 +272,7 @@ void net_queue_close(struct net_queue *q);
 /* Gives the channel back if it is closing and may go. */
 void net_queue_finish_close(struct net_queue *q);
 enum net_queue_state net_queue_state(const struct net_queue *q);
-/* Takes packets from the guest, as many as its share allows. */
+/* Takes packets from the guest, at most NET_BATCH. */
 void net_queue_serve(struct net_queue *q);
 /* Packets may be there that could be taken now. */
 bool net_queue_more(const struct net_queue *q);
@@ -407,7 +384,7 @@ bool net_offload_rsc(const struct net_settings *s, bool ip6);
 enum net_transmit {
 	NET_TRANSMIT_DONE,
 	NET_TRANSMIT_MALFORMED,
-	NET_TRANSMIT_HELD, /* the port has no room, or the share is used up */
+	NET_TRANSMIT_HELD, /* the port has no room */
 };
 /* The RNDIS messages of the packet in work, from q->at on. */
 enum net_transmit net_transmit(struct net_queue *q, const struct nvsp_rndis *m);

@@ -16,7 +16,6 @@ static void test_sequences(struct test *t)
 
 	for (uint32_t i = 0; i < SEQUENCES; i++) {
 		foul_script(i, 8, script, sizeof(script));
-		script[0] |= (uint8_t)((i / 8 % 2) << 4); /* with first turns */
 		struct hostile_result r = hostile_play(script, sizeof(script));
 
 		sum.steps += r.steps;

@@ -66,18 +66,13 @@ static void bus_close(void *ctx, struct vmbus_channel *vmbus)
 	net_wake(n, q->index);
 }
 
-/* Any thread, and often a VP's: one is enough until somebody has looked. */
-static void bus_signal(void *ctx, struct vmbus_channel *vmbus, bool from_guest)
+/* Any thread, and often a VP's: one wake is enough until the queue's thread has looked. */
+static void bus_signal(void *ctx, struct vmbus_channel *vmbus)
 {
 	struct vsp_net *n = ctx;
 	struct net_queue *q = queue_of(n, vmbus);
 
-	if (__atomic_exchange_n(&q->signalled, true, __ATOMIC_SEQ_CST)) {
-		return;
-	}
-	if (from_guest && n->config.signalled != NULL) {
-		n->config.signalled(n->config.ctx, q->index);
-	} else {
+	if (!__atomic_exchange_n(&q->signalled, true, __ATOMIC_SEQ_CST)) {
 		net_wake(n, q->index);
 	}
 }

@@ -102,7 +102,6 @@ static void take_signal(struct net_queue *q)
 	    __atomic_exchange_n(&q->signalled, false, __ATOMIC_SEQ_CST)) {
 		q->readable = !q->broken;
 		q->blocked = false;
-		q->answers_signal = true;
 	}
 }
 
@@ -133,17 +132,11 @@ static void flush_port(struct net_queue *q)
 	}
 }
 
-static bool has_mail(const struct net_queue *q)
-{
-	return __atomic_load_n(&q->mail, __ATOMIC_ACQUIRE);
-}
-
 bool vsp_net_poll(struct vsp_net *n, unsigned queue)
 {
 	struct net_queue *q = &n->queues[queue];
 
 	CHECK(queue < n->config.queues_max);
-	q->share = (struct net_share){.packets = NET_BATCH, .bytes = UINT32_MAX};
 	net_mailbox_take(q);
 	if (net_queue_state(q) == NET_QUEUE_OPEN) {
 		serve(q);
@@ -157,37 +150,7 @@ bool vsp_net_poll(struct vsp_net *n, unsigned queue)
 		net_leave_serve(q);
 	}
 	net_queue_finish_close(q);
-	return net_queue_more(q) || q->more || has_mail(q);
-}
-
-/* Is there something for the queue's thread behind a first turn? What the guest gave back may be what frames have waited for. */
-static bool thread_is_due(const struct net_queue *q)
-{
-	const struct vsp_net *n = q->net;
-
-	return has_mail(q) || net_queue_more(q) || q->work != NET_IDLE || q->waits ||
-	       (q->index == 0 && (n->reply_count != 0 || n->table_due));
-}
-
-/* Opening, closing and leaving are the thread's. Frames for the guest are, too: their bell has woken it already. */
-bool vsp_net_first_turn(struct vsp_net *n, unsigned queue)
-{
-	struct net_queue *q = &n->queues[queue];
-
-	CHECK(queue < n->config.queues_max);
-	if (has_mail(q) || net_queue_state(q) != NET_QUEUE_OPEN || net_leaving(n)) {
-		return true;
-	}
-	if (q->streams || ++q->first_turns % NET_PROBE_TURNS == 0) {
-		return true;
-	}
-	q->share = (struct net_share){.packets = NET_FIRST_PACKETS, .bytes = NET_FIRST_BYTES};
-	take_signal(q);
-	net_settings_renew(q);
-	net_queue_serve(q);
-	flush_port(q);
-	vmbus_ring_flush(q->vmbus);
-	return thread_is_due(q);
+	return net_queue_more(q) || q->more || __atomic_load_n(&q->mail, __ATOMIC_ACQUIRE);
 }
 
 bool vsp_net_takes(const struct vsp_net *n, unsigned queue)

@@ -31,12 +31,6 @@ void net_queue_open(struct net_queue *q, struct vmbus_channel *vmbus)
 	/* A signal of before may have set it, and then nobody would wake us. The ring is looked at in any case. */
 	__atomic_store_n(&q->signalled, false, __ATOMIC_SEQ_CST);
 	q->readable = true;
-	q->streams = false;
-	q->answers_signal = false;
-	q->run = 0;
-	q->signals = 0;
-	q->found = 0;
-	q->first_turns = 0;
 	q->lent = 0;
 	q->sealed = false;
 	__atomic_store_n(&q->left, false, __ATOMIC_RELEASE);
@@ -206,36 +200,12 @@ static void dispatch(struct net_queue *q)
 	}
 }
 
-static bool stream_goes_on(struct net_queue *q)
-{
-	bool dense;
-
-	q->signals += q->answers_signal;
-	q->found += q->run;
-	if (q->signals < NET_STREAM_SIGNALS) {
-		return true;
-	}
-	dense = q->found >= NET_STREAM_SIGNALS * NET_STREAM_MEAN;
-	q->signals = 0;
-	q->found = 0;
-	return dense;
-}
-
-/* At the end of the ring: is the guest better off with the thread? */
-static void judge_run(struct net_queue *q)
-{
-	q->streams = q->streams ? stream_goes_on(q) : q->run >= NET_STREAM_PACKETS;
-	q->run = 0;
-	q->answers_signal = false;
-}
-
 /* True: a packet was taken. */
 static bool take_packet(struct net_queue *q)
 {
 	switch (vmbus_ring_read(q->vmbus, q->packet, sizeof(q->packet), &q->p)) {
 	case VMBUS_RING_OK:
 		q->failed = false;
-		q->run++;
 		dispatch(q);
 		return true;
 	case VMBUS_RING_TOO_BIG:
@@ -245,7 +215,6 @@ static bool take_packet(struct net_queue *q)
 		return true;
 	case VMBUS_RING_EMPTY:
 		q->readable = false;
-		judge_run(q);
 		return false;
 	case VMBUS_RING_BROKEN:
 	case VMBUS_RING_FULL:
@@ -263,15 +232,17 @@ bool net_queue_more(const struct net_queue *q)
 
 void net_queue_serve(struct net_queue *q)
 {
+	unsigned taken = 0;
+
 	while (!q->broken) {
 		if (q->work != NET_IDLE) {
 			if (!go_on(q)) {
 				return;
 			}
-		} else if (q->share.packets == 0 || !net_queue_more(q) || !take_packet(q)) {
+		} else if (taken == NET_BATCH || !net_queue_more(q) || !take_packet(q)) {
 			return;
 		} else {
-			q->share.packets--;
+			taken++;
 		}
 	}
 }

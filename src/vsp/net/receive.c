@@ -243,7 +243,6 @@ static void done_with_frame(struct net_queue *q)
 
 	q->pieces = 0;
 	q->port_used = true;
-	q->first_turns = 0;
 	c->port->received(c->port_ctx, q->index);
 }
 

@@ -182,14 +182,11 @@ static const char *make_frame(struct net_queue *q, size_t offset, uint32_t bytes
 	return wrong != NULL ? wrong : net_frame_check(f);
 }
 
-/* False: the port has no room, or this turn is over. An adapter that leaves does not wait for it. */
+/* False: the port has no room. An adapter that leaves does not wait for it. */
 static bool send(struct net_queue *q, const struct net_frame *f)
 {
 	const struct vsp_net_config *c = &q->net->config;
 
-	if (q->share.bytes == 0) {
-		return false;
-	}
 	q->port_used = true;
 	if (!c->port->send(c->port_ctx, q->index, f)) {
 		if (!net_leaving(q->net)) {
@@ -200,7 +197,6 @@ static bool send(struct net_queue *q, const struct net_frame *f)
 	}
 	net_count(&q->counters.tx_frames, 1);
 	net_count(&q->counters.tx_bytes, f->bytes);
-	q->share.bytes -= (uint32_t)min_u64(f->bytes, q->share.bytes);
 	return true;
 }
 

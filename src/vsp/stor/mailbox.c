@@ -61,7 +61,7 @@ static void bus_close(void *ctx, struct vmbus_channel *vmbus)
 }
 
 /* Any thread, and often a VP's: one wake is enough until the I/O thread has looked. */
-static void bus_signal(void *ctx, struct vmbus_channel *vmbus, bool from_guest)
+static void bus_signal(void *ctx, struct vmbus_channel *vmbus)
 {
 	struct stor *s = ctx;
 	struct stor_channel *ch = channel_of(s, vmbus);

@@ -42,7 +42,7 @@ void vmbus_destroy(struct vmbus *bus);
 
 /* A message (type 1) that the guest posted to connection 1 or 4, @bytes of it at most 240. */
 void vmbus_message(struct vmbus *bus, uint32_t connection, const void *message, size_t bytes);
-/* The guest signalled @connection. [any], without locks held, and takes none: calls the device's signal. */
+/* The guest signalled @connection. [any], lock-free: calls the device's signal. */
 void vmbus_event(struct vmbus *bus, uint32_t connection, uint16_t flag);
 /*
  * Sends what waits, finishes closes, looks at monitor pages. Returns when it wants to be called again (now_ns scale);
@@ -76,10 +76,9 @@ struct vmbus_device_ops {
 	void (*close)(void *ctx, struct vmbus_channel *ch);
 	/*
 	 * The guest put something into the ring, or made room. [any]: wake the channel's thread. One that is under way may end a little
-	 * after the channel was closed, never after the device is gone. @from_guest: within vmbus_event, so most likely on the thread of the
-	 * guest's processor: whoever has the channel's ring may do a little of the work at once.
+	 * after the channel was closed, never after the device is gone.
 	 */
-	void (*signal)(void *ctx, struct vmbus_channel *ch, bool from_guest);
+	void (*signal)(void *ctx, struct vmbus_channel *ch);
 	/* The guest changed the VP that takes interrupts; may be NULL. */
 	void (*target_changed)(void *ctx, struct vmbus_channel *ch, uint32_t vp);
 };

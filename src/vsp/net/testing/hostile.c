@@ -231,13 +231,12 @@ static void run(void *ctx)
 
 struct hostile_result hostile_play(const uint8_t *script, size_t bytes)
 {
-	uint8_t first = bytes != 0 ? script[0] : 0;
 	const struct rig_config config = {.queues = RIG_QUEUES,
 					  .ring_pages = PLAYER_RING_PAGES,
-					  .first_turns = first & 0x10,
 					  .guest = {.pages = GUEST_PAGES}};
 	struct player *p = calloc(1, sizeof(*p));
 	struct hostile_result result;
+	uint8_t first;
 
 	CHECK(p != NULL);
 	p->r = rig_create(&config);
@@ -252,7 +251,7 @@ struct hostile_result hostile_play(const uint8_t *script, size_t bytes)
 				.ctx = p->r,
 				.transaction = 1};
 	player_fill_canaries(p->r);
-	player_take(p, 1);
+	first = (uint8_t)player_take(p, 1);
 	begin(p, first >> 6);
 	while (p->foul.in.left > 0 && p->result.steps < STEPS_MAX && !p->over) {
 		themes[first % THEMES][player_take(p, 1) % THEME_ACTIONS](p);

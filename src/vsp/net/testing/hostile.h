@@ -18,8 +18,7 @@ struct hostile_result {
 };
 
 /*
- * Plays a script (its first byte: bits 0-2 the theme, bit 4 first turns on the guest's processors, bits 6-7 how far a well-behaved driver came before)
- * on a new bus, adapter and guest, and takes them down. Stops the program when memory that is not the guest's to give was
+ * Plays a script on a new bus, adapter and guest, and takes them down. Stops the program when memory that is not the guest's to give was
  * written, a suballocation was lost, the port got a malformed frame, or the adapter does not come to rest.
  */
 struct hostile_result hostile_play(const uint8_t *script, size_t bytes);

@@ -18,28 +18,6 @@ static void wake(void *ctx, unsigned queue)
 	r->woken[queue]++;
 }
 
-static uint64_t sent_bytes(const struct rig *r)
-{
-	struct vsp_net_stats s;
-
-	vsp_net_get_stats(r->n, &s);
-	return s.tx_bytes;
-}
-
-/* Whatever the guest sends: it is over soon. */
-static void signalled(void *ctx, unsigned queue)
-{
-	struct rig *r = ctx;
-	uint64_t before = sent_bytes(r);
-
-	CHECK(r->owner.locks == 0 && queue < r->net_config.queues_max);
-	r->turned[queue]++;
-	if (vsp_net_first_turn(r->n, queue)) {
-		wake(r, queue);
-	}
-	CHECK(sent_bytes(r) - before < NET_FIRST_BYTES + NET_FRAME_BYTES_MAX);
-}
-
 /* ---- The port ---- */
 
 static struct rig_frame copy_frame(unsigned queue, const struct net_frame *f)
@@ -190,7 +168,6 @@ struct rig *rig_create(const struct rig_config *config)
 		.lock = r,
 		.lock_ops = {fake_owner_lock, fake_owner_unlock},
 		.wake = wake,
-		.signalled = r->config.first_turns ? signalled : NULL,
 		.log = fake_owner_log,
 		.ctx = r,
 	};

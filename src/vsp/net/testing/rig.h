@@ -27,7 +27,6 @@ struct rig_config {
 	uint32_t receive_pages; /* 0: RIG_RECEIVE_PAGES */
 	uint32_t mtu, mtu_max;
 	bool takes_nothing;
-	bool first_turns; /* the queues' threads sleep but for rig_run: each signal of the guest has a first turn */
 	struct fake_guest_config guest;
 };
 
@@ -95,8 +94,7 @@ struct rig {
 	bool mac_refused;
 
 	unsigned gone;
-	unsigned woken[VSP_NET_QUEUES_MAX];  /* by queue */
-	unsigned turned[VSP_NET_QUEUES_MAX]; /* first turns of it */
+	unsigned woken[VSP_NET_QUEUES_MAX]; /* by queue */
 };
 
 /* Guest, bus, adapter; not connected. */

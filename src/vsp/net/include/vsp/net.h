@@ -3,8 +3,7 @@
  * The network service provider: a synthetic adapter as netvsc knows it, NVSP 1 to 6.1 with RNDIS inside.
  *
  * Threads. The bus side (offer, open, close) runs on the bus thread. Each queue (channel 0, above it the subchannels) is served by one
- * thread with vsp_net_poll; queue 0's thread also carries the control messages. One thread may serve several queues, and while it sleeps the thread of
- * the guest's processor that signals may take its place for a moment (vsp_net_first_turn): below "that queue's thread" is whoever serves it. The
+ * thread with vsp_net_poll; queue 0's thread also carries the control messages. One thread may serve several queues. The
  * sides meet in a small locked mailbox and through config.wake.
  *
  * Frames are copied once on their way: out of guest memory into the port, and from the port into the guest's receive buffer.
@@ -62,11 +61,6 @@ struct vsp_net_config {
 	void (*wake)(
 		void *ctx,
 		unsigned queue); /* any thread: that queue's thread shall call vsp_net_poll soon */
-	/*
-	 * The guest signals that queue at this moment, most likely on the thread of its processor. Whoever can make sure that nobody serves the queue may
-	 * call vsp_net_first_turn here, else it is as wake. NULL: wake is called.
-	 */
-	void (*signalled)(void *ctx, unsigned queue);
 	void (*log)(
 		void *ctx,
 		const char *
@@ -94,12 +88,6 @@ void vsp_net_destroy(struct vsp_net *n);
  * more to do at once; false: sleep until wake, or until the port has something.
  */
 bool vsp_net_poll(struct vsp_net *n, unsigned queue);
-/*
- * A small part of a poll in the place of the queue's thread, which sleeps and stays out of vsp_net_poll meanwhile: some packets of the guest, and some ten
- * kilobytes of frames in them, so that a packet and its answer need no other thread. Frames for the guest are not looked at: what was said to the port about
- * them stays as it is. True: there is more to do, or something that takes longer: that thread shall call vsp_net_poll.
- */
-bool vsp_net_first_turn(struct vsp_net *n, unsigned queue);
 /*
  * After vsp_net_poll, on the same thread: would a frame in the port be taken now? False: the guest has no room, and @queue is woken when it has; until
  * then what lies in the port is no reason to poll.

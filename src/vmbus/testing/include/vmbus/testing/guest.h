@@ -191,7 +191,6 @@ struct fake_device {
 	uint8_t user[VMBUS_USER_DATA_BYTES];
 	unsigned opens, closes, gone;
 	uint32_t signals; /* atomic */
-	uint32_t signals_from_guest;
 	uint32_t target_vp;
 	char order[64]; /* indices of closes, as characters */
 };
