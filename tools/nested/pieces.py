@@ -16,6 +16,8 @@ LAST_WORDS_S = 20
 SMOKE, QUICK, FULL = 0, 1, 2  # each has all of those before
 ALONE = ("faults", "paging", "system", "debug", "legacy", "smc")  # one processor, nothing asked of host.c
 MACHINES = {"oracle": "amd64"}  # kernels of groups' machines: the cloud kernel has no 16-bit segments for programs
+# Of groups in Bochs, where a timer's period has to be more instructions than it takes to serve it: with the APIC in the core the default starves a guest of 200 us.
+MIPS = {"vtx-core": 100}
 NOT_HERE = {
     "clock": ("tests/guest clock", "KVM counts no instructions"),
     "conformance": ("tests/conformance", "the core on an engine that plays a script; the guest \"hyperv\" holds the same rows against this engine"),
@@ -196,7 +198,7 @@ def boot_pae(processors):
     return boot("686-pae", processors, group="vtx-pae", seconds=700)
 
 
-VTX_GROUPS = ("vtx", "vtx-fuzz", "vtx-pae", "vtx-boot")
+VTX_GROUPS = ("vtx", "vtx-core", "vtx-fuzz", "vtx-pae", "vtx-boot")
 
 
 def vtx_pieces():
@@ -207,7 +209,7 @@ def vtx_pieces():
         *[Piece("vtx-guest-" + g, "vtx", FULL, 120, small_guest(g)) for g in ALONE],
         Piece("vtx-hyperv-x1", "vtx", FULL, 120, script("guest/hyperv", "1")),
         Piece("vtx-hyperv-x2", "vtx", FULL, 120, script("guest/hyperv", "2")),
-        Piece("vtx-hyperv-x2-core", "vtx", FULL, 120, script("guest/hyperv", "2", engine=CORE)),
+        Piece("vtx-hyperv-x2-core", "vtx-core", FULL, 120, script("guest/hyperv", "2", engine=CORE)),
         Piece("vtx-fuzz", "vtx-fuzz", FULL, 1500, fuzz("300"), adds=FUZZ),
         Piece("vtx-boot-cloud-x1", "vtx-boot", FULL, 300, script("integration/boot", "cloud", "1"), ("cloud",)),
     ]
